@@ -1,0 +1,42 @@
+/**
+ * The contract of a block device, for the file, the memory device and the simulated one.
+ *
+ * - Addresses and lengths are in whole blocks of 4 KiB; a buffer is a whole number of blocks.
+ * - `write` resolves when the device has the bytes, not when they are durable. Writes that are not synced may be
+ *   lost, reordered and torn at any sector of 512 bytes by a crash, in any combination.
+ * - `sync` covers every write that had resolved when it was called. After a failed write or sync nothing is known
+ *   about any write since the last sync, and the device must not be used again: a sync is never retried.
+ * - `writeDurable` resolves when its bytes are durable, and waits for no other dirty block. One at a time.
+ * - `readSync` and `read` see every write that has resolved. Reading beyond `blockCount` is an assertion.
+ * - `grow` really reserves the space (`disk-full` when there is none) and what it adds reads as zeros, or as bytes
+ *   that were never acknowledged.
+ *
+ * Errors: StillpointError `disk-full` from `grow`, DeviceError from everything else.
+ */
+export class DeviceError extends Error {
+  override readonly name = 'DeviceError'
+}
+
+export interface WriteRun {
+  readonly address: number
+  readonly bytes: Uint8Array
+}
+
+export interface ReadOptions {
+  /** Past the page cache: what the disk has, not what the kernel remembers. */
+  readonly uncached?: boolean
+}
+
+export interface BlockDevice {
+  /** Blocks that the device has really reserved. */
+  readonly blockCount: number
+  read(address: number, target: Uint8Array, options?: ReadOptions): Promise<void>
+  /** For short reads that are probably cached: it blocks the event loop. */
+  readSync(address: number, target: Uint8Array): void
+  /** Runs may be given in any order; neighbours are joined into few vectored writes. */
+  write(runs: readonly WriteRun[]): Promise<void>
+  sync(): Promise<void>
+  writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void>
+  grow(blockCount: number): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,109 @@
+/**
+ * Where things are in a block file, and every limit of the format. Each number has its one definition here.
+ *
+ * | blocks                           | what                                                        |
+ * |----------------------------------|-------------------------------------------------------------|
+ * | superblockAddress(slot, copy)    | two slots, two copies each, 1 MiB apart, 4 blocks each      |
+ * | logAddress … + logBlocks         | the ring of the intent log                                  |
+ * | everything else                  | address blocks and data blocks, given out by the allocator  |
+ */
+import { assert } from '../lib/assert.ts'
+
+export const blockBytes = 4096
+/** The largest unit that a device may be trusted to write whole. */
+export const sectorBytes = 512
+
+export const superblockCopyBlocks = 4
+export const superblockSlots = 2
+export const superblockCopies = 2
+const superblockDistanceBlocks = 256
+
+/** The first block of a copy; known without a geometry, because it is where an open begins. */
+export function superblockAddress(slot: number, copy: number): number {
+  return (slot * superblockCopies + copy) * superblockDistanceBlocks
+}
+const superblockAreaBlocks = superblockSlots * superblockCopies * superblockDistanceBlocks
+
+/** Fixed at creation. All in blocks. */
+export interface Geometry {
+  /** The volume never grows beyond this: the size of the maps depends on it. */
+  readonly blocksMax: number
+  /** The file is extended by this much at a time. */
+  readonly growBlocks: number
+  readonly logAddress: number
+  readonly logBlocks: number
+}
+
+export const volumeBytesMaxDefault = 2 ** 40
+export const growBytesDefault = 64 * 2 ** 20
+export const logBytesDefault = 32 * 2 ** 20
+export const logBytesMin = 2 ** 20
+/** 16 TiB: the allocator keeps one bit a block in memory (512 MiB here). */
+export const volumeBytesLimit = 2 ** 44
+
+export function makeGeometry(
+  volumeBytesMax = volumeBytesMaxDefault,
+  growBytes = growBytesDefault,
+  logBytes = logBytesDefault,
+): Geometry {
+  const geometry: Geometry = {
+    blocksMax: Math.floor(volumeBytesMax / blockBytes),
+    growBlocks: Math.floor(growBytes / blockBytes),
+    logAddress: superblockAreaBlocks,
+    logBlocks: Math.floor(logBytes / blockBytes),
+  }
+  assert(isValidGeometry(geometry), 'a geometry within its limits')
+  return geometry
+}
+
+/** For a geometry that was read: nothing in it is believed before this says so. */
+export function isValidGeometry(geometry: Geometry): boolean {
+  const { blocksMax, growBlocks, logAddress, logBlocks } = geometry
+  return (
+    [blocksMax, growBlocks, logAddress, logBlocks].every((n) => Number.isSafeInteger(n) && n > 0) &&
+    logAddress === superblockAreaBlocks &&
+    logBlocks >= logBytesMin / blockBytes &&
+    blocksMax <= volumeBytesLimit / blockBytes &&
+    blocksMax >= logAddress + logBlocks + 64
+  )
+}
+
+/** The superblock copies and the ring: never given out, never referenced by a tree. */
+export function isFixedBlock(geometry: Geometry, address: number): boolean {
+  if (address >= geometry.logAddress) return address < geometry.logAddress + geometry.logBlocks
+  return address % superblockDistanceBlocks < superblockCopyBlocks
+}
+
+/** True when [address, address + blocks) lies in the volume and touches nothing fixed. */
+export function isDataRun(geometry: Geometry, address: number, blocks: number): boolean {
+  if (!Number.isSafeInteger(address) || blocks < 1 || address < 1) return false
+  if (address + blocks > geometry.blocksMax) return false
+  for (let i = 0; i < blocks; i++) if (isFixedBlock(geometry, address + i)) return false
+  return true
+}
+
+/** Records: a span of the file that is a power of two, replaced whole. */
+export const recordBytesMin = blockBytes
+export const recordBytesDefault = 64 * 1024
+export const recordBytesMax = 1024 * 1024
+export const recordBlocksMax = recordBytesMax / blockBytes
+/** A write command up to this size has its bytes in the log; a larger one is named by pointer. */
+export const inlineBytesMax = 64 * 1024
+
+/** Items of the tree. Four of the largest must fit a node. */
+export const keyBytesMax = 264
+export const itemBytesMax = 1008
+export const pointersPerValueMax = 2
+
+export const epochsMax = 64
+export const countersMax = 8
+export const snapshotNameBytesMax = 255
+export const membersMax = 8
+/** Roots that one member may report, so that the holds of all fit a superblock. */
+export const rootsPerMemberMax = 12
+export const holdsMax = membersMax * rootsPerMemberMax
+export const memberUrlBytesMax = 240
+
+/** cp = epoch × cpsPerEpoch + n, and n counts on across epochs. */
+export const cpsPerEpoch = 1e12
+export const epochMax = 8999

@@ -1,0 +1,129 @@
+/**
+ * The two kinds of pointers. The checksum lives in the parent, so a lost or misdirected write is found.
+ *
+ * A node pointer names one address block (tree node, map page, root): address and SHA-256.
+ * A block pointer names a record: a run of data blocks with payload length, encoding and checksum.
+ */
+import { assert } from '../lib/assert.ts'
+import { readU16, readU32, readU48, writeU16, writeU32, writeU48 } from '../lib/bytes.ts'
+import { equalBytes } from '../lib/bytes.ts'
+import { sha256, sha256Bytes, xxh3, xxh3Bytes } from '../lib/checksum.ts'
+import { blockBytes, pointersPerValueMax, recordBlocksMax, recordBytesMax } from './geometry.ts'
+
+export interface NodePointer {
+  /** 0 means that there is none: block 0 is a superblock. */
+  readonly address: number
+  readonly sum: Uint8Array
+}
+
+export const nodePointerBytes = 40
+export const noNode: NodePointer = { address: 0, sum: new Uint8Array(sha256Bytes) }
+
+export function writeNodePointer(bytes: Uint8Array, at: number, pointer: NodePointer): void {
+  writeU48(bytes, at, pointer.address)
+  bytes[at + 6] = 0
+  bytes[at + 7] = 0
+  bytes.set(pointer.sum, at + 8)
+}
+
+/** The sum is a copy: it outlives the buffer that it was read from. */
+export function readNodePointer(bytes: Uint8Array, at: number): NodePointer {
+  return { address: readU48(bytes, at), sum: bytes.slice(at + 8, at + 8 + sha256Bytes) }
+}
+
+export const checksumKinds = ['xxh3', 'sha256'] as const
+export type ChecksumKind = (typeof checksumKinds)[number]
+export const encodings = ['raw', 'zstd'] as const
+export type Encoding = (typeof encodings)[number]
+
+export interface BlockPointer {
+  readonly address: number
+  readonly blocks: number
+  /** Bytes of the encoded payload; the rest of the last block is zeros. */
+  readonly payloadBytes: number
+  readonly encoding: Encoding
+  readonly sum: Uint8Array
+}
+
+/** How the records of a volume are summed: a property of the volume, kept in its root. */
+export interface RecordSums {
+  readonly kind: ChecksumKind
+  /** The secret seed of XXH3: a safe integer. */
+  readonly seed: number
+}
+
+export const sumBytes = (kind: ChecksumKind): number => (kind === 'xxh3' ? xxh3Bytes : sha256Bytes)
+export const recordSum = (payload: Uint8Array, sums: RecordSums): Uint8Array =>
+  sums.kind === 'xxh3' ? xxh3(payload, sums.seed) : sha256(payload)
+
+const blockPointerHeadBytes = 16
+export const blockPointerBytes = (kind: ChecksumKind): number => blockPointerHeadBytes + sumBytes(kind)
+
+export function writeBlockPointer(bytes: Uint8Array, at: number, pointer: BlockPointer): void {
+  writeU48(bytes, at, pointer.address)
+  writeU16(bytes, at + 6, pointer.blocks)
+  writeU32(bytes, at + 8, pointer.payloadBytes)
+  bytes[at + 12] = encodings.indexOf(pointer.encoding)
+  bytes[at + 13] = 0
+  bytes[at + 14] = 0
+  bytes[at + 15] = 0
+  bytes.set(pointer.sum, at + blockPointerHeadBytes)
+}
+
+/** Null for bytes that no volume could have written; the caller names what is corrupt. */
+export function readBlockPointer(bytes: Uint8Array, at: number, kind: ChecksumKind): BlockPointer | null {
+  if (at + blockPointerBytes(kind) > bytes.length) return null
+  const encoding = encodings[bytes[at + 12]!]
+  const pointer = {
+    address: readU48(bytes, at),
+    blocks: readU16(bytes, at + 6),
+    payloadBytes: readU32(bytes, at + 8),
+    encoding: encoding ?? 'raw',
+    sum: bytes.slice(at + blockPointerHeadBytes, at + blockPointerBytes(kind)),
+  }
+  const sound =
+    encoding !== undefined &&
+    bytes[at + 13] === 0 &&
+    bytes[at + 14] === 0 &&
+    bytes[at + 15] === 0 &&
+    pointer.address > 0 &&
+    pointer.blocks > 0 &&
+    pointer.blocks <= recordBlocksMax &&
+    pointer.payloadBytes > 0 &&
+    pointer.payloadBytes <= recordBytesMax &&
+    pointer.blocks === Math.ceil(pointer.payloadBytes / blockBytes)
+  return sound ? pointer : null
+}
+
+export function equalPointers(a: BlockPointer, b: BlockPointer): boolean {
+  return a.address === b.address && a.payloadBytes === b.payloadBytes && equalBytes(a.sum, b.sum)
+}
+
+/**
+ * Every value of the tree begins with a byte that counts its block pointers (0 to 2), and they follow it. The rest is
+ * opaque to the engine, so the engine, the walk and the log work on items and pointers alone.
+ */
+export function valueHead(pointers: readonly BlockPointer[], kind: ChecksumKind): Uint8Array {
+  assert(pointers.length <= pointersPerValueMax, 'a value holds at most two pointers')
+  const head = new Uint8Array(1 + pointers.length * blockPointerBytes(kind))
+  head[0] = pointers.length
+  pointers.forEach((pointer, i) => writeBlockPointer(head, 1 + i * blockPointerBytes(kind), pointer))
+  return head
+}
+
+/** The pointers of a value, or null when it is malformed. */
+export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPointer[] | null {
+  const count = value[0]
+  if (count === undefined || count > pointersPerValueMax) return null
+  const pointers: BlockPointer[] = []
+  for (let i = 0; i < count; i++) {
+    const pointer = readBlockPointer(value, 1 + i * blockPointerBytes(kind), kind)
+    if (!pointer) return null
+    pointers.push(pointer)
+  }
+  return pointers
+}
+
+/** Where the opaque part of a value begins. */
+export const valueBodyOffset = (value: Uint8Array, kind: ChecksumKind): number =>
+  1 + value[0]! * blockPointerBytes(kind)

@@ -1,0 +1,96 @@
+import { assert } from './assert.ts'
+
+/** Bytes are compared as unsigned, the shorter first; a plain loop is ten times faster than Buffer.compare here. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = a.length < b.length ? a.length : b.length
+  for (let i = 0; i < length; i++) {
+    const difference = a[i]! - b[i]!
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+const encoder = new TextEncoder()
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
+
+/** Throws a TypeError for bytes that are not UTF-8. */
+export const decodeUtf8 = (bytes: Uint8Array): string => strictDecoder.decode(bytes)
+
+export function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
+export function fromHex(text: string): Uint8Array {
+  assert(text.length % 2 === 0 && /^[0-9a-f]*$/.test(text), 'hexadecimal text expected')
+  return new Uint8Array(Buffer.from(text, 'hex'))
+}
+
+/** Little-endian integers at an offset. The 48 and 53 bit forms stay exact in a JavaScript number. */
+export function readU16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8)
+}
+export function writeU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+}
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+}
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+export function readU48(bytes: Uint8Array, at: number): number {
+  return readU32(bytes, at) + readU16(bytes, at + 4) * 2 ** 32
+}
+export function writeU48(bytes: Uint8Array, at: number, value: number): void {
+  writeU32(bytes, at, value % 2 ** 32)
+  writeU16(bytes, at + 4, Math.floor(value / 2 ** 32))
+}
+
+/** Eight bytes on disk; a value of 2^53 and more is not one of ours, and the caller must refuse it: returns NaN. */
+export function readU64(bytes: Uint8Array, at: number): number {
+  const high = readU32(bytes, at + 4)
+  return high >= 2 ** 21 ? Number.NaN : readU32(bytes, at) + high * 2 ** 32
+}
+export function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, 'u64 takes a safe, non-negative integer')
+  writeU32(bytes, at, value % 2 ** 32)
+  writeU32(bytes, at + 4, Math.floor(value / 2 ** 32))
+}
+
+/** Big-endian, so that keys sort as their numbers do. */
+export function readU64BigEndian(bytes: Uint8Array, at: number): number {
+  let value = 0
+  for (let i = 0; i < 8; i++) value = value * 256 + bytes[at + i]!
+  return Number.isSafeInteger(value) ? value : Number.NaN
+}
+export function writeU64BigEndian(bytes: Uint8Array, at: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, 'u64 takes a safe, non-negative integer')
+  for (let i = 7; i >= 0; i--) {
+    bytes[at + i] = value % 256
+    value = Math.floor(value / 256)
+  }
+}

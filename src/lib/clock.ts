@@ -1,0 +1,26 @@
+/** The only place that knows time. Everything else is given a Clock, so that a test or the simulator owns it. */
+export interface Clock {
+  /** Wall clock in milliseconds since 1970: labels only, it may jump. */
+  now(): number
+  /** Milliseconds that never go back: durations and deadlines. */
+  monotonic(): number
+  /** Calls back once after `ms` milliseconds; the returned function cancels. */
+  after(ms: number, callback: () => void): () => void
+  sleep(ms: number): Promise<void>
+  /** Lets other work of the event loop run before it resolves. */
+  yield(): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms)
+    return () => clearTimeout(timer)
+  },
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+/** RFC 3339 in UTC with milliseconds. */
+export const toRfc3339 = (ms: number): string => new Date(ms).toISOString()

@@ -1,0 +1,55 @@
+/** The closed list of error codes of the public contract, with the HTTP status and the title of each. */
+export const errorCodes = {
+  'bad-path': [400, 'The path is not valid'],
+  'bad-parameter': [400, 'A parameter is not valid'],
+  'bad-json': [400, 'The body is not valid JSON for this operation'],
+  'bad-cursor': [400, 'The cursor does not belong to this listing'],
+  'digest-mismatch': [400, 'The body does not match its digest'],
+  'metadata-too-large': [400, 'The metadata is too large'],
+  unauthorized: [401, 'Authentication is required'],
+  forbidden: [403, 'This is not allowed'],
+  'not-found': [404, 'There is nothing here'],
+  'is-a-directory': [409, 'This is a directory'],
+  'not-a-directory': [409, 'This is not a directory'],
+  'is-a-link': [409, 'This is a symbolic link'],
+  exists: [409, 'The target exists'],
+  'into-itself': [409, 'A directory cannot be moved into itself'],
+  'directory-not-empty': [409, 'The directory is not empty'],
+  'method-not-allowed': [405, 'The method is not allowed here'],
+  'precondition-failed': [412, 'A precondition failed'],
+  'cp-gone': [410, 'This consistency point is no longer readable'],
+  'cp-lost': [410, 'This consistency point was abandoned by a failover'],
+  'range-not-satisfiable': [416, 'The range is beyond the end'],
+  'too-large': [413, 'This is too large'],
+  'unsupported-media-type': [415, 'The media type is not supported'],
+  'not-yet': [503, 'Not reached yet'],
+  busy: [503, 'Too many connections'],
+  'too-many-pins': [503, 'Too many consistency points are kept readable'],
+  fenced: [503, 'Another primary has taken over'],
+  poisoned: [503, 'A write to the device failed; the process is ending'],
+  corrupt: [500, 'Stored bytes do not match their checksum'],
+  'disk-full': [507, 'There is no space left'],
+  internal: [500, 'Internal error'],
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** An error that may happen: bad input, a full disk, corrupt bytes, a lost peer. `help` is what helps the caller. */
+export class StillpointError extends Error {
+  override readonly name = 'StillpointError'
+  constructor(
+    readonly code: ErrorCode,
+    detail: string,
+    readonly help: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(detail, options)
+  }
+  get status(): number {
+    return errorCodes[this.code][0]
+  }
+}
+
+export function hasCode(error: unknown, code: ErrorCode): error is StillpointError {
+  return error instanceof StillpointError && error.code === code
+}
