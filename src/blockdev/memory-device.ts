@@ -1,0 +1,108 @@
+/**
+ * A block device in memory: it keeps everything that was written, never fails, and is durable while the process lives.
+ * Memory is taken in chunks when they are first written, so an empty device of many blocks is small.
+ */
+import { assert } from '../lib/assert.ts'
+import { StillpointError } from '../lib/errors.ts'
+import type { BlockDevice, WriteRun } from './block-device.ts'
+import { assertInside, blocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
+
+const chunkBlocks = 256
+const chunkBytes = chunkBlocks * deviceBlockBytes
+
+export class MemoryDevice implements BlockDevice {
+  readonly #chunks = new Map<number, Uint8Array>()
+  readonly #blocksMax: number
+  #blockCount: number
+  #closed = false
+  #writingDurably = false
+
+  /** `blocksMax` plays the disk that gets full. */
+  constructor(blockCount = 0, blocksMax = Number.POSITIVE_INFINITY) {
+    assert(blockCount <= blocksMax, 'a device within its limit')
+    this.#blockCount = blockCount
+    this.#blocksMax = blocksMax
+  }
+
+  get blockCount(): number {
+    return this.#blockCount
+  }
+
+  async read(address: number, target: Uint8Array): Promise<void> {
+    this.readSync(address, target)
+  }
+
+  readSync(address: number, target: Uint8Array): void {
+    if (this.#closed) throw closedError()
+    assertInside(address, blocksOf(target), this.#blockCount)
+    let done = 0
+    while (done < target.length) {
+      const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, target.length - done)
+      const bytes = this.#chunks.get(chunk)
+      if (bytes) target.set(bytes.subarray(from, from + length), done)
+      else target.fill(0, done, done + length)
+      done += length
+    }
+  }
+
+  async write(runs: readonly WriteRun[]): Promise<void> {
+    if (this.#closed) throw closedError()
+    for (const extent of joinRuns(runs, this.#blockCount, 1, Number.POSITIVE_INFINITY)) {
+      for (const bytes of extent.buffers) this.#put(extent.address, bytes)
+    }
+  }
+
+  async sync(): Promise<void> {
+    if (this.#closed) throw closedError()
+  }
+
+  async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+    if (this.#closed) throw closedError()
+    assert(!this.#writingDurably, 'one durable write at a time')
+    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    assertInside(address, blocks, this.#blockCount)
+    let at = address
+    for (const bytes of buffers) {
+      this.#put(at, bytes)
+      at += blocksOf(bytes)
+    }
+    this.#writingDurably = true
+    await Promise.resolve()
+    this.#writingDurably = false
+  }
+
+  async grow(blockCount: number): Promise<void> {
+    if (this.#closed) throw closedError()
+    if (blockCount > this.#blocksMax) {
+      throw new StillpointError('disk-full', `the device has room for ${this.#blocksMax} blocks`, {
+        blockCount,
+      })
+    }
+    if (blockCount > this.#blockCount) this.#blockCount = blockCount
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #put(address: number, bytes: Uint8Array): void {
+    let done = 0
+    while (done < bytes.length) {
+      const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, bytes.length - done)
+      let stored = this.#chunks.get(chunk)
+      if (!stored) {
+        stored = new Uint8Array(chunkBytes)
+        this.#chunks.set(chunk, stored)
+      }
+      stored.set(bytes.subarray(done, done + length), from)
+      done += length
+    }
+  }
+
+  /** Which chunk holds the byte at `position`, where in it, and how many of `wanted` bytes are there. */
+  #place(position: number, wanted: number): [chunk: number, from: number, length: number] {
+    const chunk = Math.floor(position / chunkBytes)
+    const from = position - chunk * chunkBytes
+    return [chunk, from, Math.min(wanted, chunkBytes - from)]
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What every implementation checks and prepares alike, so that a caller's bug shows on all of them.
+ *
+ * - A buffer is a whole number of blocks, and everything lies below `blockCount`.
+ * - The runs of one write do not overlap.
+ */
+import { assert } from '../lib/assert.ts'
+import { DeviceError, type WriteRun } from './block-device.ts'
+
+/** The unit of the contract. The format's geometry has the same number for the same reason; a test compares them. */
+export const deviceBlockBytes = 4096
+
+/** A contiguous stretch of blocks, as the buffers that fill it in order. */
+export interface Extent {
+  readonly address: number
+  readonly buffers: Uint8Array[]
+  bytes: number
+}
+
+export function blocksOf(bytes: Uint8Array): number {
+  assert(bytes.length > 0 && bytes.length % deviceBlockBytes === 0, 'a buffer is a whole number of blocks')
+  return bytes.length / deviceBlockBytes
+}
+
+export function assertInside(address: number, blocks: number, blockCount: number): void {
+  assert(
+    Number.isSafeInteger(address) && address >= 0 && address + blocks <= blockCount,
+    `blocks ${address} to ${address + blocks} lie beyond the device of ${blockCount}`,
+  )
+}
+
+/** Sorts the runs and joins neighbours, up to both limits: few, large, vectored writes. */
+export function joinRuns(
+  runs: readonly WriteRun[],
+  blockCount: number,
+  buffersMax: number,
+  bytesMax: number,
+): Extent[] {
+  const extents: Extent[] = []
+  let last: Extent | undefined
+  let end = 0
+  for (const run of inAddressOrder(runs)) {
+    const blocks = blocksOf(run.bytes)
+    assertInside(run.address, blocks, blockCount)
+    assert(run.address >= end, `two runs of one write overlap at block ${run.address}`)
+    if (
+      last !== undefined &&
+      run.address === end &&
+      last.buffers.length < buffersMax &&
+      last.bytes + run.bytes.length <= bytesMax
+    ) {
+      last.buffers.push(run.bytes)
+      last.bytes += run.bytes.length
+    } else {
+      last = { address: run.address, buffers: [run.bytes], bytes: run.bytes.length }
+      extents.push(last)
+    }
+    end = run.address + blocks
+  }
+  return extents
+}
+
+/** A queue in address order is the usual case and is not sorted again. */
+function inAddressOrder(runs: readonly WriteRun[]): readonly WriteRun[] {
+  for (let i = 1; i < runs.length; i++) {
+    if (runs[i - 1]!.address > runs[i]!.address) return runs.toSorted((a, b) => a.address - b.address)
+  }
+  return runs
+}
+
+export const closedError = (): DeviceError => new DeviceError('the device is closed')
+export const failedError = (cause: unknown): DeviceError =>
+  new DeviceError('an earlier write or sync failed, so the device is no longer used', { cause })
