@@ -1,0 +1,131 @@
+/**
+ * What the door asks of the file system. `ReadView` is all that a mirror has; a primary has a `FileSystem` as well.
+ *
+ * Errors are StillpointErrors with codes of the contract: not-found, is-a-directory, not-a-directory, is-a-link, exists,
+ * into-itself, directory-not-empty, precondition-failed, too-large, metadata-too-large, disk-full, corrupt, poisoned.
+ */
+import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
+import type { Path } from './paths.ts'
+
+export type EntryKind = 'file' | 'directory' | 'link'
+
+/** What a client may attach to an entry. Null and absent: nothing was said, the default is used. */
+export interface Attributes {
+  readonly contentType?: string | null
+  /** Names are lower case tokens; values as they were sent. */
+  readonly meta?: Readonly<Record<string, string>>
+  /** Permission bits, 0 to 0o7777: kept, not enforced. */
+  readonly mode?: number | null
+  /** Milliseconds since 1970; absent: now. */
+  readonly modifiedMs?: number | null
+}
+
+export interface Stat {
+  readonly kind: EntryKind
+  /** Bytes; 0 for directories, the length of the target for links. */
+  readonly size: number
+  /** Strong, without quotes. */
+  readonly etag: string
+  readonly contentType: string | null
+  readonly createdMs: number
+  readonly modifiedMs: number
+  readonly mode: number
+  readonly meta: Readonly<Record<string, string>>
+  /** Of a link. */
+  readonly target: string | null
+}
+
+export interface ListedEntry {
+  /** Relative to the listed directory; one segment unless the listing is recursive. */
+  readonly path: readonly string[]
+  readonly stat: Stat
+}
+
+export interface Listing {
+  readonly entries: readonly ListedEntry[]
+  /** Pass it as `after` to go on; null at the end. It means something only on the same CP. */
+  readonly next: readonly string[] | null
+}
+
+/** A file as it was when it was opened, whatever happens to its name meanwhile. */
+export interface OpenFile {
+  readonly stat: Stat
+  /** The CP that carries, or will carry, this content. */
+  readonly cp: number
+  /** Bytes [start, end): at most `bufferedBytesMax` of them, all verified. */
+  read(start: number, end: number): Promise<Uint8Array>
+  /** The same for any length, piece by piece; every piece is verified before it is given. */
+  stream(start: number, end: number): AsyncGenerator<Uint8Array>
+  close(): void
+}
+
+/** One image of the files: a CP for ever, or the open tree. Must be released. */
+export interface ReadView {
+  readonly cp: number
+  stat(path: Path): Promise<Stat>
+  list(
+    path: Path,
+    options: { after: readonly string[] | null; limit: number; recursive: boolean },
+  ): Promise<Listing>
+  open(path: Path): Promise<OpenFile>
+  release(): void
+}
+
+export interface Preconditions {
+  /** ETags without quotes, or '*'. Weak ones never match. */
+  readonly ifMatch?: readonly string[] | '*'
+  readonly ifNoneMatch?: readonly string[] | '*'
+}
+
+export interface Written {
+  readonly created: boolean
+  readonly stat: Stat
+  readonly applied: Applied<unknown>
+}
+
+export type BatchOperation =
+  | ({ readonly op: 'put'; readonly path: Path; readonly content: Uint8Array } & Attributes & Preconditions)
+  | ({ readonly op: 'delete'; readonly path: Path; readonly recursive?: boolean } & Preconditions)
+  | ({ readonly op: 'mkdir'; readonly path: Path } & Attributes)
+  | ({
+      readonly op: 'move'
+      readonly from: Path
+      readonly to: Path
+      readonly overwrite?: boolean
+    } & Preconditions)
+
+/** The failure of one of several: `index` says which. Its code and detail are those of the cause. */
+export interface BatchResult {
+  readonly status: number
+  readonly etag: string | null
+}
+
+export type Body = Uint8Array | AsyncIterable<Uint8Array>
+
+export interface FileSystem {
+  /** The open tree: a client reads its own writes. */
+  view(): ReadView
+  /** `lengthHint` (bytes) chooses the size of the records. A body that throws leaves nothing behind. */
+  putFile(
+    path: Path,
+    body: Body,
+    attributes: Attributes,
+    options?: Preconditions & { lengthHint?: number | null },
+  ): Promise<Written>
+  putLink(path: Path, target: string, attributes: Attributes, options?: Preconditions): Promise<Written>
+  /** Writes at `offset` (or at the end); at most `patchBytesMax`, else `too-large`. Gaps read as zeros. */
+  patchFile(
+    path: Path,
+    offset: number | 'end',
+    body: Body,
+    options?: Preconditions,
+  ): Promise<Written & { offset: number }>
+  resizeFile(path: Path, size: number, options?: Preconditions): Promise<Written>
+  deleteFile(path: Path, options?: Preconditions): Promise<Applied<unknown>>
+  makeDirectory(path: Path, attributes: Attributes): Promise<Written>
+  deleteDirectory(path: Path, options: Preconditions & { recursive: boolean }): Promise<Applied<unknown>>
+  move(from: Path, to: Path, options: Preconditions & { overwrite: boolean }): Promise<Written>
+  /** All or nothing; a failure carries `index` in its help. */
+  batch(operations: readonly BatchOperation[]): Promise<Applied<readonly BatchResult[]>>
+  reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
+}

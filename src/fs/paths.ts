@@ -1,0 +1,60 @@
+/**
+ * A path is a list of names below the root; the root is the empty list. There are two front ends (URL and JSON) and
+ * one parser of names, so that no door is laxer than another. Bytes are compared as they are: no normalisation.
+ */
+import { encodeUtf8 } from '../lib/bytes.ts'
+import { StillpointError } from '../lib/errors.ts'
+
+declare const checked: unique symbol
+/** Only the parsers here make one. */
+export type Path = readonly string[] & { readonly [checked]: true }
+
+export const nameBytesMax = 255
+export const pathBytesMax = 4096
+export const depthMax = 256
+
+const refuse = (reason: string): never => {
+  throw new StillpointError('bad-path', reason, { reason })
+}
+
+function checkNames(names: readonly string[]): Path {
+  if (names.length > depthMax) refuse(`a path has at most ${depthMax} segments`)
+  let bytes = Math.max(0, names.length - 1)
+  for (const name of names) {
+    if (name === '') refuse('a segment is empty')
+    if (name === '.' || name === '..') refuse('a segment is "." or ".."')
+    if (name.includes('/')) refuse('a segment contains a slash')
+    if (!name.isWellFormed()) refuse('a segment has a lone surrogate')
+    // eslint-disable-next-line no-control-regex
+    if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('a segment has a control character')
+    const length = encodeUtf8(name).length
+    if (length > nameBytesMax) refuse(`a segment is longer than ${nameBytesMax} bytes`)
+    bytes += length
+  }
+  if (bytes > pathBytesMax) refuse(`a path is at most ${pathBytesMax} bytes`)
+  return names as unknown as Path
+}
+
+export const rootPath: Path = checkNames([])
+
+/** A plain string, as in JSON: never percent-encoded, no leading slash, the root is "". */
+export function parsePlainPath(text: string): Path {
+  return text === '' ? rootPath : checkNames(text.split('/'))
+}
+
+/** The part of a raw URL behind the prefix of a route: split at `/` and `%2F`, each segment decoded once. */
+export function parseUrlPath(raw: string): Path {
+  if (raw === '') return rootPath
+  return checkNames(raw.split(/\/|%2f/i).map(decodeSegment))
+}
+
+function decodeSegment(segment: string): string {
+  if (/%(?![0-9a-fA-F]{2})/.test(segment)) refuse('a percent sign is not followed by two hexadecimal digits')
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return refuse('a segment is not UTF-8')
+  }
+}
+
+export const formatPath = (path: readonly string[]): string => path.join('/')
