@@ -1,0 +1,402 @@
+/**
+ * A disk that crashes and lies as its contract allows, and worse when told to.
+ *
+ * - Readers see every write that has resolved. Durable is what a later sync covered; the rest is pending, and a crash
+ *   keeps any part of it (crash-image.ts).
+ * - A sync covers the writes that had resolved when it was called, not those that were in flight.
+ * - After a crash every call rejects with CrashError, those in flight too.
+ * - It breaks no rule of its own accord: faults come from the plan, completion times from the scheduler, so that a
+ *   seed decides everything.
+ * - It asserts what a caller must not do: two writes of one block in flight, a buffer that changes while it is written.
+ */
+import { assert } from '../../src/lib/assert.ts'
+import { StillpointError } from '../../src/lib/errors.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
+import {
+  DeviceError,
+  type BlockDevice,
+  type ReadOptions,
+  type WriteRun,
+} from '../../src/blockdev/block-device.ts'
+import { assertInside, blocksOf, closedError, failedError, joinRuns } from '../../src/blockdev/request.ts'
+import { BlockMap, flipped, overlaps, splitBlocks } from './block-map.ts'
+import {
+  crashImage,
+  type CrashChoice,
+  type CrashState,
+  type Image,
+  type PendingWrite,
+} from './crash-image.ts'
+import { noFaults, type Fault, type FaultPlan, type Operation, type OperationKind } from './faults.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export class CrashError extends DeviceError {
+  constructor() {
+    super('the simulated machine has lost its power')
+  }
+}
+
+export interface SimulatedOptions {
+  /** What the disk holds at first; it is not changed. */
+  readonly image?: Image
+  readonly blockCount?: number
+  /** The disk that gets full. */
+  readonly blocksMax?: number
+  readonly faults?: FaultPlan
+  readonly scheduler?: Scheduler
+  /** Runs when a mutation has begun and nothing of it is done: the moment to take a `crashState`. */
+  readonly onMutation?: (operation: Operation) => void
+  /** False: like a kernel, which goes on after a failed write or sync. The file device refuses, and so does this. */
+  readonly refusesAfterFailure?: boolean
+  /** Keeps a hash over all operations and their bytes, for tests of determinism. */
+  readonly traced?: boolean
+}
+
+interface Entry {
+  write: PendingWrite
+  /** Where the caller wanted it; a misdirected write is elsewhere. */
+  readonly intended: number
+  /** What the caller handed in, to see that it stays as it was. Null for a growth. */
+  source: Uint8Array | null
+  resolved: boolean
+}
+
+export class SimulatedDevice implements BlockDevice {
+  readonly #options: SimulatedOptions
+  #durable: BlockMap
+  #durableCount: number
+  #visible: BlockMap
+  #blockCount: number
+  readonly #before = new BlockMap()
+  #pending: Entry[] = []
+  readonly #inFlight = new Set<Entry>()
+  readonly #wakeUps = new Set<() => void>()
+  readonly #counts: Record<OperationKind, number> = {
+    read: 0,
+    write: 0,
+    'write-durable': 0,
+    sync: 0,
+    grow: 0,
+  }
+  #operations = 0
+  #writingDurably = false
+  #crashed = false
+  #closed = false
+  #failure: DeviceError | null = null
+  #trace = 0n
+
+  constructor(options: SimulatedOptions = {}) {
+    this.#options = options
+    this.#durable = options.image?.blocks.copy() ?? new BlockMap()
+    this.#durableCount = Math.max(options.image?.blockCount ?? 0, options.blockCount ?? 0)
+    this.#visible = this.#durable.copy()
+    this.#blockCount = this.#durableCount
+  }
+
+  get blockCount(): number {
+    return this.#blockCount
+  }
+  get operations(): number {
+    return this.#operations
+  }
+  /** Everything but reads. */
+  get mutations(): number {
+    return this.#operations - this.#counts.read
+  }
+  get crashed(): boolean {
+    return this.#crashed
+  }
+  /** Writes and growths that no sync has covered. */
+  get pendingCount(): number {
+    return this.#pending.length
+  }
+  /** The same seed must give the same value. Needs `traced`. */
+  get traceHash(): string {
+    return this.#trace.toString(16).padStart(16, '0')
+  }
+
+  // The contract.
+
+  async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
+    const blocks = blocksOf(target)
+    assertInside(address, blocks, this.#blockCount)
+    const [operation, fault] = this.#begin('read', address, blocks)
+    await this.#completion(operation)
+    this.#fill(address, target, fault, options.uncached ?? false)
+  }
+
+  readSync(address: number, target: Uint8Array): void {
+    const blocks = blocksOf(target)
+    assertInside(address, blocks, this.#blockCount)
+    const [, fault] = this.#begin('read', address, blocks)
+    this.#fill(address, target, fault, false)
+  }
+
+  async write(runs: readonly WriteRun[]): Promise<void> {
+    const extents = joinRuns(runs, this.#blockCount, 1, blockBytes)
+    const first = extents[0]?.address ?? 0
+    const [operation, fault] = this.#begin(
+      'write',
+      first,
+      runs.reduce((sum, run) => sum + blocksOf(run.bytes), 0),
+    )
+    const entries = runs.map((run) => this.#enter('write', run.address, run.bytes, operation, fault))
+    this.#mutationBegan(operation, fault)
+    await this.#completion(operation)
+    for (const entry of entries) this.#inFlight.delete(entry)
+    if (fault?.kind === 'error') throw this.#fail('the write failed')
+    for (const entry of entries) this.#resolve(entry, fault)
+    if (fault?.kind === 'lost') this.#forget(new Set(entries))
+  }
+
+  async sync(): Promise<void> {
+    const [operation, fault] = this.#begin('sync', 0, 0)
+    const covered = new Set(this.#pending.filter((entry) => entry.resolved))
+    this.#mutationBegan(operation, fault)
+    await this.#completion(operation)
+    if (fault?.kind === 'error') throw this.#fail('the sync failed')
+    if (fault?.kind === 'sync-drops') {
+      this.#forget(covered)
+      throw this.#fail('the sync failed')
+    }
+    // A write may have been taken over by a durable one meanwhile, or dropped by a failed sync: only what is left.
+    for (const entry of this.#pending) if (covered.has(entry)) this.#makeDurable(entry.write)
+    this.#forget(covered)
+  }
+
+  async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    assertInside(address, blocks, this.#blockCount)
+    assert(!this.#writingDurably, 'one durable write at a time')
+    const [operation, fault] = this.#begin('write-durable', address, blocks)
+    this.#writingDurably = true
+    try {
+      let at = address
+      const entries = buffers.map((bytes) => {
+        const entry = this.#enter('write-durable', at, bytes, operation, fault)
+        at += blocksOf(bytes)
+        return entry
+      })
+      this.#mutationBegan(operation, fault)
+      await this.#completion(operation)
+      for (const entry of entries) this.#inFlight.delete(entry)
+      if (fault?.kind === 'error') throw this.#fail('the durable write failed')
+      for (const entry of entries) this.#resolve(entry, fault)
+      if (fault?.kind !== 'lost') for (const entry of entries) this.#makeDurable(entry.write)
+      this.#forget(new Set(entries))
+    } finally {
+      this.#writingDurably = false
+    }
+  }
+
+  async grow(blockCount: number): Promise<void> {
+    const [operation, fault] = this.#begin(
+      'grow',
+      this.#blockCount,
+      Math.max(0, blockCount - this.#blockCount),
+    )
+    this.#mutationBegan(operation, fault)
+    await this.#completion(operation)
+    if (fault?.kind === 'error') throw this.#fail('the growth failed')
+    const blocksMax = this.#options.blocksMax ?? Number.POSITIVE_INFINITY
+    if (fault?.kind === 'disk-full' || blockCount > blocksMax) {
+      throw new StillpointError('disk-full', 'the simulated disk is full', { blockCount })
+    }
+    if (blockCount <= this.#blockCount) return
+    this.#blockCount = blockCount
+    const write = { kind: 'grow', address: 0, blocks: [], blockCount, operation: operation.index } as const
+    this.#pending.push({ write, intended: 0, source: null, resolved: true })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  // What a test does to it.
+
+  /** The power goes out: nothing of this device answers any more. */
+  crash(): void {
+    this.#crashed = true
+    for (const wake of this.#wakeUps) wake()
+    this.#wakeUps.clear()
+  }
+
+  /** What a crash at this moment would start from; cheap, and not changed by what the device does later. */
+  crashState(): CrashState {
+    return {
+      durable: { blocks: this.#durable.copy(), blockCount: this.#durableCount },
+      pending: this.#pending.map((entry) => entry.write),
+    }
+  }
+
+  /** What the disk would hold after a crash at this moment. */
+  image(choice: CrashChoice): Image {
+    return crashImage(this.crashState(), choice)
+  }
+
+  /** Rot at rest: seen by every reader from now on, and by every image. */
+  flipBit(address: number, bit: number): void {
+    this.#durable.set(address, flipped(this.#durable.get(address), bit))
+    this.#visible.set(address, flipped(this.#visible.get(address), bit))
+    for (const entry of this.#pending) {
+      const at = address - entry.write.address
+      const block = entry.write.blocks[at]
+      if (!block) continue
+      entry.source = null
+      entry.write = { ...entry.write, blocks: entry.write.blocks.with(at, flipped(block, bit)) }
+    }
+  }
+
+  /** Readers see from now on what the disk has: lost and misdirected writes come to light. */
+  dropCache(): void {
+    this.#visible = this.#durable.copy()
+    for (const { write, resolved } of this.#pending) {
+      if (resolved) write.blocks.forEach((block, i) => this.#visible.set(write.address + i, block))
+    }
+  }
+
+  // Helpers, in calling order.
+
+  #begin(kind: OperationKind, address: number, blocks: number): [Operation, Fault | undefined] {
+    if (this.#crashed) throw new CrashError()
+    if (this.#closed) throw closedError()
+    if (this.#failure && (this.#options.refusesAfterFailure ?? true)) throw failedError(this.#failure)
+    const mutation = this.mutations
+    const operation = {
+      kind,
+      index: this.#operations++,
+      nth: this.#counts[kind]++,
+      mutation,
+      address,
+      blocks,
+    }
+    if (this.#options.traced) this.#traceBytes(Buffer.from(`${kind} ${address} ${blocks}`))
+    return [operation, (this.#options.faults ?? noFaults)(operation)]
+  }
+
+  #traceBytes(bytes: Uint8Array): void {
+    this.#trace = Bun.hash.xxHash3(bytes as Uint8Array<ArrayBuffer>, this.#trace)
+  }
+
+  /** The bytes are copied: a buffer may be reused as soon as its write has resolved. */
+  #enter(
+    kind: 'write' | 'write-durable',
+    address: number,
+    source: Uint8Array,
+    operation: Operation,
+    fault: Fault | undefined,
+  ): Entry {
+    if (this.#options.traced) this.#traceBytes(source)
+    let blocks = splitBlocks(source.slice())
+    for (const { write } of this.#inFlight) {
+      assert(
+        write.operation === operation.index || !overlaps(address, blocks, write),
+        `two writes of block ${address} in flight`,
+      )
+    }
+    if (fault?.kind === 'flipped') {
+      const at = Math.floor(fault.bit / (8 * blockBytes)) % blocks.length
+      blocks = blocks.with(at, flipped(blocks[at]!, fault.bit))
+    }
+    const target = fault?.kind === 'misdirected' ? fault.address : address
+    assertInside(target, blocks.length, this.#blockCount)
+    const write = { kind, address: target, blocks, blockCount: 0, operation: operation.index }
+    const entry = { write, intended: address, source, resolved: false }
+    this.#pending.push(entry)
+    this.#inFlight.add(entry)
+    return entry
+  }
+
+  #mutationBegan(operation: Operation, fault: Fault | undefined): void {
+    this.#options.onMutation?.(operation)
+    if (fault?.kind === 'crash') this.crash()
+  }
+
+  async #completion(operation: Operation): Promise<void> {
+    const { scheduler } = this.#options
+    if (this.#crashed) throw new CrashError()
+    if (scheduler) {
+      await new Promise<void>((resolve) => {
+        this.#wakeUps.add(resolve)
+        scheduler.schedule(operation, () => {
+          this.#wakeUps.delete(resolve)
+          resolve()
+        })
+      })
+    } else await Promise.resolve()
+    if (this.#crashed) throw new CrashError()
+  }
+
+  #fail(message: string): DeviceError {
+    this.#failure = new DeviceError(message)
+    return this.#failure
+  }
+
+  #resolve(entry: Entry, fault: Fault | undefined): void {
+    entry.resolved = true
+    const { write, source, intended } = entry
+    if (fault === undefined && source) {
+      const stable = splitBlocks(source).every((block, i) => Buffer.compare(block, write.blocks[i]!) === 0)
+      assert(stable, `the buffer of block ${write.address} changed while it was being written`)
+    }
+    const astray = fault?.kind === 'lost' || fault?.kind === 'misdirected'
+    const cached = astray && fault.cached === true
+    if (fault?.kind === 'lost' && !cached) return
+    write.blocks.forEach((block, i) => {
+      const address = (cached ? intended : write.address) + i
+      this.#before.set(address, this.#visible.get(address))
+      this.#visible.set(address, block)
+    })
+  }
+
+  #makeDurable(write: PendingWrite): void {
+    if (write.kind === 'grow') this.#durableCount = Math.max(this.#durableCount, write.blockCount)
+    write.blocks.forEach((block, i) => this.#durable.set(write.address + i, block))
+    if (write.blocks.length > 0) {
+      this.#durableCount = Math.max(this.#durableCount, write.address + write.blocks.length)
+    }
+    if (write.kind === 'write-durable') this.#supersede(write)
+  }
+
+  /** An older write of the same block that is still pending can only come out with the newer bytes. */
+  #supersede(newer: PendingWrite): void {
+    for (const entry of this.#pending) {
+      const { write } = entry
+      if (write === newer || !overlaps(newer.address, newer.blocks, write)) continue
+      const blocks = write.blocks.map((block, i) => newer.blocks[write.address + i - newer.address] ?? block)
+      entry.write = { ...write, blocks }
+    }
+  }
+
+  #forget(entries: ReadonlySet<Entry>): void {
+    this.#pending = this.#pending.filter((entry) => !entries.has(entry))
+  }
+
+  #fill(address: number, target: Uint8Array, fault: Fault | undefined, uncached: boolean): void {
+    if (fault?.kind === 'crash') this.crash()
+    if (this.#crashed) throw new CrashError()
+    if (fault?.kind === 'error') throw new DeviceError('the read failed')
+    for (let i = 0; i * blockBytes < target.length; i++) {
+      const block =
+        fault?.kind === 'stale'
+          ? this.#before.get(address + i)
+          : uncached
+            ? this.#onDisk(address + i)
+            : this.#visible.get(address + i)
+      target.set(block, i * blockBytes)
+    }
+    if (fault?.kind === 'flipped') {
+      const bit = fault.bit % (8 * target.length)
+      target[bit >>> 3]! ^= 1 << (bit & 7)
+    }
+  }
+
+  #onDisk(address: number): Uint8Array {
+    for (let i = this.#pending.length - 1; i >= 0; i--) {
+      const { write, resolved } = this.#pending[i]!
+      const block = write.blocks[address - write.address]
+      if (resolved && block) return block
+    }
+    return this.#durable.get(address)
+  }
+}
