@@ -1,0 +1,46 @@
+/**
+ * The calls that the file device makes, as an interface: a test puts short writes, errors and lost syncs here.
+ * Each call does what the kernel does, once: it may write less than it was given, and nothing is retried.
+ */
+import * as fs from 'node:fs'
+import { forgetPages, reserveSpace, type Reservation } from './libc.ts'
+
+export interface FileCalls {
+  /** Resolves to the bytes written, which may be fewer. */
+  writev(descriptor: number, buffers: readonly Uint8Array[], position: number): Promise<number>
+  /** Resolves to the bytes read; 0 is the end of the file. */
+  read(descriptor: number, target: Uint8Array, position: number): Promise<number>
+  readSync(descriptor: number, target: Uint8Array, position: number): number
+  fdatasync(descriptor: number): Promise<void>
+  reserve(descriptor: number, from: number, bytes: number): Reservation
+  forgetPages(descriptor: number, from: number, bytes: number): void
+  truncate(descriptor: number, bytes: number): void
+}
+
+export const systemFileCalls: FileCalls = {
+  writev: (descriptor, buffers, position) =>
+    new Promise((resolve, reject) => {
+      fs.writev(descriptor, buffers, position, (error, written) => (error ? reject(error) : resolve(written)))
+    }),
+  read: (descriptor, target, position) =>
+    new Promise((resolve, reject) => {
+      fs.read(descriptor, target, 0, target.length, position, (error, count) =>
+        error ? reject(error) : resolve(count),
+      )
+    }),
+  readSync: (descriptor, target, position) => fs.readSync(descriptor, target, 0, target.length, position),
+  fdatasync: (descriptor) =>
+    new Promise((resolve, reject) =>
+      fs.fdatasync(descriptor, (error) => (error ? reject(error) : resolve())),
+    ),
+  reserve: reserveSpace,
+  forgetPages,
+  truncate: (descriptor, bytes) => fs.ftruncateSync(descriptor, bytes),
+}
+
+const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+export const isDiskFull = (error: unknown): boolean => fullCodes.has(errorCode(error))

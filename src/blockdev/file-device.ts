@@ -1,0 +1,384 @@
+/**
+ * A block device in a file.
+ *
+ * - Writes are positioned and vectored, several in flight; a short write is always continued.
+ * - After a failed write or sync every call is refused: what the kernel then remembers of the file is not to be
+ *   trusted, and a sync that is tried again can succeed with the data lost.
+ * - `writeDurable` has a descriptor of its own, opened O_DSYNC, because a sync of the file waits for all of its dirty
+ *   pages (measured with 200 MiB dirty: 61 ms against 0.7 ms).
+ * - Space is allocated, not only promised, before it counts in `blockCount`.
+ *
+ * Errors: StillpointError `disk-full` from `open`, `create` and `grow`, `exists` from `create`; else DeviceError.
+ */
+import * as fs from 'node:fs'
+import { assert } from '../lib/assert.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from './block-device.ts'
+import { errorCode, isDiskFull, systemFileCalls, type FileCalls } from './file-calls.ts'
+import {
+  assertInside,
+  blocksOf,
+  closedError,
+  deviceBlockBytes,
+  failedError,
+  joinRuns,
+  type Extent,
+} from './request.ts'
+
+const buffersPerCallMax = 256
+const bytesPerCallMax = 8 * 2 ** 20
+const callsInFlightMax = 4
+const zeroFillBytes = 4 * 2 ** 20
+
+export interface FileDeviceOptions {
+  /** For checks of a volume that must stay as it is: writing is a bug of the caller. */
+  readonly readOnly?: boolean
+  readonly calls?: FileCalls
+}
+
+export class FileDevice implements BlockDevice {
+  readonly #path: string
+  readonly #calls: FileCalls
+  readonly #descriptor: number
+  /** Null when read-only. */
+  readonly #durableDescriptor: number | null
+  /** Opened by the first uncached read; null where the file system has no O_DIRECT. */
+  #directDescriptor: number | null | undefined
+  readonly #active = new Set<Promise<unknown>>()
+  #blockCount: number
+  #growing: Promise<void> = Promise.resolve()
+  #writingDurably = false
+  #failure: unknown
+  #closing: Promise<void> | null = null
+
+  private constructor(path: string, flags: number, options: FileDeviceOptions) {
+    this.#path = path
+    this.#calls = options.calls ?? systemFileCalls
+    const { O_RDONLY, O_RDWR, O_WRONLY, O_DSYNC } = fs.constants
+    this.#descriptor = openFile(path, (options.readOnly ? O_RDONLY : O_RDWR) | flags)
+    try {
+      this.#durableDescriptor = options.readOnly ? null : openFile(path, O_WRONLY | O_DSYNC)
+    } catch (error) {
+      fs.closeSync(this.#descriptor)
+      throw error
+    }
+    this.#blockCount = Math.floor(fs.fstatSync(this.#descriptor).size / deviceBlockBytes)
+  }
+
+  static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
+    const device = new FileDevice(path, 0, options)
+    try {
+      if (!options.readOnly) device.#fillHoles()
+    } catch (error) {
+      await device.close()
+      throw error
+    }
+    return device
+  }
+
+  /** The file must not exist. On an error none is left. */
+  static async create(
+    path: string,
+    blockCount: number,
+    options: FileDeviceOptions = {},
+  ): Promise<FileDevice> {
+    assert(!options.readOnly, 'what is created is written')
+    const device = new FileDevice(path, fs.constants.O_CREAT | fs.constants.O_EXCL, options)
+    try {
+      await device.grow(blockCount)
+    } catch (error) {
+      await device.close()
+      fs.rmSync(path, { force: true })
+      throw error
+    }
+    return device
+  }
+
+  get blockCount(): number {
+    return this.#blockCount
+  }
+
+  async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
+    this.#assertUsable()
+    assertInside(address, blocksOf(target), this.#blockCount)
+    const position = address * deviceBlockBytes
+    await this.#tracked(
+      options.uncached ? this.#readUncached(target, position) : this.#readWhole(target, position),
+    )
+  }
+
+  readSync(address: number, target: Uint8Array): void {
+    this.#assertUsable()
+    assertInside(address, blocksOf(target), this.#blockCount)
+    const position = address * deviceBlockBytes
+    let done = 0
+    while (done < target.length) {
+      let count: number
+      try {
+        count = this.#calls.readSync(
+          this.#descriptor,
+          done === 0 ? target : target.subarray(done),
+          position + done,
+        )
+      } catch (error) {
+        throw this.#readError(error)
+      }
+      if (count <= 0) throw this.#readError('the file ends too early')
+      done += count
+    }
+  }
+
+  async write(runs: readonly WriteRun[]): Promise<void> {
+    this.#assertWritable()
+    const extents = joinRuns(runs, this.#blockCount, buffersPerCallMax, bytesPerCallMax)
+    await this.#tracked(this.#writeExtents(extents))
+  }
+
+  async sync(): Promise<void> {
+    this.#assertWritable()
+    await this.#tracked(this.#orFail(this.#calls.fdatasync(this.#descriptor), 'the sync failed'))
+  }
+
+  async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+    this.#assertWritable()
+    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    assertInside(address, blocks, this.#blockCount)
+    assert(!this.#writingDurably, 'one durable write at a time')
+    this.#writingDurably = true
+    try {
+      await this.#tracked(
+        this.#orFail(this.#writeBuffersDurably(address, buffers), 'the durable write failed'),
+      )
+    } finally {
+      this.#writingDurably = false
+    }
+  }
+
+  async grow(blockCount: number): Promise<void> {
+    this.#assertWritable()
+    // One after the other: each starts from the size that the one before has left.
+    const grown = this.#growing.then(() => this.#growTo(blockCount))
+    this.#growing = grown.catch(() => undefined)
+    await this.#tracked(grown)
+  }
+
+  /** Waits for what is in flight. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll()
+    return this.#closing
+  }
+
+  // Helpers, in calling order.
+
+  #assertUsable(): void {
+    if (this.#closing) throw closedError()
+    if (this.#failure !== undefined) throw failedError(this.#failure)
+  }
+
+  #assertWritable(): void {
+    this.#assertUsable()
+    assert(this.#durableDescriptor !== null, 'the device was opened for reading only')
+  }
+
+  async #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#active.add(work)
+    try {
+      return await work
+    } finally {
+      this.#active.delete(work)
+    }
+  }
+
+  async #readWhole(target: Uint8Array, position: number): Promise<void> {
+    try {
+      await this.#readLoop(this.#descriptor, target, position)
+    } catch (error) {
+      throw this.#readError(error)
+    }
+  }
+
+  /** Null when the descriptor does not take the buffer or the position (EINVAL). */
+  async #readLoop(descriptor: number, target: Uint8Array, position: number): Promise<true | null> {
+    let done = 0
+    while (done < target.length) {
+      const rest = done === 0 ? target : target.subarray(done)
+      let count: number
+      try {
+        count = await this.#calls.read(descriptor, rest, position + done)
+      } catch (error) {
+        if (descriptor !== this.#descriptor && errorCode(error) === 'EINVAL') return null
+        throw error
+      }
+      if (count <= 0) throw new DeviceError('the file ends too early')
+      done += count
+    }
+    return true
+  }
+
+  async #readUncached(target: Uint8Array, position: number): Promise<void> {
+    try {
+      const direct = this.#openDirect()
+      if (direct !== null) {
+        if (await this.#readLoop(direct, target, position)) return
+        // Fresh memory of a page and more is page-aligned, a view into an arena need not be.
+        const aligned = new Uint8Array(target.length)
+        if (await this.#readLoop(direct, aligned, position)) {
+          target.set(aligned)
+          return
+        }
+      }
+    } catch (error) {
+      throw this.#readError(error)
+    }
+    this.#calls.forgetPages(this.#descriptor, position, target.length)
+    await this.#readWhole(target, position)
+  }
+
+  #openDirect(): number | null {
+    if (this.#directDescriptor === undefined) {
+      try {
+        this.#directDescriptor = fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_DIRECT)
+      } catch {
+        this.#directDescriptor = null
+      }
+    }
+    return this.#directDescriptor
+  }
+
+  #readError(cause: unknown): DeviceError {
+    return new DeviceError(`cannot read ${this.#path}: ${reason(cause)}`, { cause })
+  }
+
+  async #writeExtents(extents: readonly Extent[]): Promise<void> {
+    let next = 0
+    const sendNext = async () => {
+      while (next < extents.length && this.#failure === undefined) {
+        const { address, buffers } = extents[next++]!
+        await this.#orFail(
+          this.#writeWhole(this.#descriptor, buffers, address * deviceBlockBytes),
+          'the write failed',
+        )
+      }
+    }
+    const senders = Array.from({ length: Math.min(callsInFlightMax, extents.length) }, sendNext)
+    // Also after a failure nothing may still be reading the buffers when this returns.
+    await Promise.allSettled(senders)
+    await Promise.all(senders)
+    // Another call's failure may have stopped this one before its end.
+    if (next < extents.length) throw failedError(this.#failure)
+  }
+
+  async #writeWhole(descriptor: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = buffers
+    let at = position
+    while (rest.length > 0) {
+      const written = await this.#calls.writev(descriptor, rest, at)
+      if (written <= 0) throw new DeviceError('a write made no progress')
+      at += written
+      rest = withoutFirst(rest, written)
+    }
+  }
+
+  async #writeBuffersDurably(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+    let position = address * deviceBlockBytes
+    for (let i = 0; i < buffers.length; i += buffersPerCallMax) {
+      const part = buffers.slice(i, i + buffersPerCallMax)
+      await this.#writeWhole(this.#durableDescriptor!, part, position)
+      position += part.reduce((sum, bytes) => sum + bytes.length, 0)
+    }
+  }
+
+  async #orFail(work: Promise<void>, what: string): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      this.#failure ??= error
+      throw new DeviceError(`${what} on ${this.#path}: ${reason(error)}`, { cause: error })
+    }
+  }
+
+  async #growTo(blockCount: number): Promise<void> {
+    this.#assertUsable()
+    assert(Number.isSafeInteger(blockCount) && blockCount >= 0, 'a device has a whole number of blocks')
+    if (blockCount <= this.#blockCount) return
+    const from = this.#blockCount * deviceBlockBytes
+    const bytes = (blockCount - this.#blockCount) * deviceBlockBytes
+    let reservation = this.#calls.reserve(this.#descriptor, from, bytes)
+    if (reservation === 'unsupported') reservation = await this.#writeZeros(from, bytes)
+    if (reservation === 'full') {
+      // Part of it may have been allocated; nobody has written there.
+      await this.#orFail(
+        Promise.try(() => this.#calls.truncate(this.#descriptor, from)),
+        'undoing a growth failed',
+      )
+      throw new StillpointError('disk-full', `there is no space for ${bytes} bytes more in ${this.#path}`, {
+        bytes,
+      })
+    }
+    this.#blockCount = blockCount
+  }
+
+  /** Without a sync a file system that allocates late has promised nothing yet. */
+  async #writeZeros(from: number, bytes: number): Promise<'reserved' | 'full'> {
+    const zeros = new Uint8Array(Math.min(bytes, zeroFillBytes))
+    const write = async () => {
+      for (let done = 0; done < bytes; done += zeros.length) {
+        const part = zeros.subarray(0, Math.min(zeros.length, bytes - done))
+        await this.#writeWhole(this.#descriptor, [part], from + done)
+      }
+    }
+    try {
+      await write()
+    } catch (error) {
+      if (isDiskFull(error)) return 'full'
+      await this.#orFail(Promise.reject(error), 'the growth failed')
+    }
+    await this.#orFail(this.#calls.fdatasync(this.#descriptor), 'the growth failed')
+    return 'reserved'
+  }
+
+  /** A copy of a volume may be sparse: its blocks are made real before they count as reserved. */
+  #fillHoles(): void {
+    const bytes = this.#blockCount * deviceBlockBytes
+    if (bytes === 0 || fs.fstatSync(this.#descriptor).blocks * 512 >= bytes) return
+    if (this.#calls.reserve(this.#descriptor, 0, bytes) === 'full') {
+      throw new StillpointError('disk-full', `${this.#path} has holes and there is no space to fill them`, {
+        bytes,
+      })
+    }
+  }
+
+  async #closeAll(): Promise<void> {
+    while (this.#active.size > 0) await Promise.allSettled(this.#active)
+    for (const descriptor of [this.#descriptor, this.#durableDescriptor, this.#directDescriptor]) {
+      if (typeof descriptor === 'number') fs.closeSync(descriptor)
+    }
+  }
+}
+
+function openFile(path: string, flags: number): number {
+  try {
+    return fs.openSync(path, flags, 0o600)
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST')
+      throw new StillpointError('exists', `${path} exists`, {}, { cause: error })
+    if (isDiskFull(error))
+      throw new StillpointError('disk-full', `no space for ${path}`, {}, { cause: error })
+    throw new DeviceError(`cannot open ${path}: ${reason(error)}`, { cause: error })
+  }
+}
+
+/** The buffers without their first `count` bytes. */
+function withoutFirst(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count
+  for (let i = 0; i < buffers.length; i++) {
+    const buffer = buffers[i]!
+    if (left < buffer.length) return [buffer.subarray(left), ...buffers.slice(i + 1)]
+    left -= buffer.length
+  }
+  return []
+}
+
+function reason(error: unknown): string {
+  return errorCode(error) ?? (error instanceof Error ? error.message : String(error))
+}

@@ -1,0 +1,73 @@
+/**
+ * The few calls of the C library that the runtime does not offer. bun:ffi is called experimental, so each of them is
+ * optional: where a symbol is absent the caller has another way.
+ */
+import { dlopen, FFIType, read } from 'bun:ffi'
+
+const lockExclusive = 2
+const lockNonBlocking = 4
+const adviceDontNeed = 4
+const again = 11
+const fileTooBig = 27
+const noSpace = 28
+const quotaExceeded = 122
+
+const libraries =
+  process.platform === 'linux'
+    ? ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]
+    : []
+
+/** Null where the library or the symbol does not exist. */
+function load<T>(open: (library: string) => T): T | null {
+  for (const library of libraries) {
+    try {
+      return open(library)
+    } catch {
+      // Not this one.
+    }
+  }
+  return null
+}
+
+const allocate = load(
+  (library) =>
+    dlopen(library, {
+      posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+    }).symbols.posix_fallocate,
+)
+const advise = load(
+  (library) =>
+    dlopen(library, {
+      posix_fadvise: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.i32], returns: FFIType.i32 },
+    }).symbols.posix_fadvise,
+)
+const locking = load(
+  (library) =>
+    dlopen(library, {
+      flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+      __errno_location: { args: [], returns: FFIType.ptr },
+    }).symbols,
+)
+
+export type Reservation = 'reserved' | 'full' | 'unsupported'
+
+/** Really allocates [from, from + bytes) and extends the file. posix_fallocate returns its error, so no errno here. */
+export function reserveSpace(descriptor: number, from: number, bytes: number): Reservation {
+  if (!allocate) return 'unsupported'
+  const result = allocate(descriptor, from, bytes)
+  if (result === 0) return 'reserved'
+  return result === noSpace || result === quotaExceeded || result === fileTooBig ? 'full' : 'unsupported'
+}
+
+/** Asks the kernel to forget clean pages; a hint. */
+export function forgetPages(descriptor: number, from: number, bytes: number): void {
+  advise?.(descriptor, from, bytes, adviceDontNeed)
+}
+
+/** An exclusive lock that goes with the open file, so with the process at the latest. */
+export function tryLock(descriptor: number): 'locked' | 'busy' | 'unsupported' {
+  if (!locking) return 'unsupported'
+  if (locking.flock(descriptor, lockExclusive | lockNonBlocking) === 0) return 'locked'
+  const location = locking.__errno_location()
+  return location !== null && read.i32(location, 0) === again ? 'busy' : 'unsupported'
+}
