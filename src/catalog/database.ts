@@ -1,0 +1,117 @@
+/**
+ * One SQLite file, opened so that it can be used as ours, or not at all.
+ *
+ * - It belongs to the volume (`meta.volumeUuid`), its journal is a prefix of our migrations, and no row is about a CP
+ *   above the published one. A file that fails the first two is set aside and a fresh one is made: the block file is
+ *   the truth, the catalog only history.
+ * - Once open it never waits for a lock: whoever meets one tries again later.
+ */
+import { Database } from 'bun:sqlite'
+import { assert } from '../lib/assert.ts'
+import { type Migration, migrations } from './migrations.ts'
+
+export type UnusableReason = 'foreign' | 'corrupt' | 'newer'
+
+class Unusable extends Error {
+  constructor(
+    readonly reason: UnusableReason,
+    options?: ErrorOptions,
+  ) {
+    super(reason, options)
+  }
+}
+
+export interface DatabaseOptions {
+  readonly volumeUuid: string
+  readonly publishedCp: number
+  /** Moves the file and its companions (`-wal`, `-shm`) out of the way. */
+  readonly setAside: (path: string, reason: UnusableReason) => void
+}
+
+export function openDatabase(path: string, options: DatabaseOptions): Database {
+  try {
+    return openOnce(path, options)
+  } catch (error) {
+    const reason = unusableReason(error)
+    if (reason === null) throw error
+    options.setAside(path, reason)
+    return openOnce(path, options)
+  }
+}
+
+/** Somebody who reads or copies the file may hold it for a moment. */
+const openBusyMs = 2_000
+
+function openOnce(path: string, options: DatabaseOptions): Database {
+  const database = new Database(path, { create: true, strict: true })
+  try {
+    database.run(`PRAGMA busy_timeout = ${openBusyMs}`)
+    database.run('PRAGMA journal_mode = WAL')
+    database.run('PRAGMA synchronous = NORMAL')
+    transact(database, () => {
+      applyMigrations(database, migrations)
+      claim(database, options.volumeUuid)
+      database.run('DELETE FROM cp_rows WHERE cp > ?', [options.publishedCp])
+      database.run('DELETE FROM transfer_rows WHERE cp > ?', [options.publishedCp])
+    })
+    database.run('PRAGMA busy_timeout = 0')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function applyMigrations(database: Database, wanted: readonly Migration[]): void {
+  const tables = database
+    .query<{ name: string }, []>(`SELECT name FROM sqlite_schema WHERE type = 'table'`)
+    .all()
+  if (tables.length > 0 && !tables.some((table) => table.name === 'applied_migrations'))
+    throw new Unusable('foreign')
+  database.run(
+    'CREATE TABLE IF NOT EXISTS applied_migrations (position INTEGER PRIMARY KEY, name TEXT NOT NULL)',
+  )
+  const applied = database
+    .query<{ name: string }, []>('SELECT name FROM applied_migrations ORDER BY position')
+    .all()
+  if (applied.length > wanted.length) throw new Unusable('newer')
+  wanted.forEach((migration, position) => {
+    const before = applied[position]
+    if (before !== undefined) {
+      if (before.name !== migration.name) throw new Unusable('foreign')
+      return
+    }
+    for (const statement of migration.statements) database.run(statement)
+    database.run('INSERT INTO applied_migrations (position, name) VALUES (?, ?)', [position, migration.name])
+  })
+}
+
+function claim(database: Database, volumeUuid: string): void {
+  database.run(`INSERT OR IGNORE INTO meta (key, value) VALUES ('volumeUuid', ?)`, [volumeUuid])
+  const owner = database.query<{ value: string }, []>(`SELECT value FROM meta WHERE key = 'volumeUuid'`).get()
+  if (owner?.value !== volumeUuid) throw new Unusable('foreign')
+}
+
+/** All or nothing. A callback that returns a promise would commit before its first await, so it is refused. */
+export function transact<T>(database: Database, change: () => T): T {
+  return database
+    .transaction(() => {
+      const result = change()
+      assert(!(result instanceof Promise), 'a transaction is synchronous')
+      return result
+    })
+    .immediate() as T
+}
+
+function unusableReason(error: unknown): UnusableReason | null {
+  if (error instanceof Unusable) return error.reason
+  const code = errorCode(error)
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'corrupt'
+  // A table or column that our own journal promises is missing: somebody else changed the file.
+  if (code === 'SQLITE_ERROR') return 'foreign'
+  return null
+}
+
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

@@ -1,0 +1,14 @@
+/** Every migration of `drizzle/`, in order, as text inside the program: nothing is read from disk at run time. */
+import first from '../../drizzle/0000_first.sql' with { type: 'text' }
+
+export interface Migration {
+  readonly name: string
+  readonly statements: readonly string[]
+}
+
+const migration = (name: string, text: string): Migration => ({
+  name,
+  statements: text.split('--> statement-breakpoint').map((statement) => statement.trim()),
+})
+
+export const migrations: readonly Migration[] = [migration('0000_first', first)]

@@ -1,0 +1,113 @@
+/**
+ * A user's query on a catalog file that may belong to a running server: one SELECT over the public views.
+ *
+ * A read-only connection alone is no sandbox (ATTACH reads other files, VACUUM INTO writes them), so an authorizer
+ * allows by name what a SELECT over the views needs, and denies everything else.
+ */
+import { constants, DatabaseSync } from 'node:sqlite'
+import { StillpointError } from '../lib/errors.ts'
+import { publicViews, publicViewTables } from './schema.ts'
+
+export type Value = string | number | bigint | null | Uint8Array
+
+export interface QueryResult {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly Value[])[]
+  /** There were more than `rowsMax`. */
+  readonly truncated: boolean
+}
+
+const rowsMaxDefault = 100_000
+const queryBytesMax = 100_000
+
+export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxDefault): QueryResult {
+  if (query.length > queryBytesMax) throw new StillpointError('too-large', 'the query is too long')
+  const database = open(path)
+  try {
+    database.setAuthorizer(authorize)
+    const text = query.replace(/[;\s]+$/, '')
+    if (text === '') throw new StillpointError('bad-parameter', 'one SELECT is expected')
+    const statement = database.prepare(text)
+    const columns = statement.columns().map((column) => column.name)
+    if (columns.length === 0) throw new StillpointError('bad-parameter', 'one SELECT is expected')
+    // What follows a first statement would be silently ignored; inside parentheses it is a syntax error.
+    if (!prepares(database, `SELECT * FROM (\n${text}\n)`))
+      throw new StillpointError('bad-parameter', 'one SELECT is expected, nothing behind it')
+    statement.setReturnArrays(true)
+    const rows: Value[][] = []
+    for (const row of statement.iterate() as Iterable<unknown>) {
+      if (rows.length === rowsMax) return { columns, rows, truncated: true }
+      rows.push(row as Value[])
+    }
+    return { columns, rows, truncated: false }
+  } catch (error) {
+    if (error instanceof StillpointError) throw error
+    throw new StillpointError(
+      'bad-parameter',
+      error instanceof Error ? error.message : String(error),
+      {},
+      { cause: error },
+    )
+  } finally {
+    database.close()
+  }
+}
+
+function open(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { readOnly: true })
+  } catch (error) {
+    throw new StillpointError('not-found', `there is no catalog at ${path}`, {}, { cause: error })
+  }
+}
+
+function prepares(database: DatabaseSync, text: string): boolean {
+  try {
+    database.prepare(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const views: ReadonlySet<string> = new Set(publicViews)
+const tables: ReadonlySet<string> = new Set(publicViewTables)
+const functions: ReadonlySet<string> = new Set(
+  `abs avg ceil ceiling char coalesce concat concat_ws count cume_dist date datetime dense_rank first_value floor
+  format glob group_concat hex ifnull iif instr json json_array json_array_length json_extract json_group_array
+  json_group_object json_object json_type lag last_value lead length like ln log lower ltrim max min mod nth_value
+  ntile nullif octet_length percent_rank pow power printf quote rank replace round row_number rtrim sign sqrt
+  strftime string_agg substr substring sum time timediff total trim trunc typeof unicode unixepoch upper -> ->>`.split(
+    /\s+/,
+  ),
+)
+
+/**
+ * `within` is the view through which a table is read; null when the query names the table itself. A column of no name
+ * means that only rows are counted, and then SQLite forgets the view.
+ */
+function authorize(
+  action: number,
+  subject: string | null,
+  detail: string | null,
+  _database: string | null,
+  within: string | null,
+): number {
+  const { SQLITE_OK, SQLITE_DENY } = constants
+  switch (action) {
+    case constants.SQLITE_SELECT:
+    case constants.SQLITE_RECURSIVE:
+      return SQLITE_OK
+    case constants.SQLITE_READ:
+      if (subject === null) return SQLITE_DENY
+      if (views.has(subject)) return SQLITE_OK
+      // A common table expression may borrow a view's name, so the table has to be one of theirs as well.
+      return tables.has(subject) && (detail === '' || (within !== null && views.has(within)))
+        ? SQLITE_OK
+        : SQLITE_DENY
+    case constants.SQLITE_FUNCTION:
+      return detail !== null && functions.has(detail.toLowerCase()) ? SQLITE_OK : SQLITE_DENY
+    default:
+      return SQLITE_DENY
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The catalog's tables (ours, may change) and views (the users' contract: names and columns are stable).
+ *
+ * - Every row carries the cp that it speaks of and is written after that CP's blocks; the block file is the truth.
+ * - Times are wall-clock milliseconds since 1970 in tables; views add them as RFC 3339 text.
+ * - Integers stay below 2^53.
+ *
+ * To change it: edit, `npx drizzle-kit generate`, name the new file in migrations.ts.
+ */
+import { eq, sql } from 'drizzle-orm'
+import { index, integer, real, sqliteTable, sqliteView, text } from 'drizzle-orm/sqlite-core'
+
+export const meta = sqliteTable('meta', {
+  key: text('key').primaryKey(),
+  value: text('value').notNull(),
+})
+
+export const cpRows = sqliteTable('cp_rows', {
+  cp: integer('cp').primaryKey(),
+  epoch: integer('epoch').notNull(),
+  rootHash: text('root_hash').notNull(),
+  cause: text('cause').notNull(),
+  sendMs: real('send_ms').notNull(),
+  buildMs: real('build_ms').notNull(),
+  commitMs: real('commit_ms').notNull(),
+  blocksWritten: integer('blocks_written').notNull(),
+  bytesWritten: integer('bytes_written').notNull(),
+  coalesced: integer('coalesced').notNull(),
+  committedMs: integer('committed_ms').notNull(),
+})
+
+export const transferKinds = ['live', 'difference', 'first-copy', 'want'] as const
+
+export const transferRows = sqliteTable(
+  'transfer_rows',
+  {
+    id: integer('id').primaryKey(),
+    mirror: text('mirror').notNull(),
+    kind: text('kind', { enum: transferKinds }).notNull(),
+    cp: integer('cp').notNull(),
+    blocks: integer('blocks').notNull(),
+    bytes: integer('bytes').notNull(),
+    ms: real('ms').notNull(),
+    atMs: integer('at_ms').notNull(),
+  },
+  (table) => [index('transfer_rows_cp').on(table.cp)],
+)
+
+const rfc3339 = (column: typeof cpRows.committedMs | typeof transferRows.atMs) =>
+  sql<string>`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`
+
+/** Bytes of this CP that travelled to mirrors; on a mirror, those that came in. */
+const bytesSent = sql<number>`(select coalesce(sum(${transferRows.bytes}), 0) from ${transferRows} where ${eq(transferRows.cp, cpRows.cp)})`
+
+export const cps = sqliteView('cps').as((query) =>
+  query
+    .select({
+      cp: cpRows.cp,
+      epoch: cpRows.epoch,
+      rootHash: cpRows.rootHash,
+      cause: cpRows.cause,
+      sendMs: cpRows.sendMs,
+      buildMs: cpRows.buildMs,
+      commitMs: cpRows.commitMs,
+      blocksWritten: cpRows.blocksWritten,
+      bytesWritten: cpRows.bytesWritten,
+      coalesced: cpRows.coalesced,
+      bytesSent: bytesSent.as('bytes_sent'),
+      committedAt: rfc3339(cpRows.committedMs).as('committed_at'),
+      committedMs: cpRows.committedMs,
+    })
+    .from(cpRows),
+)
+
+export const transfers = sqliteView('transfers').as((query) =>
+  query
+    .select({
+      mirror: transferRows.mirror,
+      kind: transferRows.kind,
+      cp: transferRows.cp,
+      blocks: transferRows.blocks,
+      bytes: transferRows.bytes,
+      ms: transferRows.ms,
+      at: rfc3339(transferRows.atMs).as('at'),
+      atMs: transferRows.atMs,
+    })
+    .from(transferRows),
+)
+
+/** What a user's query may read, and the tables behind it. */
+export const publicViews = ['cps', 'transfers'] as const
+export const publicViewTables = ['cp_rows', 'transfer_rows'] as const

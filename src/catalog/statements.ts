@@ -1,0 +1,76 @@
+/** Every query of the catalog, prepared once: a prepared one is some twenty times faster. */
+import type { Database } from 'bun:sqlite'
+import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import { cpRows, transferRows } from './schema.ts'
+
+export type Statements = ReturnType<typeof prepareStatements>
+
+export function prepareStatements(database: Database) {
+  const db = drizzle(database)
+  const value = sql.placeholder
+  const oldestCps = db
+    .select({ cp: cpRows.cp })
+    .from(cpRows)
+    .orderBy(asc(cpRows.cp))
+    .limit(sql.placeholder('surplus'))
+  const oldestTransfers = db
+    .select({ id: transferRows.id })
+    .from(transferRows)
+    .orderBy(asc(transferRows.id))
+    .limit(sql.placeholder('surplus'))
+  return {
+    putCp: db
+      .insert(cpRows)
+      .values({
+        cp: value('cp'),
+        epoch: value('epoch'),
+        rootHash: value('rootHash'),
+        cause: value('cause'),
+        sendMs: value('sendMs'),
+        buildMs: value('buildMs'),
+        commitMs: value('commitMs'),
+        blocksWritten: value('blocksWritten'),
+        bytesWritten: value('bytesWritten'),
+        coalesced: value('coalesced'),
+        committedMs: value('committedMs'),
+      })
+      .onConflictDoNothing()
+      .prepare(),
+    putTransfer: db
+      .insert(transferRows)
+      .values({
+        mirror: value('mirror'),
+        kind: value('kind'),
+        cp: value('cp'),
+        blocks: value('blocks'),
+        bytes: value('bytes'),
+        ms: value('ms'),
+        atMs: value('atMs'),
+      })
+      .prepare(),
+    listCps: db
+      .select()
+      .from(cpRows)
+      .where(lt(cpRows.cp, value('below')))
+      .orderBy(desc(cpRows.cp))
+      .limit(value('limit'))
+      .prepare(),
+    getCp: db
+      .select()
+      .from(cpRows)
+      .where(eq(cpRows.cp, value('cp')))
+      .prepare(),
+    newestAtOrBefore: db
+      .select()
+      .from(cpRows)
+      .where(lte(cpRows.committedMs, value('ms')))
+      .orderBy(desc(cpRows.cp))
+      .limit(1)
+      .prepare(),
+    countCps: db.select({ rows: count() }).from(cpRows).prepare(),
+    countTransfers: db.select({ rows: count() }).from(transferRows).prepare(),
+    dropOldestCps: db.delete(cpRows).where(inArray(cpRows.cp, oldestCps)).prepare(),
+    dropOldestTransfers: db.delete(transferRows).where(inArray(transferRows.id, oldestTransfers)).prepare(),
+  }
+}

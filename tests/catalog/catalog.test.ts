@@ -1,0 +1,227 @@
+import { Database } from 'bun:sqlite'
+import { describe, expect, test } from 'bun:test'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { transact } from '../../src/catalog/database.ts'
+import { temporaryFolders } from '../cli/temporary-folder.ts'
+import { cpRow, day, open, transferRow } from './rows.ts'
+
+const folder = temporaryFolders()
+const file = () => join(folder(), 'catalog.db')
+
+describe('recording', () => {
+  test('a row comes back as it was given, after a reopen too', () => {
+    const path = file()
+    const first = open(path)
+    first.catalog.recordCp(cpRow(7, { cause: 'requested', epoch: 2 }))
+    expect(first.catalog.getCp(7)).toEqual(cpRow(7, { cause: 'requested', epoch: 2 }))
+    first.catalog.close()
+    // The statements live until they are collected, so the companion may stay, but it is empty.
+    expect(existsSync(`${path}-wal`) ? statSync(`${path}-wal`).size : 0).toBe(0)
+    const second = open(path)
+    expect(second.catalog.getCp(7)).toEqual(cpRow(7, { cause: 'requested', epoch: 2 }))
+    expect(second.catalog.getCp(8)).toBeNull()
+    expect(second.aside).toEqual([])
+    second.catalog.close()
+  })
+
+  test('nothing is written before the batch is due, and then in one go', () => {
+    const path = file()
+    const { catalog, clock } = open(path)
+    for (let cp = 1; cp <= 20; cp++) catalog.recordCp(cpRow(cp))
+    const reader = new Database(path, { readonly: true })
+    const count = () => reader.query<{ n: number }, []>('SELECT count(*) AS n FROM cps').get()?.n
+    expect(count()).toBe(0)
+    expect(clock.waiting()).toBe(1)
+    clock.fire()
+    expect(count()).toBe(20)
+    expect(clock.waiting()).toBe(0)
+    reader.close()
+    catalog.close()
+  })
+
+  test('the first row of a CP stays', () => {
+    const { catalog } = open(file())
+    catalog.recordCp(cpRow(1))
+    catalog.recordCp(cpRow(1, { cause: 'recovery' }))
+    expect(catalog.listCps(10)).toEqual([cpRow(1)])
+    catalog.close()
+  })
+
+  test('a locked file holds nobody: rows wait, the oldest are dropped and counted, the rest arrives', () => {
+    const path = file()
+    const { catalog, clock } = open(path, { queueRowsMax: 5 })
+    const other = new Database(path)
+    other.run('BEGIN IMMEDIATE')
+    for (let cp = 1; cp <= 8; cp++) catalog.recordCp(cpRow(cp))
+    expect(catalog.flush()).toBe(false)
+    expect(catalog.dropped).toBe(3)
+    expect(catalog.listCps(10)).toEqual([])
+    other.run('ROLLBACK')
+    other.close()
+    clock.fire()
+    expect(catalog.listCps(10).map((row) => row.cp)).toEqual([8, 7, 6, 5, 4])
+    catalog.close()
+  })
+
+  test('nothing is taken after close', () => {
+    const { catalog } = open(file())
+    catalog.close()
+    catalog.recordCp(cpRow(1))
+    expect(catalog.dropped).toBe(1)
+    catalog.close()
+  })
+})
+
+describe('reading', () => {
+  test('pages are newest first and end', () => {
+    const { catalog } = open(file())
+    for (let cp = 1; cp <= 5; cp++) catalog.recordCp(cpRow(cp))
+    expect(catalog.listCps(2).map((row) => row.cp)).toEqual([5, 4])
+    expect(catalog.listCps(2, 4).map((row) => row.cp)).toEqual([3, 2])
+    expect(catalog.listCps(2, 1)).toEqual([])
+    catalog.close()
+  })
+
+  test('newest at or before a time: numbers order, clocks only label', () => {
+    const { catalog } = open(file())
+    catalog.recordCp(cpRow(1, { committedMs: day + 1000 }))
+    catalog.recordCp(cpRow(2, { committedMs: day + 5000 }))
+    catalog.recordCp(cpRow(3, { committedMs: day + 3000 }))
+    expect(catalog.newestAtOrBefore(day + 999)).toBeNull()
+    expect(catalog.newestAtOrBefore(day + 1000)?.cp).toBe(1)
+    expect(catalog.newestAtOrBefore(day + 4000)?.cp).toBe(3)
+    expect(catalog.newestAtOrBefore(day + 9000)?.cp).toBe(3)
+    catalog.close()
+  })
+
+  test('cps above 32 bits are exact', () => {
+    const { catalog } = open(file(), { publishedCp: Number.MAX_SAFE_INTEGER })
+    const cp = 4096 * 1e12 + 123_456_789
+    catalog.recordCp(cpRow(cp, { bytesWritten: Number.MAX_SAFE_INTEGER, committedMs: day }))
+    expect(catalog.getCp(cp)).toEqual(cpRow(cp, { bytesWritten: Number.MAX_SAFE_INTEGER, committedMs: day }))
+    catalog.close()
+  })
+})
+
+describe('opening', () => {
+  test('rows above the published CP are dropped', () => {
+    const path = file()
+    const first = open(path)
+    for (let cp = 1; cp <= 5; cp++) {
+      first.catalog.recordCp(cpRow(cp))
+      first.catalog.recordTransfer(transferRow(cp))
+    }
+    first.catalog.close()
+    const second = open(path, { publishedCp: 3 })
+    expect(second.catalog.listCps(10).map((row) => row.cp)).toEqual([3, 2, 1])
+    second.catalog.close()
+    const reader = new Database(path, { readonly: true })
+    expect(reader.query('SELECT max(cp) AS cp FROM transfers').get()).toEqual({ cp: 3 })
+    reader.close()
+  })
+
+  test('a catalog of another volume is set aside and a fresh one made', () => {
+    const path = file()
+    const first = open(path, { volumeUuid: 'another' })
+    first.catalog.recordCp(cpRow(1))
+    first.catalog.close()
+    const second = open(path)
+    expect(second.aside).toEqual(['foreign'])
+    expect(second.catalog.listCps(10)).toEqual([])
+    expect(existsSync(`${path}.foreign`)).toBe(true)
+    second.catalog.close()
+    expect(open(path).aside).toEqual([])
+  })
+
+  test('a database that was never a catalog is set aside', () => {
+    const path = file()
+    const other = new Database(path)
+    other.run('CREATE TABLE cp_rows (something TEXT)')
+    other.close()
+    const { catalog, aside } = open(path)
+    expect(aside).toEqual(['foreign'])
+    catalog.close()
+  })
+
+  test('a catalog whose tables somebody removed is set aside', () => {
+    const path = file()
+    open(path).catalog.close()
+    const other = new Database(path)
+    other.run('DROP TABLE transfer_rows')
+    other.close()
+    const { catalog, aside } = open(path)
+    expect(aside).toEqual(['foreign'])
+    catalog.close()
+  })
+
+  test('a catalog from a newer version is set aside', () => {
+    const path = file()
+    open(path).catalog.close()
+    const other = new Database(path)
+    other.run(`INSERT INTO applied_migrations VALUES (1000, 'of tomorrow')`)
+    other.close()
+    const { catalog, aside } = open(path)
+    expect(aside).toEqual(['newer'])
+    catalog.close()
+  })
+
+  test.each([
+    ['rubbish', new Uint8Array(8192).fill(0x5a)],
+    ['a torn header', new TextEncoder().encode('SQLite format 3\u0000'.padEnd(4096, '\u0001'))],
+  ])('%s is set aside', (_, bytes) => {
+    const path = file()
+    writeFileSync(path, bytes)
+    const { catalog, aside } = open(path)
+    expect(aside).toEqual(['corrupt'])
+    catalog.recordCp(cpRow(1))
+    expect(catalog.flush()).toBe(true)
+    catalog.close()
+  })
+})
+
+describe('retention', () => {
+  test('only the newest rows of each table are kept, across reopens', () => {
+    const path = file()
+    const first = open(path, { rowsMax: 10 })
+    for (let cp = 1; cp <= 25; cp++) {
+      first.catalog.recordCp(cpRow(cp))
+      first.catalog.recordTransfer(transferRow(cp))
+      if (cp % 4 === 0) first.catalog.flush()
+    }
+    first.catalog.close()
+    const second = open(path, { rowsMax: 10 })
+    for (let cp = 26; cp <= 27; cp++) second.catalog.recordCp(cpRow(cp))
+    expect(second.catalog.listCps(100).map((row) => row.cp)).toEqual([27, 26, 25, 24, 23, 22, 21, 20, 19, 18])
+    second.catalog.close()
+    const reader = new Database(path, { readonly: true })
+    expect(reader.query('SELECT count(*) AS n, max(cp) AS cp FROM transfers').get()).toEqual({
+      n: 10,
+      cp: 25,
+    })
+    reader.close()
+  })
+
+  test('a repeated row never costs another one', () => {
+    const { catalog } = open(file(), { rowsMax: 3 })
+    for (let again = 0; again < 5; again++) {
+      for (let cp = 1; cp <= 3; cp++) catalog.recordCp(cpRow(cp))
+      catalog.flush()
+    }
+    expect(catalog.listCps(10).map((row) => row.cp)).toEqual([3, 2, 1])
+    catalog.close()
+  })
+})
+
+test('a transaction refuses a promise and changes nothing', () => {
+  const database = new Database(':memory:')
+  database.run('CREATE TABLE t (a)')
+  expect(() =>
+    transact(database, () => {
+      database.run('INSERT INTO t VALUES (1)')
+      return Promise.resolve()
+    }),
+  ).toThrow('synchronous')
+  expect(database.query('SELECT count(*) AS n FROM t').get()).toEqual({ n: 0 })
+  database.close()
+})
