@@ -1,0 +1,28 @@
+/**
+ * The first two bytes of every structure: what it is, and which version of its layout. Kind 0 is invalid, so a zeroed
+ * block is never valid. A kind is never used again for something else; a changed layout takes the next version.
+ */
+export interface StructureHead {
+  readonly kind: number
+  readonly version: number
+}
+
+export const structures = {
+  superblock: { kind: 1, version: 1 },
+  root: { kind: 2, version: 1 },
+  treeNode: { kind: 3, version: 1 },
+  mapPage: { kind: 4, version: 1 },
+  mapIndex: { kind: 5, version: 1 },
+  logGroup: { kind: 6, version: 1 },
+  logRecord: { kind: 7, version: 1 },
+  /** 16 and up: the bodies of values in trees. */
+  entryItem: { kind: 16, version: 1 },
+  recordItem: { kind: 17, version: 1 },
+  objectItem: { kind: 18, version: 1 },
+  orphanItem: { kind: 19, version: 1 },
+  entryExtra: { kind: 20, version: 1 },
+  snapshotItem: { kind: 21, version: 1 },
+} as const satisfies Record<string, StructureHead>
+
+/** Frames on the wire begin here; what is above belongs to `wire.ts`. */
+export const wireKindMin = 64
