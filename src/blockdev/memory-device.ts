@@ -10,22 +10,32 @@ import { assertInside, blocksOf, closedError, deviceBlockBytes, joinRuns } from 
 const chunkBlocks = 256
 const chunkBytes = chunkBlocks * deviceBlockBytes
 
+interface Store {
+  readonly chunks: Map<number, Uint8Array>
+  readonly blocksMax: number
+  blockCount: number
+}
+
 export class MemoryDevice implements BlockDevice {
-  readonly #chunks = new Map<number, Uint8Array>()
-  readonly #blocksMax: number
-  #blockCount: number
+  #store: Store
   #closed = false
   #writingDurably = false
 
   /** `blocksMax` plays the disk that gets full. */
   constructor(blockCount = 0, blocksMax = Number.POSITIVE_INFINITY) {
     assert(blockCount <= blocksMax, 'a device within its limit')
-    this.#blockCount = blockCount
-    this.#blocksMax = blocksMax
+    this.#store = { chunks: new Map(), blocksMax, blockCount }
+  }
+
+  /** What a new open of the same memory gives. */
+  reopened(): MemoryDevice {
+    const device = new MemoryDevice()
+    device.#store = this.#store
+    return device
   }
 
   get blockCount(): number {
-    return this.#blockCount
+    return this.#store.blockCount
   }
 
   async read(address: number, target: Uint8Array): Promise<void> {
@@ -34,11 +44,11 @@ export class MemoryDevice implements BlockDevice {
 
   readSync(address: number, target: Uint8Array): void {
     if (this.#closed) throw closedError()
-    assertInside(address, blocksOf(target), this.#blockCount)
+    assertInside(address, blocksOf(target), this.#store.blockCount)
     let done = 0
     while (done < target.length) {
       const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, target.length - done)
-      const bytes = this.#chunks.get(chunk)
+      const bytes = this.#store.chunks.get(chunk)
       if (bytes) target.set(bytes.subarray(from, from + length), done)
       else target.fill(0, done, done + length)
       done += length
@@ -47,7 +57,7 @@ export class MemoryDevice implements BlockDevice {
 
   async write(runs: readonly WriteRun[]): Promise<void> {
     if (this.#closed) throw closedError()
-    for (const extent of joinRuns(runs, this.#blockCount, 1, Number.POSITIVE_INFINITY)) {
+    for (const extent of joinRuns(runs, this.#store.blockCount, 1, Number.POSITIVE_INFINITY)) {
       for (const bytes of extent.buffers) this.#put(extent.address, bytes)
     }
   }
@@ -60,7 +70,7 @@ export class MemoryDevice implements BlockDevice {
     if (this.#closed) throw closedError()
     assert(!this.#writingDurably, 'one durable write at a time')
     const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
-    assertInside(address, blocks, this.#blockCount)
+    assertInside(address, blocks, this.#store.blockCount)
     let at = address
     for (const bytes of buffers) {
       this.#put(at, bytes)
@@ -73,12 +83,12 @@ export class MemoryDevice implements BlockDevice {
 
   async grow(blockCount: number): Promise<void> {
     if (this.#closed) throw closedError()
-    if (blockCount > this.#blocksMax) {
-      throw new StillpointError('disk-full', `the device has room for ${this.#blocksMax} blocks`, {
+    if (blockCount > this.#store.blocksMax) {
+      throw new StillpointError('disk-full', `the device has room for ${this.#store.blocksMax} blocks`, {
         blockCount,
       })
     }
-    if (blockCount > this.#blockCount) this.#blockCount = blockCount
+    if (blockCount > this.#store.blockCount) this.#store.blockCount = blockCount
   }
 
   async close(): Promise<void> {
@@ -89,10 +99,10 @@ export class MemoryDevice implements BlockDevice {
     let done = 0
     while (done < bytes.length) {
       const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, bytes.length - done)
-      let stored = this.#chunks.get(chunk)
+      let stored = this.#store.chunks.get(chunk)
       if (!stored) {
         stored = new Uint8Array(chunkBytes)
-        this.#chunks.set(chunk, stored)
+        this.#store.chunks.set(chunk, stored)
       }
       stored.set(bytes.subarray(done, done + length), from)
       done += length

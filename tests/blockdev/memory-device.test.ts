@@ -6,7 +6,11 @@ import { blockDeviceContract, patternBlock } from './contract.ts'
 
 blockDeviceContract('MemoryDevice', async (blockCount) => {
   const device = new MemoryDevice(blockCount, 2 ** 30)
-  return { device, reopen: null, dispose: () => device.close() }
+  const reopen = async () => {
+    await device.close()
+    return device.reopened()
+  }
+  return { device, reopen, dispose: () => device.close() }
 })
 
 test('a block of a device is a block of the format', () => {

@@ -27,29 +27,13 @@ import {
   type Image,
   type PendingWrite,
 } from './crash-image.ts'
-import { noFaults, type Fault, type FaultPlan, type Operation, type OperationKind } from './faults.ts'
-import type { Scheduler } from './scheduler.ts'
+import { noFaults, type Fault, type Operation, type OperationKind } from './faults.ts'
+import type { SimulatedOptions } from './simulated-options.ts'
 
 export class CrashError extends DeviceError {
   constructor() {
     super('the simulated machine has lost its power')
   }
-}
-
-export interface SimulatedOptions {
-  /** What the disk holds at first; it is not changed. */
-  readonly image?: Image
-  readonly blockCount?: number
-  /** The disk that gets full. */
-  readonly blocksMax?: number
-  readonly faults?: FaultPlan
-  readonly scheduler?: Scheduler
-  /** Runs when a mutation has begun and nothing of it is done: the moment to take a `crashState`. */
-  readonly onMutation?: (operation: Operation) => void
-  /** False: like a kernel, which goes on after a failed write or sync. The file device refuses, and so does this. */
-  readonly refusesAfterFailure?: boolean
-  /** Keeps a hash over all operations and their bytes, for tests of determinism. */
-  readonly traced?: boolean
 }
 
 interface Entry {
@@ -219,6 +203,15 @@ export class SimulatedDevice implements BlockDevice {
     this.#crashed = true
     for (const wake of this.#wakeUps) wake()
     this.#wakeUps.clear()
+  }
+
+  /** What a new open of the same disk gives without a crash: also what was not synced, as the kernel keeps it. */
+  reopened(options: SimulatedOptions = this.#options): SimulatedDevice {
+    const device = new SimulatedDevice({ ...options, image: this.crashState().durable })
+    device.#visible = this.#visible.copy()
+    device.#blockCount = this.#blockCount
+    device.#pending = this.#pending.filter((entry) => entry.resolved)
+    return device
   }
 
   /** What a crash at this moment would start from; cheap, and not changed by what the device does later. */

@@ -1,0 +1,78 @@
+/** The block files of a volume in a folder of the file system. Contract: block-folder.ts. */
+import * as fs from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { DeviceError } from './block-device.ts'
+import type { BlockFolder, OpenOptions } from './block-folder.ts'
+import { errorCode } from './file-calls.ts'
+import { FileDevice } from './file-device.ts'
+
+export class FileFolder implements BlockFolder {
+  private constructor(readonly path: string) {}
+
+  /** DeviceError when the folder does not exist. */
+  static async open(path: string): Promise<FileFolder> {
+    const found = await named(path, () => fs.stat(path))
+    if (!found.isDirectory()) throw new DeviceError(`${path} is not a folder`)
+    return new FileFolder(path)
+  }
+
+  /** Makes the folder and its parents where they are missing; their names are durable when this resolves. */
+  static async make(path: string): Promise<FileFolder> {
+    const whole = resolve(path)
+    const first = await named(path, () => fs.mkdir(whole, { recursive: true, mode: 0o700 }))
+    if (first !== undefined) {
+      for (let made = whole; made.length >= first.length; made = dirname(made))
+        await syncFolder(dirname(made))
+    }
+    return FileFolder.open(path)
+  }
+
+  async has(name: string): Promise<boolean> {
+    try {
+      await fs.stat(join(this.path, name))
+      return true
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return false
+      throw new DeviceError(`cannot look for ${join(this.path, name)}`, { cause: error })
+    }
+  }
+
+  open(name: string, options: OpenOptions = {}): Promise<FileDevice> {
+    return FileDevice.open(join(this.path, name), options)
+  }
+
+  create(name: string, blockCount: number): Promise<FileDevice> {
+    return FileDevice.create(join(this.path, name), blockCount)
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return named(this.path, () => fs.rename(join(this.path, from), join(this.path, to)))
+  }
+
+  remove(name: string): Promise<void> {
+    return named(this.path, () => fs.rm(join(this.path, name), { force: true }))
+  }
+
+  sync(): Promise<void> {
+    return syncFolder(this.path)
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await named(path, async () => {
+    const handle = await fs.open(path, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  })
+}
+
+async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw new DeviceError(`${path}: ${errorCode(error) ?? String(error)}`, { cause: error })
+  }
+}

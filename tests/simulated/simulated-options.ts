@@ -1,0 +1,19 @@
+import type { Image } from './crash-image.ts'
+import type { FaultPlan, Operation } from './faults.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export interface SimulatedOptions {
+  /** What the disk holds at first; it is not changed. */
+  readonly image?: Image
+  readonly blockCount?: number
+  /** The disk that gets full. */
+  readonly blocksMax?: number
+  readonly faults?: FaultPlan
+  readonly scheduler?: Scheduler
+  /** Runs when a mutation has begun and nothing of it is done: the moment to take a `crashState`. */
+  readonly onMutation?: (operation: Operation) => void
+  /** False: like a kernel, which goes on after a failed write or sync. The file device refuses, and so does this. */
+  readonly refusesAfterFailure?: boolean
+  /** Keeps a hash over all operations and their bytes, for tests of determinism. */
+  readonly traced?: boolean
+}
