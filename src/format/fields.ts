@@ -34,6 +34,7 @@ export interface Layout<N extends string = string> {
   /** Size of the fixed part. */
   readonly bytes: number
   readonly at: Readonly<Record<N, number>>
+  readonly size: Readonly<Record<N, number>>
   readonly fields: readonly Field[]
   /** What follows the fixed part, in order: name and meaning. */
   readonly tail: readonly (readonly [name: string, meaning: string])[]
@@ -49,15 +50,23 @@ export function layout<const R extends Rows>(
 ): Layout<R[number][0]> {
   let end = 0
   const at: Record<string, number> = {}
-  for (const [name, offset, size] of rows) {
+  const size: Record<string, number> = {}
+  for (const [name, offset, bytesOfField] of rows) {
     assert(offset === end, `${title}: ${name} begins at ${offset}, the field before ends at ${end}`)
-    assert(size > 0 && at[name] === undefined, `${title}: ${name} has a size and is there once`)
+    assert(bytesOfField > 0 && at[name] === undefined, `${title}: ${name} has a size and is there once`)
     at[name] = offset
-    end += size
+    size[name] = bytesOfField
+    end += bytesOfField
   }
   assert(end === bytes, `${title}: the fields take ${end} bytes, not ${bytes}`)
-  const fields = rows.map(([name, offset, size, meaning]) => ({ name, offset, size, meaning }))
-  return { title, bytes, at: at as Record<R[number][0], number>, fields, tail }
+  const fields = rows.map(([name, offset, bytesOfField, meaning]) => ({
+    name,
+    offset,
+    size: bytesOfField,
+    meaning,
+  }))
+  type N = R[number][0]
+  return { title, bytes, at: at as Record<N, number>, size: size as Record<N, number>, fields, tail }
 }
 
 /** An error for bytes that nobody should have written. */
@@ -97,30 +106,17 @@ const writers: Readonly<Record<number, (bytes: Uint8Array, at: number, value: nu
 }
 
 class Bound<N extends string> {
-  private readonly sizes: Readonly<Record<string, number>>
   constructor(
     readonly layout: Layout<N>,
     readonly bytes: Uint8Array,
     readonly base: number,
-  ) {
-    this.sizes = sizesOf(layout)
-  }
-  protected size(name: N): number {
-    return this.sizes[name]!
-  }
+  ) {}
   protected at(name: N): number {
     return this.base + this.layout.at[name]
   }
-}
-
-const sizesByLayout = new WeakMap<Layout, Readonly<Record<string, number>>>()
-function sizesOf(of: Layout): Readonly<Record<string, number>> {
-  let sizes = sizesByLayout.get(of)
-  if (!sizes) {
-    sizes = Object.fromEntries(of.fields.map((field) => [field.name, field.size]))
-    sizesByLayout.set(of, sizes)
+  protected size(name: N): number {
+    return this.layout.size[name]
   }
-  return sizes
 }
 
 export class Reader<N extends string> extends Bound<N> {

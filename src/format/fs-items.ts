@@ -1,0 +1,331 @@
+/**
+ * Values of the file tree. Each begins with its block pointers, as every value of a tree does (`valueHead`); what is
+ * laid out here is the body behind them.
+ *
+ * - A small file is one item: its entry holds the only pointer. A larger one has an object, and its records are items.
+ * - No pointer is ever in two items.
+ * - An entry's pointers are, in this order: the content of a small file, the record of what is too long for the item.
+ */
+import { assert } from '../lib/assert.ts'
+import { encodeUtf8 } from '../lib/bytes.ts'
+import { type EntryExtra, decodeEntryExtra, encodeEntryExtra } from './entry-extra.ts'
+import { type Layout, Reader, Writer, corrupt, layout } from './fields.ts'
+import { epochMax, itemBytesMax, keyBytesMax, recordBytesMax, recordBytesMin } from './geometry.ts'
+import { structures } from './kinds.ts'
+import {
+  type BlockPointer,
+  type ChecksumKind,
+  blockPointerBytes,
+  valueBodyOffset,
+  valueHead,
+  valuePointers,
+} from './pointer.ts'
+import { openingMax, sequenceMax, timeMsMax, timeMsMin } from './position.ts'
+
+export type EntryKind = 'file' | 'directory' | 'link'
+const entryKinds: readonly EntryKind[] = ['file', 'directory', 'link']
+
+/** Names one content for ever: the ETag is made from it. */
+export interface EntryVersion {
+  readonly epoch: number
+  readonly opening: number
+  readonly sequence: number
+}
+
+/** Inline, or in a record that has to be read first. */
+export type StoredExtra =
+  | { readonly inline: EntryExtra; readonly record: null }
+  | { readonly inline: null; readonly record: BlockPointer }
+
+export interface EntryItem {
+  readonly kind: EntryKind
+  readonly version: EntryVersion
+  /** Permission bits, 0 to 0o7777. */
+  readonly mode: number
+  /** Whole milliseconds since 1970, `timeMsMin` to `timeMsMax`. */
+  readonly createdMs: number
+  readonly modifiedMs: number
+  /** Bytes of a file, 0 for a directory, bytes of the target for a link. */
+  readonly size: number
+  /** A directory's id; a file's object id, 0 when it has no object; 0 for a link. */
+  readonly id: number
+  /** The whole content of a small file; its raw bytes are the first of the file, at most `size`. */
+  readonly content: BlockPointer | null
+  readonly extra: StoredExtra
+}
+
+export const modeMax = 0o7777
+const flagContent = 1
+const flagExtraRecord = 2
+
+export const entryItemLayout = layout(
+  'entry item',
+  50,
+  [
+    ['kind', 0, 1, 'entry item'],
+    ['version', 1, 1, 'of this layout'],
+    ['entryKind', 2, 1, '1 file, 2 directory, 3 symbolic link'],
+    ['flags', 3, 1, '1: has a pointer to its content; 2: has a pointer to its extra'],
+    ['epoch', 4, 2, 'of its version'],
+    ['mode', 6, 2, 'permission bits'],
+    ['opening', 8, 4, 'of its version'],
+    ['sequence', 12, 6, 'of its version'],
+    ['createdMs', 18, 8, 'milliseconds since the beginning of the year 0'],
+    ['modifiedMs', 26, 8, 'milliseconds since the beginning of the year 0'],
+    ['size', 34, 8, 'bytes of the file, of the target of a link; 0 for a directory'],
+    ['id', 42, 8, 'directory id, or object id (0: no object)'],
+  ],
+  [['extra', 'an entry extra, unless a pointer names it or there is nothing to carry']],
+)
+const entryBytesMost = keyBytesMax + 1 + 2 * blockPointerBytes('sha256') + entryItemLayout.bytes
+assert(entryBytesMost <= itemBytesMax, 'the largest entry without its extra fits an item')
+
+export function encodeEntryItem(item: EntryItem, records: ChecksumKind): Uint8Array {
+  const pointers = [item.content, item.extra.record].filter((pointer) => pointer !== null)
+  const extra = item.extra.inline ? encodeEntryExtra(item.extra.inline) : new Uint8Array(0)
+  const { bytes, w } = valueWriter(entryItemLayout, pointers, records, extra.length)
+  w.head(structures.entryItem)
+  w.number('entryKind', 1 + entryKinds.indexOf(item.kind))
+  w.number('flags', (item.content ? flagContent : 0) + (item.extra.record ? flagExtraRecord : 0))
+  w.number('epoch', item.version.epoch, epochMax)
+  w.number('mode', item.mode, modeMax)
+  w.number('opening', item.version.opening, openingMax)
+  w.number('sequence', item.version.sequence, sequenceMax)
+  w.number('createdMs', item.createdMs - timeMsMin, timeMsMax - timeMsMin)
+  w.number('modifiedMs', item.modifiedMs - timeMsMin, timeMsMax - timeMsMin)
+  w.number('size', item.size)
+  w.number('id', item.id)
+  bytes.set(extra, bytes.length - extra.length)
+  const problem = entryProblem(item)
+  assert(problem === null, problem ?? '')
+  return bytes
+}
+
+/** Throws `corrupt`, naming the field. */
+export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): EntryItem {
+  const { r, pointers } = valueReader(entryItemLayout, value, records)
+  r.head(structures.entryItem)
+  const flags = r.number('flags', flagContent | flagExtraRecord)
+  const content = (flags & flagContent) === 0 ? null : pointers[0]
+  const record = (flags & flagExtraRecord) === 0 ? null : pointers[content ? 1 : 0]
+  const named = (content ? 1 : 0) + (record ? 1 : 0)
+  if (content === undefined || record === undefined || named !== pointers.length) {
+    throw r.problem('flags', 'contradicts the pointers')
+  }
+  const rest = value.subarray(r.base + entryItemLayout.bytes)
+  if (record && rest.length > 0) throw r.problem('flags', 'contradicts an extra in the item')
+  const item: EntryItem = {
+    kind: entryKinds[r.number('entryKind', entryKinds.length, 1) - 1]!,
+    version: {
+      epoch: r.number('epoch', epochMax),
+      opening: r.number('opening', openingMax),
+      sequence: r.number('sequence', sequenceMax),
+    },
+    mode: r.number('mode', modeMax),
+    createdMs: r.number('createdMs', timeMsMax - timeMsMin) + timeMsMin,
+    modifiedMs: r.number('modifiedMs', timeMsMax - timeMsMin) + timeMsMin,
+    size: r.number('size'),
+    id: r.number('id'),
+    content,
+    extra: record ? { inline: null, record } : { inline: decodeEntryExtra(rest), record: null },
+  }
+  const problem = entryProblem(item)
+  if (problem !== null) throw corrupt(entryItemLayout.title, 'entryKind', `is refused: ${problem}`)
+  return item
+}
+
+function entryProblem(item: EntryItem): string | null {
+  const { kind, size, id, content, extra } = item
+  if (kind !== 'file' && content) return 'only a file has content'
+  if (kind === 'directory' ? id === 0 || size !== 0 : kind === 'link' && id !== 0) {
+    return 'a directory has an id and no size, a link has no id'
+  }
+  if (content && id !== 0) return 'a file has one record or an object, not both'
+  if (content?.encoding === 'raw' && content.payloadBytes > size) return 'a file is as large as its content'
+  if (extra.inline) {
+    const target = extra.inline.target
+    if ((kind === 'link') !== (target !== null)) return 'a link has a target, nothing else has'
+    if (target !== null && size !== encodeUtf8(target).length)
+      return 'the size of a link is that of its target'
+  } else if (kind === 'link' && size === 0) return 'a link has a target'
+  return null
+}
+
+/** True when key and value may be one item; otherwise the extra goes into a record. */
+export const fitsItem = (key: Uint8Array, value: Uint8Array): boolean =>
+  key.length + value.length <= itemBytesMax
+
+/** Whether there is anything that an item has to carry, or a record of its own. */
+export const inlineExtra = (extra: EntryExtra): StoredExtra => ({ inline: extra, record: null })
+export const hasExtra = (item: EntryItem): boolean =>
+  item.extra.record !== null || !isEmptyExtra(item.extra.inline)
+
+export interface RecordItem {
+  readonly pointer: BlockPointer
+  /** Bytes of the file that it covers: a power of two; the offset in its key is a multiple of it. */
+  readonly span: number
+  /** Bytes before encoding, 1 to `span`; the rest of the span reads as zeros. */
+  readonly rawBytes: number
+}
+
+const spanLogMin = Math.log2(recordBytesMin)
+const spanLogMax = Math.log2(recordBytesMax)
+assert(Number.isInteger(spanLogMin) && Number.isInteger(spanLogMax), 'spans are powers of two')
+
+export const recordItemLayout = layout('record item', 8, [
+  ['kind', 0, 1, 'record item'],
+  ['version', 1, 1, 'of this layout'],
+  ['spanLog', 2, 1, 'log₂ of the bytes of the file that it covers: 12 to 20'],
+  ['reserved', 3, 1, 'zero'],
+  ['rawBytes', 4, 4, 'bytes before encoding; the rest of the span reads as zeros'],
+])
+
+export const isSpan = (span: number): boolean =>
+  span >= recordBytesMin && span <= recordBytesMax && Number.isInteger(Math.log2(span))
+
+export function encodeRecordItem(item: RecordItem, records: ChecksumKind): Uint8Array {
+  assert(isSpan(item.span), 'a span is a power of two')
+  assert(item.rawBytes >= 1 && item.rawBytes <= item.span, 'a record has bytes, and not more than its span')
+  const { pointer } = item
+  assert(
+    pointer.encoding !== 'raw' || pointer.payloadBytes === item.rawBytes,
+    'raw bytes are stored as they are',
+  )
+  const { bytes, w } = valueWriter(recordItemLayout, [pointer], records)
+  w.head(structures.recordItem)
+  w.number('spanLog', Math.log2(item.span))
+  w.number('rawBytes', item.rawBytes)
+  return bytes
+}
+
+/** Throws `corrupt`. That the offset in the key is a multiple of the span is for whoever has the key to check. */
+export function decodeRecordItem(value: Uint8Array, records: ChecksumKind): RecordItem {
+  const { r, pointers } = valueReader(recordItemLayout, value, records)
+  r.head(structures.recordItem)
+  r.zero('reserved')
+  exact(r, value)
+  const pointer = pointers[0]
+  if (!pointer || pointers.length !== 1) throw r.problem('kind', 'has not one pointer')
+  const span = 2 ** r.number('spanLog', spanLogMax, spanLogMin)
+  const rawBytes = r.number('rawBytes', span, 1)
+  if (pointer.encoding === 'raw' && pointer.payloadBytes !== rawBytes) {
+    throw r.problem('rawBytes', 'contradicts the pointer')
+  }
+  return { pointer, span, rawBytes }
+}
+
+export interface ObjectItem {
+  /** Entries that name it; 0 while an upload is on its way. */
+  readonly entries: number
+  readonly size: number
+  /** Bytes of the file that a new record should cover: a power of two. */
+  readonly span: number
+  /** The object whose records are read where this one has none; 0: none. */
+  readonly base: number
+}
+
+export const objectItemLayout = layout('object item', 24, [
+  ['kind', 0, 1, 'object item'],
+  ['version', 1, 1, 'of this layout'],
+  ['spanLog', 2, 1, 'log₂ of the span that new records should have: 12 to 20'],
+  ['reserved', 3, 1, 'zero'],
+  ['entries', 4, 4, 'entries that name it; 0 while an upload is on its way'],
+  ['size', 8, 8, 'bytes of the file'],
+  ['base', 16, 8, 'the object that is read where this one has no record; 0: none'],
+])
+
+export function encodeObjectItem(item: ObjectItem): Uint8Array {
+  assert(isSpan(item.span), 'a span is a power of two')
+  const { bytes, w } = valueWriter(objectItemLayout, [], 'xxh3')
+  w.head(structures.objectItem)
+  w.number('spanLog', Math.log2(item.span))
+  w.number('entries', item.entries)
+  w.number('size', item.size)
+  w.number('base', item.base)
+  return bytes
+}
+
+/** Throws `corrupt`. */
+export function decodeObjectItem(value: Uint8Array): ObjectItem {
+  const r = bareReader(objectItemLayout, value)
+  r.head(structures.objectItem)
+  r.zero('reserved')
+  return {
+    span: 2 ** r.number('spanLog', spanLogMax, spanLogMin),
+    entries: r.number('entries'),
+    size: r.number('size'),
+    base: r.number('base'),
+  }
+}
+
+/** Food of the reaper: an unlinked directory, an unlinked object, an upload that was never named. */
+export type OrphanKind = 'directory' | 'object' | 'upload'
+const orphanKinds: readonly OrphanKind[] = ['directory', 'object', 'upload']
+
+export interface OrphanItem {
+  readonly kind: OrphanKind
+  /** Directory id or object id. */
+  readonly id: number
+}
+
+export const orphanItemLayout = layout('orphan item', 12, [
+  ['kind', 0, 1, 'orphan item'],
+  ['version', 1, 1, 'of this layout'],
+  ['orphanKind', 2, 1, '1 directory, 2 object, 3 upload'],
+  ['reserved', 3, 1, 'zero'],
+  ['id', 4, 8, 'directory id, or object id'],
+])
+
+export function encodeOrphanItem(item: OrphanItem): Uint8Array {
+  assert(item.id > 0, 'an orphan has an id')
+  const { bytes, w } = valueWriter(orphanItemLayout, [], 'xxh3')
+  w.head(structures.orphanItem)
+  w.number('orphanKind', 1 + orphanKinds.indexOf(item.kind))
+  w.number('id', item.id)
+  return bytes
+}
+
+/** Throws `corrupt`. */
+export function decodeOrphanItem(value: Uint8Array): OrphanItem {
+  const r = bareReader(orphanItemLayout, value)
+  r.head(structures.orphanItem)
+  r.zero('reserved')
+  return {
+    kind: orphanKinds[r.number('orphanKind', orphanKinds.length, 1) - 1]!,
+    id: r.number('id', Number.MAX_SAFE_INTEGER, 1),
+  }
+}
+
+function valueWriter<N extends string>(
+  of: Layout<N>,
+  pointers: readonly BlockPointer[],
+  records: ChecksumKind,
+  tailBytes = 0,
+): { bytes: Uint8Array; w: Writer<N> } {
+  const head = valueHead(pointers, records)
+  const bytes = new Uint8Array(head.length + of.bytes + tailBytes)
+  bytes.set(head)
+  return { bytes, w: new Writer(of, bytes, head.length) }
+}
+
+function valueReader<N extends string>(
+  of: Layout<N>,
+  value: Uint8Array,
+  records: ChecksumKind,
+): { r: Reader<N>; pointers: BlockPointer[] } {
+  const pointers = valuePointers(value, records)
+  if (!pointers) throw corrupt(of.title, 'pointers', 'are malformed')
+  return { r: new Reader(of, value, valueBodyOffset(value, records)), pointers }
+}
+
+/** A value without pointers and without a tail. */
+function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<N> {
+  if (value[0] !== 0) throw corrupt(of.title, 'pointers', 'are not expected')
+  const r = new Reader(of, value, 1)
+  exact(r, value)
+  return r
+}
+
+function exact<N extends string>(r: Reader<N>, value: Uint8Array): void {
+  if (value.length !== r.base + r.layout.bytes) throw corrupt(r.layout.title, 'length', 'is another')
+}
