@@ -155,10 +155,7 @@ function entryProblem(item: EntryItem): string | null {
 export const fitsItem = (key: Uint8Array, value: Uint8Array): boolean =>
   key.length + value.length <= itemBytesMax
 
-/** Whether there is anything that an item has to carry, or a record of its own. */
 export const inlineExtra = (extra: EntryExtra): StoredExtra => ({ inline: extra, record: null })
-export const hasExtra = (item: EntryItem): boolean =>
-  item.extra.record !== null || !isEmptyExtra(item.extra.inline)
 
 export interface RecordItem {
   readonly pointer: BlockPointer
