@@ -1,0 +1,232 @@
+/**
+ * One operation in the intent log: its outcome in the engine's terms, so that replay needs no file system, allocates
+ * nothing, evaluates no precondition and reads no clock.
+ *
+ * - Changes are sorted by key and each key is there once: the last outcome. A value is whole and has sound pointers.
+ * - Writes are sorted by address and do not overlap: inline ones with their bytes, named ones (already synced when the
+ *   operation was applied) by pointer alone.
+ * - Named writes count on a published cp; without them the field is zero.
+ */
+import { assert } from '../lib/assert.ts'
+import { compareBytes, readU16, writeU16 } from '../lib/bytes.ts'
+import { type Layout, Reader, Writer, corrupt, layout } from './fields.ts'
+import { countersMax, itemBytesMax, keyBytesMax } from './geometry.ts'
+import { structures } from './kinds.ts'
+import {
+  type BlockPointer,
+  type ChecksumKind,
+  blockPointerBytes,
+  readBlockPointer,
+  valuePointers,
+  writeBlockPointer,
+} from './pointer.ts'
+import { cpMax, sequenceMax, timeMsMax } from './position.ts'
+
+export interface Change {
+  readonly key: Uint8Array
+  /** Null: the item is deleted. */
+  readonly value: Uint8Array | null
+}
+
+export interface InlineWrite {
+  readonly pointer: BlockPointer
+  /** As encoded: `payloadBytes` of the pointer. */
+  readonly payload: Uint8Array
+}
+
+export interface LogRecord {
+  readonly sequence: number
+  /** The published cp that the named writes count on; 0 without any. */
+  readonly countedOnCp: number
+  readonly atMs: number
+  /** Of the root, as they are after the operation: exactly countersMax. */
+  readonly counters: readonly number[]
+  readonly changes: readonly Change[]
+  readonly inlineWrites: readonly InlineWrite[]
+  readonly namedWrites: readonly BlockPointer[]
+}
+
+/** A batch of 8 MiB and what it merges with; whoever gathers an operation keeps it below, and below the ring's size. */
+export const logRecordBytesMax = 16 * 2 ** 20
+const deleted = 0xffff
+const changeHeadBytes = 4
+assert(itemBytesMax < deleted, 'the mark of a deletion is not a length')
+
+export const logRecordLayout = layout(
+  'log record',
+  112,
+  [
+    ['kind', 0, 1, 'log record'],
+    ['version', 1, 1, 'of this layout'],
+    ['reserved', 2, 2, 'zero'],
+    ['recordBytes', 4, 4, 'of the whole record'],
+    ['sequence', 8, 8, 'of the operation, from 1'],
+    ['countedOnCp', 16, 8, 'the published cp that named writes count on; 0 without any'],
+    ['atMs', 24, 8, 'wall clock of the operation, milliseconds since 1970'],
+    ['counters', 32, 8 * countersMax, 'the counters of the root after it'],
+    ['changeCount', 96, 4, 'items put and deleted'],
+    ['inlineCount', 100, 4, 'writes with their bytes'],
+    ['namedCount', 104, 4, 'writes named by pointer'],
+    ['reserved2', 108, 4, 'zero'],
+  ],
+  [
+    ['changes', 'in the order of their keys: key length (2), value length (2, 65,535: deleted), key, value'],
+    ['inline writes', 'in the order of their addresses: block pointer, encoded payload'],
+    ['named writes', 'in the order of their addresses: block pointers'],
+  ],
+)
+const counterLayout = layout('log counter', 8, [['value', 0, 8, 'below 2⁵³']])
+
+export function logRecordBytes(record: LogRecord, records: ChecksumKind): number {
+  const pointer = blockPointerBytes(records)
+  let bytes = logRecordLayout.bytes + record.namedWrites.length * pointer
+  for (const { key, value } of record.changes) bytes += changeHeadBytes + key.length + (value?.length ?? 0)
+  for (const { payload } of record.inlineWrites) bytes += pointer + payload.length
+  return bytes
+}
+
+export function encodeLogRecord(record: LogRecord, records: ChecksumKind): Uint8Array {
+  const bytes = new Uint8Array(logRecordBytes(record, records))
+  const w = new Writer(logRecordLayout, bytes)
+  w.head(structures.logRecord)
+  w.number('recordBytes', bytes.length, logRecordBytesMax)
+  w.number('sequence', record.sequence, sequenceMax)
+  w.number('countedOnCp', record.countedOnCp, cpMax)
+  w.number('atMs', record.atMs, timeMsMax)
+  assert(record.counters.length === countersMax, 'a log record has all counters')
+  for (const [i, value] of record.counters.entries()) counter(Writer, bytes, i).number('value', value)
+  w.number('changeCount', record.changes.length)
+  w.number('inlineCount', record.inlineWrites.length)
+  w.number('namedCount', record.namedWrites.length)
+  let at = logRecordLayout.bytes
+  for (const { key, value } of record.changes) {
+    writeU16(bytes, at, key.length)
+    writeU16(bytes, at + 2, value?.length ?? deleted)
+    bytes.set(key, at + changeHeadBytes)
+    if (value) bytes.set(value, at + changeHeadBytes + key.length)
+    at += changeHeadBytes + key.length + (value?.length ?? 0)
+  }
+  for (const { pointer, payload } of record.inlineWrites) {
+    assert(payload.length === pointer.payloadBytes, 'an inline write has the bytes of its pointer')
+    writeBlockPointer(bytes, at, pointer)
+    at += blockPointerBytes(records)
+    bytes.set(payload, at)
+    at += payload.length
+  }
+  for (const pointer of record.namedWrites) {
+    writeBlockPointer(bytes, at, pointer)
+    at += blockPointerBytes(records)
+  }
+  const problem = contradiction(record, records)
+  assert(problem === null, `log record: ${problem?.join(' ')}`)
+  return bytes
+}
+
+type Codec<T> = new (of: Layout<'value'>, bytes: Uint8Array, base: number) => T
+const counter = <T>(codec: Codec<T>, bytes: Uint8Array, index: number): T =>
+  new codec(counterLayout, bytes, logRecordLayout.at.counters + 8 * index)
+
+/** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
+export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRecord {
+  const r = new Reader(logRecordLayout, bytes)
+  r.head(structures.logRecord)
+  r.zero('reserved')
+  r.zero('reserved2')
+  r.number('recordBytes', Math.min(bytes.length, logRecordBytesMax), bytes.length)
+  const cursor = { at: logRecordLayout.bytes }
+  const record: LogRecord = {
+    sequence: r.number('sequence', sequenceMax),
+    countedOnCp: r.number('countedOnCp', cpMax),
+    atMs: r.number('atMs', timeMsMax),
+    counters: Array.from({ length: countersMax }, (_, i) => counter(Reader, bytes, i).number('value')),
+    changes: readChanges(bytes, cursor, r.number('changeCount')),
+    inlineWrites: readInlineWrites(bytes, cursor, r.number('inlineCount'), records),
+    namedWrites: readNamedWrites(bytes, cursor, r.number('namedCount'), records),
+  }
+  if (cursor.at !== bytes.length) throw r.problem('recordBytes', 'is more than its parts')
+  const problem = contradiction(record, records)
+  if (problem) throw corrupt(logRecordLayout.title, ...problem)
+  return record
+}
+
+/** The length of the record that begins at `at`, within `bytes`: to cut the payload of a group. Throws `corrupt`. */
+export function logRecordLength(bytes: Uint8Array, at: number): number {
+  const r = new Reader(logRecordLayout, bytes, at)
+  return r.number('recordBytes', Math.min(bytes.length - at, logRecordBytesMax), logRecordLayout.bytes)
+}
+
+interface Cursor {
+  at: number
+}
+
+// The counts are not believed: every turn of these loops consumes bytes or ends with an error.
+function readChanges(bytes: Uint8Array, cursor: Cursor, count: number): Change[] {
+  const changes: Change[] = []
+  for (let i = 0; i < count; i++) {
+    const from = cursor.at + changeHeadBytes
+    if (from > bytes.length) throw corrupt(logRecordLayout.title, 'changeCount', 'is larger than the bytes')
+    const keyBytes = readU16(bytes, cursor.at)
+    const length = readU16(bytes, cursor.at + 2)
+    const valueBytes = length === deleted ? 0 : length
+    const end = from + keyBytes + valueBytes
+    if (end > bytes.length) throw corrupt(logRecordLayout.title, 'changes', 'end behind the record')
+    const key = bytes.subarray(from, from + keyBytes)
+    changes.push({ key, value: length === deleted ? null : bytes.subarray(from + keyBytes, end) })
+    cursor.at = end
+  }
+  return changes
+}
+
+function readPointer(bytes: Uint8Array, cursor: Cursor, field: string, records: ChecksumKind): BlockPointer {
+  const pointer = readBlockPointer(bytes, cursor.at, records)
+  if (!pointer) throw corrupt(logRecordLayout.title, field, 'have a malformed pointer')
+  cursor.at += blockPointerBytes(records)
+  return pointer
+}
+
+function readInlineWrites(
+  bytes: Uint8Array,
+  cursor: Cursor,
+  count: number,
+  records: ChecksumKind,
+): InlineWrite[] {
+  const writes: InlineWrite[] = []
+  for (let i = 0; i < count; i++) {
+    const pointer = readPointer(bytes, cursor, 'inline writes', records)
+    const end = cursor.at + pointer.payloadBytes
+    if (end > bytes.length) throw corrupt(logRecordLayout.title, 'inline writes', 'end behind the record')
+    writes.push({ pointer, payload: bytes.subarray(cursor.at, end) })
+    cursor.at = end
+  }
+  return writes
+}
+
+function readNamedWrites(
+  bytes: Uint8Array,
+  cursor: Cursor,
+  count: number,
+  records: ChecksumKind,
+): BlockPointer[] {
+  const writes: BlockPointer[] = []
+  for (let i = 0; i < count; i++) writes.push(readPointer(bytes, cursor, 'named writes', records))
+  return writes
+}
+
+/** The first part that contradicts another, and how. */
+function contradiction(record: LogRecord, records: ChecksumKind): [field: string, why: string] | null {
+  if (record.sequence === 0) return ['sequence', 'is zero']
+  if (record.namedWrites.length === 0 && record.countedOnCp !== 0) return ['countedOnCp', 'is of nothing']
+  for (const [i, { key, value }] of record.changes.entries()) {
+    if (key.length === 0 || key.length > keyBytesMax) return ['changes', 'have a key out of range']
+    if (value && (value.length === 0 || key.length + value.length > itemBytesMax)) {
+      return ['changes', 'have an item out of range']
+    }
+    if (value && !valuePointers(value, records)) return ['changes', 'have a malformed value']
+    if (i > 0 && compareBytes(record.changes[i - 1]!.key, key) >= 0) return ['changes', 'are not in order']
+  }
+  const ascend = (pointers: readonly BlockPointer[]) =>
+    pointers.every((p, i) => i === 0 || pointers[i - 1]!.address + pointers[i - 1]!.blocks <= p.address)
+  if (!ascend(record.inlineWrites.map((write) => write.pointer))) return ['inline writes', 'are not in order']
+  if (!ascend(record.namedWrites)) return ['named writes', 'are not in order']
+  return null
+}
