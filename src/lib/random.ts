@@ -1,4 +1,4 @@
-import { toHex } from './bytes.ts'
+import { fromHex, toHex } from './bytes.ts'
 
 /** The only place that knows chance. */
 export interface Random {
@@ -41,4 +41,9 @@ export function newUuid(random: Random): Uint8Array {
 export function formatUuid(bytes: Uint8Array): string {
   const hex = toHex(bytes)
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
+
+/** The sixteen bytes of a UUID in its text form. */
+export function parseUuid(text: string): Uint8Array {
+  return fromHex(text.replaceAll('-', ''))
 }

@@ -1,0 +1,127 @@
+/**
+ * What primary and mirror can say to each other, as values; `wire.ts` has them as bytes.
+ *
+ * A position is (cp, root hash): equal numbers of two histories differ in the hash. `nowhere` is before the first root.
+ */
+import { equalBytes } from '../lib/bytes.ts'
+import { sha256Bytes } from '../lib/checksum.ts'
+import { isZero } from './fields.ts'
+import type { Geometry } from './geometry.ts'
+import type { ChecksumKind } from './pointer.ts'
+
+/** From `wireKindMin`; the kinds from 80 are kept for what later versions say. */
+export const frameKinds = {
+  hello: 64,
+  'hello-answer': 65,
+  blocks: 66,
+  offer: 67,
+  want: 68,
+  report: 69,
+  error: 70,
+  poll: 71,
+} as const
+export type FrameKind = keyof typeof frameKinds
+export const reservedFrameKinds = { patches: 80, 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
+export const wireVersion = 1
+
+export const bodyBytesMax = 64 * 1024
+export const dataBytesMax = 4 * 1024 * 1024
+export const runsPerFrameMax = 1024
+export const wantsPerFrameMax = 4096
+export const detailBytesMax = 1024
+
+export interface Position {
+  readonly cp: number
+  readonly hash: Uint8Array
+}
+export const nowhere: Position = { cp: 0, hash: new Uint8Array(sha256Bytes) }
+export const isNowhere = (position: Position): boolean => isZero(position.hash, 0, position.hash.length)
+export const samePosition = (a: Position, b: Position): boolean => a.cp === b.cp && equalBytes(a.hash, b.hash)
+
+export interface FrameHead {
+  readonly volume: string
+  readonly session: string
+  /** The sender's epoch. */
+  readonly epoch: { readonly number: number; readonly id: Uint8Array }
+  /** The CP that it is about. */
+  readonly cp: number
+  /** What the mirror has published, as far as the sender knows. */
+  readonly base: Position
+  /** Counts the frames of a session, each direction by itself. */
+  readonly number: number
+}
+
+export interface Claim {
+  readonly payloadBytes: number
+  readonly kind: ChecksumKind
+  readonly sum: Uint8Array
+}
+export interface WireRun {
+  readonly address: number
+  readonly blocks: number
+  /** The checksum that pointers to it have. Null for raw runs of a difference. */
+  readonly claim: Claim | null
+  readonly wireSum: Uint8Array
+}
+export const blockSources = ['live', 'difference', 'first-copy', 'want'] as const
+export type BlockSource = (typeof blockSources)[number]
+export interface WantedRun {
+  readonly address: number
+  readonly blocks: number
+}
+
+export const mirrorStages = ['idle', 'receiving', 'verifying', 'wanting', 'publishing'] as const
+export type MirrorStage = (typeof mirrorStages)[number]
+export const mirrorNeeds = ['nothing', 'space', 'another-device', 'a-common-cp', 'sound-blocks'] as const
+export type MirrorNeed = (typeof mirrorNeeds)[number]
+
+/** How a mirror stands: what it keeps decides what the primary holds. */
+export interface MirrorStatus {
+  readonly side: string
+  readonly published: Position
+  /** Position `nowhere`: none. */
+  readonly target: Position
+  readonly stage: MirrorStage
+  readonly needs: MirrorNeed
+  /** With need `space`: bytes. */
+  readonly needsBytes: number
+  /** The last offer of this session that it has seen; what was offered later is not in `retained`. */
+  readonly offerSeen: number
+  /** Blocks of the difference to the target have arrived below this address: a hint for resuming. */
+  readonly receivedTo: number
+  readonly missing: number
+  /** Frames and runs that it did not take, since it began. */
+  readonly refused: number
+  readonly retained: readonly Position[]
+}
+
+export const wireErrors = [
+  'unknown-session',
+  'foreign-volume',
+  'another-side',
+  'older-epoch',
+  'another-epoch',
+  'wrong-base',
+  'bad-frame',
+  'bad-root',
+  'broken-hold',
+  'outside-the-volume',
+  'block-in-use',
+  'no-space',
+  'device-failed',
+  'unsupported',
+] as const
+export type WireErrorCode = (typeof wireErrors)[number]
+
+export type Body =
+  | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
+  | ({ readonly kind: 'hello-answer' } & MirrorStatus)
+  | { readonly kind: 'blocks'; readonly source: BlockSource; readonly runs: readonly WireRun[] }
+  | { readonly kind: 'offer'; readonly offer: number; readonly address: number; readonly root: Uint8Array }
+  | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly WantedRun[] }
+  | ({ readonly kind: 'report' } & MirrorStatus)
+  | { readonly kind: 'error'; readonly code: WireErrorCode; readonly detail: string }
+  | { readonly kind: 'poll' }
+
+export type Message = FrameHead & Body
+export type MessageOf<K extends FrameKind> = FrameHead & Extract<Body, { kind: K }>
