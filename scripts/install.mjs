@@ -1,0 +1,49 @@
+/**
+ * What every script begins with: the packages of the lock file are there, and Bun runs. Plain Node, no package.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export const bun = join(root, 'node_modules', '.bin', 'bun')
+
+/** Returns null when all is well, else one sentence. What npm says goes to stderr. */
+export function installMissing() {
+  if (!isInstalled()) {
+    const locked = existsSync(join(root, 'package-lock.json'))
+    if (!(locked && npm('ci')) && !npm('install')) return 'npm could not install the packages (see above)'
+  }
+  if (runsBun()) return null
+  // npm may have been told not to run install scripts: this one only puts the binary in place.
+  const script = join(root, 'node_modules', 'bun', 'install.js')
+  if (existsSync(script))
+    spawnSync(process.execPath, [script], { cwd: dirname(script), stdio: ['ignore', 2, 2] })
+  return runsBun() ? null : 'bun is installed but does not run: try `npm rebuild bun`'
+}
+
+/** True when every package that the lock file wants on this machine is there in its version. */
+function isInstalled() {
+  try {
+    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+    return Object.entries(lock.packages).every(([path, wanted]) => {
+      if (path === '') return true
+      const file = join(root, path, 'package.json')
+      if (!existsSync(file))
+        return wanted.optional === true || wanted.devOptional === true || wanted.peer === true
+      return JSON.parse(readFileSync(file, 'utf8')).version === wanted.version
+    })
+  } catch {
+    return false
+  }
+}
+
+function npm(verb) {
+  const done = spawnSync('npm', [verb], { cwd: root, stdio: ['ignore', 2, 2] })
+  return done.status === 0
+}
+
+function runsBun() {
+  return existsSync(bun) && spawnSync(bun, ['--version'], { stdio: 'ignore' }).status === 0
+}

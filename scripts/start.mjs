@@ -1,0 +1,133 @@
+/**
+ * `npm start`: a primary and its mirror on this machine, until Ctrl-C.
+ *
+ * - A taken port is one line and a non-zero exit, and nothing is left running.
+ * - Ctrl-C and SIGTERM stop both, the primary first, so that the mirror gets its last consistency point.
+ * - When one of them ends by itself, the other is stopped and the exit is not zero.
+ */
+import { spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { bun, installMissing, root } from './install.mjs'
+
+const readyMsMax = 60_000
+const stopMsMax = 60_000
+
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '7070' },
+    'mirror-port': { type: 'string', default: '7071' },
+    data: { type: 'string', default: join(root, 'data') },
+  },
+})
+const primaryAddress = `127.0.0.1:${values.port}`
+const mirrorAddress = `127.0.0.1:${values['mirror-port']}`
+
+/** Started servers that have not ended, in the order in which they are to be stopped. */
+const running = []
+let stopping = false
+
+async function main() {
+  const problem = installMissing()
+  if (problem) return fail(problem)
+  for (const port of [values.port, values['mirror-port']]) {
+    const taken = await portProblem(Number(port))
+    if (taken) return fail(taken)
+  }
+  const mirrorArgs = ['mirror', '--data', join(values.data, 'mirror'), '--listen', mirrorAddress]
+  const primaryArgs = ['serve', '--data', join(values.data, 'primary'), '--listen', primaryAddress]
+  const mirrorReady = startServer('mirror', mirrorArgs)
+  const primaryReady = startServer('primary', [...primaryArgs, '--mirror', `http://${mirrorAddress}`])
+  await Promise.all([mirrorReady, primaryReady])
+  if (stopping) return
+  console.log(`primary  http://${primaryAddress}`)
+  console.log(`mirror   http://${mirrorAddress}`)
+  console.log('Try:')
+  console.log(`  curl -T package.json http://${primaryAddress}/v1/files/docs/package.json`)
+  console.log(`  curl http://${mirrorAddress}/v1/files/docs/package.json`)
+  console.log(`  curl http://${mirrorAddress}/v1/dirs/docs`)
+}
+
+/** Resolves when the server says that it serves, or when it has ended. */
+function startServer(name, args) {
+  // A group of its own: a terminal's Ctrl-C must reach this process alone, which knows the order.
+  // --no-orphans: a server never outlives this process.
+  const child = spawn(bun, ['--no-orphans', join(root, 'src/cli/main.ts'), ...args], {
+    cwd: root,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const server = { name, child, ended: null }
+  if (name === 'primary') running.unshift(server)
+  else running.push(server)
+  return new Promise((resolve) => {
+    const late = setTimeout(() => {
+      void stop(`the ${name} was not ready in ${readyMsMax / 1000} s`)
+      resolve()
+    }, readyMsMax)
+    server.ended = new Promise((ended) => {
+      const end = (how) => {
+        clearTimeout(late)
+        running.splice(running.indexOf(server), 1)
+        server.clean = how === 0
+        ended()
+        resolve()
+        if (!stopping)
+          void stop(`the ${name} ended${typeof how === 'number' ? ` with exit code ${how}` : `: ${how}`}`)
+      }
+      child.once('error', (error) => end(error.message))
+      child.once('exit', (code, signal) => end(code ?? signal))
+    })
+    let text = ''
+    let ready = false
+    child.stdout.on('data', (chunk) => {
+      if (ready) return
+      text += chunk
+      if (!/^ready /m.test(text)) return
+      ready = true
+      clearTimeout(late)
+      resolve()
+    })
+  })
+}
+
+/** Stops what runs, one after the other, and ends this process; with a problem it is said and the exit is 1. */
+async function stop(problem = null) {
+  if (stopping) return
+  stopping = true
+  if (problem) console.error(problem)
+  let clean = problem === null
+  for (const server of [...running]) {
+    server.child.kill('SIGTERM')
+    const late = setTimeout(() => server.child.kill('SIGKILL'), stopMsMax)
+    await server.ended
+    clearTimeout(late)
+    clean &&= server.clean
+  }
+  process.exit(clean ? 0 : 1)
+}
+
+function portProblem(port) {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', (error) =>
+      resolve(error.code === 'EADDRINUSE' ? `port ${port} is in use` : `port ${port}: ${error.message}`),
+    )
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(null)))
+  })
+}
+
+function fail(problem) {
+  console.error(problem)
+  process.exit(1)
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    // A second one does not wait any longer.
+    if (stopping) for (const server of running) server.child.kill('SIGKILL')
+    void stop()
+  })
+}
+await main()

@@ -1,0 +1,78 @@
+/**
+ * `npm test`: every check, one after the other, whatever the ones before have found.
+ *
+ * - The last line is `N passed, N failed, N skipped`: each check that is not a test counts as one, each test as one.
+ * - The exit code is 0 only when something passed and nothing failed. What is skipped is named.
+ * - `npm test -- PATTERN…` hands the patterns to `bun test` and leaves the other checks out.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { bun, installMissing, root } from './install.mjs'
+
+const skipCode = 77
+const counts = { passed: 0, failed: 0, skipped: 0 }
+
+function check(name, command, args) {
+  const began = Date.now()
+  const done = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 2 ** 26,
+  })
+  const outcome = done.status === 0 ? 'passed' : done.status === skipCode ? 'skipped' : 'failed'
+  counts[outcome]++
+  console.log(`${outcome.padEnd(8)}${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`)
+  if (outcome === 'failed') console.log(done.error?.message ?? `${done.stdout}${done.stderr}`)
+}
+
+/** Test output goes through as it comes: a hanging test names itself. */
+function runTests(patterns) {
+  const report = join(root, '.cache/tests.xml')
+  mkdirSync(join(root, '.cache'), { recursive: true })
+  rmSync(report, { force: true })
+  const args = ['test', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`, ...patterns]
+  const done = spawnSync(bun, args, {
+    cwd: root,
+    stdio: ['ignore', 1, 1],
+    env: { ...process.env, NO_COLOR: '1' },
+  })
+  const total = existsSync(report) ? /<testsuites ([^>]*)>/.exec(readFileSync(report, 'utf8')) : null
+  if (!total) {
+    counts.failed++
+    console.log(`bun test left no report and ended with ${done.status ?? done.signal}`)
+    return
+  }
+  const number = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(` ${total[1]}`)?.[1] ?? 0)
+  const failed = number('failures') + number('errors')
+  counts.failed += failed
+  counts.skipped += number('skipped')
+  counts.passed += number('tests') - failed - number('skipped')
+  if (done.status !== 0 && failed === 0) {
+    counts.failed++
+    console.log(`no test failed, but bun test ended with ${done.status ?? done.signal}`)
+  }
+}
+
+const patterns = process.argv.slice(2)
+const problem = installMissing()
+if (problem) {
+  console.log(problem)
+  counts.failed++
+} else {
+  if (patterns.length === 0) {
+    const folders = ['src', 'tests', 'scripts', 'tools', 'bench'].filter((folder) =>
+      existsSync(join(root, folder)),
+    )
+    check('format', bun, ['fmt', '--check'])
+    check('types', bun, ['check'])
+    check('lint', join(root, 'node_modules/.bin/oxlint'), ['--type-aware', '--deny-warnings', ...folders])
+    for (const part of ['lock', 'openapi', 'migrations']) {
+      check(`generated: ${part}`, process.execPath, ['scripts/generate.mjs', '--check', part])
+    }
+  }
+  runTests(patterns)
+}
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1
