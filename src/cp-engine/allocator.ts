@@ -1,0 +1,209 @@
+/**
+ * Which blocks may be written now: one bit a block, 1 = writable. Deciding when a block becomes writable again is
+ * retention's work (DESIGN §3.1); this only gives out and takes back.
+ *
+ * A block's life in four verbs: `extend` brings it in with the file, `take` hands it out, `giveBack` undoes a take that
+ * reached no disk and no tree, `release` returns what no retained root uses any more.
+ *
+ * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
+ * would dirty many others), tree nodes and records behind cursors of their own, so that each leaves in long runs.
+ */
+import { assert } from '../lib/assert.ts'
+import type { Geometry } from '../format/geometry.ts'
+import { isFixedBlock } from '../format/geometry.ts'
+import { blocksPerMapPage } from '../format/map-page.ts'
+import { bitsInByte } from './space-map.ts'
+import type { Run } from './space-map.ts'
+
+export type BlockClass = 'map' | 'node' | 'record'
+
+const pageBytes = blocksPerMapPage / 8
+
+function* fixedBlocks(geometry: Geometry): Generator<number> {
+  for (let address = 0; address < geometry.logAddress + geometry.logBlocks; address++)
+    if (isFixedBlock(geometry, address)) yield address
+}
+
+/** At the start of each map page's reach; others take from it only when nothing else is left. */
+const mapRunBlocks = 128
+
+export class Allocator {
+  private bits: Uint8Array
+  private blockCount = 0
+  private free = 0
+  private fixedCount = 0
+  private readonly cursors = { node: 0, record: 0 }
+  /** No run this long was found since the last release; Infinity when that is not known. */
+  private knownLongest = { outside: Infinity, anywhere: Infinity }
+  private lowestMapGroup = 0
+
+  constructor(private readonly geometry: Geometry) {
+    this.bits = new Uint8Array(0)
+  }
+
+  get writable(): number {
+    return this.free
+  }
+  get extent(): number {
+    return this.blockCount
+  }
+  /** Blocks of the extent that are not fixed. */
+  get usable(): number {
+    return this.blockCount - this.fixedCount
+  }
+
+  isWritable(address: number): boolean {
+    return ((this.bits[address >>> 3]! >>> (address & 7)) & 1) === 1
+  }
+
+  /** The file has really grown to `blockCount` (a whole number of bytes of the bitmap, or the end of the volume). */
+  extend(blockCount: number): void {
+    assert(blockCount >= this.blockCount && blockCount <= this.geometry.blocksMax, 'a volume only grows')
+    const before = this.blockCount
+    const bytes = Math.ceil(blockCount / 8)
+    if (bytes > this.bits.length) {
+      const bits = new Uint8Array(
+        Math.max(bytes, Math.min(this.bits.length * 2, Math.ceil(this.geometry.blocksMax / 8))),
+      )
+      bits.set(this.bits)
+      this.bits = bits
+    }
+    this.blockCount = blockCount
+    let address = before
+    for (; address < blockCount && (address & 7) !== 0; address++) this.setFree(address)
+    const wholeBytesEnd = Math.max(address >>> 3, blockCount >>> 3)
+    this.bits.fill(0xff, address >>> 3, wholeBytesEnd)
+    this.free += wholeBytesEnd * 8 - address
+    for (address = wholeBytesEnd * 8; address < blockCount; address++) this.setFree(address)
+    for (const fixed of fixedBlocks(this.geometry))
+      if (fixed >= before && fixed < blockCount) {
+        this.clearFree(fixed)
+        this.fixedCount++
+      }
+    this.freed(before)
+  }
+
+  /** At open: what a page of a retained root's used map names is not writable. */
+  withhold(pageIndex: number, bits: Uint8Array): void {
+    const at = pageIndex * pageBytes
+    for (let i = 0; i < bits.length && at + i < this.bits.length; i++) {
+      const mask = bits[i]! & this.bits[at + i]!
+      if (mask === 0) continue
+      this.bits[at + i]! &= ~mask
+      this.free -= bitsInByte[mask]!
+    }
+  }
+
+  /** A page's worth of blocks that no retained root uses any more. */
+  releasePage(pageIndex: number, mask: Uint8Array): void {
+    const at = pageIndex * pageBytes
+    for (let i = 0; i < mask.length; i++) {
+      const byte = mask[i]!
+      if (byte === 0) continue
+      assert((this.bits[at + i]! & byte) === 0, `a block near ${(at + i) * 8} is released twice`)
+      this.bits[at + i]! |= byte
+      this.free += bitsInByte[byte]!
+    }
+    this.freed(pageIndex * blocksPerMapPage)
+  }
+
+  /** A run of exactly `blocks`, or null when free space has none. */
+  take(kind: BlockClass, blocks: number): number | null {
+    if (blocks > this.free) return null
+    const address = kind === 'map' ? this.takeMap(blocks) : this.takeRun(kind, blocks)
+    if (address === null) return null
+    for (let i = 0; i < blocks; i++) this.clearFree(address + i)
+    return address
+  }
+
+  /** Takes a named run: replay of the log, which allocates nothing. False when a part of it is not writable. */
+  takeAt(address: number, blocks: number): boolean {
+    if (address + blocks > this.blockCount) return false
+    for (let i = 0; i < blocks; i++) if (!this.isWritable(address + i)) return false
+    for (let i = 0; i < blocks; i++) this.clearFree(address + i)
+    return true
+  }
+
+  giveBack(run: Run): void {
+    this.release(run)
+  }
+
+  release({ address, blocks }: Run): void {
+    for (let i = 0; i < blocks; i++) {
+      assert(!this.isWritable(address + i), `block ${address + i} is released twice`)
+      assert(!isFixedBlock(this.geometry, address + i), `block ${address + i} is fixed`)
+      this.setFree(address + i)
+    }
+    this.freed(address)
+  }
+
+  private freed(address: number): void {
+    this.knownLongest = { outside: Infinity, anywhere: Infinity }
+    this.lowestMapGroup = Math.min(this.lowestMapGroup, Math.floor(address / blocksPerMapPage))
+  }
+
+  private setFree(address: number): void {
+    this.bits[address >>> 3]! |= 1 << (address & 7)
+    this.free++
+  }
+
+  private clearFree(address: number): void {
+    assert(this.isWritable(address), `block ${address} is handed out twice`)
+    this.bits[address >>> 3]! &= ~(1 << (address & 7))
+    this.free--
+  }
+
+  private takeMap(blocks: number): number | null {
+    const groups = Math.ceil(this.blockCount / blocksPerMapPage)
+    for (let group = this.lowestMapGroup; group < groups; group++) {
+      const start = group * blocksPerMapPage
+      const found = this.find(start, Math.min(start + mapRunBlocks, this.blockCount), blocks, true)
+      if (found !== null) return found
+      if (group === this.lowestMapGroup) this.lowestMapGroup++
+    }
+    return this.takeRun('node', blocks)
+  }
+
+  private takeRun(kind: 'node' | 'record', blocks: number): number | null {
+    for (const anywhere of [false, true]) {
+      const scope = anywhere ? 'anywhere' : 'outside'
+      if (blocks >= this.knownLongest[scope]) continue
+      const cursor = this.cursors[kind] < this.blockCount ? this.cursors[kind] : 0
+      const found =
+        this.find(cursor, this.blockCount, blocks, anywhere) ??
+        this.find(0, Math.min(cursor + blocks, this.blockCount), blocks, anywhere)
+      if (found !== null) {
+        this.cursors[kind] = found + blocks
+        return found
+      }
+      this.knownLongest[scope] = blocks
+    }
+    return null
+  }
+
+  /** The first run of free blocks in [from, end), outside of the map runs unless `anywhere`. */
+  private find(from: number, end: number, blocks: number, anywhere: boolean): number | null {
+    let length = 0
+    let address = from
+    while (address < end) {
+      if (!anywhere) {
+        const within = address % blocksPerMapPage
+        if (within < mapRunBlocks) {
+          address += mapRunBlocks - within
+          length = 0
+          continue
+        }
+      }
+      if ((address & 7) === 0 && this.bits[address >>> 3] === 0) {
+        address += 8
+        length = 0
+        continue
+      }
+      if (this.isWritable(address)) {
+        if (++length === blocks) return address - blocks + 1
+      } else length = 0
+      address++
+    }
+    return null
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Writing one sealed CP (DESIGN §4): send, build, commit. Each step is a function; the engine calls them in order.
+ *
+ * | step   | after it                                                                            |
+ * |--------|-------------------------------------------------------------------------------------|
+ * | send   | the device has every queued command of the CP                                       |
+ * | build  | the device has its tree, its maps and its root; nothing of the CP changes any more  |
+ * | commit | all of it is synced, then a superblock names it: published                          |
+ *
+ * A throw anywhere leaves the CP before as it was; the engine is poisoned by it.
+ */
+import type { Clock } from '../lib/clock.ts'
+import { sha256 } from '../lib/checksum.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import { encodeRoot } from '../format/root.ts'
+import type { Root } from '../format/root.ts'
+import { blockBytes, epochsMax } from '../format/geometry.ts'
+import type { Superblock } from '../format/superblock.ts'
+import type { CpCause, PublishedRoot, WriteCommand } from './contract.ts'
+import { buildMaps } from './map-builder.ts'
+import type { OpenCp } from './open-cp.ts'
+import type { Run, SpaceMap } from './space-map.ts'
+import type { SealedTree } from './sealed-tree.ts'
+
+/** Requests go on after each slice of building. */
+const sliceMs = 2
+/** One vectored write takes about this much. */
+const groupBytes = 8 * 2 ** 20
+
+export interface SealedCp {
+  readonly cp: number
+  readonly cause: CpCause
+  readonly commands: readonly WriteCommand[]
+  readonly coalesced: number
+  readonly tree: SealedTree
+  readonly blocks: OpenCp
+  /** Writes that began before the seal, also of commands that were dropped. */
+  readonly writesBefore: Promise<unknown>
+  /** What the root says that is not made here. */
+  readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp'>
+}
+
+export interface Maps {
+  readonly live: SpaceMap
+  readonly used: SpaceMap
+}
+
+export interface CpContext {
+  readonly device: BlockDevice
+  readonly clock: Clock
+  /** The maps of the CP before. */
+  readonly maps: Maps
+  readonly previous: PublishedRoot | null
+  allocateMapBlock(): number
+  leaving(cp: number, commands: readonly WriteCommand[]): void
+}
+
+export interface BuiltCp {
+  readonly published: PublishedRoot
+  readonly maps: Maps
+  readonly blocksWritten: number
+}
+
+export async function sendCommands(sealed: SealedCp, context: CpContext): Promise<void> {
+  let group: WriteCommand[] = []
+  let bytes = 0
+  for (const command of sealed.commands) {
+    group.push(command)
+    bytes += command.bytes.length
+    if (bytes < groupBytes) continue
+    await leave(sealed.cp, group, context)
+    group = []
+    bytes = 0
+  }
+  await leave(sealed.cp, group, context)
+}
+
+export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
+  let blocksWritten = 0
+  let group: WriteCommand[] = []
+  let sliceEnd = context.clock.monotonic() + sliceMs
+  for (const { address, bytes, sum } of sealed.tree.encode()) {
+    group.push({ address, bytes, sum, payloadBytes: blockBytes })
+    blocksWritten++
+    if (group.length * blockBytes >= groupBytes) {
+      await leave(sealed.cp, group, context)
+      group = []
+    }
+    if (context.clock.monotonic() < sliceEnd) continue
+    await context.clock.yield()
+    sliceEnd = context.clock.monotonic() + sliceMs
+  }
+
+  // The root is a part of what its own maps describe, so it gets its block before they are built.
+  const rootRun: Run = { address: context.allocateMapBlock(), blocks: 1 }
+  sealed.blocks.born(rootRun)
+  if (context.previous) sealed.blocks.free({ address: context.previous.address, blocks: 1 })
+  const built = buildMaps(
+    context.maps.live,
+    context.maps.used,
+    { born: sealed.blocks.bornBlocks(), freed: sealed.blocks.freedBlocks(), keptBySnapshot: () => false },
+    context.allocateMapBlock,
+  )
+  const published = makeRoot(sealed, context, rootRun.address, built)
+  const root: WriteCommand = {
+    address: published.address,
+    bytes: published.bytes,
+    sum: published.hash,
+    payloadBytes: blockBytes,
+  }
+  group.push(...built.commands, root)
+  group.sort((a, b) => a.address - b.address)
+  await leave(sealed.cp, group, context)
+  return { published, maps: built, blocksWritten: blocksWritten + built.commands.length + 1 }
+}
+
+/** I2: the superblock of this CP is written only after this. */
+export async function syncBlocks(sealed: SealedCp, context: CpContext): Promise<void> {
+  await sealed.writesBefore
+  await context.device.sync()
+}
+
+function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: Maps): PublishedRoot {
+  const root: Root = {
+    ...sealed.facts,
+    cp: sealed.cp,
+    fileTree: sealed.tree.root(),
+    liveMap: topOf(maps.live),
+    usedMap: topOf(maps.used),
+    committedAtMs: context.clock.now(),
+  }
+  const bytes = encodeRoot(root)
+  return { root, address, bytes, hash: sha256(bytes) }
+}
+
+/** The history of epochs as a root of `cp` carries it: a new epoch begins with its first CP. */
+export function epochsAt(cp: number, previous: PublishedRoot, epoch: Superblock['epoch']): Root['epochs'] {
+  const { epochs } = previous.root
+  if (epochs.at(-1)?.number === epoch.number) return epochs
+  return [...epochs, { ...epoch, firstCp: cp, rootHashBefore: previous.hash }].slice(-epochsMax)
+}
+
+function topOf(map: SpaceMap) {
+  const { top } = map
+  if (!top) throw new Error('a map of a root is never empty: it has the root')
+  return top
+}
+
+async function leave(cp: number, commands: readonly WriteCommand[], context: CpContext): Promise<void> {
+  if (commands.length === 0) return
+  context.leaving(cp, commands)
+  await context.device.write(commands)
+}

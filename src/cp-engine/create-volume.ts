@@ -1,0 +1,118 @@
+/**
+ * New volumes. The device is a file that nobody else can see yet: it appears under its name only after everything here
+ * is synced, so half a volume never exists.
+ *
+ * A primary begins with a first CP, empty, made by the same steps as every other. A mirror begins with no root: the
+ * first volume that reaches it adopts it, with its geometry.
+ */
+import type { Clock } from '../lib/clock.ts'
+import { newUuid } from '../lib/random.ts'
+import type { Random } from '../lib/random.ts'
+import { readU48 } from '../lib/bytes.ts'
+import { sha256Bytes } from '../lib/checksum.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import { countersMax, makeGeometry } from '../format/geometry.ts'
+import type { Geometry } from '../format/geometry.ts'
+import { noNode } from '../format/pointer.ts'
+import type { ChecksumKind } from '../format/pointer.ts'
+import type { Root } from '../format/root.ts'
+import type { Role, Superblock } from '../format/superblock.ts'
+import { Allocator } from './allocator.ts'
+import { buildTrees, syncBlocks } from './consistency-point.ts'
+import { NodeCache } from './node-cache.ts'
+import { OpenCp } from './open-cp.ts'
+import { SpaceMap } from './space-map.ts'
+import { SuperblockStore } from './superblock-store.ts'
+import { OpenTree } from './tree.ts'
+
+export interface CreateOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly geometry?: Geometry
+  readonly recordChecksum?: ChecksumKind
+}
+
+const firstCp = 1
+
+export async function createPrimary(device: BlockDevice, options: CreateOptions): Promise<void> {
+  const { clock, random } = options
+  const geometry = options.geometry ?? makeGeometry()
+  const superblock = newSuperblock('primary', geometry, random)
+  await device.grow(firstExtent(geometry))
+  const allocator = new Allocator(geometry)
+  allocator.extend(device.blockCount)
+
+  const facts = {
+    volumeUuid: superblock.volumeUuid,
+    blockCount: device.blockCount,
+    records: { kind: options.recordChecksum ?? 'xxh3', seed: readU48(random.bytes(6), 0) },
+    snapshotsTree: { pointer: noNode, level: 0 },
+    epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],
+    counters: new Array<number>(countersMax).fill(0),
+    sequence: 0,
+    opening: 0,
+    previousHash: new Uint8Array(sha256Bytes),
+    snapshotName: null,
+  } satisfies Partial<Root>
+  const tree = new OpenTree(
+    new NodeCache({ bytesMax: 2 ** 20 }),
+    { pointer: noNode, level: 0 },
+    () => allocator.take('node', 1)!,
+    () => {},
+  )
+  const sealed = {
+    cp: firstCp,
+    cause: 'create' as const,
+    commands: [],
+    coalesced: 0,
+    tree: tree.seal(),
+    blocks: new OpenCp(firstCp),
+    writesBefore: Promise.resolve(),
+    facts,
+  }
+  const context = {
+    device,
+    clock,
+    maps: {
+      live: SpaceMap.empty('live', geometry.blocksMax),
+      used: SpaceMap.empty('used', geometry.blocksMax),
+    },
+    previous: null,
+    allocateMapBlock: () => allocator.take('map', 1)!,
+    leaving: () => {},
+  }
+  const { published } = await buildTrees(sealed, context)
+  await syncBlocks(sealed, context)
+  const root = { address: published.address, bytes: published.bytes }
+  await SuperblockStore.create(device, { ...superblock, root })
+}
+
+export async function createMirror(device: BlockDevice, options: CreateOptions): Promise<void> {
+  const geometry = options.geometry ?? makeGeometry()
+  await device.grow(firstExtent(geometry))
+  await SuperblockStore.create(device, newSuperblock('mirror', geometry, options.random))
+}
+
+function newSuperblock(role: Role, geometry: Geometry, random: Random): Superblock {
+  return {
+    volumeUuid: role === 'primary' ? newUuid(random) : new Uint8Array(16),
+    sideUuid: newUuid(random),
+    generation: 1,
+    role,
+    epoch: { number: 0, id: role === 'primary' ? random.bytes(8) : new Uint8Array(8) },
+    fenced: false,
+    opening: 0,
+    firstCp,
+    root: null,
+    holds: [],
+    members: [],
+    log: { nonce: random.bytes(8), position: 0, chain: new Uint8Array(sha256Bytes) },
+    geometry,
+    goingBack: false,
+  }
+}
+
+/** The fixed areas and one step of growth. */
+function firstExtent(geometry: Geometry): number {
+  return Math.min(geometry.blocksMax, geometry.logAddress + geometry.logBlocks + geometry.growBlocks)
+}

@@ -1,0 +1,146 @@
+/**
+ * Makes the live map and the used map of a CP from those of the CP before.
+ *
+ * Maps change because maps are written: a changed page needs a new block, which is a change of the page that covers
+ * that block. So this works from a list: a page becomes dirty at most once in a CP and gets its address then, and it
+ * ends because there are finitely many pages. The allocator keeps map blocks together (its class `map`), so that the
+ * list stays as short as the change. Checksums come last, from the pages up.
+ *
+ * used = live + what the snapshots keep + the used map's own blocks.
+ */
+import { assert } from '../lib/assert.ts'
+import { sha256 } from '../lib/checksum.ts'
+import { blockBytes } from '../format/geometry.ts'
+import { blocksPerMapPage, encodeMapIndex, encodeMapPage, mapIndexFanout } from '../format/map-page.ts'
+import type { MapKind } from '../format/map-page.ts'
+import { noNode } from '../format/pointer.ts'
+import type { WriteCommand } from './contract.ts'
+import { SpaceMap } from './space-map.ts'
+import type { MapIndex, MapPage, Run } from './space-map.ts'
+
+export interface MapChange {
+  readonly born: Iterable<Run>
+  readonly freed: Iterable<Run>
+  /** Blocks that leave the live map and stay used, because the newest snapshot has them. */
+  readonly keptBySnapshot: (address: number) => boolean
+}
+
+export interface BuiltMaps {
+  readonly live: SpaceMap
+  readonly used: SpaceMap
+  readonly commands: readonly WriteCommand[]
+  /** Map blocks of the CP before that this one no longer has. */
+  readonly replaced: number
+}
+
+interface Draft {
+  readonly base: SpaceMap
+  readonly pages: Map<number, { address: number; bits: Uint8Array }>
+  readonly indexes: Map<number, number>[]
+}
+
+type Pending = { kind: MapKind; address: number; used: boolean }
+
+export function buildMaps(
+  live: SpaceMap,
+  used: SpaceMap,
+  change: MapChange,
+  allocate: () => number,
+): BuiltMaps {
+  const drafts = { live: draftOf(live), used: draftOf(used) }
+  const pending: Pending[] = []
+  let replaced = 0
+
+  const replace = (kind: MapKind, before: number | undefined): number => {
+    const address = allocate()
+    pending.push({ kind, address, used: true })
+    if (before !== undefined) {
+      pending.push({ kind, address: before, used: false })
+      replaced++
+    }
+    return address
+  }
+  const dirtyIndex = (kind: MapKind, level: number, index: number): void => {
+    const { base, indexes } = drafts[kind]
+    if (level > indexes.length || indexes[level - 1]!.has(index)) return
+    indexes[level - 1]!.set(index, 0)
+    indexes[level - 1]!.set(index, replace(kind, base.indexes[level - 1]![index]?.pointer.address))
+    dirtyIndex(kind, level + 1, Math.floor(index / mapIndexFanout))
+  }
+  const setBit = (kind: MapKind, address: number, value: boolean): void => {
+    const { base, pages } = drafts[kind]
+    const index = Math.floor(address / blocksPerMapPage)
+    assert(index < base.pages.length, 'a block lies in the volume')
+    let page = pages.get(index)
+    if (!page) {
+      const before = base.pages[index]
+      page = { address: 0, bits: before ? before.bits.slice() : new Uint8Array(blocksPerMapPage / 8) }
+      pages.set(index, page)
+      page.address = replace(kind, before?.pointer.address)
+      dirtyIndex(kind, 1, Math.floor(index / mapIndexFanout))
+    }
+    const bit = address % blocksPerMapPage
+    const mask = 1 << (bit & 7)
+    const is = (page.bits[bit >>> 3]! & mask) !== 0
+    assert(is !== value, `block ${address} changes in the ${kind} map`)
+    page.bits[bit >>> 3]! ^= mask
+  }
+  const apply = ({ kind, address, used: value }: Pending): void => {
+    if (kind === 'live') setBit('live', address, value)
+    if (kind === 'used' || value || !change.keptBySnapshot(address)) setBit('used', address, value)
+  }
+
+  for (const { address, blocks } of change.freed)
+    for (let i = 0; i < blocks; i++) apply({ kind: 'live', address: address + i, used: false })
+  for (const { address, blocks } of change.born)
+    for (let i = 0; i < blocks; i++) apply({ kind: 'live', address: address + i, used: true })
+  for (let i = 0; i < pending.length; i++) apply(pending[i]!)
+
+  const commands: WriteCommand[] = []
+  return { live: encode(drafts.live, commands), used: encode(drafts.used, commands), commands, replaced }
+}
+
+const draftOf = (base: SpaceMap): Draft => ({
+  base,
+  pages: new Map(),
+  indexes: base.indexes.map(() => new Map<number, number>()),
+})
+
+function encode({ base, pages, indexes }: Draft, commands: WriteCommand[]): SpaceMap {
+  const emit = (address: number, fill: (target: Uint8Array) => void) => {
+    const bytes = new Uint8Array(blockBytes)
+    fill(bytes)
+    const sum = sha256(bytes)
+    commands.push({ address, bytes, sum, payloadBytes: blockBytes })
+    return { address, sum }
+  }
+  const newPages: (MapPage | null)[] = [...base.pages]
+  for (const [index, { address, bits }] of pages)
+    newPages[index] = {
+      bits,
+      pointer: emit(address, (target) => encodeMapPage(base.kind, index, bits, target)),
+    }
+
+  const newIndexes: (MapIndex | null)[][] = base.indexes.map((nodes) => [...nodes])
+  for (const [i, dirty] of indexes.entries()) {
+    const children: readonly (MapPage | MapIndex | null)[] = i === 0 ? newPages : newIndexes[i - 1]!
+    for (const [index, address] of dirty) {
+      const from = index * mapIndexFanout
+      const pointers = children.slice(from, from + mapIndexFanout).map((child) => child?.pointer ?? noNode)
+      const pointer = emit(address, (target) => encodeMapIndex(base.kind, i + 1, index, pointers, target))
+      newIndexes[i]![index] = { pointer }
+    }
+  }
+  return new SpaceMap(base.kind, base.blocksMax, newPages, newIndexes)
+}
+
+/** The most blocks that building both maps can need when every page changes; the last floor of space covers it. */
+export function mapBlocksWorstCase(blockCount: number): number {
+  let width = Math.ceil(blockCount / blocksPerMapPage)
+  let total = width
+  do {
+    width = Math.ceil(width / mapIndexFanout)
+    total += width
+  } while (width > 1)
+  return 2 * (total + 1)
+}

@@ -1,0 +1,47 @@
+import type { BlockPointer, RecordSums } from '../format/pointer.ts'
+import type { ItemReader, TreeView } from './contract.ts'
+import { lookWith } from './looking.ts'
+import { decodeRecord, readRecord } from './records.ts'
+import type { Volume } from './volume.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+export interface OpenViewParts {
+  readonly volume: Volume
+  readonly items: ItemReader
+  readonly queue: WriteQueue
+  readonly sums: RecordSums
+  /** The CP that carries, or will carry, what the open tree shows now. */
+  readonly carrier: () => number
+}
+
+/**
+ * A short reader of the open tree. Each `read` sees one instant; records that it returned stay readable until the view
+ * is released, in the queue or on the device, whatever happens to them meanwhile.
+ */
+export class OpenView implements TreeView {
+  readonly release: () => void
+  private seen: number
+
+  constructor(private readonly parts: OpenViewParts) {
+    this.release = parts.volume.readers.begin()
+    this.seen = parts.carrier()
+  }
+
+  get cp(): number {
+    return this.seen
+  }
+
+  read<T>(look: (items: ItemReader) => T): Promise<T> {
+    return lookWith(this.parts.volume.loader, () => {
+      const seen = look(this.parts.items)
+      this.seen = this.parts.carrier()
+      return seen
+    })
+  }
+
+  async record(pointer: BlockPointer): Promise<Uint8Array> {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
+  }
+}

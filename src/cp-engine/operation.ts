@@ -1,0 +1,210 @@
+/**
+ * One operation over the open tree: a synchronous function sees the tree through an overlay of its own changes. So it
+ * can throw anywhere and leave nothing, run again when a node was missing, and hold a batch of any kind.
+ *
+ * `finish` turns the overlay into what the engine applies: items, and the net difference of block pointers. A pointer
+ * that moved from one key to another is in neither list.
+ */
+import { assert } from '../lib/assert.ts'
+import { compareBytes } from '../lib/bytes.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { itemBytesMax, keyBytesMax } from '../format/geometry.ts'
+import { valuePointers } from '../format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
+import type { Item, ItemReader, PreparedRecord, Tx, Version } from './contract.ts'
+
+export interface OperationFacts {
+  readonly cp: number
+  readonly nowMs: number
+  readonly epoch: number
+  readonly opening: number
+  readonly sequence: number
+  readonly counters: readonly number[]
+  readonly sums: ChecksumKind
+  /** Hidden steps take no sequence number. */
+  readonly isHidden: boolean
+}
+
+export interface Change {
+  readonly isChange: boolean
+  /** In key order; null deletes. */
+  readonly items: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[]
+  readonly used: readonly PreparedRecord[]
+  readonly freed: readonly BlockPointer[]
+  readonly counters: readonly number[]
+  readonly sequence: number
+}
+
+type Overlaid = { key: Uint8Array; value: Uint8Array | null; before: Uint8Array | null }
+
+export class OperationTx implements Tx {
+  readonly cp: number
+  readonly nowMs: number
+  private readonly overlay = new Map<string, Overlaid>()
+  private sorted: Overlaid[] | null = null
+  private readonly used = new Map<number, PreparedRecord>()
+  private readonly counters: number[]
+  private sequence: number
+
+  constructor(
+    private readonly tree: ItemReader,
+    private readonly facts: OperationFacts,
+    private readonly records: ReadonlySet<PreparedRecord>,
+  ) {
+    this.cp = facts.cp
+    this.nowMs = facts.nowMs
+    this.counters = [...facts.counters]
+    this.sequence = facts.sequence
+  }
+
+  get(key: Uint8Array): Uint8Array | null {
+    const changed = this.overlay.get(nameOf(key))
+    return changed ? changed.value : this.tree.get(key)
+  }
+
+  floor(key: Uint8Array, lowest: Uint8Array): Item | null {
+    let at = key
+    for (;;) {
+      const below = this.tree.floor(at, lowest)
+      const mine = this.overlayFloor(key, lowest)
+      if (below && this.overlay.has(nameOf(below.key))) {
+        // Deleted or replaced here: the next candidate of the tree is the one before it.
+        if (mine && compareBytes(mine.key, below.key) >= 0) return mine
+        const before = predecessor(below.key, lowest)
+        if (!before) return mine
+        at = before
+        continue
+      }
+      if (!below || !mine) return below ?? mine
+      return compareBytes(mine.key, below.key) >= 0 ? mine : below
+    }
+  }
+
+  scan(from: Uint8Array, end: Uint8Array, itemsMax: number): Item[] {
+    const mine = this.overlaySorted().filter(
+      ({ key }) => compareBytes(key, from) >= 0 && compareBytes(key, end) < 0,
+    )
+    if (mine.length === 0) return this.tree.scan(from, end, itemsMax)
+    const items: Item[] = []
+    const below = this.tree.scan(from, end, itemsMax + mine.length)
+    let [i, j] = [0, 0]
+    while (items.length < itemsMax && (i < below.length || j < mine.length)) {
+      const order = i >= below.length ? 1 : j >= mine.length ? -1 : compareBytes(below[i]!.key, mine[j]!.key)
+      if (order < 0) items.push(below[i++]!)
+      else {
+        const { key, value } = mine[j++]!
+        if (value) items.push({ key, value })
+        if (order === 0) i++
+      }
+    }
+    return items
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    if (key.length > keyBytesMax || key.length + value.length > itemBytesMax)
+      throw new StillpointError(
+        'too-large',
+        `an item of ${key.length + value.length} bytes does not fit a node`,
+      )
+    this.change(key, value)
+  }
+
+  delete(key: Uint8Array): void {
+    this.change(key, null)
+  }
+
+  use(record: PreparedRecord): BlockPointer {
+    assert(this.records.has(record), 'an operation uses only the records that it was given')
+    this.used.set(record.pointer.address, record)
+    return record.pointer
+  }
+
+  counter(index: number): number {
+    const value = this.counters[index]
+    assert(value !== undefined, 'there are only so many counters')
+    return value
+  }
+
+  setCounter(index: number, value: number): void {
+    assert(this.counter(index) !== undefined && Number.isSafeInteger(value) && value >= 0, 'a counter counts')
+    this.counters[index] = value
+  }
+
+  nextVersion(): Version {
+    assert(!this.facts.isHidden, 'a hidden step gives no version')
+    this.sequence++
+    return { epoch: this.facts.epoch, opening: this.facts.opening, sequence: this.sequence }
+  }
+
+  finish(): Change {
+    const { sums, isHidden } = this.facts
+    const before = new Map<number, BlockPointer>()
+    const after = new Map<number, BlockPointer>()
+    const items = this.overlaySorted().filter(({ value, before: old }) => value !== null || old !== null)
+    for (const { value, before: old } of items) {
+      if (old) for (const pointer of pointersOf(old, sums)) before.set(pointer.address, pointer)
+      if (value)
+        for (const pointer of pointersOf(value, sums)) {
+          assert(!after.has(pointer.address), 'no pointer is in two items')
+          after.set(pointer.address, pointer)
+        }
+    }
+    for (const address of after.keys())
+      assert(before.has(address) || this.used.has(address), 'a new pointer comes from a prepared record')
+    const used = [...this.used.values()].filter(({ pointer }) => after.has(pointer.address))
+    assert(used.length === this.used.size, 'a record that is used is named by a value')
+    const isSame = this.counters.every((value, i) => value === this.facts.counters[i])
+    const isChange = items.length > 0 || !isSame
+    // An operation that only deletes gives no version, and still has its place in the order.
+    if (isChange && !isHidden && this.sequence === this.facts.sequence) this.sequence++
+    return {
+      isChange,
+      items,
+      used,
+      freed: [...before.values()].filter(({ address }) => !after.has(address)),
+      counters: this.counters,
+      sequence: isChange ? this.sequence : this.facts.sequence,
+    }
+  }
+
+  private change(key: Uint8Array, value: Uint8Array | null): void {
+    const name = nameOf(key)
+    const overlaid = this.overlay.get(name)
+    if (overlaid) overlaid.value = value
+    else this.overlay.set(name, { key: key.slice(), value, before: this.tree.get(key) })
+    if (!overlaid) this.sorted = null
+  }
+
+  private overlaySorted(): Overlaid[] {
+    this.sorted ??= [...this.overlay.values()].sort((a, b) => compareBytes(a.key, b.key))
+    return this.sorted
+  }
+
+  private overlayFloor(key: Uint8Array, lowest: Uint8Array): Item | null {
+    let best: Item | null = null
+    for (const { key: candidate, value } of this.overlaySorted())
+      if (value && compareBytes(candidate, key) <= 0 && compareBytes(candidate, lowest) >= 0)
+        best = { key: candidate, value }
+    return best
+  }
+}
+
+const nameOf = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+
+function pointersOf(value: Uint8Array, sums: ChecksumKind): BlockPointer[] {
+  const pointers = valuePointers(value, sums)
+  assert(pointers, 'a value begins with its pointers')
+  return pointers
+}
+
+/** The greatest key below `key` that is not below `lowest`, among keys of any length up to the limit; null for none. */
+function predecessor(key: Uint8Array, lowest: Uint8Array): Uint8Array | null {
+  let before: Uint8Array
+  if (key.at(-1) === 0) before = key.slice(0, -1)
+  else {
+    before = new Uint8Array(keyBytesMax).fill(0xff)
+    before.set(key)
+    before[key.length - 1] = key.at(-1)! - 1
+  }
+  return compareBytes(before, lowest) >= 0 ? before : null
+}

@@ -1,0 +1,67 @@
+/** What the replica floor needs of a primary: members, holds, differences and raw blocks. */
+import { assert } from '../lib/assert.ts'
+import { formatUuid, parseUuid } from '../lib/random.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { blockBytes, membersMax, recordBlocksMax, rootsPerMemberMax } from '../format/geometry.ts'
+import type * as contract from './contract.ts'
+import type { CpEngine } from './cp-engine.ts'
+import type { Run } from './space-map.ts'
+
+export class EngineVolume implements contract.PrimaryVolume {
+  readonly volumeUuid: string
+  readonly holds: contract.Holds
+
+  constructor(private readonly engine: CpEngine) {
+    const { volume } = engine
+    this.volumeUuid = formatUuid(volume.superblock.volumeUuid)
+    this.holds = {
+      set: (uuid, roots) => {
+        assert(roots.length <= rootsPerMemberMax, 'a member holds only so many roots')
+        volume.setHolds(uuid, roots)
+      },
+      of: (uuid) => volume.holdsOf(uuid),
+    }
+  }
+
+  members(): readonly contract.Member[] {
+    return this.engine.volume.superblock.members.map(({ uuid, url }) => ({ uuid: formatUuid(uuid), url }))
+  }
+
+  async addMember(member: contract.Member): Promise<void> {
+    const uuid = parseUuid(member.uuid)
+    await this.engine.writeSuperblock(({ members }) => {
+      const others = members.filter((other) => formatUuid(other.uuid) !== member.uuid)
+      if (others.length >= membersMax)
+        throw new StillpointError('bad-parameter', `a volume has at most ${membersMax} mirrors`)
+      return { members: [...others, { uuid, url: member.url }] }
+    })
+  }
+
+  async removeMember(uuid: string): Promise<void> {
+    this.engine.volume.setHolds(uuid, [])
+    await this.engine.writeSuperblock(({ members }) => ({
+      members: members.filter((other) => formatUuid(other.uuid) !== uuid),
+    }))
+  }
+
+  observe(observer: contract.CpObserver): () => void {
+    return this.engine.observe(observer)
+  }
+
+  async difference(
+    target: contract.PublishedRoot,
+    base: contract.PublishedRoot | null,
+  ): Promise<Iterable<Run>> {
+    const { volume } = this.engine
+    const has = (root: contract.PublishedRoot) =>
+      volume.retention.isRetained(root) ? volume.retention.usedMap(root) : volume.loadUsedMap(root)
+    const [wanted, present] = await Promise.all([has(target), base ? has(base) : null])
+    return wanted.runsNotIn(present, recordBlocksMax)
+  }
+
+  async readBlocks(address: number, blocks: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(blocks * blockBytes)
+    await this.engine.volume.device.read(address, bytes)
+    return bytes
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * From raw bytes to records with an address: cutting, summing, allocating, and letting large ones leave at once.
+ *
+ * A record that left before any operation used it lies in blocks that nothing references: a crash or a discard costs
+ * nothing, but the blocks rest until the CP that was open at the discard has been published (see OpenCp.spend).
+ */
+import { assert } from '../lib/assert.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import { blockBytes, inlineBytesMax, recordBytesMax } from '../format/geometry.ts'
+import type { BlockPointer, RecordSums } from '../format/pointer.ts'
+import type { Allocator } from './allocator.ts'
+import type { PreparedRecord, WriteCommand } from './contract.ts'
+import type { OpenCp } from './open-cp.ts'
+import { encodeRecord } from './records.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+export interface IntakeContext {
+  readonly device: BlockDevice
+  readonly allocator: Allocator
+  readonly queue: WriteQueue
+  readonly sums: RecordSums
+  openCp(): OpenCp
+  /** The addresses are given to something new: nothing cached may answer for them. */
+  forget(address: number, blocks: number): void
+  leaving(cp: number, commands: readonly WriteCommand[]): void
+  failed(error: unknown): void
+}
+
+export class RecordIntake {
+  /** Prepared records whose bytes went to the device already. */
+  private readonly leftEarly = new Set<number>()
+  private readonly writes = new Set<Promise<void>>()
+
+  constructor(private readonly context: IntakeContext) {}
+
+  /** The caller has made sure that there is space; free space without a long enough run cuts the bytes in halves. */
+  prepare(raw: Uint8Array, leavesEarly = raw.length > inlineBytesMax): PreparedRecord[] {
+    assert(raw.length > 0 && raw.length <= recordBytesMax, 'a record has 1 to recordBytesMax bytes')
+    const records: PreparedRecord[] = []
+    this.cut(raw, 0, records)
+    if (leavesEarly) for (const { pointer } of records) this.leave(pointer)
+    return records
+  }
+
+  /** The operation that uses the record is being applied to the open CP. */
+  use({ pointer }: PreparedRecord): void {
+    this.context.openCp().born(pointer)
+    if (!this.leftEarly.delete(pointer.address)) this.context.queue.enqueue(pointer.address)
+  }
+
+  discard({ pointer }: PreparedRecord): void {
+    if (this.leftEarly.delete(pointer.address)) return this.context.openCp().spend(pointer)
+    this.context.queue.discard(pointer.address)
+    this.context.allocator.giveBack(pointer)
+  }
+
+  /** A record that no item names any more. */
+  free(pointer: BlockPointer): void {
+    const { allocator, queue } = this.context
+    const openCp = this.context.openCp()
+    const isOurs = openCp.unbear(pointer)
+    if (!isOurs) return openCp.free(pointer)
+    if (!queue.drop(pointer.address, () => allocator.giveBack(pointer))) openCp.spend(pointer)
+  }
+
+  /** Writes that have begun and not ended. */
+  inFlight(): Promise<unknown> {
+    return Promise.all(this.writes)
+  }
+
+  private cut(raw: Uint8Array, offset: number, records: PreparedRecord[]): void {
+    const { allocator, queue, sums } = this.context
+    const blocks = Math.ceil(raw.length / blockBytes)
+    const address = allocator.take('record', blocks)
+    if (address === null) {
+      assert(blocks > 1, 'space was made sure of')
+      const half = 2 ** (Math.ceil(Math.log2(blocks)) - 1) * blockBytes
+      this.cut(raw.subarray(0, half), offset, records)
+      this.cut(raw.subarray(half), offset + half, records)
+      return
+    }
+    this.context.forget(address, blocks)
+    const { pointer, command } = encodeRecord(raw, address, sums)
+    queue.prepare(command)
+    records.push({ pointer, offset, length: raw.length })
+  }
+
+  private leave(pointer: BlockPointer): void {
+    const { command, done } = this.context.queue.leaveEarly(pointer.address)
+    this.leftEarly.add(pointer.address)
+    this.context.leaving(this.context.openCp().cp, [command])
+    const write = this.context.device
+      .write([command])
+      .then(done, (error) => this.context.failed(error))
+      .finally(() => this.writes.delete(write))
+    this.writes.add(write)
+  }
+}

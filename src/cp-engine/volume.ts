@@ -1,0 +1,283 @@
+/**
+ * An opened volume, as both sides have it: device, superblocks, node cache, what is retained, and the root that
+ * readers see. A primary's engine and a mirror's applier stand on it; nothing here can change a tree.
+ *
+ * - Readers switch in one step, in `publish`, after the superblock is durable.
+ * - What a slot lists is kept (retention) from before the slot is written until the slot has been written again.
+ */
+import { assert } from '../lib/assert.ts'
+import { equalBytes } from '../lib/bytes.ts'
+import { sha256 } from '../lib/checksum.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { formatUuid } from '../lib/random.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import type { Geometry } from '../format/geometry.ts'
+import { blockBytes } from '../format/geometry.ts'
+import type { BlockPointer, NodePointer } from '../format/pointer.ts'
+import { decodeRoot } from '../format/root.ts'
+import type { Superblock } from '../format/superblock.ts'
+import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } from './contract.ts'
+import { NodeCache } from './node-cache.ts'
+import { NodeLoader } from './node-loader.ts'
+import { Readers } from './readers.ts'
+import { readRecord } from './records.ts'
+import { Retention } from './retention.ts'
+import type { OnReleased, Reason } from './retention.ts'
+import { SpaceMap } from './space-map.ts'
+import { SuperblockStore } from './superblock-store.ts'
+import type { OpenOptions, SuperblockChange } from './superblock-store.ts'
+import { lookWith } from './looking.ts'
+import { treeReader } from './tree.ts'
+
+export interface VolumeOptions extends OpenOptions {
+  readonly nodeCacheBytesMax?: number
+  readonly onReleased?: OnReleased
+}
+
+export class Volume implements RootSource {
+  readonly readers = new Readers()
+  readonly retention: Retention
+  readonly nodes: NodeCache
+  readonly loader: NodeLoader
+  private published: PublishedRoot | null = null
+  private readonly slotRoots: PublishedRoot[][] = [[], []]
+  private readonly holdRoots = new Map<string, readonly PublishedRoot[]>()
+  private readonly listeners = new Set<(event: CpPublished) => void>()
+
+  private constructor(
+    readonly device: BlockDevice,
+    readonly superblocks: SuperblockStore,
+    options: VolumeOptions,
+  ) {
+    this.retention = new Retention(this.readers, options.onReleased)
+    this.nodes = new NodeCache({ bytesMax: options.nodeCacheBytesMax ?? 256 * 2 ** 20 })
+    this.loader = new NodeLoader(device, this.nodes)
+  }
+
+  static async open(device: BlockDevice, options: VolumeOptions = {}): Promise<Volume> {
+    const superblocks = await SuperblockStore.open(device, options)
+    const volume = new Volume(device, superblocks, options)
+    const newest = superblocks.newestSlot()
+    for (const slot of [newest, 1 - newest]) {
+      const roots = await volume.readSlotRoots(superblocks.slot(slot))
+      for (const root of roots) await volume.keepLoaded(root, slotReason(slot))
+      volume.slotRoots[slot] = roots
+      if (slot === newest) volume.published = superblocks.slot(slot).root ? roots[0]! : null
+    }
+    volume.holdWhatWasListed()
+    return volume
+  }
+
+  get superblock(): Superblock {
+    return this.superblocks.newest
+  }
+  get geometry(): Geometry {
+    return this.superblock.geometry
+  }
+
+  /** Null on a mirror that has received nothing yet. */
+  currentOrNull(): PublishedRoot | null {
+    return this.published
+  }
+
+  current(): PublishedRoot {
+    if (!this.published)
+      throw new StillpointError('not-yet', 'this mirror has not received a consistency point yet')
+    return this.published
+  }
+
+  readable(): readonly PublishedRoot[] {
+    return this.retention.retained()
+  }
+
+  view(published: PublishedRoot): TreeView {
+    if (!this.retention.isRetained(published)) throw cpGone(published.root.cp, this.readable())
+    return new RootView(this, published)
+  }
+
+  pin(published: PublishedRoot): { release(): void } {
+    if (!this.retention.isRetained(published)) throw cpGone(published.root.cp, this.readable())
+    this.retention.keep(published, this.retention.usedMap(published), 'pin')
+    let released = false
+    return {
+      release: () => {
+        if (!released) this.retention.drop(published, 'pin')
+        released = true
+      },
+    }
+  }
+
+  onPublished(listener: (event: CpPublished) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  /** Everything that the root uses is synced. Writes the superblock; then readers switch, then listeners hear. */
+  async publish(event: CpPublished, used: SpaceMap, change: SuperblockChange = {}): Promise<void> {
+    const { published } = event
+    assert(published.root.cp > (this.published?.root.cp ?? 0), 'a published cp never goes back')
+    await this.superblocks.write(
+      () => ({
+        ...change,
+        root: { address: published.address, bytes: published.bytes },
+        holds: this.listedHolds(),
+      }),
+      (slot, next) => {
+        this.slotWritten(slot, next, { published, used })
+        this.published = published
+      },
+    )
+    for (const listener of this.listeners) listener(event)
+  }
+
+  /** The same root again, with other facts: holds, members, epoch, opening. */
+  async writeSuperblock(
+    change: SuperblockChange | ((newest: Superblock) => SuperblockChange) = {},
+  ): Promise<void> {
+    await this.superblocks.write(
+      (newest) => ({
+        ...(typeof change === 'function' ? change(newest) : change),
+        holds: this.listedHolds(),
+      }),
+      (slot, next) => this.slotWritten(slot, next, null),
+    )
+  }
+
+  /** See `Holds` in contract.ts. The roots must be retained already. */
+  setHolds(member: string, roots: readonly PublishedRoot[]): void {
+    const before = this.holdRoots.get(member) ?? []
+    for (const root of roots) this.retention.keep(root, this.retention.usedMap(root), holdReason(member))
+    for (const root of before) this.retention.drop(root, holdReason(member))
+    if (roots.length > 0) this.holdRoots.set(member, roots)
+    else this.holdRoots.delete(member)
+  }
+
+  holdsOf(member: string): readonly PublishedRoot[] {
+    return this.holdRoots.get(member) ?? []
+  }
+
+  /** Reads a root that something names, with its used map; nothing is kept yet. */
+  async readRoot(pointer: NodePointer): Promise<PublishedRoot> {
+    const bytes = await this.readNode(pointer)
+    return { root: decodeRoot(bytes), address: pointer.address, bytes, hash: pointer.sum }
+  }
+
+  async loadUsedMap(published: PublishedRoot): Promise<SpaceMap> {
+    const { blocksMax } = this.geometry
+    const read = (pointer: NodePointer) => this.readNode(pointer)
+    return SpaceMap.load('used', blocksMax, published.root.usedMap, read, this.retention.usedMaps())
+  }
+
+  /** One block that is named by address and SHA-256: `corrupt` when it is not what the pointer says. */
+  readNode = (pointer: NodePointer): Promise<Uint8Array> => {
+    const bytes = new Uint8Array(blockBytes)
+    if (pointer.address >= this.device.blockCount)
+      return Promise.reject(
+        new StillpointError('corrupt', `block ${pointer.address} lies behind the end of the volume`),
+      )
+    this.device.readSync(pointer.address, bytes)
+    if (equalBytes(sha256(bytes), pointer.sum)) return Promise.resolve(bytes)
+    return Promise.reject(
+      new StillpointError('corrupt', `block ${pointer.address} does not match its checksum`, {
+        address: pointer.address,
+      }),
+    )
+  }
+
+  private async readSlotRoots(superblock: Superblock): Promise<PublishedRoot[]> {
+    const roots: PublishedRoot[] = []
+    if (superblock.root) {
+      const { address, bytes } = superblock.root
+      roots.push({ root: decodeRoot(bytes), address, bytes, hash: sha256(bytes) })
+    }
+    for (const hold of superblock.holds) roots.push(await this.readRoot(hold.root))
+    return roots
+  }
+
+  private async keepLoaded(published: PublishedRoot, reason: Reason): Promise<void> {
+    const used = this.retention.isRetained(published)
+      ? this.retention.usedMap(published)
+      : await this.loadUsedMap(published)
+    this.retention.keep(published, used, reason)
+  }
+
+  /** After an open: no hold of a member goes before it has reported, and the opened root counts as offered to all. */
+  private holdWhatWasListed(): void {
+    const newest = this.superblocks.newestSlot()
+    const opened = this.published
+    const held = this.slotRoots[newest]!.slice(opened ? 1 : 0)
+    for (const member of this.superblock.members) {
+      const uuid = formatUuid(member.uuid)
+      const roots = held.filter((_, i) => equalBytes(this.superblock.holds[i]!.memberUuid, member.uuid))
+      const isListed = roots.some((root) => opened && equalBytes(root.hash, opened.hash))
+      this.setHolds(uuid, opened && !isListed ? [...roots, opened] : roots)
+    }
+  }
+
+  private listedHolds(): Superblock['holds'] {
+    return this.superblock.members.flatMap(({ uuid }) =>
+      this.holdsOf(formatUuid(uuid)).map(({ root, address, hash }) => ({
+        memberUuid: uuid,
+        cp: root.cp,
+        root: { address, sum: hash },
+      })),
+    )
+  }
+
+  private slotWritten(
+    slot: number,
+    next: Superblock,
+    fresh: { published: PublishedRoot; used: SpaceMap } | null,
+  ): void {
+    const before = this.slotRoots[slot]!
+    const roots: PublishedRoot[] = []
+    const root = fresh?.published ?? this.published
+    if (root) {
+      this.retention.keep(root, fresh?.used ?? this.retention.usedMap(root), slotReason(slot))
+      roots.push(root)
+    }
+    const known = this.retention.kept()
+    for (const hold of next.holds) {
+      const held = known.find(({ hash }) => equalBytes(hash, hold.root.sum))
+      assert(held, `the hold on cp ${hold.cp} is retained`)
+      this.retention.keep(held, this.retention.usedMap(held), slotReason(slot))
+      roots.push(held)
+    }
+    this.slotRoots[slot] = roots
+    for (const old of before) this.retention.drop(old, slotReason(slot))
+  }
+}
+
+const slotReason = (slot: number): Reason => (slot === 0 ? 'slot 0' : 'slot 1')
+const holdReason = (member: string): Reason => `hold ${member}`
+
+export function cpGone(cp: number, readable: readonly PublishedRoot[]): StillpointError {
+  return new StillpointError('cp-gone', `consistency point ${cp} is no longer readable`, {
+    cp,
+    readable: readable.map(({ root }) => root.cp),
+  })
+}
+
+/** One published root as a reader sees it. */
+class RootView implements TreeView {
+  readonly cp: number
+  readonly release: () => void
+  private readonly items: ItemReader
+
+  constructor(
+    private readonly volume: Volume,
+    private readonly published: PublishedRoot,
+  ) {
+    this.cp = published.root.cp
+    this.release = volume.readers.begin()
+    this.items = treeReader(volume.nodes, published.root.fileTree)
+  }
+
+  read<T>(look: (items: ItemReader) => T): Promise<T> {
+    return lookWith(this.volume.loader, () => look(this.items))
+  }
+
+  record(pointer: BlockPointer): Promise<Uint8Array> {
+    return readRecord(this.volume.device, pointer, this.published.root.records)
+  }
+}

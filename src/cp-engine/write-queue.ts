@@ -1,0 +1,137 @@
+/**
+ * Write commands between the moment a record gets its address and the moment the device has it.
+ *
+ * A command is prepared (an address and bytes, part of no CP), then queued in the open CP, then leaves: with its CP, or
+ * earlier when it is large. Its bytes never change. A queued command whose record is replaced before it left is
+ * dropped: that is the coalescing, and its blocks were never written. Readers of a queued record get the buffer, and a
+ * dropped buffer stays findable for as long as a reader may still hold the pointer.
+ *
+ * Bounded: prepared and open commands together by `bytesMax`, those of the CP being written by as much again.
+ */
+import { assert } from '../lib/assert.ts'
+import type { BlockPointer } from '../format/pointer.ts'
+import type { WriteCommand } from './contract.ts'
+import type { Readers } from './readers.ts'
+
+export class WriteQueue {
+  private readonly prepared = new Map<number, WriteCommand>()
+  private open = new Map<number, WriteCommand>()
+  private writing = new Map<number, WriteCommand>()
+  /** Left already, not yet on the device. */
+  private readonly leaving = new Map<number, WriteCommand>()
+  private readonly dropped = new Map<number, WriteCommand>()
+  private openBytes = 0
+  private dropCount = 0
+  private waiting: (() => void)[] = []
+
+  constructor(
+    readonly bytesMax: number,
+    private readonly readers: Readers,
+  ) {}
+
+  /** Bytes that are prepared, queued in the open CP, or on their way to the device from it. */
+  get bytes(): number {
+    return this.openBytes
+  }
+  get isEmpty(): boolean {
+    return this.open.size === 0
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.openBytes === 0 || this.openBytes + bytes <= this.bytesMax
+  }
+
+  /** Resolves when something has made room, or the engine has woken everybody to look again. */
+  change(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve))
+  }
+
+  wake(): void {
+    for (const resume of this.waiting.splice(0)) resume()
+  }
+
+  prepare(command: WriteCommand): void {
+    assert(!this.prepared.has(command.address), 'a prepared address is handed out once')
+    this.prepared.set(command.address, command)
+    this.openBytes += command.bytes.length
+  }
+
+  discard(address: number): void {
+    const command = this.prepared.get(address)
+    assert(command, `block ${address} is prepared`)
+    this.prepared.delete(address)
+    this.shrink(command.bytes.length)
+  }
+
+  enqueue(address: number): WriteCommand {
+    const command = this.prepared.get(address)
+    assert(command, `block ${address} is prepared`)
+    this.prepared.delete(address)
+    this.open.set(address, command)
+    return command
+  }
+
+  /** Takes a queued command of the open CP out before it left; false when there is none. */
+  drop(address: number, released: () => void): boolean {
+    const command = this.open.get(address)
+    if (!command) return false
+    this.open.delete(address)
+    this.dropped.set(address, command)
+    this.dropCount++
+    this.readers.afterCurrent(() => {
+      this.dropped.delete(address)
+      this.shrink(command.bytes.length)
+      released()
+    })
+    return true
+  }
+
+  /** A prepared command leaves before any CP: its buffer stays findable until `done`. */
+  leaveEarly(address: number): { command: WriteCommand; done: () => void } {
+    const command = this.prepared.get(address)
+    assert(command, `block ${address} is prepared`)
+    this.prepared.delete(address)
+    this.leaving.set(address, command)
+    const done = () => {
+      this.leaving.delete(address)
+      this.shrink(command.bytes.length)
+    }
+    return { command, done }
+  }
+
+  /** The open commands become those of the CP being written: in address order, with how many were dropped. */
+  seal(): { commands: WriteCommand[]; coalesced: number } {
+    assert(this.writing.size === 0, 'only one CP is written at a time')
+    this.writing = this.open
+    this.open = new Map()
+    const commands = [...this.writing.values()].sort((a, b) => a.address - b.address)
+    for (const command of commands) this.openBytes -= command.bytes.length
+    const coalesced = this.dropCount
+    this.dropCount = 0
+    this.wake()
+    return { commands, coalesced }
+  }
+
+  /** The device has everything of the CP being written. */
+  written(): void {
+    this.writing = new Map()
+    this.wake()
+  }
+
+  /** The bytes of a record that may not be on the device yet. */
+  find(pointer: BlockPointer): Uint8Array | null {
+    const { address } = pointer
+    const command =
+      this.open.get(address) ??
+      this.writing.get(address) ??
+      this.leaving.get(address) ??
+      this.dropped.get(address)
+    return command ? command.bytes : null
+  }
+
+  private shrink(bytes: number): void {
+    this.openBytes -= bytes
+    assert(this.openBytes >= 0, 'the queue counts its bytes')
+    this.wake()
+  }
+}
