@@ -1,0 +1,182 @@
+/**
+ * Every structure that is stored, as the tests of the format see it: how to make any value of it, to bytes and back.
+ * Round trips, golden bytes and the fuzzer all run over this one list.
+ */
+import fc from 'fast-check'
+import { concatBytes, readU32, readU48 } from '../../src/lib/bytes.ts'
+import { sha256, xxh3 } from '../../src/lib/checksum.ts'
+import { decodeEntryExtra, encodeEntryExtra, isEmptyExtra } from '../../src/format/entry-extra.ts'
+import * as items from '../../src/format/fs-items.ts'
+import { decodeKey } from '../../src/format/fs-keys.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
+import * as group from '../../src/format/log-group.ts'
+import { decodeLogRecord, encodeLogRecord } from '../../src/format/log-record.ts'
+import * as map from '../../src/format/map-page.ts'
+import { decodeRoot, encodeRoot } from '../../src/format/root.ts'
+import { decodeSnapshotItem, encodeSnapshotItem } from '../../src/format/snapshot-item.ts'
+import { decodeSuperblock, encodeSuperblock, superblockLayout } from '../../src/format/superblock.ts'
+import { encodeNode, verifyNode } from '../../src/format/tree-node.ts'
+import * as values from './values.ts'
+
+export interface Structure<T = unknown> {
+  readonly name: string
+  readonly values: fc.Arbitrary<T>
+  readonly encode: (value: T) => Uint8Array
+  /** Throws `corrupt`, or returns null, for what is not its own. */
+  readonly decode: (bytes: Uint8Array) => T | null
+  /** Makes the checksums inside right again, so that a mutation reaches what is behind them. */
+  readonly reseal?: (bytes: Uint8Array) => void
+}
+
+const mapKind = 'used' as const
+const block = (): Uint8Array => new Uint8Array(blockBytes)
+
+function structure<T>(
+  name: string,
+  values: fc.Arbitrary<T>,
+  encode: (value: T) => Uint8Array,
+  decode: (bytes: Uint8Array) => T | null,
+  reseal?: (bytes: Uint8Array) => void,
+): Structure {
+  // The list holds structures of many types; each is only ever fed with its own values.
+  return {
+    name,
+    values,
+    encode: encode as (value: unknown) => Uint8Array,
+    decode,
+    ...(reseal ? { reseal } : {}),
+  }
+}
+
+function resealSuperblock(bytes: Uint8Array): void {
+  const { sum, volumeUuid } = superblockLayout.at
+  if (bytes.length < volumeUuid) return
+  bytes.fill(0, sum, volumeUuid)
+  bytes.set(sha256(bytes), sum)
+}
+
+function resealGroup(bytes: Uint8Array): void {
+  const { payloadBytes, payloadSum, sum } = group.logGroupLayout.at
+  if (bytes.length < group.logGroupHeadBytes) return
+  const length = readU32(bytes, payloadBytes)
+  const payload = bytes.subarray(group.logGroupHeadBytes, group.logGroupHeadBytes + length)
+  bytes.set(xxh3(payload, readU48(bytes, group.logGroupLayout.at.nonce)), payloadSum)
+  bytes.set(sha256(bytes.subarray(0, sum)), sum)
+}
+
+export const structures: readonly Structure[] = [
+  structure('root', values.root, encodeRoot, decodeRoot),
+  structure(
+    'superblock',
+    values.superblock,
+    (s) => encodeSuperblock(s, 1),
+    (bytes) => decodeSuperblock(bytes, 1),
+    resealSuperblock,
+  ),
+  structure(
+    'map-page',
+    values.bits,
+    (value) => {
+      const target = block()
+      map.encodeMapPage(mapKind, 77, value, target)
+      return target
+    },
+    (bytes) => map.decodeMapPage(bytes, mapKind, 77),
+  ),
+  structure(
+    'map-index',
+    values.mapPointers,
+    (pointers) => {
+      const target = block()
+      map.encodeMapIndex(mapKind, 2, 5, pointers, target)
+      return target
+    },
+    (bytes) => map.decodeMapIndex(bytes, mapKind, 2, 5),
+  ),
+  structure(
+    'tree-leaf',
+    values.leaf,
+    (list) => encodeNode(0, list),
+    (bytes) => {
+      const node = verifyNode(bytes, { level: 0, lower: null, upper: null })
+      return Array.from({ length: node.count }, (_, i) => ({ key: node.key(i), value: node.value(i) }))
+    },
+  ),
+  structure(
+    'tree-inner',
+    values.inner,
+    (list) => encodeNode(3, list),
+    (bytes) => {
+      const node = verifyNode(bytes, { level: 3, lower: null, upper: null })
+      return Array.from({ length: node.count }, (_, i) => ({ key: node.key(i), value: node.value(i) }))
+    },
+  ),
+  structure('item-key', values.itemKey, values.keyOf, decodeKey),
+  ...(['xxh3', 'sha256'] as const).flatMap((sums) => [
+    structure(
+      `entry-item-${sums}`,
+      values.entryItem(sums),
+      (item) => items.encodeEntryItem(item, sums),
+      (bytes) => items.decodeEntryItem(bytes, sums),
+    ),
+    structure(
+      `record-item-${sums}`,
+      values.recordItem(sums),
+      (item) => items.encodeRecordItem(item, sums),
+      (bytes) => items.decodeRecordItem(bytes, sums),
+    ),
+  ]),
+  structure(
+    'entry-extra',
+    values.extra.filter((value) => !isEmptyExtra(value)),
+    encodeEntryExtra,
+    decodeEntryExtra,
+  ),
+  structure(
+    'object-item',
+    fc.record({
+      entries: values.integer(2 ** 32 - 1),
+      size: values.safe,
+      span: values.span,
+      base: values.safe,
+    }),
+    items.encodeObjectItem,
+    items.decodeObjectItem,
+  ),
+  structure(
+    'orphan-item',
+    fc.record({
+      kind: fc.constantFrom('directory' as const, 'object' as const, 'upload' as const),
+      id: values.id,
+    }),
+    items.encodeOrphanItem,
+    items.decodeOrphanItem,
+  ),
+  structure(
+    'snapshot-item',
+    fc.record({ cp: values.cp, root: values.someNode, name: values.text(255, 1) }),
+    (item) => {
+      const { key, value: body } = encodeSnapshotItem(item)
+      return concatBytes(key, body)
+    },
+    (bytes) => decodeSnapshotItem(bytes.subarray(0, 8), bytes.subarray(8)),
+  ),
+  structure(
+    'log-record',
+    values.logRecord,
+    (record) => encodeLogRecord(record, 'xxh3'),
+    (bytes) => decodeLogRecord(bytes, 'xxh3'),
+  ),
+  structure(
+    'log-group',
+    values.logGroup,
+    ({ head, records }) => group.encodeLogGroup(head, records).bytes,
+    (bytes) => {
+      const head = group.decodeLogGroupHead(bytes)
+      const records = group.cutLogGroup(head, bytes)
+      const { nonce, position, chain, synced, firstSequence } = head
+      return { head: { nonce, position, chain, synced, firstSequence }, records }
+    },
+    resealGroup,
+  ),
+]

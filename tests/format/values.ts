@@ -1,0 +1,287 @@
+/** Any value of every stored structure, within its limits. */
+import fc from 'fast-check'
+import { concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
+import type { EntryExtra } from '../../src/format/entry-extra.ts'
+import type * as items from '../../src/format/fs-items.ts'
+import * as keys from '../../src/format/fs-keys.ts'
+import * as g from '../../src/format/geometry.ts'
+import type { LogGroupHead } from '../../src/format/log-group.ts'
+import { type LogRecord, encodeLogRecord } from '../../src/format/log-record.ts'
+import { mapIndexFanout, mapPageBitsBytes } from '../../src/format/map-page.ts'
+import {
+  type BlockPointer,
+  type ChecksumKind,
+  type NodePointer,
+  noNode,
+  nodePointerBytes,
+  valueHead,
+  writeNodePointer,
+} from '../../src/format/pointer.ts'
+import { cpMax, openingMax, sequenceMax, timeMsMax, timeMsMin } from '../../src/format/position.ts'
+import { type Root, encodeRoot, treeLevelMax } from '../../src/format/root.ts'
+import type { Superblock } from '../../src/format/superblock.ts'
+import { type NodeItem, nodeRoomBytes } from '../../src/format/tree-node.ts'
+
+const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
+export const integer = (max: number, min = 0) =>
+  fc.maxSafeInteger().map((n) => min + (Math.abs(n) % (max - min + 1)))
+export const safe = fc.maxSafeNat()
+export const cp = integer(cpMax)
+/** Well-formed, without control characters, of at most so many bytes. */
+export const text = (bytesMax: number, bytesMin = 0) =>
+  fc
+    .string({ unit: 'grapheme', maxLength: Math.min(bytesMax, 60) })
+    .filter((s) => !/[\u0000-\u001f\u007f]/.test(s))
+    .filter((s) => encodeUtf8(s).length <= bytesMax && encodeUtf8(s).length >= bytesMin)
+
+const dataAddress = integer(2 ** 28 - 300, 9300).map((n) => (n % 256 < 4 ? n + 4 : n))
+export const nodePointer: fc.Arbitrary<NodePointer> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant(noNode) },
+  { weight: 4, arbitrary: fc.record({ address: dataAddress, sum: bytesOf(32) }) },
+)
+export const someNode = nodePointer.filter((pointer) => pointer.address > 0)
+
+const blockPointer = (sums: ChecksumKind, payloadMax = g.recordBytesMax): fc.Arbitrary<BlockPointer> =>
+  fc
+    .record({
+      address: dataAddress,
+      payloadBytes: integer(payloadMax, 1),
+      encoding: fc.constantFrom('raw' as const, 'zstd' as const),
+      sum: bytesOf(sums === 'xxh3' ? 8 : 32),
+    })
+    .map((p) => ({ ...p, blocks: Math.ceil(p.payloadBytes / g.blockBytes) }))
+
+const treeRoot = fc
+  .record({ pointer: nodePointer, level: integer(treeLevelMax) })
+  .map(({ pointer, level }) => ({ pointer, level: pointer.address === 0 ? 0 : level }))
+
+const epochs = fc
+  .uniqueArray(
+    fc.record({
+      number: integer(g.epochMax),
+      n: integer(g.cpsPerEpoch - 1),
+      id: bytesOf(8),
+      rootHashBefore: bytesOf(32),
+    }),
+    { minLength: 1, maxLength: g.epochsMax, selector: (epoch) => epoch.number },
+  )
+  .map((list) =>
+    list
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ number, n, id, rootHashBefore }) => ({
+        number,
+        id,
+        firstCp: number * g.cpsPerEpoch + n,
+        rootHashBefore,
+      })),
+  )
+
+export const root: fc.Arbitrary<Root> = fc
+  .record({
+    volumeUuid: bytesOf(16),
+    after: integer(1e6),
+    blockCount: fc.constant(2 ** 28),
+    records: fc.record({ kind: fc.constantFrom('xxh3' as const, 'sha256' as const), seed: fc.maxSafeNat() }),
+    fileTree: treeRoot,
+    snapshotsTree: treeRoot,
+    liveMap: nodePointer,
+    usedMap: nodePointer,
+    epochs,
+    counters: fc.array(fc.maxSafeNat(), { minLength: g.countersMax, maxLength: g.countersMax }),
+    committedAtMs: integer(timeMsMax),
+    sequence: integer(sequenceMax),
+    opening: integer(openingMax),
+    previousHash: bytesOf(32),
+    snapshotName: fc.option(text(g.snapshotNameBytesMax, 1)),
+  })
+  .map(({ after, ...rest }) => {
+    const current = rest.epochs.at(-1)!
+    const cpEnd = (current.number + 1) * g.cpsPerEpoch - 1
+    return { ...rest, cp: Math.min(current.firstCp + after, cpEnd) }
+  })
+
+export const superblock: fc.Arbitrary<Superblock> = fc
+  .record({
+    volumeUuid: bytesOf(16),
+    sideUuid: bytesOf(16),
+    generation: fc.maxSafeNat(),
+    role: fc.constantFrom('primary' as const, 'mirror' as const),
+    epoch: fc.record({ number: integer(g.epochMax), id: bytesOf(8) }),
+    fenced: fc.boolean(),
+    opening: integer(openingMax),
+    firstCp: cp,
+    root: fc.option(fc.record({ address: dataAddress, bytes: root.map(encodeRoot) })),
+    holds: fc.array(fc.record({ memberUuid: bytesOf(16), cp, root: someNode }), { maxLength: g.holdsMax }),
+    members: fc.uniqueArray(fc.record({ uuid: bytesOf(16), url: text(g.memberUrlBytesMax) }), {
+      maxLength: g.membersMax,
+      selector: (member) => member.uuid.toHex(),
+    }),
+    log: fc.record({
+      nonce: bytesOf(8),
+      position: integer(2 ** 40).map((n) => n * 4096),
+      chain: bytesOf(32),
+    }),
+    geometry: fc.constant(g.makeGeometry()),
+    goingBack: fc.boolean(),
+  })
+  .map((s) => (s.root ? s : { ...s, role: 'mirror' as const }))
+
+export const extra: fc.Arbitrary<EntryExtra> = fc.record({
+  contentType: fc.option(text(255, 1)),
+  meta: fc
+    .uniqueArray(fc.tuple(fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9a-z]{1,64}$/), text(20)), {
+      maxLength: 20,
+      selector: ([name]) => name,
+    })
+    .map((pairs) => pairs.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  target: fc.option(text(4096, 1)),
+})
+
+export const entryItem = (sums: ChecksumKind): fc.Arbitrary<items.EntryItem> =>
+  fc
+    .record({
+      kind: fc.constantFrom('file' as const, 'directory' as const, 'link' as const),
+      version: fc.record({
+        epoch: integer(g.epochMax),
+        opening: integer(openingMax),
+        sequence: integer(sequenceMax),
+      }),
+      mode: integer(0o7777),
+      createdMs: integer(timeMsMax, timeMsMin),
+      modifiedMs: integer(timeMsMax, timeMsMin),
+      size: fc.maxSafeNat(),
+      id: integer(Number.MAX_SAFE_INTEGER, 1),
+      content: fc.option(blockPointer(sums)),
+      inline: extra,
+      record: fc.option(blockPointer(sums)),
+      target: text(200, 1),
+    })
+    .map(({ inline, record, target, ...item }) => {
+      const isLink = item.kind === 'link'
+      const stored = record
+        ? { inline: null, record }
+        : { inline: { ...inline, target: isLink ? target : null }, record: null }
+      const size = isLink ? encodeUtf8(target).length : item.size
+      if (item.kind !== 'file')
+        return { ...item, extra: stored, content: null, size: isLink ? size : 0, id: isLink ? 0 : item.id }
+      if (!item.content) return { ...item, extra: stored }
+      return { ...item, extra: stored, id: 0, size: Math.max(size, item.content.payloadBytes) }
+    })
+
+export const span = integer(20, 12).map((log) => 2 ** log)
+export const recordItem = (sums: ChecksumKind): fc.Arbitrary<items.RecordItem> =>
+  fc
+    .record({ pointer: blockPointer(sums), span, rawBytes: integer(g.recordBytesMax) })
+    .map(({ pointer, span: own, rawBytes }) =>
+      pointer.encoding === 'raw'
+        ? {
+            pointer,
+            span: Math.max(own, 2 ** Math.ceil(Math.log2(pointer.payloadBytes))),
+            rawBytes: pointer.payloadBytes,
+          }
+        : { pointer, span: own, rawBytes: 1 + (rawBytes % own) },
+    )
+
+export const keyOf = (key: keys.ItemKey): Uint8Array => {
+  if (key.kind === 'entry') {
+    return key.directory === 0 ? keys.rootEntryKey() : keys.entryKey(key.directory, encodeUtf8(key.name))
+  }
+  if (key.kind === 'record') return keys.recordKey(key.object, key.offset)
+  return key.kind === 'object' ? keys.objectKey(key.object) : keys.orphanKey(key.orphan)
+}
+export const id = integer(2 ** 53 - 2, 1)
+export const itemKey: fc.Arbitrary<keys.ItemKey> = fc.oneof(
+  fc.constant({ kind: 'entry' as const, directory: 0, name: '' }),
+  fc.record({ kind: fc.constant('entry' as const), directory: id, name: text(255, 1) }),
+  fc.record({ kind: fc.constant('record' as const), object: id, offset: fc.maxSafeNat() }),
+  fc.record({ kind: fc.constant('object' as const), object: id }),
+  fc.record({ kind: fc.constant('orphan' as const), orphan: id }),
+)
+
+const sortedByKey = <T extends { readonly key: Uint8Array }>(list: readonly T[]): T[] =>
+  list.toSorted((a, b) => Buffer.compare(a.key, b.key))
+const uniqueKey = { selector: (item: { readonly key: Uint8Array }) => item.key.toHex() }
+const value = fc
+  .tuple(fc.array(blockPointer('xxh3'), { maxLength: 2 }), fc.uint8Array({ maxLength: 80 }))
+  .map(([pointers, body]) => concatBytes(valueHead(pointers, 'xxh3'), body))
+
+/** Runs that do not overlap: each in its own stretch of the volume. */
+const spread = <T>(list: readonly T[], move: (of: T, address: number) => T): T[] =>
+  list.map((of, i) => move(of, 10_000 + i * 300))
+export const logRecord: fc.Arbitrary<LogRecord> = fc
+  .record({
+    sequence: integer(sequenceMax, 1),
+    countedOnCp: cp,
+    atMs: integer(timeMsMax),
+    counters: fc.array(fc.maxSafeNat(), { minLength: 8, maxLength: 8 }),
+    changes: fc
+      .uniqueArray(fc.record({ key: itemKey.map(keyOf), value: fc.option(value) }), {
+        maxLength: 12,
+        ...uniqueKey,
+      })
+      .map(sortedByKey),
+    inlineWrites: fc
+      .array(
+        blockPointer('xxh3', 300).chain((pointer) =>
+          fc.record({
+            pointer: fc.constant(pointer),
+            payload: fc.nat(255).map((b) => new Uint8Array(pointer.payloadBytes).fill(b)),
+          }),
+        ),
+        { maxLength: 4 },
+      )
+      .map((list) =>
+        spread(list, (write, address) => ({ ...write, pointer: { ...write.pointer, address } })),
+      ),
+    namedWrites: fc
+      .array(blockPointer('xxh3'), { maxLength: 6 })
+      .map((list) => spread(list, (pointer, address) => ({ ...pointer, address }))),
+  })
+  .map((r) => (r.namedWrites.length === 0 ? { ...r, countedOnCp: 0 } : r))
+
+export const mapPointers = fc.array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
+
+export interface GroupValue {
+  readonly head: Pick<LogGroupHead, 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence'>
+  readonly records: readonly Uint8Array[]
+}
+export const logGroup: fc.Arbitrary<GroupValue> = fc
+  .record({
+    nonce: bytesOf(8),
+    position: integer(2 ** 40).map((n) => n * 4096),
+    chain: bytesOf(32),
+    firstSequence: integer(sequenceMax, 1),
+    records: fc.array(logRecord, { minLength: 1, maxLength: 3 }),
+  })
+  .map(({ records, ...head }) => ({
+    head: { ...head, synced: Math.floor(head.position / 2) },
+    records: records.map((record) => encodeLogRecord(record, 'xxh3')),
+  }))
+
+export const leaf = fc
+  .uniqueArray(fc.record({ key: itemKey.map(keyOf), value }), { minLength: 1, maxLength: 20, ...uniqueKey })
+  .map((list): NodeItem[] => {
+    let room = nodeRoomBytes
+    return sortedByKey(list).filter((item) => (room -= item.key.length + item.value.length + 6) >= 0)
+  })
+
+export const bits = fc.nat().map((seed): Uint8Array => {
+  const out = new Uint8Array(mapPageBitsBytes)
+  for (let i = 0; i < 64; i++) out[(seed * (i + 1)) % out.length] = seed >>> (i % 24)
+  return out
+})
+
+/** Of an inner node: the first key is empty, and every pointer has an address and a checksum. */
+export const inner = fc
+  .uniqueArray(fc.record({ key: itemKey.map(keyOf), pointer: someNode }), {
+    minLength: 1,
+    maxLength: 12,
+    ...uniqueKey,
+  })
+  .map((list): NodeItem[] =>
+    sortedByKey(list).map(({ key, pointer }, i) => {
+      const bytes = new Uint8Array(nodePointerBytes)
+      writeNodePointer(bytes, 0, pointer)
+      return { key: i === 0 ? new Uint8Array(0) : key, value: bytes }
+    }),
+  )
