@@ -255,30 +255,35 @@ export function decodeObjectItem(value: Uint8Array): ObjectItem {
   }
 }
 
-/** Food of the reaper: an unlinked directory, an unlinked object, an upload that was never named. */
-export type OrphanKind = 'directory' | 'object' | 'upload'
-const orphanKinds: readonly OrphanKind[] = ['directory', 'object', 'upload']
+/** Food of the reaper: an unlinked directory or object, an upload that was never named, what a truncation cut off. */
+export type OrphanKind = 'directory' | 'object' | 'upload' | 'tail'
+const orphanKinds: readonly OrphanKind[] = ['directory', 'object', 'upload', 'tail']
 
 export interface OrphanItem {
   readonly kind: OrphanKind
   /** Directory id or object id. */
   readonly id: number
+  /** Of a tail: the records of the object from this byte of the file on. Else 0. */
+  readonly offset: number
 }
 
-export const orphanItemLayout = layout('orphan item', 12, [
+export const orphanItemLayout = layout('orphan item', 20, [
   ['kind', 0, 1, 'orphan item'],
   ['version', 1, 1, 'of this layout'],
-  ['orphanKind', 2, 1, '1 directory, 2 object, 3 upload'],
+  ['orphanKind', 2, 1, '1 directory, 2 object, 3 upload, 4 tail of an object'],
   ['reserved', 3, 1, 'zero'],
   ['id', 4, 8, 'directory id, or object id'],
+  ['offset', 12, 8, 'of a tail: where it begins in the file; else 0'],
 ])
 
 export function encodeOrphanItem(item: OrphanItem): Uint8Array {
   assert(item.id > 0, 'an orphan has an id')
+  assert(item.offset === 0 || item.kind === 'tail', 'only a tail has an offset')
   const { bytes, w } = valueWriter(orphanItemLayout, [], 'xxh3')
   w.head(structures.orphanItem)
   w.number('orphanKind', 1 + orphanKinds.indexOf(item.kind))
   w.number('id', item.id)
+  w.number('offset', item.offset)
   return bytes
 }
 
@@ -287,9 +292,11 @@ export function decodeOrphanItem(value: Uint8Array): OrphanItem {
   const r = bareReader(orphanItemLayout, value)
   r.head(structures.orphanItem)
   r.zero('reserved')
+  const kind = orphanKinds[r.number('orphanKind', orphanKinds.length, 1) - 1]!
   return {
-    kind: orphanKinds[r.number('orphanKind', orphanKinds.length, 1) - 1]!,
+    kind,
     id: r.number('id', Number.MAX_SAFE_INTEGER, 1),
+    offset: r.number('offset', kind === 'tail' ? Number.MAX_SAFE_INTEGER : 0),
   }
 }
 

@@ -6,7 +6,7 @@
  * | 1 | directory id (8), name | the entry of a directory; ordered by the bytes of names |
  * | 2 | object id (8), file offset (8) | a record of a file |
  * | 3 | object id (8) | an object: what is shared by all records of a file |
- * | 4 | orphan id (8) | something unlinked that the reaper empties |
+ * | 4 | id of the directory or object (8) | something unlinked that the reaper empties |
  *
  * The root directory has id `rootDirectoryId`; its own entry is the only one without a name, in directory 0. Names are
  * UTF-8 of 1 to 255 bytes; which names a client may give is decided above.

@@ -145,10 +145,14 @@ export const structures: readonly Structure[] = [
   ),
   structure(
     'orphan-item',
-    fc.record({
-      kind: fc.constantFrom('directory' as const, 'object' as const, 'upload' as const),
-      id: values.id,
-    }),
+    fc.oneof(
+      fc.record({
+        kind: fc.constantFrom('directory' as const, 'object' as const, 'upload' as const),
+        id: values.id,
+        offset: fc.constant(0),
+      }),
+      fc.record({ kind: fc.constant('tail' as const), id: values.id, offset: values.safe }),
+    ),
     items.encodeOrphanItem,
     items.decodeOrphanItem,
   ),
