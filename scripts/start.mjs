@@ -58,23 +58,26 @@ function startServer(name, args) {
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const server = { name, child, ended: null }
+  const server = { name, child, ended: null, over: false, clean: false }
   if (name === 'primary') running.unshift(server)
   else running.push(server)
   return new Promise((resolve) => {
     const late = setTimeout(() => {
-      void stop(`the ${name} was not ready in ${readyMsMax / 1000} s`)
+      stop(`the ${name} was not ready in ${readyMsMax / 1000} s`).catch(fail)
       resolve()
     }, readyMsMax)
     server.ended = new Promise((ended) => {
       const end = (how) => {
+        if (server.over) return
+        server.over = true
         clearTimeout(late)
         running.splice(running.indexOf(server), 1)
         server.clean = how === 0
         ended()
         resolve()
-        if (!stopping)
-          void stop(`the ${name} ended${typeof how === 'number' ? ` with exit code ${how}` : `: ${how}`}`)
+        if (stopping) return
+        const cause = typeof how === 'number' ? ` with exit code ${how}` : `: ${how}`
+        stop(`the ${name} ended${cause}`).catch(fail)
       }
       child.once('error', (error) => end(error.message))
       child.once('exit', (code, signal) => end(code ?? signal))
@@ -98,7 +101,7 @@ async function stop(problem = null) {
   stopping = true
   if (problem) console.error(problem)
   let clean = problem === null
-  for (const server of [...running]) {
+  for (const server of running.slice()) {
     server.child.kill('SIGTERM')
     const late = setTimeout(() => server.child.kill('SIGKILL'), stopMsMax)
     await server.ended
@@ -127,7 +130,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     // A second one does not wait any longer.
     if (stopping) for (const server of running) server.child.kill('SIGKILL')
-    void stop()
+    stop().catch(fail)
   })
 }
 await main()

@@ -292,9 +292,14 @@ export class FileDevice implements BlockDevice {
     try {
       await work
     } catch (error) {
-      this.#failure ??= error
-      throw new DeviceError(`${what} on ${this.#path}: ${reason(error)}`, { cause: error })
+      throw this.#failed(error, what)
     }
+  }
+
+  /** From here on the device is not used any more. */
+  #failed(cause: unknown, what: string): DeviceError {
+    this.#failure ??= cause
+    return new DeviceError(`${what} on ${this.#path}: ${reason(cause)}`, { cause })
   }
 
   async #growTo(blockCount: number): Promise<void> {
@@ -331,7 +336,7 @@ export class FileDevice implements BlockDevice {
       await write()
     } catch (error) {
       if (isDiskFull(error)) return 'full'
-      await this.#orFail(Promise.reject(error), 'the growth failed')
+      throw this.#failed(error, 'the growth failed')
     }
     await this.#orFail(this.#calls.fdatasync(this.#descriptor), 'the growth failed')
     return 'reserved'

@@ -47,7 +47,7 @@ interface Entry {
 
 export class SimulatedDevice implements BlockDevice {
   readonly #options: SimulatedOptions
-  #durable: BlockMap
+  readonly #durable: BlockMap
   #durableCount: number
   #visible: BlockMap
   #blockCount: number
@@ -268,7 +268,7 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   #traceBytes(bytes: Uint8Array): void {
-    this.#trace = Bun.hash.xxHash3(bytes as Uint8Array<ArrayBuffer>, this.#trace)
+    this.#trace = Bun.hash.xxHash3(bytes, this.#trace)
   }
 
   /** The bytes are copied: a buffer may be reused as soon as its write has resolved. */
