@@ -1,0 +1,156 @@
+/**
+ * The generated parts of docs/format.md: everything between `<!-- NAME -->` and `<!-- /NAME -->` is made here, from the
+ * field tables and constants of src/format. The prose around them is written by hand.
+ *
+ *   bun tools/format-doc.ts --write
+ */
+import * as extra from '../src/format/entry-extra.ts'
+import { type Layout, markdownTable } from '../src/format/fields.ts'
+import * as items from '../src/format/fs-items.ts'
+import { keyKinds } from '../src/format/fs-keys.ts'
+import * as g from '../src/format/geometry.ts'
+import { structures } from '../src/format/kinds.ts'
+import { logGroupBytesMax, logGroupLayout } from '../src/format/log-group.ts'
+import { logRecordBytesMax, logRecordLayout } from '../src/format/log-record.ts'
+import * as map from '../src/format/map-page.ts'
+import { blockPointerLayout, nodePointerLayout } from '../src/format/pointer-layout.ts'
+import { epochLayout, rootLayout, treeLevelMax } from '../src/format/root.ts'
+import { snapshotItemLayout } from '../src/format/snapshot-item.ts'
+import { holdLayout, memberLayout, superblockLayout } from '../src/format/superblock.ts'
+import { treeNodeLayout } from '../src/format/tree-node.ts'
+import { frameKinds } from '../src/format/wire-messages.ts'
+import { wireLayouts } from '../src/format/wire.ts'
+
+export const formatDocumentPath = `${import.meta.dir}/../docs/format.md`
+
+const layouts: readonly Layout[] = [
+  superblockLayout,
+  holdLayout,
+  memberLayout,
+  rootLayout,
+  epochLayout,
+  nodePointerLayout,
+  blockPointerLayout,
+  treeNodeLayout,
+  map.mapPageLayout,
+  map.mapIndexLayout,
+  items.entryItemLayout,
+  extra.entryExtraLayout,
+  items.recordItemLayout,
+  items.objectItemLayout,
+  items.orphanItemLayout,
+  snapshotItemLayout,
+  logGroupLayout,
+  logRecordLayout,
+]
+
+const number = (n: number): string => n.toLocaleString('en-US')
+const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+function volumeTable(): string {
+  const { logAddress, logBlocks } = g.makeGeometry()
+  const copies = [0, 1].flatMap((slot) =>
+    [0, 1].map((copy) => {
+      const at = g.superblockAddress(slot, copy)
+      return [`${at} … ${at + g.superblockCopyBlocks - 1}`, `superblock, slot ${slot}, copy ${copy}`]
+    }),
+  )
+  return table(
+    ['blocks', 'what'],
+    [
+      ...copies,
+      [
+        `${number(logAddress)} … ${number(logAddress + logBlocks - 1)}`,
+        'the ring of the intent log (at its default size)',
+      ],
+      ['all others', 'address blocks and data blocks, given out by the allocator'],
+    ],
+  )
+}
+
+const limits: readonly (readonly [name: string, value: number, unit: string])[] = [
+  ['block', g.blockBytes, 'bytes'],
+  ['volume, at most', g.volumeBytesLimit, 'bytes'],
+  ['volume, by default', g.volumeBytesMaxDefault, 'bytes'],
+  ['step of growth, by default', g.growBytesDefault, 'bytes'],
+  ['log ring, at least', g.logBytesMin, 'bytes'],
+  ['log ring, by default', g.logBytesDefault, 'bytes'],
+  ['span of a record, least', g.recordBytesMin, 'bytes'],
+  ['span of a record, by default', g.recordBytesDefault, 'bytes'],
+  ['span of a record, most', g.recordBytesMax, 'bytes'],
+  ['write command with its bytes in the log', g.inlineBytesMax, 'bytes'],
+  ['log record', logRecordBytesMax, 'bytes'],
+  ['log group', logGroupBytesMax, 'bytes'],
+  ['key', g.keyBytesMax, 'bytes'],
+  ['item: key and value', g.itemBytesMax, 'bytes'],
+  ['block pointers of a value', g.pointersPerValueMax, ''],
+  ['level of a tree node', treeLevelMax, ''],
+  ['blocks of a map page', map.blocksPerMapPage, 'blocks'],
+  ['pointers of a map index node', map.mapIndexFanout, ''],
+  ['epochs in a root', g.epochsMax, ''],
+  ['number of an epoch', g.epochMax, ''],
+  ['cps of an epoch', g.cpsPerEpoch, ''],
+  ['counters in a root', g.countersMax, ''],
+  ['members', g.membersMax, ''],
+  ['roots that a member may report', g.rootsPerMemberMax, ''],
+  ['holds', g.holdsMax, ''],
+  ['URL of a member', g.memberUrlBytesMax, 'bytes'],
+  ['name of a snapshot', g.snapshotNameBytesMax, 'bytes'],
+  ['content type', extra.contentTypeBytesMax, 'bytes'],
+  ['name of metadata', extra.metaNameBytesMax, 'bytes'],
+  ['metadata of an entry, names and values', extra.metaBytesMax, 'bytes'],
+  ['target of a link', extra.linkTargetBytesMax, 'bytes'],
+]
+
+function kindTable(): string {
+  const stored = Object.entries(structures).map(([name, { kind, version }]) => [kind, name, version])
+  const frames = Object.entries(frameKinds).map(([name, kind]) => [kind, `frame: ${name}`, 1])
+  return table(['kind', 'structure', 'version'], [...stored, ...frames])
+}
+
+/** `layout:TITLE` for every layout, and a few tables of constants. */
+export const generated: ReadonlyMap<string, string> = new Map([
+  ['volume', volumeTable()],
+  [
+    'limits',
+    table(
+      ['limit', 'value', 'unit'],
+      limits.map(([name, value, unit]) => [name, number(value), unit]),
+    ),
+  ],
+  ['kinds', kindTable()],
+  [
+    'keys',
+    table(
+      ['first byte', 'item'],
+      Object.entries(keyKinds).map(([name, kind]) => [kind, name]),
+    ),
+  ],
+  ...layouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
+  ['wire', wireLayouts.map(layoutSection).join('\n\n')],
+])
+
+function layoutSection(of: Layout): string {
+  const size = `${number(of.bytes)} bytes${of.tail.length > 0 ? ', then its tail' : ''}`
+  return `**${of.title}**: ${size}\n\n${markdownTable(of)}`
+}
+
+/** The document with its generated parts made anew. Throws when a part is missing or not known. */
+export function renderFormatDocument(text: string): string {
+  const seen = new Set<string>()
+  const out = text.replace(/<!-- ([\w: -]+?) -->\n.*?<!-- \/\1 -->/gs, (_, name: string) => {
+    const part = generated.get(name)
+    if (part === undefined) throw new Error(`docs/format.md has an unknown part: ${name}`)
+    seen.add(name)
+    return `<!-- ${name} -->\n\n${part}\n\n<!-- /${name} -->`
+  })
+  const missing = [...generated.keys()].filter((name) => !seen.has(name))
+  if (missing.length > 0) throw new Error(`docs/format.md lacks: ${missing.join(', ')}`)
+  return out
+}
+
+if (import.meta.main && process.argv.includes('--write')) {
+  const text = await Bun.file(formatDocumentPath).text()
+  await Bun.write(formatDocumentPath, renderFormatDocument(text))
+}
