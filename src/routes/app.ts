@@ -1,0 +1,124 @@
+/**
+ * The door: a hono app whose only entrance is `fetch`.
+ *
+ * - It has exactly the operations of its role; what a role lacks is 405 with `Allow` where the address is known, and
+ *   404 elsewhere.
+ * - Paths are matched raw: nothing is decoded before a handler parses it strictly.
+ * - Every failure is a problem with a code. `fetch` never throws.
+ */
+import { Hono } from 'hono'
+import { AssertionError } from '../lib/assert.ts'
+import { StillpointError } from '../lib/errors.ts'
+import type { Dependencies } from './dependencies.ts'
+import { type Document, renderDocs } from './docs-page.ts'
+import { AppMetrics } from './metrics.ts'
+import { buildDocument } from './openapi.ts'
+import { type AppParts, type Handler, type Operation, isServedBy, makeHandler } from './operation.ts'
+import { operations } from './operations.ts'
+import { methodNotAllowed, problem } from './problem.ts'
+import { splitUrl } from './raw-url.ts'
+
+export interface App {
+  fetch(request: Request): Promise<Response>
+}
+
+/** The fixed part of a path, up to its parameter. */
+function prefixOf(path: string): {
+  readonly prefix: string
+  readonly pattern: string
+  readonly deep: boolean
+} {
+  const brace = path.indexOf('{')
+  if (brace === -1) return { prefix: path, pattern: path, deep: false }
+  const deep = path.endsWith('{path}')
+  const prefix = path.slice(0, brace)
+  return { prefix, pattern: deep ? `${prefix}*` : `${prefix}:name`, deep }
+}
+
+export function makeApp(dependencies: Dependencies): App {
+  const metrics = new AppMetrics(() => dependencies.gauges())
+  const document = lazy(() => buildDocument(dependencies.role))
+  const openApi = lazy(() => `${JSON.stringify(document(), null, 2)}\n`)
+  const docs = lazy(() => renderDocs(document() as unknown as Document))
+  const parts: AppParts = { openApi, docs, metrics: () => metrics.text() }
+
+  const hono = new Hono({ getPath: (request) => splitUrl(request.url).pathname })
+  for (const operation of operations) {
+    const handler = makeHandler(operation, dependencies, parts)
+    // hono answers HEAD through GET; the handlers look at the request itself.
+    if (!handler || operation.method === 'head') continue
+    const run = runner(operation, handler, dependencies, metrics)
+    hono.on(operation.method.toUpperCase(), prefixOf(operation.path).pattern, ({ req }) => run(req.raw))
+  }
+  hono.notFound(({ req }) => {
+    const answer = answerUnknown(req.raw, dependencies)
+    metrics.count('none', answer.status, 0)
+    return answer
+  })
+  hono.onError((error) => failed(error, dependencies))
+  return {
+    async fetch(request) {
+      try {
+        return await hono.fetch(request)
+      } catch (error) {
+        return failed(error, dependencies)
+      }
+    },
+  }
+}
+
+function runner(operation: Operation, handler: Handler, dependencies: Dependencies, metrics: AppMetrics) {
+  const { clock } = dependencies
+  const { prefix } = prefixOf(operation.path)
+  const hasParameter = prefix !== operation.path
+  const name = operation.contract.operationId ?? operation.path
+  return async (request: Request): Promise<Response> => {
+    const start = clock.monotonic()
+    let answer: Response
+    try {
+      const { pathname, query } = splitUrl(request.url)
+      // The router takes `/v1/files/*` for `/v1/files` as well.
+      if (hasParameter && !pathname.startsWith(prefix)) return answerUnknown(request, dependencies)
+      const rest = hasParameter ? pathname.slice(prefix.length) : null
+      answer = await handler(request, { pathname, query, rest })
+    } catch (error) {
+      answer = failed(error, dependencies)
+    }
+    metrics.count(name, answer.status, clock.monotonic() - start)
+    return answer
+  }
+}
+
+function failed(error: unknown, dependencies: Dependencies): Response {
+  if (error instanceof AssertionError) dependencies.reportBug(error)
+  return problem(error)
+}
+
+/** Addresses of either role are known to both: a client of a mirror learns that it must not write there. */
+function answerUnknown(request: Request, dependencies: Dependencies): Response {
+  const { pathname } = splitUrl(request.url)
+  const here = operations.filter(({ path }) => matchesPath(path, pathname))
+  const served = here.filter((operation) => isServedBy(operation, dependencies.role))
+  const allow = [...new Set(served.map(({ method }) => method.toUpperCase()))]
+  if (allow.includes('GET') && !allow.includes('HEAD')) allow.push('HEAD')
+  const reads = request.method === 'GET' || request.method === 'HEAD'
+  if (here.length === 0 || (served.length === 0 && reads)) {
+    return problem(new StillpointError('not-found', 'there is no such address'))
+  }
+  allow.push('OPTIONS')
+  if (request.method === 'OPTIONS')
+    return new Response(null, { status: 204, headers: { Allow: allow.join(', ') } })
+  return methodNotAllowed(request.method, allow)
+}
+
+function matchesPath(path: string, pathname: string): boolean {
+  const { prefix, deep } = prefixOf(path)
+  if (prefix === path) return pathname === path
+  if (!pathname.startsWith(prefix)) return false
+  return deep || (pathname.length > prefix.length && !pathname.includes('/', prefix.length))
+}
+
+function lazy<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null
+  return () => (made ??= { value: make() }).value
+}

@@ -1,0 +1,324 @@
+/**
+ * /v1/files/{path}: content. The hot routes: nothing here validates through schemas, and the usual request of each kind
+ * takes one pass over its headers.
+ */
+import { z } from '@hono/zod-openapi'
+import type { OpenFile, ReadView } from '../fs/contract.ts'
+import { type Path, formatPath, parseUrlPath } from '../fs/paths.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { fileHeaders, parseAttributes, parseLinkTarget } from './attributes.ts'
+import { contentLength, fileBody, hasBody } from './body.ts'
+import { streamFile } from './content-stream.ts'
+import type { Dependencies, PrimaryDependencies } from './dependencies.ts'
+import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
+import type { Handler, Operation } from './operation.ts'
+import {
+  attributeHeaders,
+  contentHeaders,
+  durabilityQuery,
+  mutationHeaders,
+  pathParam,
+  rangeHeaders,
+  readConditionHeaders,
+  readingQuery,
+  writeConditionHeaders,
+} from './parameters.ts'
+import { evaluateRead, isRangeWanted, parseWriteConditions, withUnmodifiedSince } from './preconditions.ts'
+import { problem } from './problem.ts'
+import { parseRange } from './ranges.ts'
+import { Query, type Target } from './raw-url.ts'
+import { newest, openWanted, parseWanted, readingParameters } from './reading.ts'
+import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
+
+const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
+const tags = ['files']
+const path = '/v1/files/{path}'
+
+function pathOf({ rest }: Target): Path {
+  if (rest === null || rest === '') {
+    throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
+  }
+  return parseUrlPath(rest)
+}
+
+export const readHandler = (dependencies: Dependencies): Handler => {
+  const { limits, views } = dependencies
+  return async (request, target) => {
+    const path = pathOf(target)
+    const query = Query.parse(target.query, readingParameters)
+    const view =
+      query === Query.none
+        ? views.open()
+        : await openWanted(dependencies, query === Query.none ? newest : parseWanted(query))
+    let file: OpenFile | null = null
+    const release = () => {
+      file?.close()
+      view.release()
+    }
+    try {
+      file = await view.open(path)
+      const answer = await readFile(request, file, limits.bufferedBytesMax, release)
+      if (!answer.keeps) release()
+      return answer.response
+    } catch (error) {
+      const cp = file?.cp ?? view.cp
+      release()
+      if (error instanceof StillpointError) return failedRead(error, cp)
+      throw error
+    }
+  }
+}
+
+function failedRead(error: StillpointError, cp: number): Response {
+  const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
+  if (error.code === 'range-not-satisfiable')
+    headers['Content-Range'] = `bytes */${String(error.help['size'])}`
+  return problem(error, headers)
+}
+
+/** `keeps`: the body is still to be read, and will call `release` itself. */
+async function readFile(
+  request: Request,
+  file: OpenFile,
+  bufferedBytesMax: number,
+  release: () => void,
+): Promise<{ readonly response: Response; readonly keeps: boolean }> {
+  const { stat } = file
+  const headers = fileHeaders(stat, file.cp)
+  if (evaluateRead(request.headers, stat) === 'not modified') {
+    delete headers['Content-Type']
+    return { response: new Response(null, { status: 304, headers }), keeps: false }
+  }
+  if (request.method === 'HEAD') {
+    headers['Content-Length'] = String(stat.size)
+    return { response: new Response(null, { headers }), keeps: false }
+  }
+  const header = request.headers.get('Range')
+  const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
+  const { start, end } = range ?? { start: 0, end: stat.size }
+  if (range) headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
+  const status = range ? 206 : 200
+  const length = end - start
+  if (length <= bufferedBytesMax) {
+    const bytes = length === 0 ? new Uint8Array(0) : await file.read(start, end)
+    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers }), keeps: false }
+  }
+  return {
+    response: new Response(await streamFile(file, start, end, release), { status, headers }),
+    keeps: true,
+  }
+}
+
+const putHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  return async (request, target) => {
+    const path = pathOf(target)
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const { headers } = request
+    const link = headers.get('Stillpoint-Link')
+    const attributes = parseAttributes(headers, link === null)
+    const conditions = await conditionsOf(request, path, dependencies)
+    if (link !== null) {
+      const linkTarget = parseLinkTarget(link)
+      if (await hasBody(request)) {
+        throw new StillpointError('bad-parameter', 'a link has no body', { parameter: 'Stillpoint-Link' })
+      }
+      const written = await files.putLink(path, linkTarget, attributes, conditions)
+      return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
+    }
+    const body = await fileBody(request, true)
+    const lengthHint = body instanceof Uint8Array ? body.length : contentLength(headers)
+    const written = await files.putFile(path, body, attributes, { ...conditions, lengthHint })
+    return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
+  }
+}
+
+function conditionsOf(request: Request, path: Path, { files }: PrimaryDependencies) {
+  const conditions = parseWriteConditions(request.headers)
+  if (!request.headers.has('If-Unmodified-Since')) return conditions
+  return withUnmodifiedSince(request.headers, conditions, () => statOnce(files.view(), path))
+}
+
+async function statOnce(view: ReadView, path: Path) {
+  try {
+    return await view.stat(path)
+  } finally {
+    view.release()
+  }
+}
+
+const patchHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  return async (request, target) => {
+    const path = pathOf(target)
+    const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
+    const wish = parseWish(query, limits.mirrorsMax)
+    const size = query.integer('size', 0, Number.MAX_SAFE_INTEGER)
+    const offset =
+      query.text('offset') === 'end' ? 'end' : query.integer('offset', 0, Number.MAX_SAFE_INTEGER)
+    if ((size === null) === (offset === null)) {
+      throw new StillpointError('bad-parameter', 'give either offset or size', { parameter: 'offset' })
+    }
+    const conditions = await conditionsOf(request, path, dependencies)
+    if (offset === null) {
+      if (await hasBody(request)) {
+        throw new StillpointError('bad-parameter', 'size goes with an empty body', { parameter: 'size' })
+      }
+      const written = await files.resizeFile(path, size!, conditions)
+      const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
+      return answerMutation(dependencies, wish, { ...mutation, status: 200 })
+    }
+    const body = await fileBody(request, false)
+    const written = await files.patchFile(path, offset, body, conditions)
+    const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
+    return answerMutation(dependencies, wish, { ...mutation, status: 200 })
+  }
+}
+
+const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  return async (request, target) => {
+    const path = pathOf(target)
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const applied = await files.deleteFile(path, await conditionsOf(request, path, dependencies))
+    return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
+  }
+}
+
+const writeProblems = [
+  'bad-path',
+  'not-a-directory',
+  'is-a-directory',
+  'precondition-failed',
+  'disk-full',
+  'poisoned',
+  'fenced',
+  'corrupt',
+] as const
+const readProblems = [
+  'bad-path',
+  'not-found',
+  'is-a-directory',
+  'not-a-directory',
+  'is-a-link',
+  'precondition-failed',
+  'cp-gone',
+  'cp-lost',
+  'range-not-satisfiable',
+  'not-yet',
+  'too-many-pins',
+  'corrupt',
+] as const
+
+const readContract = (head: boolean): Operation['contract'] => ({
+  operationId: head ? 'headFile' : 'getFile',
+  tags,
+  summary: head ? 'Headers of a file' : 'Read a file',
+  request: {
+    params: pathParam,
+    query: z.object(readingQuery),
+    headers: z.object({ ...readConditionHeaders, ...(head ? {} : rangeHeaders) }),
+  },
+  responses: {
+    200: { description: 'The file', headers: contentHeaders, ...(head ? {} : { content: binary }) },
+    ...(head ? {} : { 206: { description: 'The range', headers: contentHeaders, content: binary } }),
+    304: { description: 'Not modified', headers: contentHeaders },
+    ...problems(...readProblems.filter((code) => !head || code !== 'range-not-satisfiable')),
+  },
+})
+
+const writtenResponse = (description: string) => ({
+  description,
+  headers: mutationHeaders,
+  content: jsonContent(WrittenEntry),
+})
+
+export const fileOperations: readonly Operation[] = [
+  { on: 'both', method: 'get', path, handler: readHandler, contract: readContract(false) },
+  { on: 'both', method: 'head', path, handler: readHandler, contract: readContract(true) },
+  {
+    on: 'primary',
+    method: 'put',
+    path,
+    handler: putHandler,
+    contract: {
+      operationId: 'putFile',
+      tags,
+      summary: 'Write a whole file, atomically; with Stillpoint-Link make a symbolic link',
+      request: {
+        params: pathParam,
+        query: z.object(durabilityQuery),
+        headers: z.object({
+          ...writeConditionHeaders,
+          ...attributeHeaders,
+          'Repr-Digest': z.string().optional().openapi({ description: 'sha-256 or sha-512, checked' }),
+          'Stillpoint-Link': z.string().optional().openapi({ description: 'Target of a symbolic link' }),
+        }),
+        body: { required: false, content: binary },
+      },
+      responses: {
+        200: writtenResponse('Replaced'),
+        201: writtenResponse('Created'),
+        ...problems(
+          ...writeProblems,
+          'digest-mismatch',
+          'metadata-too-large',
+          'too-large',
+          'unsupported-media-type',
+        ),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'patch',
+    path,
+    handler: patchHandler,
+    contract: {
+      operationId: 'patchFile',
+      tags,
+      summary: 'Write a range, append, truncate or extend',
+      request: {
+        params: pathParam,
+        query: z.object({
+          offset: z.string().optional().openapi({ description: 'A number of bytes, or `end`' }),
+          size: z.int().min(0).optional().openapi({ description: 'The new size; with an empty body' }),
+          ...durabilityQuery,
+        }),
+        headers: z.object(writeConditionHeaders),
+        body: { required: false, content: binary },
+      },
+      responses: {
+        200: { description: 'Written', headers: mutationHeaders, content: jsonContent(PatchedFile) },
+        ...problems(
+          ...writeProblems,
+          'not-found',
+          'is-a-link',
+          'digest-mismatch',
+          'too-large',
+          'unsupported-media-type',
+        ),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'delete',
+    path,
+    handler: deleteHandler,
+    contract: {
+      operationId: 'deleteFile',
+      tags,
+      summary: 'Delete a file or a symbolic link',
+      request: {
+        params: pathParam,
+        query: z.object(durabilityQuery),
+        headers: z.object(writeConditionHeaders),
+      },
+      responses: {
+        204: { description: 'Deleted', headers: mutationHeaders },
+        ...problems(...writeProblems, 'not-found'),
+      },
+    },
+  },
+]

@@ -1,0 +1,76 @@
+/** The documents, made from the operations and nothing else: the same input gives the same bytes. */
+import { OpenAPIHono } from '@hono/zod-openapi'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { Role } from './dependencies.ts'
+import { type Operation, isServedBy } from './operation.ts'
+import { operations } from './operations.ts'
+
+const descriptions: Record<Role, string> = {
+  primary:
+    'A file server whose mirrors always show one consistency point. Every answer about data carries Stillpoint-CP; ' +
+    'a write says the consistency point that first contains it. Failures are problem+json with a code.',
+  mirror:
+    'A mirror: the files of one consistency point at a time, read-only. ?minCp with ?wait gives read-your-writes ' +
+    'after a write to the primary. Failures are problem+json with a code.',
+}
+
+const tagNames = {
+  files: 'Content and attributes',
+  directories: 'Making, listing and deleting directories',
+  several: 'Operations on more than one path',
+  'consistency points': 'The images that readers and mirrors see',
+  mirrors: 'Who has a copy, and how far it is',
+  system: 'The process itself',
+} as const
+
+/** The path parameter that stands for several segments. */
+const multiSegment = '{path}'
+
+export function buildDocument(role: Role): Record<string, unknown> {
+  const hono = new OpenAPIHono()
+  for (const operation of operations) {
+    if (isServedBy(operation, role)) hono.openAPIRegistry.registerPath(toRoute(operation))
+  }
+  const document = hono.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: role === 'primary' ? 'Stillpoint' : 'Stillpoint mirror',
+      version: packageJson.version,
+      description: descriptions[role],
+      license: { name: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: Object.entries(tagNames).map(([name, description]) => ({ name, description })),
+  })
+  const plain = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
+  dropUnusedTags(plain)
+  markMultiSegment(plain)
+  return plain
+}
+
+/** As committed under openapi/. */
+export const documentText = (role: Role): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
+
+const toRoute = ({ method, path, contract }: Operation) => ({ method, path, ...contract })
+
+type PathItems = Record<string, Record<string, { tags?: string[]; parameters?: Record<string, unknown>[] }>>
+
+function dropUnusedTags(document: Record<string, unknown>): void {
+  const used = new Set<string>()
+  for (const item of Object.values(document['paths'] as PathItems)) {
+    for (const operation of Object.values(item)) for (const tag of operation.tags ?? []) used.add(tag)
+  }
+  document['tags'] = (document['tags'] as { name: string }[]).filter(({ name }) => used.has(name))
+}
+
+/** OpenAPI has no word for a parameter with slashes: readers of the document find this one. */
+function markMultiSegment(document: Record<string, unknown>): void {
+  for (const [path, item] of Object.entries(document['paths'] as PathItems)) {
+    if (!path.endsWith(multiSegment)) continue
+    for (const operation of Object.values(item)) {
+      for (const parameter of operation.parameters ?? []) {
+        if (parameter['in'] === 'path') parameter['x-multi-segment'] = true
+      }
+    }
+  }
+}

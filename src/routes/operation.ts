@@ -1,0 +1,44 @@
+/**
+ * One operation of the published contract and what answers it. The app and the OpenAPI documents are both made from
+ * the same list of these, so neither can have an operation that the other lacks.
+ */
+import type { RouteConfig } from '@hono/zod-openapi'
+import type { Dependencies, MirrorDependencies, PrimaryDependencies, Role } from './dependencies.ts'
+import type { Target } from './raw-url.ts'
+
+export type Handler = (request: Request, target: Target) => Response | Promise<Response>
+
+export type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
+
+/** What the app itself offers to its handlers. */
+export interface AppParts {
+  openApi(): string
+  docs(): string
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+interface Contract {
+  readonly method: Method
+  /** As published. One parameter at most, and it is the last segment; `{path}` stands for several segments. */
+  readonly path: string
+  readonly contract: Omit<RouteConfig, 'method' | 'path'>
+}
+
+export type Operation = Contract &
+  (
+    | { readonly on: 'both'; readonly handler: (dependencies: Dependencies, app: AppParts) => Handler }
+    | { readonly on: 'primary'; readonly handler: (dependencies: PrimaryDependencies) => Handler }
+    | { readonly on: 'mirror'; readonly handler: (dependencies: MirrorDependencies) => Handler }
+  )
+
+export const isServedBy = (operation: Operation, role: Role): boolean =>
+  operation.on === 'both' || operation.on === role
+
+/** Null when this role does not have the operation. */
+export function makeHandler(operation: Operation, dependencies: Dependencies, app: AppParts): Handler | null {
+  if (operation.on === 'both') return operation.handler(dependencies, app)
+  if (operation.on === 'primary') {
+    return dependencies.role === 'primary' ? operation.handler(dependencies) : null
+  }
+  return dependencies.role === 'mirror' ? operation.handler(dependencies) : null
+}
