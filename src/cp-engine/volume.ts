@@ -17,7 +17,7 @@ import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/root.ts'
 import type { Superblock } from '../format/superblock.ts'
 import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } from './contract.ts'
-import { NodeCache } from './node-cache.ts'
+import { NodeCache, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { Readers } from './readers.ts'
 import { readRecord } from './records.ts'
@@ -50,7 +50,9 @@ export class Volume implements RootSource {
     options: VolumeOptions,
   ) {
     this.retention = new Retention(this.readers, options.onReleased)
-    this.nodes = new NodeCache({ bytesMax: options.nodeCacheBytesMax ?? 256 * 2 ** 20 })
+    const bytesMax = options.nodeCacheBytesMax ?? cacheBytesDefault
+    // One operation may dirty this many nodes beyond the limit before the cache is trimmed.
+    this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, cacheBytesDefault / 2) })
     this.loader = new NodeLoader(device, this.nodes)
   }
 

@@ -1,0 +1,93 @@
+/**
+ * A crash at every device operation of random workloads, with any subset of the un-synced writes surviving and any of
+ * them torn. After each: open, check, compare. Invariants checked: I1 (check of both slots), I2, I3, I4, I9 (without a
+ * log: the state is that of the last published CP, or of the one that was being published).
+ */
+import { expect, test } from 'bun:test'
+import { seededRandom } from '../../src/lib/random.ts'
+import { checkVolume } from '../../src/cp-engine/check.ts'
+import { crashImage, randomChoice } from '../simulated/crash-image.ts'
+import type { CrashState } from '../simulated/crash-image.ts'
+import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { Workload, expectModel, newPrimary, open } from './workload.ts'
+
+const imagesWanted = Number(process.env['STILLPOINT_CRASH_IMAGES'] ?? 20_000)
+const firstSeed = Number(process.env['STILLPOINT_SEED'] ?? 1)
+
+interface Moment {
+  readonly state: CrashState
+  /** The CP that was published when the operation began, and the one after it if its writing had begun. */
+  readonly cps: readonly number[]
+}
+
+async function recordMoments(seed: number): Promise<{ moments: Moment[]; workload: Workload }> {
+  const workload = new Workload(seed)
+  const moments: Moment[] = []
+  let published = 0
+  const device = new SimulatedDevice({
+    onMutation: () => {
+      if (published > 0)
+        moments.push({ state: device.crashState(), cps: [published, [...workload.sealed.keys()].at(-1)!] })
+    },
+  })
+  await newPrimary(device, seed)
+  const engine = await open(device, seed)
+  engine.onPublished(({ published: { root } }) => void (published = root.cp))
+  workload.watch(engine)
+  published = engine.current().root.cp
+  for (let round = 0; round < 12; round++) {
+    const steps = 1 + workload.below(12)
+    for (let i = 0; i < steps; i++) await workload.step(engine)
+    const cp = engine.requestCp('requested')
+    for (let i = workload.below(4); i > 0; i--) await workload.step(engine)
+    await cp
+    if (workload.below(4) === 0) await engine.writeSuperblock()
+  }
+  await engine.close()
+  return { moments, workload }
+}
+
+async function verifyImage(moment: Moment, workload: Workload, seed: number): Promise<void> {
+  const random = seededRandom(seed)
+  const image = crashImage(moment.state, randomChoice(random))
+  // Recovery may crash as well: one more crash somewhere in the open that follows.
+  let device = new SimulatedDevice({ image })
+  if (random.below(4) === 0) {
+    const states: CrashState[] = []
+    const first = new SimulatedDevice({ image, onMutation: () => void states.push(first.crashState()) })
+    await open(first, seed)
+    const state = states[random.below(states.length)]
+    if (state) device = new SimulatedDevice({ image: crashImage(state, randomChoice(random)) })
+  }
+  const engine = await open(device, seed + 1)
+  const { cp } = engine.current().root
+  expect(moment.cps).toContain(cp)
+  const view = engine.openView()
+  await expectModel(view, workload.sealed.get(cp)!)
+  view.release()
+  const report = await checkVolume(device)
+  expect(report.findings).toEqual([])
+  // I5: what no retained root uses is writable.
+  const { writable, used, pending } = engine.space()
+  expect(writable + used + pending).toBe(device.blockCount - 16 - engine.volume.geometry.logBlocks)
+}
+
+test(
+  `${imagesWanted} crash images`,
+  async () => {
+    let images = 0
+    for (let seed = firstSeed; images < imagesWanted; seed++) {
+      const { moments, workload } = await recordMoments(seed)
+      const each = Math.max(1, Math.min(40, Math.ceil(imagesWanted / 8 / moments.length)))
+      for (const [i, moment] of moments.entries())
+        for (let j = 0; j < each && images < imagesWanted; j++, images++)
+          try {
+            await verifyImage(moment, workload, seed * 1_000_003 + i * 101 + j)
+          } catch (error) {
+            throw new Error(`seed ${seed}, moment ${i}, image ${j}`, { cause: error })
+          }
+    }
+    expect(images).toBe(imagesWanted)
+  },
+  { timeout: 3_600_000 },
+)
