@@ -107,15 +107,15 @@ const writers: Readonly<Record<number, (bytes: Uint8Array, at: number, value: nu
 
 class Bound<N extends string> {
   constructor(
-    readonly layout: Layout<N>,
+    readonly of: Layout<N>,
     readonly bytes: Uint8Array,
     readonly base: number,
   ) {}
   protected at(name: N): number {
-    return this.base + this.layout.at[name]
+    return this.base + this.of.at[name]
   }
   protected size(name: N): number {
-    return this.layout.size[name]
+    return this.of.size[name]
   }
 }
 
@@ -128,9 +128,9 @@ export class Reader<N extends string> extends Bound<N> {
   /** Kind and version, which every structure begins with. */
   head(expected: StructureHead): void {
     const { bytes, base } = this
-    if (bytes[base] !== expected.kind) throw corrupt(this.layout.title, 'kind', `is ${bytes[base]}`)
+    if (bytes[base] !== expected.kind) throw corrupt(this.of.title, 'kind', `is ${bytes[base]}`)
     if (bytes[base + 1] !== expected.version) {
-      throw corrupt(this.layout.title, 'version', `${bytes[base + 1]} is not known here`)
+      throw corrupt(this.of.title, 'version', `${bytes[base + 1]} is not known here`)
     }
   }
 
@@ -165,7 +165,7 @@ export class Reader<N extends string> extends Bound<N> {
   }
 
   problem(name: N, why: string): StillpointError {
-    return corrupt(this.layout.title, name, why)
+    return corrupt(this.of.title, name, why)
   }
 
   private reject(name: N, why: string): never {
@@ -205,22 +205,19 @@ export class Writer<N extends string> extends Bound<N> {
   number(name: N, value: number, max = Number.MAX_SAFE_INTEGER): void {
     const size = this.size(name)
     const fits = Number.isSafeInteger(value) && value >= 0 && value <= max && value < 2 ** (size * 8)
-    assert(fits, `${this.layout.title}: ${name} takes an integer up to ${max}, not ${value}`)
+    assert(fits, `${this.of.title}: ${name} takes an integer up to ${max}, not ${value}`)
     writers[size]!(this.bytes, this.at(name), value)
   }
 
   /** Exactly the size of the field. */
   put(name: N, value: Uint8Array): void {
-    assert(value.length === this.size(name), `${this.layout.title}: ${name} takes ${this.size(name)} bytes`)
+    assert(value.length === this.size(name), `${this.of.title}: ${name} takes ${this.size(name)} bytes`)
     this.bytes.set(value, this.at(name))
   }
 
   /** Text in a field that is zero behind it. */
   text(name: N, value: Uint8Array): void {
-    assert(
-      value.length <= this.size(name),
-      `${this.layout.title}: ${name} takes up to ${this.size(name)} bytes`,
-    )
+    assert(value.length <= this.size(name), `${this.of.title}: ${name} takes up to ${this.size(name)} bytes`)
     this.bytes.set(value, this.at(name))
   }
 
@@ -243,5 +240,5 @@ export function writeSoundPointer(bytes: Uint8Array, at: number, pointer: NodePo
 export function markdownTable(of: Layout): string {
   const rows = of.fields.map((f) => `| ${f.offset} | ${f.size} | ${f.name} | ${f.meaning} |`)
   const tail = of.tail.map(([name, meaning]) => `| … | … | ${name} | ${meaning} |`)
-  return ['| offset | bytes | field | meaning |', '|---:|---:|---|---|', ...rows, ...tail].join('\n')
+  return ['| offset | bytes | field | meaning |', '| --: | --: | --- | --- |', ...rows, ...tail].join('\n')
 }

@@ -331,5 +331,5 @@ function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<
 }
 
 function exact<N extends string>(r: Reader<N>, value: Uint8Array): void {
-  if (value.length !== r.base + r.layout.bytes) throw corrupt(r.layout.title, 'length', 'is another')
+  if (value.length !== r.base + r.of.bytes) throw corrupt(r.of.title, 'length', 'is another')
 }

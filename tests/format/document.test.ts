@@ -2,11 +2,11 @@ import { expect, test } from 'bun:test'
 import { readU16, readU32, readU48, toHex } from '../../src/lib/bytes.ts'
 import { blockPointerLayout, nodePointerLayout } from '../../src/format/pointer-layout.ts'
 import { blockPointerBytes, writeBlockPointer, writeNodePointer } from '../../src/format/pointer.ts'
-import { formatDocumentPath, renderFormatDocument } from '../../tools/format-doc.ts'
+import { formatDocumentPath, renderFormatDocument, withoutAlignment } from '../../tools/format-doc.ts'
 
 test('docs/format.md has the tables of the code; `bun tools/format-doc.ts --write` makes them', async () => {
   const text = await Bun.file(formatDocumentPath).text()
-  expect(renderFormatDocument(text)).toBe(text)
+  expect(withoutAlignment(renderFormatDocument(text))).toBe(withoutAlignment(text))
 })
 
 test('a part that is missing or not known is noticed', () => {

@@ -7,7 +7,7 @@
  *   STILLPOINT_FUZZ_RUNS=1000000 bun test tests/format/fuzz.test.ts      so many inputs for each structure
  */
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { toHex } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'

@@ -5,7 +5,7 @@
  *
  *   bun tests/format/golden.ts --write      writes the files of structures that have none yet
  */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { isZero } from '../../src/format/fields.ts'
 import { structures } from './structures.ts'
@@ -37,7 +37,7 @@ export function parseGolden(text: string): { readonly value: string; readonly by
   const [, value, length, dump] = /^(.*)\nbytes (\d+)\n(.*)$/s.exec(text) ?? []
   if (value === undefined || length === undefined || dump === undefined) throw new Error('not a golden file')
   const bytes = new Uint8Array(Number(length))
-  for (const line of dump.split('\n').filter((text) => text !== '')) {
+  for (const line of dump.split('\n').filter((row) => row !== '')) {
     const [at, hex] = line.split(': ')
     bytes.set(fromHex(hex ?? ''), Number(at))
   }

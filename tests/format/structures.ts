@@ -2,7 +2,7 @@
  * Every structure that is stored, as the tests of the format see it: how to make any value of it, to bytes and back.
  * Round trips, golden bytes and the fuzzer all run over this one list.
  */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { concatBytes, readU32, readU48 } from '../../src/lib/bytes.ts'
 import { sha256, xxh3 } from '../../src/lib/checksum.ts'
 import { decodeEntryExtra, encodeEntryExtra, isEmptyExtra } from '../../src/format/entry-extra.ts'
@@ -16,7 +16,7 @@ import { decodeRoot, encodeRoot } from '../../src/format/root.ts'
 import { decodeSnapshotItem, encodeSnapshotItem } from '../../src/format/snapshot-item.ts'
 import { decodeSuperblock, encodeSuperblock, superblockLayout } from '../../src/format/superblock.ts'
 import { encodeNode, verifyNode } from '../../src/format/tree-node.ts'
-import * as values from './values.ts'
+import * as make from './values.ts'
 
 export interface Structure<T = unknown> {
   readonly name: string
@@ -65,17 +65,17 @@ function resealGroup(bytes: Uint8Array): void {
 }
 
 export const structures: readonly Structure[] = [
-  structure('root', values.root, encodeRoot, decodeRoot),
+  structure('root', make.root, encodeRoot, decodeRoot),
   structure(
     'superblock',
-    values.superblock,
+    make.superblock,
     (s) => encodeSuperblock(s, 1),
     (bytes) => decodeSuperblock(bytes, 1),
     resealSuperblock,
   ),
   structure(
     'map-page',
-    values.bits,
+    make.bits,
     (value) => {
       const target = block()
       map.encodeMapPage(mapKind, 77, value, target)
@@ -85,7 +85,7 @@ export const structures: readonly Structure[] = [
   ),
   structure(
     'map-index',
-    values.mapPointers,
+    make.mapPointers,
     (pointers) => {
       const target = block()
       map.encodeMapIndex(mapKind, 2, 5, pointers, target)
@@ -95,7 +95,7 @@ export const structures: readonly Structure[] = [
   ),
   structure(
     'tree-leaf',
-    values.leaf,
+    make.leaf,
     (list) => encodeNode(0, list),
     (bytes) => {
       const node = verifyNode(bytes, { level: 0, lower: null, upper: null })
@@ -104,41 +104,41 @@ export const structures: readonly Structure[] = [
   ),
   structure(
     'tree-inner',
-    values.inner,
+    make.inner,
     (list) => encodeNode(3, list),
     (bytes) => {
       const node = verifyNode(bytes, { level: 3, lower: null, upper: null })
       return Array.from({ length: node.count }, (_, i) => ({ key: node.key(i), value: node.value(i) }))
     },
   ),
-  structure('item-key', values.itemKey, values.keyOf, decodeKey),
+  structure('item-key', make.itemKey, make.keyOf, decodeKey),
   ...(['xxh3', 'sha256'] as const).flatMap((sums) => [
     structure(
       `entry-item-${sums}`,
-      values.entryItem(sums),
+      make.entryItem(sums),
       (item) => items.encodeEntryItem(item, sums),
       (bytes) => items.decodeEntryItem(bytes, sums),
     ),
     structure(
       `record-item-${sums}`,
-      values.recordItem(sums),
+      make.recordItem(sums),
       (item) => items.encodeRecordItem(item, sums),
       (bytes) => items.decodeRecordItem(bytes, sums),
     ),
   ]),
   structure(
     'entry-extra',
-    values.extra.filter((value) => !isEmptyExtra(value)),
+    make.extra.filter((value) => !isEmptyExtra(value)),
     encodeEntryExtra,
     decodeEntryExtra,
   ),
   structure(
     'object-item',
     fc.record({
-      entries: values.integer(2 ** 32 - 1),
-      size: values.safe,
-      span: values.span,
-      base: values.safe,
+      entries: make.integer(2 ** 32 - 1),
+      size: make.safe,
+      span: make.span,
+      base: make.safe,
     }),
     items.encodeObjectItem,
     items.decodeObjectItem,
@@ -148,17 +148,17 @@ export const structures: readonly Structure[] = [
     fc.oneof(
       fc.record({
         kind: fc.constantFrom('directory' as const, 'object' as const, 'upload' as const),
-        id: values.id,
+        id: make.id,
         offset: fc.constant(0),
       }),
-      fc.record({ kind: fc.constant('tail' as const), id: values.id, offset: values.safe }),
+      fc.record({ kind: fc.constant('tail' as const), id: make.id, offset: make.safe }),
     ),
     items.encodeOrphanItem,
     items.decodeOrphanItem,
   ),
   structure(
     'snapshot-item',
-    fc.record({ cp: values.cp, root: values.someNode, name: values.text(255, 1) }),
+    fc.record({ cp: make.cp, root: make.someNode, name: make.text(255, 1) }),
     (item) => {
       const { key, value: body } = encodeSnapshotItem(item)
       return concatBytes(key, body)
@@ -167,13 +167,13 @@ export const structures: readonly Structure[] = [
   ),
   structure(
     'log-record',
-    values.logRecord,
+    make.logRecord,
     (record) => encodeLogRecord(record, 'xxh3'),
     (bytes) => decodeLogRecord(bytes, 'xxh3'),
   ),
   structure(
     'log-group',
-    values.logGroup,
+    make.logGroup,
     ({ head, records }) => group.encodeLogGroup(head, records).bytes,
     (bytes) => {
       const head = group.decodeLogGroupHead(bytes)

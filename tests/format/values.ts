@@ -1,8 +1,9 @@
 /** Any value of every stored structure, within its limits. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
 import type { EntryExtra } from '../../src/format/entry-extra.ts'
 import type * as items from '../../src/format/fs-items.ts'
+import { hasControl } from '../../src/format/fields.ts'
 import * as keys from '../../src/format/fs-keys.ts'
 import * as g from '../../src/format/geometry.ts'
 import type { LogGroupHead } from '../../src/format/log-group.ts'
@@ -31,7 +32,7 @@ export const cp = integer(cpMax)
 export const text = (bytesMax: number, bytesMin = 0) =>
   fc
     .string({ unit: 'grapheme', maxLength: Math.min(bytesMax, 60) })
-    .filter((s) => !/[\u0000-\u001f\u007f]/.test(s))
+    .filter((s) => !hasControl(s))
     .filter((s) => encodeUtf8(s).length <= bytesMax && encodeUtf8(s).length >= bytesMin)
 
 const dataAddress = integer(2 ** 28 - 300, 9300).map((n) => (n % 256 < 4 ? n + 4 : n))
