@@ -67,7 +67,8 @@ export const offerLayout = layout(
   [
     ['offer', 0, 8, 'counts the offers of a session'],
     ['address', 8, 6, 'of the root node'],
-    ['reserved', 14, 2, 'zero'],
+    ['complete', 14, 1, '0: the difference follows, 1: the mirror should verify'],
+    ['reserved', 15, 1, 'zero'],
   ],
   [['root', 'the root node, one block']],
 )
@@ -132,7 +133,8 @@ export function encodeBody(body: Body): Uint8Array {
       const bytes = new Uint8Array(offerLayout.bytes + blockBytes)
       const w = new Writer(offerLayout, bytes)
       w.number('offer', body.offer)
-      w.number('address', body.address)
+      w.number('address', body.address, addressMax)
+      w.number('complete', body.isComplete ? 1 : 0)
       bytes.set(body.root, offerLayout.bytes)
       return bytes
     }
@@ -193,7 +195,8 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
       exactly(bytes, offerLayout.bytes + blockBytes, 'offer')
       r.zero('reserved')
       const root = bytes.slice(offerLayout.bytes)
-      return { kind, offer: r.number('offer'), address: r.number('address', addressMax, 1), root }
+      const isComplete = r.number('complete', 1) === 1
+      return { kind, offer: r.number('offer'), address: r.number('address', addressMax, 1), isComplete, root }
     }
     case 'want': {
       const r = new Reader(wantLayout, bytes)

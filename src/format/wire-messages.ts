@@ -117,7 +117,14 @@ export type Body =
   | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
   | ({ readonly kind: 'hello-answer' } & MirrorStatus)
   | { readonly kind: 'blocks'; readonly source: BlockSource; readonly runs: readonly WireRun[] }
-  | { readonly kind: 'offer'; readonly offer: number; readonly address: number; readonly root: Uint8Array }
+  | {
+      readonly kind: 'offer'
+      readonly offer: number
+      readonly address: number
+      /** False: the difference follows, and then the same offer once more. */
+      readonly isComplete: boolean
+      readonly root: Uint8Array
+    }
   | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly WantedRun[] }
   | ({ readonly kind: 'report' } & MirrorStatus)
   | { readonly kind: 'error'; readonly code: WireErrorCode; readonly detail: string }

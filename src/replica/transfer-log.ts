@@ -1,0 +1,56 @@
+/** Counts what left for one mirror, by consistency point and kind; one row of each when the mirror has published. */
+import type { BlockSource } from '../format/wire-messages.ts'
+import type { Transfer } from './shipper-events.ts'
+
+/** Live commands are counted before it is known which CP becomes the target; more are never open. */
+const cpsMax = 16
+
+interface Count {
+  blocks: number
+  bytes: number
+  readonly sinceMs: number
+}
+
+export class TransferLog {
+  readonly bytesBySource = new Map<BlockSource, number>()
+  private readonly open = new Map<number, Map<BlockSource, Count>>()
+
+  get bytesEver(): number {
+    return [...this.bytesBySource.values()].reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  sent(source: BlockSource, cp: number, blocks: number, bytes: number, nowMs: number): void {
+    this.bytesBySource.set(source, (this.bytesBySource.get(source) ?? 0) + bytes)
+    let counts = this.open.get(cp)
+    if (!counts) {
+      this.open.set(cp, (counts = new Map()))
+      if (this.open.size > cpsMax) this.open.delete(this.open.keys().next().value!)
+    }
+    const count = counts.get(source) ?? { blocks: 0, bytes: 0, sinceMs: nowMs }
+    count.blocks += blocks
+    count.bytes += bytes
+    counts.set(source, count)
+  }
+
+  /** The rows of this CP. Live commands of earlier ones that were never a target count with it. */
+  finished(cp: number, nowMs: number): Transfer[] {
+    const rows = new Map<BlockSource, Count>()
+    for (const [of, counts] of this.open) {
+      if (of > cp) continue
+      this.open.delete(of)
+      for (const [source, { blocks, bytes, sinceMs }] of counts) {
+        const row = rows.get(source) ?? { blocks: 0, bytes: 0, sinceMs }
+        row.blocks += blocks
+        row.bytes += bytes
+        rows.set(source, row)
+      }
+    }
+    return [...rows].map(([kind, { blocks, bytes, sinceMs }]) => ({
+      kind,
+      cp,
+      blocks,
+      bytes,
+      ms: nowMs - sinceMs,
+    }))
+  }
+}
