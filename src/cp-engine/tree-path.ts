@@ -1,0 +1,153 @@
+/**
+ * A way down a tree: the frame at each depth and which of its children (in the leaf: which item) was taken. It is valid
+ * until the tree is changed or the cache trimmed, so it lives within one synchronous call.
+ */
+import { assert } from '../lib/assert.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { type NodePointer, readNodePointer } from '../format/pointer.ts'
+import { type TreeRoot, treeLevelMax } from '../format/root.ts'
+import { NotLoaded, type NodeCache } from './node-cache.ts'
+import {
+  addressAt,
+  countOf,
+  keyOf,
+  levelOf,
+  pointerAt,
+  search,
+  searchChild,
+  sumMatches,
+} from './node-frame.ts'
+
+export class TreePath {
+  readonly frames = new Int32Array(treeLevelMax + 1)
+  readonly slots = new Int32Array(treeLevelMax + 1)
+  /** Of the leaf. */
+  depth = 0
+  readonly #cache: NodeCache
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  get leaf(): number {
+    return this.frames[this.depth]!
+  }
+
+  /**
+   * Down to the leaf whose range holds the key. The last slot is the item with the key, or ~(where it would be), and
+   * is returned. Throws NotLoaded. The tree is not empty.
+   */
+  descend(root: TreeRoot, key: Uint8Array): number {
+    let frame = this.#enter(root)
+    for (let depth = 0; depth < this.depth; depth++) {
+      this.frames[depth] = frame
+      this.slots[depth] = searchChild(this.#cache, frame, key)
+      frame = this.#child(depth)
+    }
+    this.frames[this.depth] = frame
+    const found = search(this.#cache, frame, key, 0)
+    this.slots[this.depth] = found
+    return found
+  }
+
+  /** To the first item of the leaf after this one; false when there is none. */
+  nextLeaf(): boolean {
+    let depth = this.depth - 1
+    while (depth >= 0 && this.slots[depth]! + 1 >= countOf(this.#cache, this.frames[depth]!)) depth--
+    if (depth < 0) return false
+    this.slots[depth]!++
+    this.#follow(depth, 'first')
+    return true
+  }
+
+  /** To the last item of the leaf before this one; false when there is none. */
+  previousLeaf(): boolean {
+    let depth = this.depth - 1
+    while (depth >= 0 && this.slots[depth]! === 0) depth--
+    if (depth < 0) return false
+    this.slots[depth]!--
+    this.#follow(depth, 'last')
+    return true
+  }
+
+  /** The bounds of what the path has taken at this depth; of the leaf when it is given `this.depth − 1`. */
+  lowerBound(depth: number): Uint8Array | null {
+    for (let d = depth; d >= 0; d--) {
+      if (this.slots[d]! > 0) return keyOf(this.#cache, this.frames[d]!, this.slots[d]!)
+    }
+    return null
+  }
+
+  upperBound(depth: number): Uint8Array | null {
+    for (let d = depth; d >= 0; d--) {
+      const next = this.slots[d]! + 1
+      if (next < countOf(this.#cache, this.frames[d]!)) return keyOf(this.#cache, this.frames[d]!, next)
+    }
+    return null
+  }
+
+  /** The frame of a child when it is in memory and is what its parent says; else 0. */
+  childInMemory(frame: number, slot: number): number {
+    const cache = this.#cache
+    const pointer = pointerAt(cache, frame, slot)
+    const child = cache.find(addressAt(cache.bytes, pointer))
+    if (child === 0 || !sumMatches(cache, pointer, child)) return 0
+    cache.touched[child] = 1
+    return child
+  }
+
+  #follow(from: number, side: 'first' | 'last'): void {
+    let frame = this.#child(from)
+    for (let depth = from + 1; ; depth++) {
+      this.frames[depth] = frame
+      this.slots[depth] = side === 'first' ? 0 : countOf(this.#cache, frame) - 1
+      if (depth === this.depth) return
+      frame = this.#child(depth)
+    }
+  }
+
+  #enter(root: TreeRoot): number {
+    const { pointer, level } = root
+    const cache = this.#cache
+    if (level > treeLevelMax) throw misplaced(pointer.address)
+    this.depth = level
+    const frame = cache.find(pointer.address)
+    if (frame === 0 || (!cache.sumIs(frame, pointer.sum) && hasSum(pointer))) {
+      throw missing(pointer, level, null, null)
+    }
+    if (levelOf(cache, frame) !== level) throw misplaced(pointer.address)
+    cache.touched[frame] = 1
+    return frame
+  }
+
+  #child(depth: number): number {
+    const parent = this.frames[depth]!
+    const child = this.childInMemory(parent, this.slots[depth]!)
+    const level = this.depth - depth - 1
+    if (child === 0) {
+      const pointer = readNodePointer(this.#cache.bytes, pointerAt(this.#cache, parent, this.slots[depth]!))
+      throw missing(pointer, level, this.lowerBound(depth), this.upperBound(depth))
+    }
+    // It was verified as somebody's child, perhaps not as this one's: a foreign tree may name a node twice.
+    if (levelOf(this.#cache, child) !== level) throw misplaced(this.#cache.address[child]!)
+    return child
+  }
+}
+
+const hasSum = (pointer: NodePointer): boolean => pointer.sum.some((byte) => byte !== 0)
+
+function missing(
+  pointer: NodePointer,
+  level: number,
+  lower: Uint8Array | null,
+  upper: Uint8Array | null,
+): NotLoaded {
+  assert(hasSum(pointer), 'a node that was never written is in memory')
+  return new NotLoaded(pointer, level, lower, upper)
+}
+
+function misplaced(address: number): StillpointError {
+  return new StillpointError('corrupt', `address block ${address} is not of the level where it is used`, {
+    address,
+  })
+}
