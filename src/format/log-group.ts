@@ -24,7 +24,7 @@ export interface LogGroupHead {
   readonly chain: Uint8Array
   /** Every group that ended at or before this position was known to be synced; at most `position`. */
   readonly synced: number
-  /** Of its first record; the others count on without holes. */
+  /** Of its first operation; every record goes on where the one before ended. */
   readonly firstSequence: number
   readonly recordCount: number
   readonly payloadBytes: number
@@ -48,7 +48,7 @@ export const logGroupLayout = layout(
     ['nonce', 16, 8, 'of the opening that wrote it'],
     ['position', 24, 8, 'its own, in the endless numbering of bytes; a multiple of 4,096'],
     ['synced', 32, 8, 'groups that end at or before this position were known to be synced'],
-    ['firstSequence', 40, 8, 'of its first record; the others count on'],
+    ['firstSequence', 40, 8, 'the first one of its first record'],
     ['payloadBytes', 48, 4, 'bytes of its records'],
     ['reserved2', 52, 4, 'zero'],
     ['payloadSum', 56, xxh3Bytes, 'XXH3-64 of its records, seeded by the first 48 bits of the nonce'],

@@ -35,7 +35,9 @@ export interface InlineWrite {
 }
 
 export interface LogRecord {
+  /** The last sequence number of the operation, and how many it took: one for each version that it gave. */
   readonly sequence: number
+  readonly sequenceCount: number
   /** The published cp that the named writes count on; 0 without any. */
   readonly countedOnCp: number
   readonly atMs: number
@@ -60,14 +62,14 @@ export const logRecordLayout = layout(
     ['version', 1, 1, 'of this layout'],
     ['reserved', 2, 2, 'zero'],
     ['recordBytes', 4, 4, 'of the whole record'],
-    ['sequence', 8, 8, 'of the operation, from 1'],
+    ['sequence', 8, 8, 'the last one of the operation'],
     ['countedOnCp', 16, 8, 'the published cp that named writes count on; 0 without any'],
     ['atMs', 24, 8, 'wall clock of the operation, milliseconds since 1970'],
     ['counters', 32, 8 * countersMax, 'the counters of the root after it'],
     ['changeCount', 96, 4, 'items put and deleted'],
     ['inlineCount', 100, 4, 'writes with their bytes'],
     ['namedCount', 104, 4, 'writes named by pointer'],
-    ['reserved2', 108, 4, 'zero'],
+    ['sequenceCount', 108, 4, 'how many it took, at least 1'],
   ],
   [
     ['changes', 'in the order of their keys: key length (2), value length (2, 65,535: deleted), key, value'],
@@ -98,6 +100,7 @@ export function encodeLogRecord(record: LogRecord, records: ChecksumKind): Uint8
   w.number('changeCount', record.changes.length)
   w.number('inlineCount', record.inlineWrites.length)
   w.number('namedCount', record.namedWrites.length)
+  w.number('sequenceCount', record.sequenceCount)
   let at = logRecordLayout.bytes
   for (const { key, value } of record.changes) {
     writeU16(bytes, at, key.length)
@@ -131,11 +134,11 @@ export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRe
   const r = new Reader(logRecordLayout, bytes)
   r.head(structures.logRecord)
   r.zero('reserved')
-  r.zero('reserved2')
   r.number('recordBytes', Math.min(bytes.length, logRecordBytesMax), bytes.length)
   const cursor = { at: logRecordLayout.bytes }
   const record: LogRecord = {
     sequence: r.number('sequence', sequenceMax),
+    sequenceCount: r.number('sequenceCount', 2 ** 32 - 1, 1),
     countedOnCp: r.number('countedOnCp', cpMax),
     atMs: r.number('atMs', timeMsMax),
     counters: Array.from({ length: countersMax }, (_, i) => counter(Reader, bytes, i).number('value')),
@@ -215,6 +218,7 @@ function readNamedWrites(
 /** The first part that contradicts another, and how. */
 function contradiction(record: LogRecord, records: ChecksumKind): [field: string, why: string] | null {
   if (record.sequence === 0) return ['sequence', 'is zero']
+  if (record.sequenceCount > record.sequence) return ['sequenceCount', 'is more than there have been']
   if (record.namedWrites.length === 0 && record.countedOnCp !== 0) return ['countedOnCp', 'is of nothing']
   for (const [i, { key, value }] of record.changes.entries()) {
     if (key.length === 0 || key.length > keyBytesMax) return ['changes', 'have a key out of range']

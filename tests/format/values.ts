@@ -211,7 +211,8 @@ const spread = <T>(list: readonly T[], move: (of: T, address: number) => T): T[]
   list.map((of, i) => move(of, 10_000 + i * 300))
 export const logRecord: fc.Arbitrary<LogRecord> = fc
   .record({
-    sequence: integer(sequenceMax, 1),
+    sequence: integer(sequenceMax, 1_000),
+    sequenceCount: integer(1_000, 1),
     countedOnCp: cp,
     atMs: integer(timeMsMax),
     counters: fc.array(fc.maxSafeNat(), { minLength: 8, maxLength: 8 }),
