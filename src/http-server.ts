@@ -89,6 +89,8 @@ function listen(options: HttpServerOptions, handle: (request: Request) => Respon
       hostname,
       port,
       development: false,
+      // Without development mode it would be on, and two processes would share the port without a word.
+      reusePort: false,
       idleTimeout: idleSeconds,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: handle,

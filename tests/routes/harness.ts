@@ -1,0 +1,210 @@
+/** An app over the fake file system, with a clock of its own and a history of published images. */
+import { expect } from 'bun:test'
+import type { ReadView } from '../../src/fs/contract.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
+import { type App, makeApp } from '../../src/routes/app.ts'
+import type {
+  CpRecord,
+  Durability,
+  DurabilityWish,
+  MirrorRecord,
+  PrimaryDependencies,
+  ViewSource,
+} from '../../src/routes/dependencies.ts'
+import { FakeFileSystem, type Image } from './fake-file-system.ts'
+
+/** Nothing happens until `advance`. */
+export class ManualClock implements Clock {
+  #now = 1_000_000
+  #timers = new Set<{ at: number; callback: () => void }>()
+  now = () => this.#now
+  monotonic = () => this.#now
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#now + ms, callback }
+    this.#timers.add(timer)
+    return () => void this.#timers.delete(timer)
+  }
+  sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
+  yield = () => Promise.resolve()
+  advance(ms: number): void {
+    this.#now += ms
+    for (const timer of [...this.#timers]) {
+      if (timer.at > this.#now) continue
+      this.#timers.delete(timer)
+      timer.callback()
+    }
+  }
+}
+
+const stepMs = 1000
+
+export class Harness {
+  readonly files = new FakeFileSystem()
+  readonly clock = new ManualClock()
+  readonly images = new Map<number, Image>()
+  readonly wishes: DurabilityWish[] = []
+  readonly bugs: Error[] = []
+  readonly mirrors: MirrorRecord[] = []
+  reached: Durability | null = null
+  ready = { ok: true, reason: '' }
+  readonly primary: App
+  readonly mirror: App
+
+  constructor() {
+    this.images.set(1, new Map(this.files.image))
+    const common = {
+      cps: {
+        list: async (limit: number, before: number | null) =>
+          [...this.images.keys()]
+            .filter((cp) => before === null || cp < before)
+            .sort((a, b) => b - a)
+            .slice(0, limit)
+            .map((cp) => this.record(cp)),
+        get: async (cp: number) => (this.images.has(cp) ? this.record(cp) : null),
+        newestAt: async (ms: number) =>
+          [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
+      },
+      clock: this.clock,
+      limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
+      ready: () => this.ready,
+      gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],
+      reportBug: (error: Error) => void this.bugs.push(error),
+    }
+    const dependencies: PrimaryDependencies = {
+      ...common,
+      role: 'primary',
+      views: this.#views(true),
+      files: this.files,
+      mirrors: {
+        list: async () => this.mirrors,
+        add: async (url) => {
+          const record: MirrorRecord = {
+            id: `m${this.mirrors.length}`,
+            url,
+            state: 'away',
+            cp: null,
+            lagCps: null,
+            lagMs: null,
+            needs: null,
+            heldBytes: null,
+            lastSeenMs: null,
+          }
+          this.mirrors.push(record)
+          return { reached: false, record }
+        },
+        remove: async (id) => this.mirrors.splice(0).some((mirror) => mirror.id === id),
+      },
+      taker: {
+        take: async () => {
+          const taken = this.files.dirty
+          return { taken, record: this.record(this.publish()) }
+        },
+      },
+      reach: async (_applied, wish) => {
+        this.wishes.push(wish)
+        return { level: this.reached ?? wish.level }
+      },
+    }
+    this.primary = makeApp(dependencies)
+    this.mirror = makeApp({
+      ...common,
+      role: 'mirror',
+      views: this.#views(false),
+      status: () => ({
+        id: 'm',
+        volume: 'v',
+        state: 'live',
+        cp: this.files.published,
+        targetCp: null,
+        needs: null,
+        lastSeenMs: 0,
+      }),
+    })
+  }
+
+  content(path: string): string | undefined {
+    return this.files.content(path)
+  }
+
+  publish(): number {
+    const cp = this.files.publish()
+    this.images.set(cp, new Map(this.files.image))
+    return cp
+  }
+
+  committedAt = (cp: number): number => Date.UTC(2026, 0, 1) + cp * stepMs
+
+  record(cp: number): CpRecord {
+    return {
+      cp,
+      epoch: 0,
+      rootHash: 'ab'.repeat(32),
+      cause: 'timer',
+      committedAtMs: this.committedAt(cp),
+      blocksWritten: 1,
+      bytesWritten: 4096,
+      coalesced: 0,
+      retained: true,
+    }
+  }
+
+  #at(cp: number): ReadView {
+    const image = this.images.get(cp)
+    if (!image) throw new StillpointError('cp-gone', `${cp}`, { readable: [...this.images.keys()] })
+    return this.files.viewOf(image, () => cp)
+  }
+
+  #views(primary: boolean): ViewSource {
+    return {
+      open: () => (primary ? this.files.view() : this.#at(this.files.published)),
+      publishedCp: () => this.files.published,
+      at: (cp) => this.#at(cp),
+      atListing: (cp) => this.#at(cp),
+      settled: async () => this.#at(primary ? this.publish() : this.files.published),
+      endListing: () => {},
+      waitFor: async (cp, waitMs) => {
+        if (waitMs > 0 && this.files.published < cp) this.publish()
+        return this.files.published >= cp
+      },
+    }
+  }
+
+  /** On the primary. `path` is the raw address. */
+  request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+    return this.primary.fetch(new Request(`http://test${path}`, { ...init, method }))
+  }
+
+  onMirror(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+    return this.mirror.fetch(new Request(`http://test${path}`, { ...init, method }))
+  }
+
+  json(method: string, path: string, body: unknown): Promise<Response> {
+    return this.request(method, path, {
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { 'Content-Type': 'application/json' },
+    })
+  }
+}
+
+/** Exactly this problem, whole and with nothing of the inside in it. */
+export async function expectProblem(
+  answer: Response | Promise<Response>,
+  code: ErrorCode,
+): Promise<Record<string, unknown>> {
+  const response = await answer
+  const text = await response.text()
+  expect(text).toContain(`"code":"${code}"`)
+  const body = JSON.parse(text) as Record<string, unknown>
+  expect(response.headers.get('Content-Type')).toBe('application/problem+json')
+  const [status, title] = errorCodes[code]
+  expect(response.status).toBe(status)
+  expect(body).toMatchObject({ type: `urn:stillpoint:${code}`, title, status, code })
+  expect(typeof body['detail']).toBe('string')
+  expect(text).not.toMatch(/\.ts|node_modules/)
+  return body
+}
+
+export async function readJson(answer: Response | Promise<Response>): Promise<Record<string, unknown>> {
+  return (await (await answer).json()) as Record<string, unknown>
+}
