@@ -11,6 +11,11 @@ import { join } from 'node:path'
 import { bun, installMissing, root } from './install.mjs'
 
 const skipCode = 77
+const checkMsMax = 10 * 60_000
+/** A test that loops for ever cannot be interrupted by its own time limit, only the whole run can. */
+const testsMsMax = 40 * 60_000
+/** In processes of their own, and each file with fresh globals: what one leaves behind does not disturb the next. */
+const testFilesAtOnce = 2
 const counts = { passed: 0, failed: 0, skipped: 0 }
 
 function check(name, command, args) {
@@ -20,6 +25,8 @@ function check(name, command, args) {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 2 ** 26,
+    timeout: checkMsMax,
+    killSignal: 'SIGKILL',
   })
   const outcome = done.status === 0 ? 'passed' : done.status === skipCode ? 'skipped' : 'failed'
   counts[outcome]++
@@ -32,10 +39,13 @@ function runTests(patterns) {
   const report = join(root, '.cache/tests.xml')
   mkdirSync(join(root, '.cache'), { recursive: true })
   rmSync(report, { force: true })
-  const args = ['test', '--only-failures', '--reporter=junit', `--reporter-outfile=${report}`, ...patterns]
+  const args = ['test', '--no-orphans', `--parallel=${testFilesAtOnce}`, '--only-failures']
+  args.push('--reporter=junit', `--reporter-outfile=${report}`, ...patterns)
   const done = spawnSync(bun, args, {
     cwd: root,
     stdio: ['ignore', 1, 1],
+    timeout: testsMsMax,
+    killSignal: 'SIGKILL',
     env: { ...process.env, NO_COLOR: '1' },
   })
   const total = existsSync(report) ? /<testsuites ([^>]*)>/.exec(readFileSync(report, 'utf8')) : null

@@ -103,10 +103,10 @@ function importViolations(path: string, text: string): string[] {
     if (reExport)
       found.push(`${path}:${line}: passes on what ${from} exports: an import names the file that it means`)
     if (!/\.(?:ts|tsx|sql|json|html|css)$/.test(target)) found.push(`${place} without its extension`)
-    // Migrations are data of the catalog that lie beside src/.
-    if (folder === 'catalog' && target.startsWith('drizzle/')) continue
+    // Data that lies beside src/: the version of the program, and the catalog's migrations.
+    if (target === 'package.json' || (folder === 'catalog' && target.startsWith('drizzle/'))) continue
     if (!target.startsWith('src/')) {
-      if (folder !== top || target !== 'package.json') found.push(`${place}, which is not in src/`)
+      found.push(`${place}, which is not in src/`)
       continue
     }
     const below = folderOf(target.slice('src/'.length))
