@@ -4,6 +4,8 @@
  * - It has exactly the operations of its role; what a role lacks is 405 with `Allow` where the address is known, and
  *   404 elsewhere.
  * - Paths are matched raw: nothing is decoded before a handler parses it strictly.
+ * - The content of files is found by its prefix, before the router: matching and hono's context cost a fifth of a small
+ * read (measured).
  * - Every failure is a problem with a code. `fetch` never throws.
  */
 import { Hono } from 'hono'
@@ -43,12 +45,17 @@ export function makeApp(dependencies: Dependencies): App {
   const parts: AppParts = { openApi, docs, metrics: () => metrics.text() }
 
   const hono = new Hono({ getPath: (request) => splitUrl(request.url).pathname })
+  const direct = new Map<string, Run>()
   for (const operation of operations) {
     const handler = makeHandler(operation, dependencies, parts)
-    // hono answers HEAD through GET; the handlers look at the request itself.
-    if (!handler || operation.method === 'head') continue
+    if (!handler) continue
     const run = runner(operation, handler, dependencies, metrics)
-    hono.on(operation.method.toUpperCase(), prefixOf(operation.path).pattern, ({ req }) => run(req.raw))
+    const method = operation.method.toUpperCase()
+    if (operation.path === contentPath) direct.set(method, run)
+    // hono answers HEAD through GET; the handlers look at the request itself.
+    else if (method !== 'HEAD') {
+      hono.on(method, prefixOf(operation.path).pattern, ({ req }) => run(req.raw, splitUrl(req.url)))
+    }
   }
   hono.notFound(({ req }) => {
     const answer = answerUnknown(req.raw, dependencies)
@@ -59,7 +66,9 @@ export function makeApp(dependencies: Dependencies): App {
   return {
     async fetch(request) {
       try {
-        return await hono.fetch(request)
+        const url = splitUrl(request.url)
+        const run = url.pathname.startsWith(contentPrefix) ? direct.get(request.method) : undefined
+        return await (run ? run(request, url) : hono.fetch(request))
       } catch (error) {
         return failed(error, dependencies)
       }
@@ -67,16 +76,25 @@ export function makeApp(dependencies: Dependencies): App {
   }
 }
 
-function runner(operation: Operation, handler: Handler, dependencies: Dependencies, metrics: AppMetrics) {
+const contentPath = '/v1/files/{path}'
+const { prefix: contentPrefix } = prefixOf(contentPath)
+
+type Run = (request: Request, url: { readonly pathname: string; readonly query: string }) => Promise<Response>
+
+function runner(
+  operation: Operation,
+  handler: Handler,
+  dependencies: Dependencies,
+  metrics: AppMetrics,
+): Run {
   const { clock } = dependencies
   const { prefix } = prefixOf(operation.path)
   const hasParameter = prefix !== operation.path
   const name = operation.contract.operationId ?? operation.path
-  return async (request: Request): Promise<Response> => {
+  return async (request, { pathname, query }) => {
     const start = clock.monotonic()
     let answer: Response
     try {
-      const { pathname, query } = splitUrl(request.url)
       // The router takes `/v1/files/*` for `/v1/files` as well.
       if (hasParameter && !pathname.startsWith(prefix)) return answerUnknown(request, dependencies)
       const rest = hasParameter ? pathname.slice(prefix.length) : null

@@ -71,7 +71,9 @@ export function parseMode(text: string, parameter: string): number {
   return mode <= 0o7777 ? mode : bad('a mode is octal, up to 7777', parameter)
 }
 
-export const formatMode = (mode: number): string => mode.toString(8).padStart(4, '0')
+/** One string for each of the few modes that there are. */
+const modes: string[] = []
+export const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
 
 export function parseModified(text: string, parameter: string): number {
   const ms = parseTime(text)

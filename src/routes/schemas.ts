@@ -12,12 +12,10 @@ const time = z.string().openapi({ format: 'date-time', example: '2026-01-31T12:0
 const etag = z.string().openapi({ description: 'As in the header, with its quotes', example: '"1-2-3"' })
 const durability = z.enum(durabilityLevels).openapi({ description: 'The level that was reached' })
 const meta = z.record(z.string(), z.string()).openapi({ example: { owner: 'alice' } })
-const path = z
-  .string()
-  .openapi({
-    description: 'Never percent-encoded, no leading slash; the root is ""',
-    example: 'docs/readme.txt',
-  })
+const path = z.string().openapi({
+  description: 'Never percent-encoded, no leading slash; the root is ""',
+  example: 'docs/readme.txt',
+})
 const mode = z.string().openapi({ description: 'Octal', example: '0644' })
 
 export const Problem = z
