@@ -13,7 +13,7 @@ export interface CpSteps {
 
 export class CpCycle {
   private writing: Promise<void> | null = null
-  private next: { cause: CpCause; promise: Promise<void> } | null = null
+  private next: Promise<void> | null = null
   private cancelTimer: (() => void) | null = null
   private isStopped = false
 
@@ -39,21 +39,16 @@ export class CpCycle {
 
   /** Resolves when everything that has been applied by now is published. */
   request(cause: CpCause): Promise<void> {
+    // Whoever asks between the end of one CP and the begin of the next must not start a third.
+    if (this.next) return this.next
     if (!this.steps.isDirty()) return this.writing ?? Promise.resolve()
     if (!this.writing) return this.start(cause)
-    if (!this.next) {
-      const isOverload = cause === 'high-water' || cause === 'log-full'
-      const after = this.writing
-      const next = { cause: isOverload ? 'back-to-back' : cause, promise: Promise.resolve() } as const
-      this.next = {
-        cause: next.cause,
-        promise: after.then(() => {
-          this.next = null
-          return this.steps.isDirty() ? this.start(next.cause) : undefined
-        }),
-      }
-    }
-    return this.next.promise
+    const isOverload = cause === 'high-water' || cause === 'log-full'
+    this.next = this.writing.then(() => {
+      this.next = null
+      return this.start(isOverload ? 'back-to-back' : cause)
+    })
+    return this.next
   }
 
   /** No timer starts a CP any more. */
