@@ -1,0 +1,98 @@
+/**
+ * The verbs, and how they end: one line on stderr and an exit code.
+ *
+ * 0 done; 1 it failed; 2 the command line is wrong; 70 the engine is poisoned (the device cannot be trusted any more).
+ */
+import {
+  type ApplicationContext,
+  type ApplicationText,
+  buildApplication,
+  buildRouteMap,
+  help,
+  run,
+  text_en,
+  version,
+} from '@stricli/core'
+import packageJson from '../../package.json' with { type: 'json' }
+import { ListenError } from '../http-server.ts'
+import { DeviceError } from '../blockdev/block-device.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { checkCommand } from './check.ts'
+import { ApiError } from './client.ts'
+import { CliError } from './cli-error.ts'
+import type { CliContext } from './context.ts'
+import { exitFailed, exitPoisoned, exitUsage } from './exit-codes.ts'
+import { getCommand } from './get.ts'
+import { lsCommand } from './ls.ts'
+import { mirrorCommand } from './mirror.ts'
+import { mvCommand } from './mv.ts'
+import { openapiCommand } from './openapi.ts'
+import { putCommand } from './put.ts'
+import { rmCommand } from './rm.ts'
+import { serveCommand } from './serve.ts'
+import { sqlCommand } from './sql.ts'
+import { statusCommand } from './status.ts'
+
+export const verbs = {
+  serve: serveCommand,
+  mirror: mirrorCommand,
+  status: statusCommand,
+  put: putCommand,
+  get: getCommand,
+  ls: lsCommand,
+  rm: rmCommand,
+  mv: mvCommand,
+  check: checkCommand,
+  sql: sqlCommand,
+  openapi: openapiCommand,
+}
+
+const text: ApplicationText = {
+  ...text_en,
+  exceptionWhileRunningCommand: describe,
+  commandErrorResult: describe,
+}
+
+const application = buildApplication(
+  buildRouteMap({ routes: verbs, docs: { brief: 'A file server whose mirror is always consistent' } }),
+  {
+    name: 'stillpoint',
+    scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
+    documentation: { disableAnsiColor: true },
+    localization: { text },
+    determineExitCode: (error) =>
+      error instanceof StillpointError && error.code === 'poisoned' ? exitPoisoned : exitFailed,
+  },
+  {
+    help: help({
+      brief: 'Say what can be given here',
+      defaultForRouteMap: true,
+      formatting: {
+        caseStyle: 'convert-camel-to-kebab',
+        useAliasInUsageLine: false,
+        onlyRequiredInUsageLine: false,
+      },
+    }),
+    version: version({ brief: 'Say the version', info: { currentVersion: packageJson.version } }),
+  },
+)
+
+/** The exit code. */
+export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
+  await run(application, inputs, context as CliContext & ApplicationContext)
+  const code = Number(context.process.exitCode ?? 0)
+  // The library tells its own kinds of failure by negative codes; all of them are about the command line.
+  return code < 0 ? exitUsage : code
+}
+
+/** What a person can put right is one line; anything else is a bug, and then the stack helps. */
+function describe(error: unknown): string {
+  if (error instanceof StillpointError) {
+    const ways = error.help['waysOut']
+    const hint = Array.isArray(ways) ? `; ways out: ${ways.join(', ')}` : ''
+    return `stillpoint: ${error.message} (${error.code})${hint}`
+  }
+  const isExpected = [CliError, ApiError, ListenError, DeviceError].some((kind) => error instanceof kind)
+  if (error instanceof Error && isExpected) return `stillpoint: ${error.message}`
+  return `stillpoint: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+}

@@ -1,0 +1,26 @@
+/** Addresses that a server listens on. */
+export interface ListenAddress {
+  /** Without brackets. */
+  readonly host: string
+  /** 0: a free one. */
+  readonly port: number
+}
+
+/** `HOST:PORT`, an IPv6 address in brackets; null for anything else. */
+export function parseListen(text: string): ListenAddress | null {
+  const match = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text)
+  if (match === null) return null
+  const host = match[1] ?? match[2]!
+  const port = Number(match[3])
+  // The URL parser knows what an address may look like; 256.1.1.1 and [::g] are none.
+  return port <= 65_535 && URL.canParse(`http://${formatHost(host)}/`) ? { host, port } : null
+}
+
+const formatHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+export const formatAddress = (address: ListenAddress): string => `${formatHost(address.host)}:${address.port}`
+
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true
+  const parsed = URL.parse(`http://${formatHost(host)}/`)?.hostname
+  return parsed !== undefined && (parsed === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(parsed))
+}

@@ -1,0 +1,76 @@
+/**
+ * A local tree becomes a tree on the server: the content of `source` appears under `target`.
+ *
+ * - A directory is made before its content, with its mode and time; links stay links.
+ * - Everything is sent `buffered` and one consistency point at the end carries it: when the report has no failure, all
+ *   of it is in that published CP.
+ * - What fails is listed and the rest goes on, except when the server cannot be reached any more.
+ */
+import { readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Client } from './client.ts'
+import { CliError } from './cli-error.ts'
+import { contentTypeOf, fileBody, localError, localStat } from './local-tree.ts'
+import { runPool, type Task } from './pool.ts'
+import type { Progress } from './progress.ts'
+import { showPath } from './server-path.ts'
+import { Failures, type TreeReport } from './tree-report.ts'
+
+export const requestsMax = 32
+
+export async function putTree(
+  client: Client,
+  source: string,
+  target: readonly string[],
+  progress: Progress,
+): Promise<TreeReport> {
+  const failures = new Failures()
+  const done = { files: 0, directories: 0, links: 0, bytes: 0 }
+  const buffered = { durability: 'buffered' }
+
+  const putEntry =
+    (local: string, remote: readonly string[]): Task =>
+    (add) =>
+      failures.gather(showPath(remote), async () => {
+        const stat = await localStat(local, { follow: local === source })
+        const { mode, modifiedMs } = stat
+        switch (stat.kind) {
+          case 'directory': {
+            // The root is always there, and keeps its own attributes.
+            if (remote.length > 0) await client.makeDirectory(remote, { mode, modifiedMs }, buffered)
+            for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
+            done.directories++
+            break
+          }
+          case 'link': {
+            const linkTarget = await readlink(local).catch((error: unknown) => {
+              throw localError(local, error)
+            })
+            await client.putLink(remote, linkTarget, { mode, modifiedMs }, buffered)
+            done.links++
+            break
+          }
+          case 'file': {
+            const contentType = contentTypeOf(local)
+            const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
+            await client.put(remote, await fileBody(local, stat.size), attributes, buffered)
+            done.files++
+            done.bytes += stat.size
+            break
+          }
+          case 'other':
+            throw new CliError('is neither a file, nor a directory, nor a symbolic link')
+        }
+        progress.count(stat.kind === 'file' ? stat.size : 0)
+      })
+
+  await runPool(putEntry(source, target), requestsMax)
+  const { cp } = await client.takeCp()
+  return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    throw localError(folder, error)
+  })
+}

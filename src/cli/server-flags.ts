@@ -1,0 +1,72 @@
+/** The flags of `serve` and `mirror`, from the table of options. Values stay text until the configuration reads them. */
+import { jsonFlag } from './common-flags.ts'
+import type { RawOptions } from './configuration.ts'
+import { serverOptions, type ServerOptionName } from './options.ts'
+
+export interface MirrorFlags {
+  readonly json: boolean
+  readonly config?: string
+  readonly data?: string
+  readonly listen?: string
+  readonly secretFile?: string
+  readonly nodeCacheBytesMax?: string
+  readonly logLevel?: string
+  readonly acceptLoss?: 'superblock'
+}
+
+export interface ServeFlags extends MirrorFlags {
+  readonly mirror?: readonly string[]
+  readonly cpIntervalMs?: string
+  readonly queueBytesMax?: string
+  readonly volumeBytesMax?: string
+  readonly logBytes?: string
+  readonly recordChecksum?: string
+}
+
+const flag = (name: ServerOptionName) => {
+  const { brief, placeholder, default: initial } = serverOptions.find((option) => option.name === name)!
+  return {
+    kind: 'parsed',
+    parse: String,
+    placeholder,
+    brief: initial === null ? brief : `${brief} (default ${initial})`,
+    optional: true,
+  } as const
+}
+
+export const mirrorFlags = {
+  ...jsonFlag,
+  config: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief: 'TOML file with options',
+    optional: true,
+  },
+  data: flag('data'),
+  listen: flag('listen'),
+  secretFile: flag('secretFile'),
+  nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  logLevel: flag('logLevel'),
+  acceptLoss: {
+    kind: 'enum',
+    values: ['superblock'],
+    brief: 'Open without what cannot be read any more, and say what is lost',
+    optional: true,
+  },
+} as const
+
+export const serveFlags = {
+  ...mirrorFlags,
+  mirror: { ...flag('mirrors'), variadic: true },
+  cpIntervalMs: flag('cpIntervalMs'),
+  queueBytesMax: flag('queueBytesMax'),
+  volumeBytesMax: flag('volumeBytesMax'),
+  logBytes: flag('logBytes'),
+  recordChecksum: flag('recordChecksum'),
+} as const
+
+export function rawOptions(flags: ServeFlags): RawOptions {
+  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, ...rest } = flags
+  return { ...rest, ...(mirror === undefined ? {} : { mirrors: mirror }) }
+}

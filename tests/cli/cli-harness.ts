@@ -1,0 +1,92 @@
+/** Commands run inside the test, against the real door over the fake file system, over a real socket. */
+import { afterEach } from 'bun:test'
+import { runCli } from '../../src/cli/application.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { systemRandom } from '../../src/lib/random.ts'
+import { startHttpServer } from '../../src/http-server.ts'
+import { Harness } from '../routes/harness.ts'
+
+export interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+}
+
+export async function runCommand(inputs: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const out: Uint8Array[] = []
+  let err = ''
+  let exited: number | null = null
+  const code = await runCli(inputs, {
+    process: {
+      stdout: {
+        write(text, done) {
+          out.push(typeof text === 'string' ? Buffer.from(text) : text.slice())
+          done?.()
+        },
+      },
+      stderr: { write: (text) => void (err += text) },
+      env: options.env ?? {},
+    },
+    clock: systemClock,
+    random: systemRandom,
+    fetch,
+    stdin: () => new Blob([options.input ?? '']).stream(),
+    signal: () => Promise.resolve('SIGTERM'),
+    exit: (given) => void (exited = given),
+    showsProgress: false,
+  })
+  return { code: exited ?? code, out: Buffer.concat(out).toString(), err }
+}
+
+export interface Served {
+  readonly harness: Harness
+  readonly url: string
+  readonly mirrorUrl: string
+  /** Every request so far, as `METHOD /path?query`. */
+  readonly requests: string[]
+  /** Runs a command with `--url` of the primary. */
+  run(...inputs: string[]): Promise<Ended>
+}
+
+/** `break` sees every request of the primary first; what it answers is what the client gets. */
+export function servers(): (intercept?: (request: Request) => Response | null) => Served {
+  const running: { stop(graceMs?: number): Promise<void> }[] = []
+  afterEach(async () => {
+    for (const server of running.splice(0)) await server.stop(100)
+  })
+  return (intercept = () => null) => {
+    const harness = new Harness()
+    const requests: string[] = []
+    const serve = (fetch: (request: Request) => Response | Promise<Response>) => {
+      const server = startHttpServer({
+        hostname: '127.0.0.1',
+        port: 0,
+        clock: systemClock,
+        mounts: [{ prefix: '/', fetch }],
+      })
+      running.push(server)
+      return server.url
+    }
+    const url = serve((request) => {
+      const { pathname, search } = new URL(request.url)
+      requests.push(`${request.method} ${pathname}${search}`)
+      return intercept(request) ?? harness.primary.fetch(request)
+    })
+    const mirrorUrl = serve((request) => harness.mirror.fetch(request))
+    return {
+      harness,
+      url,
+      mirrorUrl,
+      requests,
+      run: (...inputs) => runCommand([...inputs, '--url', url]),
+    }
+  }
+}
+
+/** One line, and it ends: what a person sees when something is wrong. */
+export const oneLine = /^stillpoint: [^\n]+\n$/
