@@ -121,8 +121,8 @@ export class Views {
   close(): void {
     this.#closed = true
     this.#stopListening()
-    for (const waiter of [...this.#waiters]) waiter.answer(false)
-    for (const kept of [...this.#kept.values()]) this.#drop(kept)
+    for (const waiter of this.#waiters) waiter.answer(false)
+    for (const kept of this.#kept.values()) this.#drop(kept)
   }
 
   #view(published: PublishedRoot): ReadView {
@@ -189,6 +189,6 @@ export class Views {
   }
 
   #published(cp: number): void {
-    for (const waiter of [...this.#waiters]) if (waiter.cp <= cp) waiter.answer(true)
+    for (const waiter of this.#waiters) if (waiter.cp <= cp) waiter.answer(true)
   }
 }

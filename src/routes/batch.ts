@@ -1,7 +1,8 @@
 /** POST /v1/batch: several operations in order, all of them or none, in one CP. */
 import { z } from '@hono/zod-openapi'
-import type { BatchOperation } from '../fs/contract.ts'
+import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../fs/contract.ts'
 import { parsePlainPath } from '../fs/paths.ts'
+import { unreachable } from '../lib/assert.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { checkContentType, checkMeta, parseModified, parseMode } from './attributes.ts'
@@ -12,16 +13,7 @@ import type { Handler, Operation } from './operation.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import { toConditions } from './preconditions.ts'
 import { Query } from './raw-url.ts'
-import {
-  BatchAnswer,
-  BatchBody,
-  type BatchItem,
-  batchBytesMax,
-  batchOperationsMax,
-  jsonContent,
-  parseShape,
-  problems,
-} from './schemas.ts'
+import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
 
 const batchHandler =
   (dependencies: PrimaryDependencies): Handler =>
@@ -85,6 +77,8 @@ function toOperation(item: BatchItem): BatchOperation {
         overwrite: item.overwrite ?? false,
         ...toConditions(item.ifMatch, item.ifNoneMatch),
       }
+    default:
+      return unreachable(item)
   }
 }
 

@@ -101,7 +101,8 @@ export async function hasBody(request: Request): Promise<boolean> {
   const length = contentLength(request.headers)
   if (length !== null) return length > 0
   if (request.body === null) return false
-  const reader = request.body.getReader()
+  const body: ReadableStream<Uint8Array> = request.body
+  const reader = body.getReader()
   for (;;) {
     const next = await reader.read()
     if (next.done) return false

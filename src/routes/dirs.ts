@@ -5,7 +5,7 @@
  * comes from a CP that contains everything written before, which is kept while the pages are asked for.
  */
 import { z } from '@hono/zod-openapi'
-import type { Listing, ReadView } from '../fs/contract.ts'
+import { type Listing, type ReadView, listLimitMax } from '../fs/contract.ts'
 import { type Path, formatPath, parsePlainPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { parseAttributes, statFields } from './attributes.ts'
@@ -30,9 +30,8 @@ import { ListingShape, WrittenEntry, jsonContent, problems } from './schemas.ts'
 import { pathOrRoot } from './stat.ts'
 
 const limitDefault = 100
-const limitMax = 1000
 const tags = ['directories']
-const path = '/v1/dirs/{path}'
+const address = '/v1/dirs/{path}'
 
 interface Position {
   readonly cp: number
@@ -62,7 +61,7 @@ const listHandler = (dependencies: Dependencies): Handler => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive'])
     const page: Page = {
       path: pathOrRoot(target),
-      limit: query.integer('limit', 1, limitMax) ?? limitDefault,
+      limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
     }
     const wanted = parseWanted(query)
@@ -181,7 +180,7 @@ const listContract = (root: boolean): Operation['contract'] => ({
   request: {
     ...(root ? {} : { params: pathParam }),
     query: z.object({
-      limit: z.int().min(1).max(limitMax).default(limitDefault).optional(),
+      limit: z.int().min(1).max(listLimitMax).default(limitDefault).optional(),
       cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
       recursive: z.boolean().optional(),
       ...readingQuery,
@@ -203,11 +202,11 @@ const listContract = (root: boolean): Operation['contract'] => ({
 
 export const directoryOperations: readonly Operation[] = [
   { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
-  { on: 'both', method: 'get', path, handler: listHandler, contract: listContract(false) },
+  { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
   {
     on: 'primary',
     method: 'put',
-    path,
+    path: address,
     handler: makeDirectoryHandler,
     contract: {
       operationId: 'makeDirectory',
@@ -239,7 +238,7 @@ export const directoryOperations: readonly Operation[] = [
   {
     on: 'primary',
     method: 'delete',
-    path,
+    path: address,
     handler: deleteDirectoryHandler,
     contract: {
       operationId: 'deleteDirectory',

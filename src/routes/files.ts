@@ -32,7 +32,7 @@ import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
 const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
 const tags = ['files']
-const path = '/v1/files/{path}'
+const address = '/v1/files/{path}'
 
 function pathOf({ rest }: Target): Path {
   if (rest === null || rest === '') {
@@ -234,12 +234,12 @@ const writtenResponse = (description: string) => ({
 })
 
 export const fileOperations: readonly Operation[] = [
-  { on: 'both', method: 'get', path, handler: readHandler, contract: readContract(false) },
-  { on: 'both', method: 'head', path, handler: readHandler, contract: readContract(true) },
+  { on: 'both', method: 'get', path: address, handler: readHandler, contract: readContract(false) },
+  { on: 'both', method: 'head', path: address, handler: readHandler, contract: readContract(true) },
   {
     on: 'primary',
     method: 'put',
-    path,
+    path: address,
     handler: putHandler,
     contract: {
       operationId: 'putFile',
@@ -272,7 +272,7 @@ export const fileOperations: readonly Operation[] = [
   {
     on: 'primary',
     method: 'patch',
-    path,
+    path: address,
     handler: patchHandler,
     contract: {
       operationId: 'patchFile',
@@ -304,7 +304,7 @@ export const fileOperations: readonly Operation[] = [
   {
     on: 'primary',
     method: 'delete',
-    path,
+    path: address,
     handler: deleteHandler,
     contract: {
       operationId: 'deleteFile',

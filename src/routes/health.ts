@@ -15,10 +15,10 @@ const healthHandler = (): Handler => (_request, target) => {
 }
 
 const readyHandler =
-  ({ ready }: Dependencies): Handler =>
+  (dependencies: Dependencies): Handler =>
   (_request, target) => {
     Query.parse(target.query, [])
-    const { ok, reason } = ready()
+    const { ok, reason } = dependencies.ready()
     if (ok) return json(200, { status: 'ok' }, { 'Cache-Control': 'no-store' })
     throw new StillpointError('not-yet', reason)
   }

@@ -57,7 +57,8 @@ export class AppMetrics {
 
   count(operation: string, status: number, ms: number): void {
     let byStatus = this.#counts.get(operation)
-    if (!byStatus) this.#counts.set(operation, (byStatus = new Map()))
+    if (!byStatus)
+      this.#counts.set(operation, (byStatus = new Map<number, { requests: number; ms: number }>()))
     const count = byStatus.get(status)
     if (count) {
       count.requests++

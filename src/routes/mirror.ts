@@ -8,10 +8,10 @@ import { Query } from './raw-url.ts'
 import { MirrorStatusShape, jsonContent, problems } from './schemas.ts'
 
 const statusHandler =
-  ({ status }: MirrorDependencies): Handler =>
+  (dependencies: MirrorDependencies): Handler =>
   (_request, target) => {
     Query.parse(target.query, [])
-    const { lastSeenMs, ...known } = status()
+    const { lastSeenMs, ...known } = dependencies.status()
     const body = {
       id: known.id,
       volume: known.volume,

@@ -3,6 +3,7 @@
  * these; headers and query parameters are parsed by hand (validators cost 40 % on the hot routes) and only described.
  */
 import { type RouteConfig, z } from '@hono/zod-openapi'
+import { batchOperationsMax } from '../fs/contract.ts'
 import { StillpointError, type ErrorCode, errorCodes } from '../lib/errors.ts'
 import { durabilityLevels, mirrorStates } from './dependencies.ts'
 
@@ -83,8 +84,6 @@ export const MoveBody = z
 
 const ifMatch = etag.optional()
 const ifNoneMatch = etag.optional()
-export const batchOperationsMax = 1000
-export const batchBytesMax = 8 * 1024 * 1024
 
 const BatchOperationShape = z
   .discriminatedUnion('op', [

@@ -54,7 +54,7 @@ class ManualClock implements Clock {
   yield = () => Promise.resolve()
   advance(ms: number): void {
     this.#now += ms
-    for (const timer of [...this.timers]) {
+    for (const timer of this.timers) {
       if (timer.at > this.#now) continue
       this.timers.delete(timer)
       timer.callback()

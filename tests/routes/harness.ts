@@ -17,7 +17,7 @@ import { FakeFileSystem, type Image } from './fake-file-system.ts'
 /** Nothing happens until `advance`. */
 export class ManualClock implements Clock {
   #now = 1_000_000
-  #timers = new Set<{ at: number; callback: () => void }>()
+  readonly #timers = new Set<{ at: number; callback: () => void }>()
   now = () => this.#now
   monotonic = () => this.#now
   after(ms: number, callback: () => void): () => void {
@@ -29,7 +29,7 @@ export class ManualClock implements Clock {
   yield = () => Promise.resolve()
   advance(ms: number): void {
     this.#now += ms
-    for (const timer of [...this.#timers]) {
+    for (const timer of this.#timers) {
       if (timer.at > this.#now) continue
       this.#timers.delete(timer)
       timer.callback()
