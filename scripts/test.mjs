@@ -75,8 +75,8 @@ if (problem) {
     const folders = ['src', 'tests', 'scripts', 'tools', 'bench'].filter((folder) =>
       existsSync(join(root, folder)),
     )
-    check('format', bun, ['fmt', '--check'])
-    check('types', bun, ['check'])
+    check('format', bun, ['fmt', '--no-script', '--check'])
+    check('types', bun, ['check', '--no-script'])
     check('lint', join(root, 'node_modules/.bin/oxlint'), ['--type-aware', '--deny-warnings', ...folders])
     for (const part of ['lock', 'openapi', 'migrations']) {
       check(`generated: ${part}`, process.execPath, ['scripts/generate.mjs', '--check', part])
