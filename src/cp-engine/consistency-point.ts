@@ -15,27 +15,23 @@ import type { BlockDevice } from '../blockdev/block-device.ts'
 import { encodeRoot } from '../format/root.ts'
 import type { Root } from '../format/root.ts'
 import { blockBytes, epochsMax } from '../format/geometry.ts'
-import type { Superblock } from '../format/superblock.ts'
+import type { LogStart, Superblock } from '../format/superblock.ts'
 import type { CpCause, PublishedRoot, WriteCommand } from './contract.ts'
 import { buildMaps } from './map-builder.ts'
-import type { OpenCp } from './open-cp.ts'
+import type { SealedState } from './open-state.ts'
 import type { Run, SpaceMap } from './space-map.ts'
-import type { SealedTree } from './sealed-tree.ts'
+import type { SuperblockChange } from './superblock-store.ts'
 
 /** Requests go on after each slice of building. */
 const sliceMs = 2
 /** One vectored write takes about this much. */
 const groupBytes = 8 * 2 ** 20
 
-export interface SealedCp {
+export interface SealedCp extends SealedState {
   readonly cp: number
   readonly cause: CpCause
-  readonly commands: readonly WriteCommand[]
-  readonly coalesced: number
-  readonly tree: SealedTree
-  readonly blocks: OpenCp
-  /** Writes that began before the seal, also of commands that were dropped. */
-  readonly writesBefore: Promise<unknown>
+  /** What its superblock says besides the root: where replay of this root begins. */
+  readonly superblock: SuperblockChange & { readonly log: LogStart }
   /** What the root says that is not made here. */
   readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp'>
 }
@@ -53,6 +49,7 @@ export interface CpContext {
   readonly previous: PublishedRoot | null
   allocateMapBlock(): number
   leaving(cp: number, commands: readonly WriteCommand[]): void
+  sync(): Promise<void>
 }
 
 export interface BuiltCp {
@@ -117,7 +114,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
 /** I2: the superblock of this CP is written only after this. */
 export async function syncBlocks(sealed: SealedCp, context: CpContext): Promise<void> {
   await sealed.writesBefore
-  await context.device.sync()
+  await context.sync()
 }
 
 function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: Maps): PublishedRoot {

@@ -1,29 +1,29 @@
 /**
- * The coordinator: what a primary does, as a table of contents. Operations are gathered, then applied (operation.ts);
- * records come in (record-intake.ts); consistency points are taken (cp-cycle.ts) and written (consistency-point.ts);
- * space is watched (space.ts).
+ * The coordinator: what a primary does, as a table of contents. Operations are gathered and applied (operations.ts) to
+ * the open state (open-state.ts); the intent log makes them durable before their CP (intent-log.ts); consistency points
+ * are asked for (cp-cycle.ts) and written (consistency-point.ts); space is watched (space.ts).
  *
- * - Applying is synchronous: between looking at the open tree for the last time and the end of the change nothing
- *   else runs, no device is read, and nothing can fail.
- * - Poisoned means: no acknowledgement any more, for whatever reason a write or a sync failed.
+ * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed.
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { blockBytes } from '../format/geometry.ts'
-import { Allocator } from './allocator.ts'
+import type { LogStart } from '../format/superblock.ts'
+import type { Allocator } from './allocator.ts'
 import { buildTrees, epochsAt, sendCommands, syncBlocks } from './consistency-point.ts'
 import type { CpContext, Maps, SealedCp } from './consistency-point.ts'
 import type * as contract from './contract.ts'
 import { CpCycle } from './cp-cycle.ts'
-import { lookWith } from './looking.ts'
-import { OpenCp } from './open-cp.ts'
+import { DataSync } from './data-sync.ts'
+import { IntentLog } from './intent-log.ts'
+import { OpenState } from './open-state.ts'
 import { OpenView } from './open-view.ts'
-import { OperationTx } from './operation.ts'
-import type { Change } from './operation.ts'
-import { RecordIntake } from './record-intake.ts'
+import { Operations } from './operations.ts'
+import { replay } from './replay.ts'
+import type { MergedLog } from './replay.ts'
+import type { LostGroup } from './log-reader.ts'
 import { Space } from './space.ts'
-import { OpenTree } from './tree.ts'
 import type { Volume } from './volume.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -34,8 +34,23 @@ export interface EngineOptions {
   readonly queueBytesMax?: number
   /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
   readonly onPoisoned?: (error: unknown) => void
-  /** Called when space is short: the reaper hurries. Says whether it still has something to free. */
-  readonly onSpaceShort?: () => boolean
+}
+
+/** What first appears in a superblock with the CP that ends a recovery. */
+export interface Opening {
+  readonly opening: number
+  readonly firstCp: number
+  readonly log: LogStart
+}
+
+/** What an open found in the log. */
+export interface RecoveryReport {
+  /** Operations that the log had above the published root. */
+  readonly replayed: number
+  /** The last group was not whole: torn by the crash before it was acknowledged, or damaged since; nobody can tell. */
+  readonly tornTail: boolean
+  /** Groups behind damage that could not be replayed; empty unless the operator accepted the loss. */
+  readonly lost: readonly LostGroup[]
 }
 
 export interface EngineParts {
@@ -45,62 +60,82 @@ export interface EngineParts {
   readonly clock: Clock
   /** The first cp that this opening gives. */
   readonly firstCp: number
+  /** Of this opening: empty, with its own nonce. */
+  readonly logStart: LogStart
+  readonly recovery: RecoveryReport
 }
 
 export class CpEngine implements contract.Engine {
   readonly volume: Volume
+  readonly recovery: RecoveryReport
   private readonly clock: Clock
   private readonly allocator: Allocator
   private readonly queue: WriteQueue
-  private readonly intake: RecordIntake
-  private readonly space_: Space
+  private readonly state: OpenState
+  private readonly log: IntentLog
+  private readonly dataSync: DataSync
+  private readonly spaceWatch: Space
   private readonly cycle: CpCycle
-  private readonly tree: OpenTree
+  private readonly operations: Operations
   private readonly observers = new Set<contract.CpObserver>()
+  private readonly spaceListeners = new Set<() => boolean>()
   private maps: Maps
-  private open: OpenCp
   private writing: SealedCp | null = null
-  private sequence: number
-  private counters: readonly number[]
-  private poisonedBy: unknown = null
+  /** Until the CP of the recovery is published. */
+  private opening: Opening | null = null
+  private poisonedBy: { readonly error: unknown } | null = null
 
   constructor(
     parts: EngineParts,
     private readonly options: EngineOptions = {},
   ) {
     const { volume, allocator, clock } = parts
+    const { device, geometry } = volume
     const { root } = volume.current()
+    const failed = (error: unknown) => this.poison(error)
     this.volume = volume
     this.allocator = allocator
     this.clock = clock
     this.maps = parts.maps
-    this.open = new OpenCp(parts.firstCp)
-    this.sequence = root.sequence
-    this.counters = root.counters
+    this.recovery = parts.recovery
     this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
-    this.intake = new RecordIntake({
-      device: volume.device,
+    this.dataSync = new DataSync(device)
+    this.state = new OpenState({
+      volume,
+      device,
       allocator,
       queue: this.queue,
       sums: root.records,
-      openCp: () => this.open,
-      forget: (address, blocks) => this.forget(address, blocks),
+      firstCp: parts.firstCp,
       leaving: (cp, commands) => this.leaving(cp, commands),
-      failed: (error) => this.poison(error),
+      failed,
     })
-    this.tree = new OpenTree(
-      volume.nodes,
-      root.fileTree,
-      () => this.allocateNode(),
-      (address, bornHere) => this.freeNode(address, bornHere),
+    this.log = new IntentLog(
+      { device, geometry, records: root.records.kind, failed },
+      parts.logStart,
+      root.sequence,
     )
-    this.space_ = new Space(allocator, volume.device, volume.geometry, clock, {
+    this.spaceWatch = new Space(allocator, device, geometry, clock, {
       reclaim: () => this.reclaim(),
       mayRelease: () => this.mayRelease(),
     })
     this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
-      isDirty: () => this.open.isDirty,
+      isDirty: () => this.state.isDirty,
       take: (cause) => this.takeCp(cause),
+    })
+    this.operations = new Operations({
+      volume,
+      clock,
+      state: this.state,
+      space: this.spaceWatch,
+      log: this.log,
+      dataSync: this.dataSync,
+      assertAlive: () => this.assertAlive(),
+      throttle: () => this.throttle(),
+      makeLogRoom: () => this.cycle.request('log-full'),
+      carrier: () => this.carrier(),
+      applied: () => this.applied(),
+      poison: failed,
     })
   }
 
@@ -115,7 +150,7 @@ export class CpEngine implements contract.Engine {
   openView(): contract.TreeView {
     return new OpenView({
       volume: this.volume,
-      items: this.tree.reader,
+      items: this.state.tree.reader,
       queue: this.queue,
       sums: this.current().root.records,
       carrier: () => this.carrier(),
@@ -135,37 +170,41 @@ export class CpEngine implements contract.Engine {
       if (!this.queue.hasRoom(raw.length)) {
         this.ask('high-water')
         await this.queue.change()
-      } else if (this.space_.available(floor) < blocks) await this.space_.ensure(blocks, floor)
-      else return this.intake.prepare(raw, leavesEarly)
+      } else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
+      else return this.state.intake.prepare(raw, leavesEarly)
     }
   }
 
   discard(records: readonly contract.PreparedRecord[]): void {
-    for (const record of records) this.intake.discard(record)
+    for (const record of records) this.state.intake.discard(record)
   }
 
-  run<T>(operation: (tx: contract.Tx) => T, options: contract.RunOptions = {}): Promise<contract.Applied<T>> {
-    return this.gather(operation, options, false)
+  run<T>(operation: (tx: contract.Tx) => T, options?: contract.RunOptions): Promise<contract.Applied<T>> {
+    return this.operations.run(operation, options)
   }
 
-  async runHidden<T>(operation: (tx: contract.Tx) => T, options: contract.RunOptions = {}): Promise<T> {
-    return (await this.gather(operation, options, true)).result
+  runHidden<T>(operation: (tx: contract.Tx) => T, options?: contract.RunOptions): Promise<T> {
+    return this.operations.runHidden(operation, options)
   }
 
   openStream(): contract.RecordStream {
-    return { add: async (change, records) => void (await this.gather(change, { records }, true)) }
+    return this.operations.openStream()
   }
 
   async reach(
     applied: contract.Applied<unknown>,
     level: contract.DurabilityLevel,
   ): Promise<contract.DurabilityLevel> {
+    this.assertAlive()
     if (level === 'buffered') return level
-    while (this.current().root.cp < applied.cp) {
+    if (level === 'logged') {
+      // A poisoned engine answers nobody, also when the sync that it waited for had still succeeded.
+      await Promise.race([this.log.reach(applied.sequence), this.poisoned()])
       this.assertAlive()
-      await this.cycle.request('requested')
+      return this.current().root.cp >= applied.cp ? 'committed' : level
     }
-    return 'committed'
+    while (this.current().root.cp < applied.cp) await this.requestCp('requested')
+    return level
   }
 
   // --- Consistency points ---
@@ -190,9 +229,10 @@ export class CpEngine implements contract.Engine {
   /** After a failed write or sync nothing is known about what the device has: see DESIGN §4. */
   poison(error: unknown): void {
     if (this.poisonedBy) return
-    this.poisonedBy = error
+    this.poisonedBy = { error }
     this.cycle.stop()
     this.queue.wake()
+    for (const resolve of this.poisonWaiters.splice(0)) resolve()
     this.options.onPoisoned?.(error)
   }
 
@@ -202,7 +242,7 @@ export class CpEngine implements contract.Engine {
 
   space() {
     const { writable, usable } = this.allocator
-    const used = this.maps.used.count() + (this.writing?.blocks.growth ?? 0) + this.open.growth
+    const used = this.maps.used.count() + (this.writing?.blocks.growth ?? 0) + this.state.blocks.growth
     return {
       writable,
       used,
@@ -211,96 +251,18 @@ export class CpEngine implements contract.Engine {
     }
   }
 
-  // --- Gather, then apply ---
-
-  private async gather<T>(
-    operation: (tx: contract.Tx) => T,
-    options: contract.RunOptions,
-    isHidden: boolean,
-  ): Promise<contract.Applied<T>> {
-    const unused = new Set(options.records)
-    const given = new Set(options.records)
-    try {
-      for (;;) {
-        await this.throttle()
-        const attempt = await lookWith(this.volume.loader, () =>
-          this.attempt(operation, options, given, isHidden),
-        )
-        if (attempt.applied) {
-          for (const record of attempt.used) unused.delete(record)
-          return attempt.applied
-        }
-        await this.space_.ensure(attempt.neededBlocks, options.floor ?? 'write')
-      }
-    } finally {
-      this.discard([...unused])
-    }
+  /** Called when space is short: the reaper hurries. The listener says whether it still has something to free. */
+  onSpaceShort(listener: () => boolean): void {
+    this.spaceListeners.add(listener)
   }
 
-  /** One synchronous run of the operation, and its application when space allows it. */
-  private attempt<T>(
-    operation: (tx: contract.Tx) => T,
-    options: contract.RunOptions,
-    given: ReadonlySet<contract.PreparedRecord>,
-    isHidden: boolean,
-  ):
-    | { applied: contract.Applied<T>; used: readonly contract.PreparedRecord[] }
-    | { applied: null; neededBlocks: number } {
-    this.assertAlive()
-    const { epoch, opening } = this.volume.superblock
-    const facts = {
-      cp: this.open.cp,
-      nowMs: this.clock.now(),
-      epoch: epoch.number,
-      opening,
-      sequence: this.sequence,
-      counters: this.counters,
-      sums: this.current().root.records.kind,
-      isHidden,
-    }
-    const tx = new OperationTx(this.tree.reader, facts, given)
-    const result = operation(tx)
-    const change = tx.finish()
-    if (!change.isChange) return { applied: { result, cp: this.carrier(), sequence: 0 }, used: [] }
-    const keys = change.items.map((item) => item.key)
-    this.tree.ready(keys)
-    const neededBlocks = this.tree.nodesWorstCase(keys.length)
-    if (this.space_.available(options.floor ?? 'write') < neededBlocks) return { applied: null, neededBlocks }
-    try {
-      this.apply(change)
-    } catch (error) {
-      // Half an operation is in memory: a bug, and nothing of this process may be believed any more.
-      this.poison(error)
-      throw error
-    }
-    return { applied: { result, cp: this.open.cp, sequence: change.sequence }, used: change.used }
-  }
-
-  private apply(change: Change): void {
-    for (const pointer of change.freed) this.intake.free(pointer)
-    for (const record of change.used) this.intake.use(record)
-    for (const { key, value } of change.items)
-      if (value) this.tree.put(key, value)
-      else this.tree.delete(key)
-    this.counters = change.counters
-    this.sequence = change.sequence
-    this.open.isDirty = true
-    this.volume.nodes.trim()
-    this.cycle.markDirty()
-    if (this.queue.bytes > this.queue.bytesMax / 2 || this.tree.dirtyNodes > this.dirtyNodesMax / 2)
-      if (!this.cycle.isWriting) this.ask('high-water')
-  }
-
-  /** The open tree may hold a quarter of the cache; beyond that operations wait for its CP. */
-  private async throttle(): Promise<void> {
-    while (this.tree.dirtyNodes > this.dirtyNodesMax) {
-      this.assertAlive()
-      await this.cycle.request('high-water')
-    }
-  }
-
-  private get dirtyNodesMax(): number {
-    return this.volume.nodes.framesMax / 4
+  /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
+  async recover(merged: MergedLog, opening: Opening): Promise<void> {
+    const { allocator, queue, state, volume } = this
+    await replay(merged, { allocator, queue, state, volume, sums: this.current().root.records })
+    this.opening = opening
+    await this.cycle.request('recovery')
+    this.opening = null
   }
 
   // --- Taking a CP ---
@@ -308,8 +270,7 @@ export class CpEngine implements contract.Engine {
   private async takeCp(cause: contract.CpCause): Promise<void> {
     this.assertAlive()
     try {
-      const sealed = this.seal(cause)
-      await this.write(sealed)
+      await this.write(this.seal(cause))
     } catch (error) {
       this.poison(error)
       throw this.poisonedError()
@@ -318,31 +279,30 @@ export class CpEngine implements contract.Engine {
 
   private seal(cause: contract.CpCause): SealedCp {
     assert(!this.writing, 'a CP is sealed only when none is being written')
-    const { commands, coalesced } = this.queue.seal()
     const previous = this.current()
-    const sealed: SealedCp = {
-      cp: this.open.cp,
+    const { epoch, opening } = this.volume.superblock
+    const logMark = this.log.mark()
+    const sealed = this.state.seal()
+    const { cp } = sealed.blocks
+    const writing: SealedCp = {
+      ...sealed,
+      cp,
       cause,
-      commands,
-      coalesced,
-      tree: this.tree.seal(),
-      blocks: this.open,
-      writesBefore: this.intake.inFlight(),
+      superblock: this.opening ?? { log: logMark },
       facts: {
         ...previous.root,
-        epochs: epochsAt(this.open.cp, previous, this.volume.superblock.epoch),
+        epochs: epochsAt(cp, previous, epoch),
         blockCount: this.allocator.extent,
-        counters: this.counters,
-        sequence: this.sequence,
-        opening: this.volume.superblock.opening,
+        counters: sealed.counters,
+        sequence: sealed.sequence,
+        opening: this.opening?.opening ?? opening,
         previousHash: previous.hash,
         snapshotName: null,
       },
     }
-    this.writing = sealed
-    this.open = new OpenCp(sealed.cp + 1)
-    for (const observer of this.observers) observer.sealed(sealed.cp)
-    return sealed
+    this.writing = writing
+    for (const observer of this.observers) observer.sealed(cp)
+    return writing
   }
 
   private async write(sealed: SealedCp): Promise<void> {
@@ -353,6 +313,7 @@ export class CpEngine implements contract.Engine {
       previous: this.current(),
       allocateMapBlock: () => this.allocateMapBlock(),
       leaving: (cp, commands) => this.leaving(cp, commands),
+      sync: () => this.dataSync.sync(),
     }
     const times = [this.clock.monotonic()]
     await sendCommands(sealed, context)
@@ -373,60 +334,70 @@ export class CpEngine implements contract.Engine {
         commit: this.clock.monotonic() - times[2]!,
       },
     }
-    await this.volume.publish(event, built.maps.used)
+    await this.volume.publish(event, built.maps.used, sealed.superblock)
     this.maps = built.maps
     sealed.tree.written()
     this.queue.written()
+    this.log.published(sealed.sequence, sealed.superblock.log)
     this.writing = null
     for (const run of sealed.blocks.spent)
       this.volume.readers.afterCurrent(() => this.allocator.giveBack(run))
     for (const observer of this.observers) observer.published(event)
   }
 
-  // --- Blocks ---
-
-  private allocateNode(): number {
-    const address = this.allocator.take('node', 1)
-    assert(address !== null, 'nodes are reserved before an operation is applied')
-    this.open.born({ address, blocks: 1 })
-    return address
-  }
-
-  private freeNode(address: number, bornHere: boolean): void {
-    const run = { address, blocks: 1 }
-    if (bornHere) {
-      assert(this.open.unbear(run), `node ${address} was born in the open CP`)
-      this.allocator.giveBack(run)
-    } else this.open.free(run)
-  }
-
   private allocateMapBlock(): number {
     const address = this.allocator.take('map', 1)
     assert(address !== null, 'the last floor of space covers a CP that dirties every map page')
-    this.forget(address, 1)
+    this.state.forget(address, 1)
     return address
-  }
-
-  private forget(address: number, blocks: number): void {
-    for (let i = 0; i < blocks; i++) this.volume.nodes.forget(address + i)
   }
 
   private leaving(cp: number, commands: readonly contract.WriteCommand[]): void {
     for (const observer of this.observers) observer.leaving(cp, commands)
   }
 
-  // --- Space ---
+  // --- When a CP is due ---
+
+  private applied(): void {
+    this.cycle.markDirty()
+    if (this.cycle.isWriting) return
+    if (this.log.isFilling) this.ask('log-full')
+    else if (
+      this.queue.bytes > this.queue.bytesMax / 2 ||
+      this.state.tree.dirtyNodes > this.dirtyNodesMax / 2
+    )
+      this.ask('high-water')
+  }
+
+  /** The open tree may hold a quarter of the cache; beyond that operations wait for its CP. */
+  private async throttle(): Promise<void> {
+    while (this.state.tree.dirtyNodes > this.dirtyNodesMax) {
+      this.assertAlive()
+      await this.cycle.request('high-water')
+    }
+  }
+
+  private get dirtyNodesMax(): number {
+    return this.volume.nodes.framesMax / 4
+  }
+
+  private ask(cause: contract.CpCause): void {
+    // Whoever waits for the CP hears of a failure; this caller only wants it to begin.
+    this.cycle.request(cause).catch(() => {})
+  }
+
+  // --- When space is short ---
 
   private async reclaim(): Promise<void> {
     this.assertAlive()
-    this.options.onSpaceShort?.()
-    if (this.open.isDirty || this.cycle.isWriting) await this.cycle.request('space')
+    for (const listener of this.spaceListeners) listener()
+    if (this.state.isDirty || this.cycle.isWriting) await this.cycle.request('space')
     else await this.writeSuperblock()
   }
 
   private mayRelease(): boolean {
     const isHeld = this.volume.superblock.members.length > 0
-    return this.volume.readers.count > 0 || isHeld || (this.options.onSpaceShort?.() ?? false)
+    return this.volume.readers.count > 0 || isHeld || [...this.spaceListeners].some((listener) => listener())
   }
 
   /** The same root again: holds and members ride in it, and what only the older slot named is released. */
@@ -435,6 +406,7 @@ export class CpEngine implements contract.Engine {
     try {
       await this.volume.writeSuperblock(change)
     } catch (error) {
+      if (error instanceof StillpointError) throw error
       this.poison(error)
       throw this.poisonedError()
     }
@@ -444,13 +416,13 @@ export class CpEngine implements contract.Engine {
 
   /** The CP that carries, or will carry, everything that the open tree shows now. */
   private carrier(): number {
-    if (this.open.isDirty) return this.open.cp
+    if (this.state.isDirty) return this.state.cp
     return this.writing?.cp ?? this.current().root.cp
   }
 
-  private ask(cause: contract.CpCause): void {
-    // Whoever waits for the CP hears of a failure; this caller only wants it to begin.
-    this.cycle.request(cause).catch(() => {})
+  private readonly poisonWaiters: (() => void)[] = []
+  private poisoned(): Promise<void> {
+    return new Promise((resolve) => this.poisonWaiters.push(resolve))
   }
 
   private assertAlive(): void {
@@ -458,6 +430,12 @@ export class CpEngine implements contract.Engine {
   }
 
   private poisonedError(): StillpointError {
-    return new StillpointError('poisoned', `a write to the device failed: ${String(this.poisonedBy)}`)
+    const { error } = this.poisonedBy ?? { error: 'unknown' }
+    return new StillpointError(
+      'poisoned',
+      `a write to the device failed: ${String(error)}`,
+      {},
+      { cause: error },
+    )
   }
 }

@@ -68,6 +68,9 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     tree: tree.seal(),
     blocks: new OpenCp(firstCp),
     writesBefore: Promise.resolve(),
+    counters: facts.counters,
+    sequence: 0,
+    superblock: { log: superblock.log },
     facts,
   }
   const context = {
@@ -80,6 +83,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     previous: null,
     allocateMapBlock: () => allocator.take('map', 1)!,
     leaving: () => {},
+    sync: () => device.sync(),
   }
   const { published } = await buildTrees(sealed, context)
   await syncBlocks(sealed, context)

@@ -55,26 +55,29 @@ export interface CacheOptions {
   readonly cleanFramesMin?: number
 }
 
+/** What the cache knows of a frame: 64 bytes, one cache line. */
+const metaBytes = 64
+const metaNumbers = metaBytes / 8
+const sumOffset = 16
+const stateOffset = 48
+const touchedOffset = 49
+const blankOffset = 50
+const insertRunOffset = 51
+const lastInsertOffset = 52
+const tableBitsMin = 10
+
 export class NodeCache {
   readonly framesMax: number
   readonly bytes: Uint8Array
   readonly words: Uint16Array
-  readonly address: Float64Array
-  readonly sums: Uint8Array
-  readonly state: Uint8Array
-  readonly generation: Float64Array
-  /** Second chance: set by whoever reads the frame. */
-  readonly touched: Uint8Array
-  /** An inner node may have pointers whose checksum is not known yet. */
-  readonly blank: Uint8Array
-  /** Where the last insert went and how many before it went one to the right each: tells a bulk load. */
-  readonly lastInsert: Uint16Array
-  readonly insertRun: Uint8Array
-
   readonly #framesLimit: number
   readonly #cleanFramesMin: number
-  readonly #table: Int32Array
-  readonly #shift: number
+  /** Address and generation of each frame. */
+  readonly #numbers: Float64Array
+  readonly #meta: Uint8Array
+  /** Open addressing, from addresses to frames; it grows, so that a cache that is hardly used stays dense. */
+  #table = new Int32Array(2 ** tableBitsMin)
+  #shift = 32 - tableBitsMin
   readonly #free: number[] = []
   #fresh = 1
   #hand = 1
@@ -85,28 +88,19 @@ export class NodeCache {
   constructor(options: CacheOptions = {}) {
     const bytesMax = Math.min(options.bytesMax ?? cacheBytesDefault, cacheBytesLimit)
     this.framesMax = Math.max(1, Math.floor(bytesMax / blockBytes))
-    const total = Math.min(
-      cacheBytesLimit,
-      (this.framesMax + 1) * blockBytes + (options.slackBytes ?? slackBytesDefault),
+    const slack = options.slackBytes ?? slackBytesDefault
+    const frames = Math.floor(
+      Math.min(cacheBytesLimit, (this.framesMax + 1) * blockBytes + slack) / blockBytes,
     )
-    const frames = Math.floor(total / blockBytes)
     this.#framesLimit = frames
     this.#cleanFramesMin = options.cleanFramesMin ?? 256
-    // Memory that nobody touched costs nothing, also in these.
+    // Memory that nobody touched costs nothing.
     const buffer = new ArrayBuffer(frames * blockBytes)
     this.bytes = new Uint8Array(buffer)
     this.words = new Uint16Array(buffer)
-    this.address = new Float64Array(frames)
-    this.sums = new Uint8Array(frames * sha256Bytes)
-    this.state = new Uint8Array(frames)
-    this.generation = new Float64Array(frames)
-    this.touched = new Uint8Array(frames)
-    this.blank = new Uint8Array(frames)
-    this.lastInsert = new Uint16Array(frames)
-    this.insertRun = new Uint8Array(frames)
-    const bits = Math.max(4, Math.ceil(Math.log2(frames * 2)))
-    this.#table = new Int32Array(2 ** bits)
-    this.#shift = 32 - bits
+    const meta = new ArrayBuffer(frames * metaBytes)
+    this.#meta = new Uint8Array(meta)
+    this.#numbers = new Float64Array(meta)
   }
 
   get framesUsed(): number {
@@ -131,8 +125,76 @@ export class NodeCache {
     const mask = table.length - 1
     for (let i = this.#hash(address); ; i = (i + 1) & mask) {
       const frame = table[i]!
-      if (frame === 0 || this.address[frame] === address) return frame
+      if (frame === 0 || this.#numbers[frame * metaNumbers] === address) return frame
     }
+  }
+
+  addressOf(frame: number): number {
+    return this.#numbers[frame * metaNumbers]!
+  }
+  generationOf(frame: number): number {
+    return this.#numbers[frame * metaNumbers + 1]!
+  }
+  stateOf(frame: number): number {
+    return this.#meta[frame * metaBytes + stateOffset]!
+  }
+  hasSum(frame: number): boolean {
+    return this.stateOf(frame) !== frameState.dirty
+  }
+  /** Second chance: a frame that was touched is not the next to be evicted. */
+  touch(frame: number): void {
+    this.#meta[frame * metaBytes + touchedOffset] = 1
+  }
+  /** An inner node may have pointers whose checksum is not known yet. */
+  mayBeBlank(frame: number): boolean {
+    return this.#meta[frame * metaBytes + blankOffset] === 1
+  }
+  setMayBeBlank(frame: number, may: boolean): void {
+    this.#meta[frame * metaBytes + blankOffset] = may ? 1 : 0
+  }
+
+  /** How many inserts in a row went one to the right each: tells a bulk load. */
+  insertRun(frame: number): number {
+    return this.#meta[frame * metaBytes + insertRunOffset]!
+  }
+  setInsertRun(frame: number, run: number): void {
+    this.#meta[frame * metaBytes + insertRunOffset] = run
+  }
+  copyInsertRun(source: number, target: number): void {
+    const from = source * metaBytes
+    this.#meta.copyWithin(
+      target * metaBytes + insertRunOffset,
+      from + insertRunOffset,
+      from + lastInsertOffset + 2,
+    )
+  }
+  noteInsert(frame: number, index: number): void {
+    const meta = this.#meta
+    const at = frame * metaBytes
+    const next = meta[at + lastInsertOffset]! + meta[at + lastInsertOffset + 1]! * 256 + 1
+    const run = meta[at + insertRunOffset]!
+    meta[at + insertRunOffset] = index === next ? Math.min(run + 1, 255) : 0
+    meta[at + lastInsertOffset] = index
+    meta[at + lastInsertOffset + 1] = index >>> 8
+  }
+
+  sum(frame: number): Uint8Array {
+    const from = frame * metaBytes + sumOffset
+    return this.#meta.slice(from, from + sha256Bytes)
+  }
+  setSum(frame: number, sum: Uint8Array): void {
+    this.#meta.set(sum, frame * metaBytes + sumOffset)
+  }
+  /** Whether the checksum is the one at `at` of some bytes; it is zeros while the frame is dirty. */
+  sumIs(frame: number, bytes: Uint8Array, at: number): boolean {
+    const meta = this.#meta
+    const from = frame * metaBytes + sumOffset
+    for (let i = 0; i < sha256Bytes; i++) if (meta[from + i] !== bytes[at + i]) return false
+    return true
+  }
+  copySum(frame: number, target: Uint8Array, at: number): void {
+    const from = frame * metaBytes + sumOffset
+    for (let i = 0; i < sha256Bytes; i++) target[at + i] = this.#meta[from + i]!
   }
 
   /** A frame for the node at `address`; its bytes are whatever they were. A clean frame of that address gives way. */
@@ -143,62 +205,39 @@ export class NodeCache {
       'the node cache has room for an operation',
     )
     const frame = this.#free.pop() ?? this.#fresh++
-    this.address[frame] = address
-    this.generation[frame] = generation
-    this.sums.fill(0, frame * sha256Bytes, (frame + 1) * sha256Bytes)
-    this.touched[frame] = 1
-    this.blank[frame] = 0
-    this.lastInsert[frame] = 0
-    this.insertRun[frame] = 0
-    this.state[frame] = state
+    this.#meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
+    this.#numbers[frame * metaNumbers] = address
+    this.#numbers[frame * metaNumbers + 1] = generation
+    this.#meta[frame * metaBytes + stateOffset] = state
+    this.touch(frame)
     this.#used++
     if (state === frameState.clean) this.#clean++
-    const mask = this.#table.length - 1
-    let i = this.#hash(address)
-    while (this.#table[i] !== 0) i = (i + 1) & mask
-    this.#table[i] = frame
+    if (this.#used * 2 > this.#table.length) this.#growTable()
+    this.#putInTable(frame)
     return frame
   }
 
   release(frame: number): void {
-    const state = this.state[frame]!
+    const state = this.stateOf(frame)
     assert(state === frameState.clean || state === frameState.dirty, 'a frame that nobody needs any more')
     this.#removeFromTable(frame)
-    if (state === frameState.clean) this.#clean--
-    this.state[frame] = frameState.free
+    this.setState(frame, frameState.free)
     this.#used--
     this.#free.push(frame)
   }
 
   setState(frame: number, state: number): void {
-    if (state === frameState.clean && this.state[frame] !== frameState.clean) this.#clean++
-    this.state[frame] = state
+    if (this.stateOf(frame) === frameState.clean) this.#clean--
+    if (state === frameState.clean) this.#clean++
+    this.#meta[frame * metaBytes + stateOffset] = state
   }
 
   /** The address has been given to something else, or its block was overwritten. */
   forget(address: number): void {
     const frame = this.find(address)
     if (frame === 0) return
-    assert(this.state[frame] === frameState.clean, 'an address in use is not given to something else')
+    assert(this.stateOf(frame) === frameState.clean, 'an address in use is not given to something else')
     this.release(frame)
-  }
-
-  setSum(frame: number, sum: Uint8Array): void {
-    this.sums.set(sum, frame * sha256Bytes)
-  }
-
-  sum(frame: number): Uint8Array {
-    return this.sums.slice(frame * sha256Bytes, (frame + 1) * sha256Bytes)
-  }
-
-  sumIs(frame: number, sum: Uint8Array): boolean {
-    const from = frame * sha256Bytes
-    for (let i = 0; i < sha256Bytes; i++) if (this.sums[from + i] !== sum[i]) return false
-    return true
-  }
-
-  hasSum(frame: number): boolean {
-    return this.state[frame] !== frameState.dirty
   }
 
   /** Evicts clean frames until the limit is kept again. Never called while somebody uses frame numbers. */
@@ -210,8 +249,9 @@ export class NodeCache {
     while (this.#used > target && this.#clean > this.#cleanFramesMin && steps-- > 0) {
       if (++this.#hand >= this.#fresh) this.#hand = 1
       const frame = this.#hand
-      if (this.state[frame] !== frameState.clean) continue
-      if (this.touched[frame] !== 0) this.touched[frame] = 0
+      if (this.stateOf(frame) !== frameState.clean) continue
+      const touched = frame * metaBytes + touchedOffset
+      if (this.#meta[touched] === 1) this.#meta[touched] = 0
       else this.release(frame)
     }
   }
@@ -220,14 +260,29 @@ export class NodeCache {
     return Math.imul(address, 0x9e3779b1) >>> this.#shift
   }
 
+  #putInTable(frame: number): void {
+    const table = this.#table
+    const mask = table.length - 1
+    let i = this.#hash(this.addressOf(frame))
+    while (table[i] !== 0) i = (i + 1) & mask
+    table[i] = frame
+  }
+
+  #growTable(): void {
+    const frames = this.#table.filter((frame) => frame !== 0)
+    this.#table = new Int32Array(this.#table.length * 2)
+    this.#shift--
+    for (const frame of frames) this.#putInTable(frame)
+  }
+
   /** Linear probing without tombstones: what follows moves up. */
   #removeFromTable(frame: number): void {
     const table = this.#table
     const mask = table.length - 1
-    let hole = this.#hash(this.address[frame]!)
+    let hole = this.#hash(this.addressOf(frame))
     while (table[hole] !== frame) hole = (hole + 1) & mask
     for (let i = (hole + 1) & mask; table[i] !== 0; i = (i + 1) & mask) {
-      const home = this.#hash(this.address[table[i]!]!)
+      const home = this.#hash(this.addressOf(table[i]!))
       // It may move when its home does not lie behind the hole.
       if (((i - home) & mask) >= ((i - hole) & mask)) {
         table[hole] = table[i]!

@@ -5,7 +5,6 @@
  * These are the hot loops: they compare bytes in the one large buffer, and make no views.
  */
 import { assert } from '../lib/assert.ts'
-import { sha256Bytes } from '../lib/checksum.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { structures } from '../format/kinds.ts'
 import { nodePointerBytes } from '../format/pointer.ts'
@@ -170,13 +169,7 @@ export function insertItem(
   bytes[item + 3] = value.length >>> 8
   bytes.set(key, item + itemHeadBytes)
   bytes.set(value, item + itemHeadBytes + key.length)
-  noteInsert(cache, frame, index)
-}
-
-function noteInsert(cache: NodeCache, frame: number, index: number): void {
-  const run = cache.insertRun[frame]!
-  cache.insertRun[frame] = index === cache.lastInsert[frame]! + 1 ? (run < 255 ? run + 1 : run) : 0
-  cache.lastInsert[frame] = index
+  cache.noteInsert(frame, index)
 }
 
 /** Appends a copy of an item of another frame. */
@@ -195,7 +188,7 @@ export function removeItem(cache: NodeCache, frame: number, index: number): void
   words.copyWithin(slots + index, slots + index + 1, slots + count)
   words[first + countWord] = count - 1
   words[first + garbageWord] = words[first + garbageWord]! + length
-  cache.insertRun[frame] = 0
+  cache.setInsertRun(frame, 0)
 }
 
 /** Keeps the first `count` items. */
@@ -293,7 +286,7 @@ export function joinNodes(
   }
   for (; index < countOf(cache, right); index++) appendItem(cache, scratchFrame, right, index)
   cache.bytes.copyWithin(target * blockBytes, 0, blockBytes)
-  cache.insertRun[target] = 0
+  cache.setInsertRun(target, 0)
 }
 
 /** Where the node pointer of an inner item begins in the cache's bytes. */
@@ -322,32 +315,26 @@ export function setPointer(cache: NodeCache, frame: number, index: number, addre
     rest = Math.floor(rest / 256)
   }
   bytes.fill(0, pointer + 6, pointer + nodePointerBytes)
-  cache.blank[frame] = 1
+  cache.setMayBeBlank(frame, true)
 }
 
-/** True when the frame has the checksum that the pointer says; both are zeros while the child is dirty. */
-export function sumMatches(cache: NodeCache, pointer: number, frame: number): boolean {
-  const { bytes, sums } = cache
-  const sum = frame * sha256Bytes
-  for (let i = 0; i < sha256Bytes; i++) {
-    if (bytes[pointer + 8 + i] !== sums[sum + i]) return isBlank(bytes, pointer)
-  }
-  return true
-}
+/** True when the frame has the checksum that the pointer says, if it says one. */
+export const sumMatches = (cache: NodeCache, pointer: number, frame: number): boolean =>
+  cache.sumIs(frame, cache.bytes, pointer + 8) || isBlank(cache.bytes, pointer)
 
 /** Fills in the checksums of children that are known by now. False when some are still missing. */
 export function fillSums(cache: NodeCache, frame: number): boolean {
-  if (cache.blank[frame] === 0) return true
-  const { bytes, sums } = cache
+  if (!cache.mayBeBlank(frame)) return true
+  const bytes = cache.bytes
   let complete = true
   for (let index = countOf(cache, frame) - 1; index >= 0; index--) {
     const pointer = pointerAt(cache, frame, index)
     if (!isBlank(bytes, pointer)) continue
     const child = cache.find(addressAt(bytes, pointer))
     if (child !== 0 && cache.hasSum(child)) {
-      for (let i = 0; i < sha256Bytes; i++) bytes[pointer + 8 + i] = sums[child * sha256Bytes + i]!
+      cache.copySum(child, bytes, pointer + 8)
     } else complete = false
   }
-  if (complete) cache.blank[frame] = 0
+  if (complete) cache.setMayBeBlank(frame, false)
   return complete
 }

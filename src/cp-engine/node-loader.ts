@@ -25,8 +25,8 @@ export class NodeLoader {
     const { address, sum } = missing.pointer
     const cache = this.#cache
     const present = cache.find(address)
-    if (present !== 0 && cache.hasSum(present) && cache.sumIs(present, sum)) return
-    if (present !== 0 && cache.state[present] !== frameState.clean) {
+    if (present !== 0 && cache.hasSum(present) && cache.sumIs(present, sum, 0)) return
+    if (present !== 0 && cache.stateOf(present) !== frameState.clean) {
       throw wrongBytes(address, 'belongs to a newer tree under another checksum')
     }
     if (address >= this.#device.blockCount) throw wrongBytes(address, 'lies beyond the device')

@@ -6,13 +6,16 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import { sha256Bytes } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { cpsPerEpoch } from '../format/geometry.ts'
-import type { Superblock } from '../format/superblock.ts'
+import { blockBytes, cpsPerEpoch } from '../format/geometry.ts'
+import type { LogStart, Superblock } from '../format/superblock.ts'
 import { Allocator } from './allocator.ts'
 import { CpEngine } from './cp-engine.ts'
-import type { EngineOptions } from './cp-engine.ts'
+import type { EngineOptions, RecoveryReport } from './cp-engine.ts'
+import { LogReader } from './log-reader.ts'
+import { MergedLog } from './replay.ts'
 import { SpaceMap } from './space-map.ts'
 import type { SuperblockChange } from './superblock-store.ts'
 import { Volume } from './volume.ts'
@@ -23,6 +26,8 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly nodeCacheBytesMax?: number
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
+  /** The operator accepts that the log is damaged, and what stands behind the damage is lost. */
+  readonly acceptLogLoss?: boolean
 }
 
 const cpsPerOpening = 4
@@ -47,15 +52,54 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   released.allocator = allocator
 
   const live = await SpaceMap.load('live', geometry.blocksMax, published.root.liveMap, volume.readNode)
+  const maps = { live, used: volume.retention.usedMap(published) }
+  const { merged, end, recovery } = await readLog(volume, options)
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
-  await volume.writeSuperblock(({ opening }) => ({
-    opening: opening + 1,
-    firstCp,
-    log: { ...volume.superblock.log, nonce: options.random.bytes(8) },
-  }))
-  const maps = { live, used: volume.retention.usedMap(published) }
-  return new CpEngine({ volume, allocator, maps, clock: options.clock, firstCp }, options)
+  // The ring goes on behind the last good group; the nonce keeps what is left of the opening before apart.
+  const logStart = {
+    nonce: options.random.bytes(8),
+    position: end.position,
+    chain: new Uint8Array(sha256Bytes),
+  }
+  const { clock } = options
+  const engine = new CpEngine({ volume, allocator, maps, clock, firstCp, logStart, recovery }, options)
+  const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
+  if (merged.operations > 0) await engine.recover(merged, opening)
+  else await volume.writeSuperblock(opening)
+  return engine
+}
+
+/** What the log adds to the published root, and what is to be said about it. */
+async function readLog(
+  volume: Volume,
+  options: OpenPrimaryOptions,
+): Promise<{ merged: MergedLog; end: LogStart; recovery: RecoveryReport }> {
+  const { root } = volume.current()
+  const reader = new LogReader(volume.device, volume.geometry, root.records.kind)
+  const merged = new MergedLog(root.cp, root.sequence)
+  let end = volume.superblock.log
+  let gapAt: number | null = null
+  for await (const group of reader.groups(end)) {
+    gapAt = group.records.find((record) => !merged.add(record))?.sequence ?? null
+    if (gapAt !== null) break
+    end = group.end
+  }
+  const lost = await reader.lostBehind(end)
+  if ((lost.length > 0 || gapAt !== null) && !options.acceptLogLoss && !options.acceptSuperblockLoss)
+    throw new StillpointError(
+      'corrupt',
+      `the log is damaged behind operation ${merged.sequence}: at least ${lost.length} groups behind it cannot be replayed`,
+      { behindSequence: merged.sequence, lost, waysOut: ['restore from a mirror', '--accept-loss=log'] },
+    )
+  const last = lost.at(-1)
+  // A new group must not fall on the place of one that is given up, nor be taken for its successor.
+  const position = last ? Math.max(end.position, last.position + blockBytes) : end.position
+  return {
+    merged,
+    end: { ...end, position },
+    recovery: { replayed: merged.operations, tornTail: await reader.isTornAt(end), lost },
+  }
 }
 
 /** Going back abandons what came after the older root, so its successors must not look like them. */

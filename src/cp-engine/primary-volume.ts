@@ -1,8 +1,15 @@
 /** What the replica floor needs of a primary: members, holds, differences and raw blocks. */
 import { assert } from '../lib/assert.ts'
+import { encodeUtf8 } from '../lib/bytes.ts'
 import { formatUuid, parseUuid } from '../lib/random.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { blockBytes, membersMax, recordBlocksMax, rootsPerMemberMax } from '../format/geometry.ts'
+import {
+  blockBytes,
+  memberUrlBytesMax,
+  membersMax,
+  recordBlocksMax,
+  rootsPerMemberMax,
+} from '../format/geometry.ts'
 import type * as contract from './contract.ts'
 import type { CpEngine } from './cp-engine.ts'
 import type { Run } from './space-map.ts'
@@ -29,6 +36,9 @@ export class EngineVolume implements contract.PrimaryVolume {
 
   async addMember(member: contract.Member): Promise<void> {
     const uuid = parseUuid(member.uuid)
+    const urlBytes = encodeUtf8(member.url).length
+    if (urlBytes < 1 || urlBytes > memberUrlBytesMax)
+      throw new StillpointError('bad-parameter', `the URL of a mirror has at most ${memberUrlBytesMax} bytes`)
     await this.engine.writeSuperblock(({ members }) => {
       const others = members.filter((other) => formatUuid(other.uuid) !== member.uuid)
       if (others.length >= membersMax)

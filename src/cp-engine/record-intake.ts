@@ -29,7 +29,8 @@ export interface IntakeContext {
 export class RecordIntake {
   /** Prepared records whose bytes went to the device already. */
   private readonly leftEarly = new Set<number>()
-  private readonly writes = new Set<Promise<void>>()
+  /** Writes that have begun and not ended, by address. */
+  private readonly writes = new Map<number, Promise<void>>()
 
   constructor(private readonly context: IntakeContext) {}
 
@@ -63,9 +64,30 @@ export class RecordIntake {
     if (!queue.drop(pointer.address, () => allocator.giveBack(pointer))) openCp.spend(pointer)
   }
 
-  /** Writes that have begun and not ended. */
+  hasLeft({ pointer }: PreparedRecord): boolean {
+    return this.leftEarly.has(pointer.address)
+  }
+
+  /** The bytes as they are queued, of a record that has not left. */
+  payloadOf({ pointer }: PreparedRecord): Uint8Array {
+    const command = this.context.queue.findPrepared(pointer.address)
+    assert(command, `the record at ${pointer.address} is prepared`)
+    return command.bytes.subarray(0, pointer.payloadBytes)
+  }
+
+  /** Makes sure that the record leaves before its CP. */
+  leaveNow(record: PreparedRecord): void {
+    if (!this.hasLeft(record)) this.leave(record.pointer)
+  }
+
+  /** The writes of all records that have left and are not on the device yet. */
   inFlight(): Promise<unknown> {
-    return Promise.all(this.writes)
+    return Promise.all(this.writes.values())
+  }
+
+  /** The device has the records that have left; nothing is said about a sync. */
+  written(records: readonly { readonly pointer: BlockPointer }[]): Promise<unknown> {
+    return Promise.all(records.map(({ pointer }) => this.writes.get(pointer.address)))
   }
 
   private cut(raw: Uint8Array, offset: number, records: PreparedRecord[]): void {
@@ -91,8 +113,10 @@ export class RecordIntake {
     this.context.leaving(this.context.openCp().cp, [command])
     const write = this.context.device
       .write([command])
-      .then(done, (error) => this.context.failed(error))
-      .finally(() => this.writes.delete(write))
-    this.writes.add(write)
+      .then(done)
+      .finally(() => this.writes.delete(pointer.address))
+    // Whoever waits for the write hears of it as well.
+    write.catch((error) => this.context.failed(error))
+    this.writes.set(pointer.address, write)
   }
 }

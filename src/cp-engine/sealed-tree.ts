@@ -71,7 +71,7 @@ export class SealedTree {
       cache.setSum(frame, sum)
       cache.setState(frame, frameState.encoded)
       this.#frames.push(frame)
-      yield { address: cache.address[frame]!, bytes, sum }
+      yield { address: cache.addressOf(frame), bytes, sum }
     }
     assert(this.#frames.length === this.dirtyCount, 'every dirty node is reached')
     if (this.dirtyCount > 0) {
@@ -119,14 +119,14 @@ export class SealedTree {
 
   #nextDirty(frame: number, next: number[], top: number): number {
     const cache = this.#cache
-    if (cache.blank[frame] === 0) return 0
+    if (!cache.mayBeBlank(frame)) return 0
     const count = countOf(cache, frame)
     while (next[top]! < count) {
       const pointer = pointerAt(cache, frame, next[top]!++)
       if (!isBlank(cache.bytes, pointer)) continue
       const child = cache.find(addressAt(cache.bytes, pointer))
       assert(child !== 0, 'a node without a checksum is in memory')
-      if (cache.state[child] === frameState.dirty && cache.generation[child] === this.#generation)
+      if (cache.stateOf(child) === frameState.dirty && cache.generationOf(child) === this.#generation)
         return child
     }
     return 0

@@ -92,7 +92,7 @@ export class TreePath {
     const pointer = pointerAt(cache, frame, slot)
     const child = cache.find(addressAt(cache.bytes, pointer))
     if (child === 0 || !sumMatches(cache, pointer, child)) return 0
-    cache.touched[child] = 1
+    cache.touch(child)
     return child
   }
 
@@ -112,11 +112,11 @@ export class TreePath {
     if (level > treeLevelMax) throw misplaced(pointer.address)
     this.depth = level
     const frame = cache.find(pointer.address)
-    if (frame === 0 || (!cache.sumIs(frame, pointer.sum) && hasSum(pointer))) {
+    if (frame === 0 || (!cache.sumIs(frame, pointer.sum, 0) && hasSum(pointer))) {
       throw missing(pointer, level, null, null)
     }
     if (levelOf(cache, frame) !== level) throw misplaced(pointer.address)
-    cache.touched[frame] = 1
+    cache.touch(frame)
     return frame
   }
 
@@ -129,7 +129,7 @@ export class TreePath {
       throw missing(pointer, level, this.lowerBound(depth), this.upperBound(depth))
     }
     // It was verified as somebody's child, perhaps not as this one's: a foreign tree may name a node twice.
-    if (levelOf(this.#cache, child) !== level) throw misplaced(this.#cache.address[child]!)
+    if (levelOf(this.#cache, child) !== level) throw misplaced(this.#cache.addressOf(child))
     return child
   }
 }

@@ -33,7 +33,7 @@ export function splitNode(
   value: Uint8Array,
 ): Uint8Array {
   const count = countOf(cache, left)
-  const run = cache.insertRun[left]!
+  const run = cache.insertRun(left)
   const more = itemHeadBytes + slotBytes + key.length + value.length
   const stay = cutOf(cache, left, index, more)
   assert(stay >= 1 && stay <= count, 'both halves have an item')
@@ -43,11 +43,11 @@ export function splitNode(
   initNode(cache, right, level)
   for (let i = from; i < count; i++) appendItem(cache, right, left, i)
   truncateItems(cache, left, from)
-  cache.blank[right] = cache.blank[left]!
+  cache.setMayBeBlank(right, cache.mayBeBlank(left))
   if (intoLeft) insertItem(cache, left, index, key, value)
   else insertItem(cache, right, index - from, key, value)
-  cache.insertRun[left] = intoLeft ? run : 0
-  cache.insertRun[right] = intoLeft ? 0 : run
+  cache.setInsertRun(left, intoLeft ? run : 0)
+  cache.setInsertRun(right, intoLeft ? 0 : run)
   return level > 0 ? stripFirstKey(cache, right) : separatorOf(cache, left, right)
 }
 
@@ -55,7 +55,7 @@ export function splitNode(
 function cutOf(cache: NodeCache, frame: number, index: number, more: number): number {
   const count = countOf(cache, frame)
   const sizeAt = (i: number) => itemBytes(cache.bytes, itemAt(cache, frame, i)) + slotBytes
-  if (cache.insertRun[frame]! >= runMin) {
+  if (cache.insertRun(frame) >= runMin) {
     // What is below the run will not be added to: it stays packed, and so is what the run leaves behind.
     if (index === count) return count
     let below = more

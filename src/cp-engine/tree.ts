@@ -168,22 +168,21 @@ export class OpenTree {
   #makeDirty(): void {
     const { frames, slots, depth } = this.#path
     const cache = this.#cache
-    if (cache.generation[frames[depth]!] === this.#generation) return
+    if (cache.generationOf(frames[depth]!) === this.#generation) return
     for (let d = 0; d <= depth; d++) {
       const old = frames[d]!
-      if (cache.generation[old] === this.#generation) continue
+      if (cache.generationOf(old) === this.#generation) continue
       const frame = this.#newFrame()
       cache.bytes.copyWithin(frame * blockBytes, old * blockBytes, (old + 1) * blockBytes)
-      cache.blank[frame] = cache.blank[old]!
-      cache.insertRun[frame] = cache.insertRun[old]!
-      cache.lastInsert[frame] = cache.lastInsert[old]!
+      cache.setMayBeBlank(frame, cache.mayBeBlank(old))
+      cache.copyInsertRun(old, frame)
       // What is known now may leave memory before this copy is encoded.
       fillSums(cache, frame)
       frames[d] = frame
-      const address = cache.address[frame]!
+      const address = cache.addressOf(frame)
       if (d === 0) this.#root = { pointer: { address, sum: unknownSum }, level: depth }
       else setPointer(cache, frames[d - 1]!, slots[d - 1]!, address)
-      this.#freed(cache.address[old]!, false)
+      this.#freed(cache.addressOf(old), false)
     }
   }
 
@@ -193,14 +192,14 @@ export class OpenTree {
     const frame = frames[depth]!
     if (fits(cache, frame, itemHeadBytes + key.length + value.length)) {
       insertItem(cache, frame, slot, key, value)
-      if (depth < this.#path.depth) cache.blank[frame] = 1
+      if (depth < this.#path.depth) cache.setMayBeBlank(frame, true)
       return
     }
     const right = this.#newFrame()
     const separator = splitNode(cache, frame, right, slot, key, value)
     if (depth < this.#path.depth) {
-      cache.blank[frame] = 1
-      cache.blank[right] = 1
+      cache.setMayBeBlank(frame, true)
+      cache.setMayBeBlank(right, true)
     }
     if (depth > 0) {
       this.#insert(depth - 1, slots[depth - 1]! + 1, separator, this.#blankPointer(right))
@@ -209,7 +208,7 @@ export class OpenTree {
     const root = this.#newRoot(levelOf(cache, frame) + 1)
     insertItem(cache, root, 0, noKey, this.#blankPointer(frame))
     insertItem(cache, root, 1, separator, this.#blankPointer(right))
-    cache.blank[root] = 1
+    cache.setMayBeBlank(root, true)
   }
 
   /** After an item has left the leaf of the path: removes empty nodes, joins small ones, lowers the root. */
@@ -246,10 +245,10 @@ export class OpenTree {
       if (bytes > joinedBytesMax) continue
       const [left, right] = leftSlot === slot ? [frame, other] : [other, frame]
       joinNodes(cache, left, right, separator, frame)
-      cache.blank[frame] = cache.blank[left]! | cache.blank[right]!
+      cache.setMayBeBlank(frame, cache.mayBeBlank(left) || cache.mayBeBlank(right))
       fillSums(cache, frame)
       removeItem(cache, parent, leftSlot + 1)
-      setPointer(cache, parent, leftSlot, cache.address[frame]!)
+      setPointer(cache, parent, leftSlot, cache.addressOf(frame))
       this.#drop(other)
       return true
     }
@@ -264,7 +263,7 @@ export class OpenTree {
       if (level === 0) return
       const frame = cache.find(pointer.address)
       if (frame === 0 || countOf(cache, frame) > 1) return
-      if (cache.generation[frame] !== this.#generation && !cache.sumIs(frame, pointer.sum)) return
+      if (cache.generationOf(frame) !== this.#generation && !cache.sumIs(frame, pointer.sum, 0)) return
       const child = readNodePointer(cache.bytes, pointerAt(cache, frame, 0))
       this.#root = this.#resolved({ pointer: child, level: level - 1 })
       this.#drop(frame)
@@ -272,8 +271,8 @@ export class OpenTree {
   }
 
   #drop(frame: number): void {
-    const address = this.#cache.address[frame]!
-    const born = this.#cache.generation[frame] === this.#generation
+    const address = this.#cache.addressOf(frame)
+    const born = this.#cache.generationOf(frame) === this.#generation
     if (born) {
       this.#cache.release(frame)
       this.#dirty--
@@ -289,14 +288,14 @@ export class OpenTree {
   #newRoot(level: number): number {
     const frame = this.#newFrame()
     initNode(this.#cache, frame, level)
-    this.#root = { pointer: { address: this.#cache.address[frame]!, sum: unknownSum }, level }
+    this.#root = { pointer: { address: this.#cache.addressOf(frame), sum: unknownSum }, level }
     return frame
   }
 
   #blankPointer(frame: number): Uint8Array {
     const pointer = this.#pointer
     pointer.fill(0)
-    let rest = this.#cache.address[frame]!
+    let rest = this.#cache.addressOf(frame)
     for (let i = 0; i < 6; i++) {
       pointer[i] = rest % 256
       rest = Math.floor(rest / 256)

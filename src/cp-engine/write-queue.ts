@@ -56,6 +56,10 @@ export class WriteQueue {
     this.openBytes += command.bytes.length
   }
 
+  findPrepared(address: number): WriteCommand | null {
+    return this.prepared.get(address) ?? null
+  }
+
   discard(address: number): void {
     const command = this.prepared.get(address)
     assert(command, `block ${address} is prepared`)

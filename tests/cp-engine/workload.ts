@@ -10,7 +10,13 @@ import { seededRandom } from '../../src/lib/random.ts'
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { makeGeometry, pointersPerValueMax } from '../../src/format/geometry.ts'
 import { valueBodyOffset, valueHead, valuePointers } from '../../src/format/pointer.ts'
-import type { Item, PreparedRecord, TreeView } from '../../src/cp-engine/contract.ts'
+import type {
+  Applied,
+  DurabilityLevel,
+  Item,
+  PreparedRecord,
+  TreeView,
+} from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
@@ -65,6 +71,10 @@ export class Workload {
   readonly model = new Map<number, number>()
   /** By cp: what it contains, as it was sealed. */
   readonly sealed = new Map<number, Model>()
+  /** By sequence number: what there is after that operation. */
+  readonly history = new Map<number, Model>()
+  /** The last operation that was acknowledged as durable. */
+  acknowledged = 0
 
   constructor(
     readonly seed: number,
@@ -76,7 +86,10 @@ export class Workload {
   below = (limit: number): number => this.random.below(limit)
 
   watch(engine: CpEngine): void {
-    this.sealed.set(engine.current().root.cp, new Map(this.model))
+    const { cp, sequence } = engine.current().root
+    this.sealed.set(cp, new Map(this.model))
+    this.history.set(sequence, new Map(this.model))
+    this.acknowledged = sequence
     engine.observe({
       sealed: (cp) => void this.sealed.set(cp, new Map(this.model)),
       leaving: () => {},
@@ -85,7 +98,7 @@ export class Workload {
   }
 
   /** One operation: put, delete, move, or several keys at once. */
-  async step(engine: CpEngine): Promise<void> {
+  async step(engine: CpEngine, durability: DurabilityLevel = 'buffered'): Promise<void> {
     const changes = this.below(8) === 0 ? 1 + this.below(4) : 1
     const plan: { key: number; seed: number | null }[] = []
     for (let i = 0; i < changes; i++)
@@ -93,8 +106,9 @@ export class Workload {
     const prepared: PreparedRecord[][] = []
     for (const { seed } of plan)
       prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', this.below(16) === 0))
+    let applied: Applied<unknown>
     try {
-      await engine.run(
+      applied = await engine.run(
         (tx) => {
           for (const [i, { key, seed }] of plan.entries()) {
             if (seed === null) tx.delete(keyOf(key))
@@ -117,6 +131,9 @@ export class Workload {
     for (const { key, seed } of plan)
       if (seed === null) this.model.delete(key)
       else this.model.set(key, seed)
+    this.history.set(applied.sequence, new Map(this.model))
+    await engine.reach(applied, durability)
+    if (durability !== 'buffered') this.acknowledged = Math.max(this.acknowledged, applied.sequence)
   }
 }
 

@@ -1,0 +1,123 @@
+/**
+ * The open side of a primary: the open tree, what the open CP has given out, the counters and the last sequence
+ * number. Only `apply` changes it, synchronously; `seal` hands everything over to the CP and begins the next one.
+ */
+import { assert } from '../lib/assert.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import type { RecordSums } from '../format/pointer.ts'
+import type { Allocator } from './allocator.ts'
+import type { PreparedRecord, WriteCommand } from './contract.ts'
+import { OpenCp } from './open-cp.ts'
+import type { Change } from './operation.ts'
+import { RecordIntake } from './record-intake.ts'
+import type { SealedTree } from './sealed-tree.ts'
+import { OpenTree } from './tree.ts'
+import type { Volume } from './volume.ts'
+import type { WriteQueue } from './write-queue.ts'
+
+export interface OpenStateParts {
+  readonly volume: Volume
+  readonly device: BlockDevice
+  readonly allocator: Allocator
+  readonly queue: WriteQueue
+  readonly sums: RecordSums
+  readonly firstCp: number
+  leaving(cp: number, commands: readonly WriteCommand[]): void
+  failed(error: unknown): void
+}
+
+export interface SealedState {
+  readonly blocks: OpenCp
+  readonly tree: SealedTree
+  readonly commands: readonly WriteCommand[]
+  readonly coalesced: number
+  readonly writesBefore: Promise<unknown>
+  readonly counters: readonly number[]
+  readonly sequence: number
+}
+
+export class OpenState {
+  readonly intake: RecordIntake
+  readonly tree: OpenTree
+  blocks: OpenCp
+  counters: readonly number[]
+  sequence: number
+
+  constructor(private readonly parts: OpenStateParts) {
+    const { volume } = parts
+    const { root } = volume.current()
+    this.blocks = new OpenCp(parts.firstCp)
+    this.counters = root.counters
+    this.sequence = root.sequence
+    this.intake = new RecordIntake({
+      device: parts.device,
+      allocator: parts.allocator,
+      queue: parts.queue,
+      sums: parts.sums,
+      openCp: () => this.blocks,
+      forget: (address, blocks) => this.forget(address, blocks),
+      leaving: parts.leaving,
+      failed: parts.failed,
+    })
+    this.tree = new OpenTree(
+      volume.nodes,
+      root.fileTree,
+      () => this.allocateNode(),
+      (address, bornHere) => this.freeNode(address, bornHere),
+    )
+  }
+
+  get cp(): number {
+    return this.blocks.cp
+  }
+  get isDirty(): boolean {
+    return this.blocks.isDirty
+  }
+
+  /** Nodes are loaded, space and log room are made sure of: it cannot fail half-way. */
+  apply(change: Change, use: (record: PreparedRecord) => void = (record) => this.intake.use(record)): void {
+    for (const pointer of change.freed) this.intake.free(pointer)
+    for (const record of change.used) use(record)
+    for (const { key, value } of change.items)
+      if (value) this.tree.put(key, value)
+      else this.tree.delete(key)
+    this.counters = change.counters
+    this.sequence = change.sequence
+    this.blocks.isDirty = true
+    this.parts.volume.nodes.trim()
+  }
+
+  seal(): SealedState {
+    const { commands, coalesced } = this.parts.queue.seal()
+    const sealed: SealedState = {
+      blocks: this.blocks,
+      tree: this.tree.seal(),
+      commands,
+      coalesced,
+      writesBefore: this.intake.inFlight(),
+      counters: this.counters,
+      sequence: this.sequence,
+    }
+    this.blocks = new OpenCp(sealed.blocks.cp + 1)
+    return sealed
+  }
+
+  /** The addresses are given to something new: nothing cached may answer for them. */
+  forget(address: number, blocks: number): void {
+    for (let i = 0; i < blocks; i++) this.parts.volume.nodes.forget(address + i)
+  }
+
+  private allocateNode(): number {
+    const address = this.parts.allocator.take('node', 1)
+    assert(address !== null, 'nodes are reserved before an operation is applied')
+    this.blocks.born({ address, blocks: 1 })
+    return address
+  }
+
+  private freeNode(address: number, bornHere: boolean): void {
+    const run = { address, blocks: 1 }
+    if (!bornHere) return this.blocks.free(run)
+    assert(this.blocks.unbear(run), `node ${address} was born in the open CP`)
+    this.parts.allocator.giveBack(run)
+  }
+}

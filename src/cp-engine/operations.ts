@@ -1,0 +1,176 @@
+/**
+ * Gather, then apply (DESIGN §4). Gathering may wait: for nodes, for space, for room in the log, for large records to
+ * be synced. Then one synchronous attempt runs the operation again from the start, and applies it when nothing is
+ * missing. Between the last look at the open tree and the end of the change nothing else runs.
+ */
+import type { Clock } from '../lib/clock.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { logRecordBytes } from '../format/log-record.ts'
+import type { LogRecord } from '../format/log-record.ts'
+import type { Applied, PreparedRecord, RecordStream, RunOptions, Tx } from './contract.ts'
+import type { DataSync } from './data-sync.ts'
+import type { IntentLog } from './intent-log.ts'
+import { logRecordOf } from './log-outcome.ts'
+import { lookWith } from './looking.ts'
+import type { OpenState } from './open-state.ts'
+import { OperationTx } from './operation.ts'
+import type { Change } from './operation.ts'
+import { OperationStream } from './operation-stream.ts'
+import type { Space } from './space.ts'
+import type { Volume } from './volume.ts'
+
+export interface OperationsParts {
+  readonly volume: Volume
+  readonly clock: Clock
+  readonly state: OpenState
+  readonly space: Space
+  readonly log: IntentLog
+  readonly dataSync: DataSync
+  /** Throws when the engine is poisoned. */
+  assertAlive(): void
+  /** Waits while the open tree is too large. */
+  throttle(): Promise<void>
+  /** Resolves when a CP has made room in the log. */
+  makeLogRoom(): Promise<void>
+  /** The CP that carries what the open tree shows. */
+  carrier(): number
+  /** Something was applied. */
+  applied(): void
+  poison(error: unknown): void
+}
+
+type Attempt<T> =
+  | { readonly applied: Applied<T>; readonly change: Change }
+  | { readonly applied: null; readonly needs: { readonly blocks: number } | 'log room' }
+
+export class Operations {
+  constructor(private readonly parts: OperationsParts) {}
+
+  run<T>(operation: (tx: Tx) => T, options: RunOptions = {}): Promise<Applied<T>> {
+    return this.gather(operation, options, false)
+  }
+
+  async runHidden<T>(operation: (tx: Tx) => T, options: RunOptions = {}): Promise<T> {
+    return (await this.gather(operation, options, true)).result
+  }
+
+  /** See RecordStream: what it adds is remembered until a published CP has it, for the record that names it. */
+  openStream(): RecordStream {
+    const { state } = this.parts
+    const stream = new OperationStream(async (change, records) => {
+      for (const record of records) state.intake.leaveNow(record)
+      const { applied, change: added } = await this.gatherChange(change, { records }, true)
+      stream.added(applied.cp, added, this.parts.volume.current().root.cp)
+    })
+    return stream
+  }
+
+  private async gather<T>(
+    operation: (tx: Tx) => T,
+    options: RunOptions,
+    isHidden: boolean,
+  ): Promise<Applied<T>> {
+    return (await this.gatherChange(operation, options, isHidden)).applied
+  }
+
+  private async gatherChange<T>(
+    operation: (tx: Tx) => T,
+    options: RunOptions,
+    isHidden: boolean,
+  ): Promise<{ applied: Applied<T>; change: Change }> {
+    const { volume, space, state } = this.parts
+    const unused = new Set(options.records)
+    try {
+      if (!isHidden) await this.syncWhatHasLeft(options)
+      for (;;) {
+        await this.parts.throttle()
+        const attempt = await lookWith(volume.loader, () => this.attempt(operation, options, isHidden))
+        if (attempt.applied) {
+          for (const record of attempt.change.used) unused.delete(record)
+          return attempt
+        }
+        if (attempt.needs === 'log room') await this.parts.makeLogRoom()
+        else await space.ensure(attempt.needs.blocks, options.floor ?? 'write')
+      }
+    } finally {
+      for (const record of unused) state.intake.discard(record)
+    }
+  }
+
+  /** A record named by pointer in the log must be durable before anything says that it is there. */
+  private async syncWhatHasLeft({ records = [], stream }: RunOptions): Promise<void> {
+    const { state, volume, dataSync } = this.parts
+    const left: Pick<PreparedRecord, 'pointer'>[] = records.filter((record) => state.intake.hasLeft(record))
+    if (stream) left.push(...OperationStream.of(stream).unpublished(volume.current().root.cp).records)
+    if (left.length === 0) return
+    try {
+      await state.intake.written(left)
+      await dataSync.sync()
+    } catch (error) {
+      this.parts.poison(error)
+      this.parts.assertAlive()
+    }
+  }
+
+  private attempt<T>(operation: (tx: Tx) => T, options: RunOptions, isHidden: boolean): Attempt<T> {
+    const { state, space, log, volume } = this.parts
+    this.parts.assertAlive()
+    const tx = new OperationTx(state.tree.reader, this.facts(isHidden), new Set(options.records))
+    const result = operation(tx)
+    const change = tx.finish()
+    if (!change.isChange)
+      return { applied: { result, cp: this.parts.carrier(), sequence: state.sequence }, change }
+
+    const record = isHidden ? null : this.recordOf(change, options)
+    if (record) {
+      const bytes = logRecordBytes(record, volume.current().root.records.kind)
+      if (!log.canEverHold(bytes))
+        throw new StillpointError('too-large', `an operation of ${bytes} bytes does not fit the log`)
+      if (!log.hasRoom(bytes)) return { applied: null, needs: 'log room' }
+    }
+    const keys = change.items.map((item) => item.key)
+    state.tree.ready(keys)
+    const blocks = state.tree.nodesWorstCase(keys.length)
+    if (space.available(options.floor ?? 'write') < blocks) return { applied: null, needs: { blocks } }
+
+    const { cp } = state
+    try {
+      state.apply(change)
+      if (record) log.append(record)
+    } catch (error) {
+      // Half an operation is in memory: a bug, and nothing of this process may be believed any more.
+      this.parts.poison(error)
+      throw error
+    }
+    this.parts.applied()
+    return { applied: { result, cp, sequence: change.sequence }, change }
+  }
+
+  private recordOf(change: Change, { stream }: RunOptions): LogRecord {
+    const { state, volume, clock } = this.parts
+    const published = volume.current().root.cp
+    return logRecordOf({
+      change,
+      intake: state.intake,
+      before: state.sequence,
+      atMs: clock.now(),
+      published,
+      added: stream ? OperationStream.of(stream).unpublished(published) : null,
+    })
+  }
+
+  private facts(isHidden: boolean) {
+    const { state, volume, clock } = this.parts
+    const { epoch, opening } = volume.superblock
+    return {
+      cp: state.cp,
+      nowMs: clock.now(),
+      epoch: epoch.number,
+      opening,
+      sequence: state.sequence,
+      counters: state.counters,
+      sums: volume.current().root.records.kind,
+      isHidden,
+    }
+  }
+}
