@@ -8,12 +8,11 @@ import { logger } from '../lib/log.ts'
 
 const log = logger('routes')
 
-/** `release` is called exactly once: at the end, on damage, or when the client leaves. Not when this throws. */
+/** Closes the file at the end, on damage, and when the client leaves; not when this throws. */
 export async function streamFile(
   file: OpenFile,
   start: number,
   end: number,
-  release: () => void,
 ): Promise<ReadableStream<Uint8Array>> {
   const pieces = file.stream(start, end)
   let next = await pieces.next()
@@ -21,7 +20,7 @@ export async function streamFile(
   const finish = () => {
     if (finished) return
     finished = true
-    release()
+    file.close()
   }
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

@@ -27,7 +27,7 @@ import { evaluateRead, isRangeWanted, parseWriteConditions, withUnmodifiedSince 
 import { problem } from './problem.ts'
 import { parseRange } from './ranges.ts'
 import { Query, type Target } from './raw-url.ts'
-import { newest, openWanted, parseWanted, readingParameters } from './reading.ts'
+import { openWanted, parseWanted, readingParameters } from './reading.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
 const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
@@ -46,52 +46,51 @@ export const readHandler = (dependencies: Dependencies): Handler => {
   return async (request, target) => {
     const path = pathOf(target)
     const query = Query.parse(target.query, readingParameters)
-    const view =
-      query === Query.none
-        ? views.open()
-        : await openWanted(dependencies, query === Query.none ? newest : parseWanted(query))
-    let file: OpenFile | null = null
-    const release = () => {
-      file?.close()
+    const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
+    let file: OpenFile
+    try {
+      file = await view.open(path)
+    } catch (error) {
+      return failedRead(error, view.cp)
+    } finally {
+      // The file keeps what it needs itself: a slow reader holds no view.
       view.release()
     }
     try {
-      file = await view.open(path)
-      const answer = await readFile(request, file, limits.bufferedBytesMax, release)
-      if (!answer.keeps) release()
+      const answer = await readFile(request, file, limits.bufferedBytesMax)
+      if (!answer.keepsFile) file.close()
       return answer.response
     } catch (error) {
-      const cp = file?.cp ?? view.cp
-      release()
-      if (error instanceof StillpointError) return failedRead(error, cp)
-      throw error
+      file.close()
+      return failedRead(error, file.cp)
     }
   }
 }
 
-function failedRead(error: StillpointError, cp: number): Response {
+/** Says which CP the failure was seen in; what is no answer is thrown on. */
+function failedRead(error: unknown, cp: number): Response {
+  if (!(error instanceof StillpointError)) throw error
   const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
   if (error.code === 'range-not-satisfiable')
     headers['Content-Range'] = `bytes */${String(error.help['size'])}`
   return problem(error, headers)
 }
 
-/** `keeps`: the body is still to be read, and will call `release` itself. */
+/** `keepsFile`: the body is still to be read, and will close it. */
 async function readFile(
   request: Request,
   file: OpenFile,
   bufferedBytesMax: number,
-  release: () => void,
-): Promise<{ readonly response: Response; readonly keeps: boolean }> {
+): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
   const { stat } = file
   const headers = fileHeaders(stat, file.cp)
   if (evaluateRead(request.headers, stat) === 'not modified') {
     delete headers['Content-Type']
-    return { response: new Response(null, { status: 304, headers }), keeps: false }
+    return { response: new Response(null, { status: 304, headers }), keepsFile: false }
   }
   if (request.method === 'HEAD') {
     headers['Content-Length'] = String(stat.size)
-    return { response: new Response(null, { headers }), keeps: false }
+    return { response: new Response(null, { headers }), keepsFile: false }
   }
   const header = request.headers.get('Range')
   const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
@@ -101,12 +100,10 @@ async function readFile(
   const length = end - start
   if (length <= bufferedBytesMax) {
     const bytes = length === 0 ? new Uint8Array(0) : await file.read(start, end)
-    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers }), keeps: false }
+    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers }), keepsFile: false }
   }
-  return {
-    response: new Response(await streamFile(file, start, end, release), { status, headers }),
-    keeps: true,
-  }
+  const body = await streamFile(file, start, end)
+  return { response: new Response(body, { status, headers }), keepsFile: true }
 }
 
 const putHandler = (dependencies: PrimaryDependencies): Handler => {

@@ -19,8 +19,6 @@ export interface Wanted {
   readonly waitMs: number
 }
 
-export const newest: Wanted = { cp: null, atMs: null, minCp: null, waitMs: 0 }
-
 const bad = (detail: string, parameter: string): never => {
   throw new StillpointError('bad-parameter', detail, { parameter })
 }
