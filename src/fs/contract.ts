@@ -9,6 +9,18 @@ import type { Path } from './paths.ts'
 
 export type EntryKind = 'file' | 'directory' | 'link'
 
+/** `OpenFile.read` gives at most this much at once. */
+export const bufferedBytesMax = 2 ** 20
+/** The body of one PATCH. */
+export const patchBytesMax = 64 * 2 ** 20
+/** No file is larger, sparse or not. */
+export const fileBytesMax = 2 ** 44
+/** Entries of one page. */
+export const listLimitMax = 1000
+export const batchOperationsMax = 1000
+/** The contents of one batch together. */
+export const batchBytesMax = 8 * 2 ** 20
+
 /** What a client may attach to an entry. Null and absent: nothing was said, the default is used. */
 export interface Attributes {
   readonly contentType?: string | null
@@ -100,6 +112,7 @@ export interface BatchResult {
   readonly etag: string | null
 }
 
+/** Its bytes must not change afterwards: they may be queued as they are. */
 export type Body = Uint8Array | AsyncIterable<Uint8Array>
 
 export interface FileSystem {

@@ -1,0 +1,124 @@
+/** What every part of the writing side works with. */
+import type { Applied, Engine, PreparedRecord, RecordStream, RunOptions, Tx } from '../cp-engine/contract.ts'
+import type { EntryExtra } from '../format/entry-extra.ts'
+import { type EntryItem, type StoredExtra, inlineExtra } from '../format/fs-items.ts'
+import type { ChecksumKind } from '../format/pointer.ts'
+import { assert } from '../lib/assert.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type CheckedAttributes, statOf } from './attributes.ts'
+import type { Stat, Written } from './contract.ts'
+import { Edit } from './edit.ts'
+import type { ByteGate, Turns } from './gates.ts'
+import type { Path } from './paths.ts'
+import { type Piece, preparePieces } from './records.ts'
+import type { Reaper } from './reaper.ts'
+import { statStored } from './stored-extra.ts'
+
+export interface Context {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly kind: ChecksumKind
+  readonly reaper: Reaper
+  readonly preparing: ByteGate
+  /** By path: those who change a part of a file. */
+  readonly turns: Turns
+}
+
+/** Of records that are prepared by operations which need several. A batch has to fit. */
+export const preparingBytesMax = 16 * 2 ** 20
+
+/** Runs an operation; the reaper hears of what it unlinked. */
+export async function runEdit<T>(
+  context: Context,
+  operation: (edit: Edit) => T,
+  options: RunOptions = {},
+): Promise<Applied<T>> {
+  let orphans = 0
+  let orphanBytes = 0
+  const applied = await context.engine.run((tx: Tx) => {
+    const edit = new Edit(tx, context.kind)
+    const result = operation(edit)
+    edit.finish()
+    // Only what the last run says counts.
+    ;({ orphans, orphanBytes } = edit)
+    return result
+  }, options)
+  if (orphans > 0) context.reaper.heard(orphans, orphanBytes)
+  return applied
+}
+
+/** An extra on its way into an item. */
+export interface PreparedExtra {
+  readonly extra: EntryExtra
+  readonly record: PreparedRecord | null
+}
+
+export const storeExtra = (edit: Edit, { extra, record }: PreparedExtra): StoredExtra =>
+  record ? { inline: null, record: edit.use(record) } : inlineExtra(extra)
+
+/**
+ * What has been prepared for one operation: discarded when it is not run. `run` takes everything; after that the
+ * engine discards what was not used, also when it fails.
+ */
+export class Preparation {
+  #records: PreparedRecord[] = []
+
+  constructor(readonly context: Context) {}
+
+  async extra({ extra, extraBytes }: CheckedAttributes): Promise<PreparedExtra> {
+    if (!extraBytes) return { extra, record: null }
+    const records = await this.context.engine.prepare(extraBytes)
+    this.#records.push(...records)
+    assert(records.length === 1, 'one block is never cut')
+    return { extra, record: records[0]! }
+  }
+
+  async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {
+    const pieces = await preparePieces(this.context.engine, bytes, offset)
+    for (const { record } of pieces) this.#records.push(record)
+    return pieces
+  }
+
+  run<T>(operation: (edit: Edit) => T, stream?: RecordStream): Promise<Applied<T>> {
+    const records = this.#records
+    this.#records = []
+    return runEdit(this.context, operation, stream ? { records, stream } : { records })
+  }
+
+  discard(): void {
+    this.context.engine.discard(this.#records)
+    this.#records = []
+  }
+}
+
+/**
+ * Prepares and runs; whatever fails in between, nothing stays prepared. `bytes` of records that are prepared one after
+ * the other; 0 when there is only one, which waits for nobody once it is there.
+ */
+export async function prepared<T>(
+  context: Context,
+  bytes: number,
+  work: (preparation: Preparation) => Promise<T>,
+): Promise<T> {
+  const inside = async () => {
+    const preparation = new Preparation(context)
+    try {
+      return await work(preparation)
+    } finally {
+      preparation.discard()
+    }
+  }
+  return bytes === 0 ? inside() : context.preparing.within(bytes, inside)
+}
+
+/** The answer to an operation on one entry; `extra` when it is at hand. */
+export async function written(
+  context: Context,
+  path: Path,
+  applied: Applied<{ readonly created: boolean; readonly item: EntryItem }>,
+  extra: EntryExtra | null,
+): Promise<Written> {
+  const { created, item } = applied.result
+  const stat: Stat = extra ? statOf(item, extra) : await statStored(context, path, item)
+  return { created, stat, applied }
+}

@@ -1,0 +1,200 @@
+/**
+ * The hands of one operation on the tree: entries come and go with their counts, what is large is only unlinked.
+ *
+ * - An object is named by as many entries as it counts. When the last one goes, its few records go with it; more make
+ *   it an orphan, and so does a directory that is not empty.
+ * - Prepared records are used at the end, and only those that an item still names: a later operation of a batch may
+ *   have removed what an earlier one put.
+ */
+import type { ItemReader, PreparedRecord, Tx, Version } from '../cp-engine/contract.ts'
+import {
+  type EntryItem,
+  decodeObjectItem,
+  encodeEntryItem,
+  encodeObjectItem,
+  encodeOrphanItem,
+} from '../format/fs-items.ts'
+import type { OrphanItem } from '../format/fs-items.ts'
+import {
+  entryKey,
+  entryRange,
+  objectKey,
+  orphanKey,
+  recordRange,
+  rootDirectoryId,
+  rootEntryKey,
+} from '../format/fs-keys.ts'
+import { noExtra } from '../format/entry-extra.ts'
+import { inlineExtra } from '../format/fs-items.ts'
+import { recordBytesDefault } from '../format/geometry.ts'
+import { type BlockPointer, type ChecksumKind, valuePointers } from '../format/pointer.ts'
+import { assert } from '../lib/assert.ts'
+import { encodeUtf8 } from '../lib/bytes.ts'
+import { defaultModes } from './attributes.ts'
+import { type Counted, count, takeId } from './counters.ts'
+import { findPlace } from './entries.ts'
+import type { Path } from './paths.ts'
+
+/** An object with more records is left to the reaper. */
+const recordsUnlinkedMax = 8
+/** Objects above this are not even looked at: they have more. */
+const bytesUnlinkedMax = recordsUnlinkedMax * recordBytesDefault
+
+const countedAs = { file: 'files', directory: 'directories', link: 'links' } as const satisfies Record<
+  string,
+  Counted
+>
+
+export class Edit {
+  /** What this operation left to the reaper. */
+  orphans = 0
+  orphanBytes = 0
+  readonly #unused = new Map<number, PreparedRecord>()
+  /** Values that this operation put and that name pointers, by key. */
+  readonly #named = new Map<string, Uint8Array>()
+
+  constructor(
+    readonly tx: Tx,
+    readonly kind: ChecksumKind,
+  ) {}
+
+  get items(): ItemReader {
+    return this.tx
+  }
+
+  version(): Version {
+    return this.tx.nextVersion()
+  }
+
+  use(record: PreparedRecord): BlockPointer {
+    this.#unused.set(record.pointer.address, record)
+    return record.pointer
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.tx.put(key, value)
+    if (value[0] !== 0) this.#named.set(textOf(key), value)
+    else this.#named.delete(textOf(key))
+  }
+
+  delete(key: Uint8Array): void {
+    this.tx.delete(key)
+    this.#named.delete(textOf(key))
+  }
+
+  /** Once, when everything has been put. */
+  finish(): void {
+    if (this.#unused.size === 0) return
+    for (const value of this.#named.values()) {
+      for (const { address } of valuePointers(value, this.kind) ?? []) {
+        const record = this.#unused.get(address)
+        if (record) this.tx.use(record)
+      }
+    }
+  }
+
+  /** The directory that holds the last name of `path`; the missing ones are made. */
+  parentOf(path: Path): number {
+    assert(path.length > 0, 'the root has no parent')
+    const place = findPlace(this.tx, this.kind, path)
+    let { directory } = place
+    for (const name of path.slice(place.depth, -1)) {
+      const id = takeId(this.tx)
+      this.putEntry(directory, name, this.newDirectory(id), null)
+      directory = id
+    }
+    return directory
+  }
+
+  newDirectory(id: number): EntryItem {
+    return {
+      kind: 'directory',
+      version: this.version(),
+      mode: defaultModes.directory,
+      createdMs: this.tx.nowMs,
+      modifiedMs: this.tx.nowMs,
+      size: 0,
+      id,
+      content: null,
+      extra: inlineExtra(noExtra),
+    }
+  }
+
+  /** `before` is what the name led to; its content is the caller's to unlink. */
+  putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
+    this.put(entryKey(directory, encodeUtf8(name)), encodeEntryItem(item, this.kind))
+    this.#count(item, 1)
+    if (before) this.#count(before, -1)
+  }
+
+  /** The root is there without an item, and is not counted. */
+  putRoot(item: EntryItem): void {
+    assert(item.id === rootDirectoryId, 'the root keeps its id')
+    this.put(rootEntryKey(), encodeEntryItem(item, this.kind))
+  }
+
+  /** The entry alone; its content has moved or is unlinked. */
+  deleteEntry(directory: number, name: string, item: EntryItem): void {
+    this.delete(entryKey(directory, encodeUtf8(name)))
+    this.#count(item, -1)
+  }
+
+  /** What an entry named that is gone or replaced: the pointers in it go with its item. */
+  unlink(item: EntryItem): void {
+    if (item.kind === 'directory') {
+      if (!this.isEmptyDirectory(item.id)) this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
+    } else if (item.id !== 0) this.#unlinkObject(item.id, bytesUnlinkedMax)
+  }
+
+  /** As `unlink`, but never looks at anything below: for steps that unlink many. */
+  unlinkUnseen(item: EntryItem): void {
+    if (item.kind === 'directory') this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
+    else if (item.id !== 0) this.#unlinkObject(item.id, 0)
+  }
+
+  isEmptyDirectory(id: number): boolean {
+    const { from, end } = entryRange(id)
+    return this.tx.scan(from, end, 1).length === 0
+  }
+
+  orphan(orphan: OrphanItem, bytes: number): void {
+    const key = orphanKey(orphan.id)
+    // A tail of the same object is part of what is unlinked now.
+    if (!this.tx.get(key)) this.orphans++
+    this.put(key, encodeOrphanItem(orphan))
+    this.orphanBytes += bytes
+  }
+
+  putObject(id: number, size: number): void {
+    this.put(objectKey(id), encodeObjectItem({ entries: 1, size, span: recordBytesDefault, base: 0 }))
+  }
+
+  #unlinkObject(id: number, bytesMax: number): void {
+    const value = this.tx.get(objectKey(id))
+    assert(value, `object ${id} exists`)
+    const object = decodeObjectItem(value)
+    if (object.entries > 1) {
+      this.put(objectKey(id), encodeObjectItem({ ...object, entries: object.entries - 1 }))
+      return
+    }
+    if (object.size <= bytesMax && !this.tx.get(orphanKey(id))) {
+      const { from, end } = recordRange(id)
+      const records = this.tx.scan(from, end, recordsUnlinkedMax + 1)
+      if (records.length <= recordsUnlinkedMax) {
+        for (const { key } of records) this.delete(key)
+        this.delete(objectKey(id))
+        return
+      }
+    }
+    this.put(objectKey(id), encodeObjectItem({ ...object, entries: 0 }))
+    this.orphan({ kind: 'object', id, offset: 0 }, object.size)
+  }
+
+  #count(item: EntryItem, by: 1 | -1): void {
+    count(this.tx, countedAs[item.kind], by)
+    if (item.kind === 'file') count(this.tx, 'fileBytes', by * item.size)
+  }
+}
+
+const textOf = (key: Uint8Array): string =>
+  Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')

@@ -1,0 +1,133 @@
+/**
+ * The files of a primary: a table of contents. What changes the tree is one operation each (DESIGN §4); what is large
+ * comes in as an upload before and goes out through the reaper behind.
+ *
+ * It is made after the open has ended, when the published root is the open tree, and before anything else writes.
+ */
+import type { Applied, DurabilityLevel, Engine } from '../cp-engine/contract.ts'
+import type { Clock } from '../lib/clock.ts'
+import { batch } from './batch.ts'
+import { type Context, preparingBytesMax } from './context.ts'
+import type * as contract from './contract.ts'
+import { makeDirectory } from './directory.ts'
+import { ByteGate, Turns } from './gates.ts'
+import { move } from './move.ts'
+import { patchFile } from './patch.ts'
+import type { Path } from './paths.ts'
+import { putFile, putLink } from './put.ts'
+import { readOpenTree } from './read-view.ts'
+import { Reaper } from './reaper.ts'
+import { remove } from './remove.ts'
+import { resizeFile } from './resize.ts'
+
+type Preconditions = contract.Preconditions
+type Written = contract.Written
+
+export class VolumeFiles implements contract.FileSystem {
+  readonly reaper: Reaper
+  readonly #context: Context
+
+  constructor(
+    private readonly engine: Engine,
+    clock: Clock,
+  ) {
+    const { kind } = engine.current().root.records
+    this.reaper = new Reaper(engine, clock, kind)
+    this.#context = {
+      engine,
+      clock,
+      kind,
+      reaper: this.reaper,
+      preparing: new ByteGate(preparingBytesMax),
+      turns: new Turns(),
+    }
+  }
+
+  view(): contract.ReadView {
+    return readOpenTree(this.engine)
+  }
+
+  async putFile(
+    path: Path,
+    body: contract.Body,
+    attributes: contract.Attributes,
+    options: Preconditions & { readonly lengthHint?: number | null } = {},
+  ): Promise<Written> {
+    return putFile(this.#context, path, body, attributes, options)
+  }
+
+  async putLink(
+    path: Path,
+    target: string,
+    attributes: contract.Attributes,
+    options: Preconditions = {},
+  ): Promise<Written> {
+    return putLink(this.#context, path, target, attributes, options)
+  }
+
+  async patchFile(
+    path: Path,
+    offset: number | 'end',
+    body: contract.Body,
+    options: Preconditions = {},
+  ): Promise<Written & { offset: number }> {
+    return patchFile(this.#context, path, offset, body, options)
+  }
+
+  async resizeFile(path: Path, size: number, options: Preconditions = {}): Promise<Written> {
+    return resizeFile(this.#context, path, size, options)
+  }
+
+  async deleteFile(path: Path, options: Preconditions = {}): Promise<Applied<unknown>> {
+    return remove(this.#context, path, { ...options, what: 'file', recursive: false })
+  }
+
+  async makeDirectory(path: Path, attributes: contract.Attributes): Promise<Written> {
+    return makeDirectory(this.#context, path, attributes)
+  }
+
+  async deleteDirectory(
+    path: Path,
+    options: Preconditions & { readonly recursive: boolean },
+  ): Promise<Applied<unknown>> {
+    return remove(this.#context, path, { ...options, what: 'directory' })
+  }
+
+  async move(
+    from: Path,
+    to: Path,
+    options: Preconditions & { readonly overwrite: boolean },
+  ): Promise<Written> {
+    return move(this.#context, from, to, options)
+  }
+
+  async batch(
+    operations: readonly contract.BatchOperation[],
+  ): Promise<Applied<readonly contract.BatchResult[]>> {
+    return batch(this.#context, operations)
+  }
+
+  reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel> {
+    return this.engine.reach(applied, level)
+  }
+
+  /** What was deleted and still takes space. */
+  pending(): { readonly orphans: number; readonly bytes: number } {
+    return this.reaper.pending()
+  }
+
+  /** For the engine, when space is short: says whether there is anything to reclaim. */
+  hurry(): boolean {
+    return this.reaper.hurry()
+  }
+
+  /** The reaper begins to work; once. */
+  start(): void {
+    this.reaper.start()
+  }
+
+  /** Requests have ended; resolves when the reaper has stopped. */
+  close(): Promise<void> {
+    return this.reaper.stop()
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Whole files and links, written atomically. Content of one record goes into the entry itself; more is an object,
+ * which a large body reaches as an upload before it has a name.
+ */
+import type { EntryItem } from '../format/fs-items.ts'
+import { encodeUtf8 } from '../lib/bytes.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { type CheckedAttributes, checkAttributes, checkPreconditions, defaultModes } from './attributes.ts'
+import { buffersOf, chunksOf } from './body.ts'
+import {
+  type Context,
+  type Preparation,
+  type PreparedExtra,
+  prepared,
+  storeExtra,
+  written,
+} from './context.ts'
+import { type Attributes, type Body, type Preconditions, type Written, fileBytesMax } from './contract.ts'
+import { takeId } from './counters.ts'
+import type { Edit } from './edit.ts'
+import { findPlace, isADirectory } from './entries.ts'
+import type { Path } from './paths.ts'
+import { type Piece, putPiece, spanOf, streamSpan } from './records.ts'
+import { Upload } from './upload.ts'
+
+/** Content that is prepared and waits for its name. */
+export type Content =
+  | { readonly pieces: readonly Piece[]; readonly upload: null; readonly size: number }
+  | { readonly pieces: null; readonly upload: Upload; readonly size: number }
+
+export const emptyContent: Content = { pieces: [], upload: null, size: 0 }
+
+export interface Put {
+  readonly kind: 'file' | 'link'
+  readonly path: Path
+  readonly attributes: CheckedAttributes
+  readonly extra: PreparedExtra
+  readonly content: Content
+  readonly conditions: Preconditions
+}
+
+export async function putFile(
+  context: Context,
+  path: Path,
+  body: Body,
+  attributes: Attributes,
+  options: Preconditions & { readonly lengthHint?: number | null },
+): Promise<Written> {
+  const checked = checkAttributes(attributes)
+  const hint = body instanceof Uint8Array ? body.length : (options.lengthHint ?? 0)
+  if (hint > fileBytesMax) throw tooLarge()
+  // A refusal should not wait for a body.
+  if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
+  const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
+  const buffers = buffersOf(chunksOf(body), (position) => streamSpan(Math.max(position, hint)))
+  try {
+    const first = await buffers.next()
+    const second = first.done ? first : await buffers.next()
+    if (second.done) return await putOne(context, put, first.done ? null : first.value)
+    const upload = await Upload.begin(context)
+    try {
+      const size = await send(upload, [first.value!, second.value], buffers)
+      return await prepared(context, 0, (preparation) =>
+        putEntry(preparation, put, { pieces: null, upload, size }),
+      )
+    } catch (error) {
+      await upload.abandon()
+      throw error
+    }
+  } finally {
+    await buffers.return(undefined)
+  }
+}
+
+export async function putLink(
+  context: Context,
+  path: Path,
+  target: string,
+  attributes: Attributes,
+  conditions: Preconditions,
+): Promise<Written> {
+  if (target === '') throw new StillpointError('bad-parameter', 'a link has a target')
+  const put = { kind: 'link' as const, path, attributes: checkAttributes(attributes, target), conditions }
+  const content = { ...emptyContent, size: encodeUtf8(target).length }
+  return prepared(context, 0, (preparation) => putEntry(preparation, put, content))
+}
+
+/** Content of at most one record. */
+function putOne(
+  context: Context,
+  put: Omit<Put, 'extra' | 'content'>,
+  bytes: Uint8Array | null,
+): Promise<Written> {
+  const { extraBytes } = put.attributes
+  const gathered = bytes && extraBytes ? spanOf(bytes.length) + spanOf(extraBytes.length) : 0
+  return prepared(context, gathered, async (preparation) => {
+    const pieces = bytes ? await preparation.pieces(bytes, 0) : []
+    return putEntry(preparation, put, { pieces, upload: null, size: bytes?.length ?? 0 })
+  })
+}
+
+async function checkTarget({ engine, kind }: Context, path: Path, conditions: Preconditions): Promise<void> {
+  const view = engine.openView()
+  try {
+    await view.read((items) => {
+      const { entry } = findPlace(items, kind, path)
+      if (entry?.kind === 'directory') throw isADirectory(path)
+      checkPreconditions(conditions, entry)
+    })
+  } finally {
+    view.release()
+  }
+}
+
+async function send(
+  upload: Upload,
+  begun: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  let size = 0
+  const add = async (buffer: Uint8Array) => {
+    await upload.add(buffer, size)
+    size += buffer.length
+    if (size > fileBytesMax) throw tooLarge()
+  }
+  for (const buffer of begun) await add(buffer)
+  for await (const buffer of rest) await add(buffer)
+  await upload.drain()
+  return size
+}
+
+const tooLarge = (): StillpointError =>
+  new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`, { bytesMax: fileBytesMax })
+
+async function putEntry(
+  preparation: Preparation,
+  base: Omit<Put, 'extra' | 'content'>,
+  content: Content,
+): Promise<Written> {
+  const put = { ...base, content, extra: await preparation.extra(base.attributes) }
+  const applied = await preparation.run((edit) => applyPut(edit, put), content.upload?.stream)
+  return written(preparation.context, put.path, applied, put.extra.extra)
+}
+
+export function applyPut(edit: Edit, put: Put): { readonly created: boolean; readonly item: EntryItem } {
+  const { path, attributes, content } = put
+  const { entry } = findPlace(edit.tx, edit.kind, path)
+  if (entry?.kind === 'directory') throw isADirectory(path)
+  checkPreconditions(put.conditions, entry)
+  const { nowMs } = edit.tx
+  const item: EntryItem = {
+    kind: put.kind,
+    version: edit.version(),
+    mode: attributes.mode ?? defaultModes[put.kind],
+    createdMs: entry?.createdMs ?? nowMs,
+    modifiedMs: attributes.modifiedMs ?? nowMs,
+    size: content.size,
+    ...nameContent(edit, content),
+    extra: storeExtra(edit, put.extra),
+  }
+  if (entry) edit.unlink(entry)
+  edit.putEntry(edit.parentOf(path), path.at(-1)!, item, entry)
+  return { created: entry === null, item }
+}
+
+function nameContent(edit: Edit, content: Content): Pick<EntryItem, 'id' | 'content'> {
+  if (content.upload) {
+    content.upload.take(edit)
+    edit.putObject(content.upload.id, content.size)
+    return { id: content.upload.id, content: null }
+  }
+  const [piece, ...more] = content.pieces
+  if (!piece) return { id: 0, content: null }
+  if (more.length === 0) return { id: 0, content: edit.use(piece.record) }
+  const id = takeId(edit.tx)
+  edit.putObject(id, content.size)
+  for (const each of content.pieces) putPiece(edit, edit.kind, id, each)
+  return { id, content: null }
+}

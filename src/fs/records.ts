@@ -1,0 +1,160 @@
+/**
+ * Records of a file: which there are, and how bytes become some.
+ *
+ * - A record covers a span, a power of two, and lies at a multiple of it; spans of one object do not overlap.
+ * - Its bytes are the first of the span; the rest of the span, and what no record covers, reads as zeros.
+ * - The small content of an entry is treated as a record at 0.
+ */
+import type { Engine, ItemReader, PreparedRecord, SpaceFloor, TreeView, Tx } from '../cp-engine/contract.ts'
+import { corrupt } from '../format/fields.ts'
+import { type RecordItem, decodeRecordItem, encodeRecordItem } from '../format/fs-items.ts'
+import { recordKey, recordRange } from '../format/fs-keys.ts'
+import { recordBytesDefault, recordBytesMax, recordBytesMin } from '../format/geometry.ts'
+import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
+import { assert } from '../lib/assert.ts'
+import { readU64BigEndian } from '../lib/bytes.ts'
+
+export interface RecordRef {
+  readonly offset: number
+  readonly span: number
+  readonly rawBytes: number
+  readonly pointer: BlockPointer
+}
+
+export const recordEnd = (ref: RecordRef): number => ref.offset + ref.rawBytes
+export const offsetOfRecordKey = (key: Uint8Array): number => readU64BigEndian(key, 9)
+
+/** An encoded content of an entry says only when it is read how long it is. */
+export const unknownLength = Number.POSITIVE_INFINITY
+
+/** The content of a small file, as a record. */
+export function contentRef(pointer: BlockPointer): RecordRef {
+  const rawBytes = pointer.encoding === 'raw' ? pointer.payloadBytes : unknownLength
+  return { offset: 0, span: recordBytesMax, rawBytes, pointer }
+}
+
+/** The smallest span that holds so many bytes. */
+export const spanOf = (bytes: number): number => Math.max(recordBytesMin, 2 ** Math.ceil(Math.log2(bytes)))
+
+/** Records whose spans touch [start, end), ascending, at most `recordsMax`. */
+export function recordsBetween(
+  items: ItemReader,
+  kind: ChecksumKind,
+  object: number,
+  start: number,
+  end: number,
+  recordsMax: number,
+): RecordRef[] {
+  const refs: RecordRef[] = []
+  const before = items.floor(recordKey(object, start), recordRange(object).from)
+  if (before) {
+    const ref = refOf(before.key, before.value, kind)
+    if (ref.offset + ref.span > start) refs.push(ref)
+  }
+  if (start + 1 >= end) return refs
+  const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), recordsMax - refs.length)
+  for (const { key, value } of rest) refs.push(refOf(key, value, kind))
+  return refs
+}
+
+/** The bytes of a record, which its view has shown; `corrupt` when they are not as many as its item says. */
+export async function loadRecord(view: TreeView, ref: RecordRef): Promise<Uint8Array> {
+  const bytes = await view.record(ref.pointer)
+  if (bytes.length === ref.rawBytes || ref.rawBytes === unknownLength) return bytes
+  throw corrupt('record', 'length', `is ${bytes.length}, its item says ${ref.rawBytes}`)
+}
+
+function refOf(key: Uint8Array, value: Uint8Array, kind: ChecksumKind): RecordRef {
+  const offset = offsetOfRecordKey(key)
+  const item: RecordItem = decodeRecordItem(value, kind)
+  if (!(offset % item.span === 0)) throw corrupt('record item', 'span', 'does not divide its offset')
+  return { offset, ...item }
+}
+
+/** A prepared record and where it goes. */
+export interface Piece {
+  readonly offset: number
+  readonly span: number
+  readonly record: PreparedRecord
+}
+
+/**
+ * Bytes that fit one record at `offset`, as the pieces that free space allows. Pieces that would not lie at a multiple
+ * of their span are cut again, down to single blocks, which always do.
+ */
+export async function preparePieces(
+  engine: Engine,
+  bytes: Uint8Array,
+  offset: number,
+  floor: SpaceFloor = 'write',
+): Promise<Piece[]> {
+  const span = spanOf(bytes.length)
+  assert(offset % span === 0, 'a record lies at a multiple of its span')
+  const records = await engine.prepare(bytes, floor)
+  const pieces = records.map((record) => ({
+    offset: offset + record.offset,
+    span: spanOf(record.length),
+    record,
+  }))
+  if (pieces.every((piece) => piece.offset % piece.span === 0)) return pieces
+  engine.discard(records)
+  const half = span / 2
+  const first = await preparePieces(engine, bytes.subarray(0, half), offset, floor)
+  try {
+    return [...first, ...(await preparePieces(engine, bytes.subarray(half), offset + half, floor))]
+  } catch (error) {
+    engine.discard(first.map(({ record }) => record))
+    throw error
+  }
+}
+
+export function putPiece(
+  tx: Pick<Tx, 'use' | 'put'>,
+  kind: ChecksumKind,
+  object: number,
+  piece: Piece,
+): void {
+  const { record, span, offset } = piece
+  const item = { pointer: tx.use(record), span, rawBytes: record.length }
+  tx.put(recordKey(object, offset), encodeRecordItem(item, kind))
+}
+
+/** Part of a file's new content, to be stored at `offset`. */
+export interface Chunk {
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * Cuts bytes at multiples of the default record, and each part into a chunk that lies at a multiple of its span: what
+ * has to be added before it for that is zeros. So a chunk never leaves the default record that its bytes are in.
+ */
+export function cutChunks(offset: number, bytes: Uint8Array): Chunk[] {
+  const chunks: Chunk[] = []
+  for (let at = 0; at < bytes.length;) {
+    const start = offset + at
+    const slotEnd = (Math.floor(start / recordBytesDefault) + 1) * recordBytesDefault
+    const part = bytes.subarray(at, at + slotEnd - start)
+    chunks.push(alignChunk(start, part))
+    at += part.length
+  }
+  return chunks
+}
+
+function alignChunk(start: number, part: Uint8Array): Chunk {
+  const last = start + part.length - 1
+  let span = recordBytesMin
+  while (Math.floor(start / span) !== Math.floor(last / span)) span *= 2
+  const offset = Math.floor(start / span) * span
+  // The bytes that are stored decide the span: with zeros in front it may be smaller than the cell.
+  if (offset === start) return { offset, bytes: part }
+  const padded = new Uint8Array(last + 1 - offset)
+  padded.set(part, start - offset)
+  return { offset, bytes: padded }
+}
+
+/** Records grow with the file, so that a large one has few; small ones are cheap to change. */
+export function streamSpan(bytes: number): number {
+  if (bytes < 8 * 2 ** 20) return recordBytesDefault
+  return bytes < 32 * 2 ** 20 ? 4 * recordBytesDefault : recordBytesMax
+}

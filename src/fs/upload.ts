@@ -1,0 +1,86 @@
+/**
+ * Large content on its way: records of an object that nobody can see, named by one operation at the end.
+ *
+ * - Memory holds at most `recordsInFlightMax` records of an upload; waiting for their place is the back-pressure.
+ * - The object and its orphan are there before the first record, so whatever becomes of this process, the reaper finds
+ *   it. It is handed over only when nothing is being added any more.
+ */
+import type { RecordStream } from '../cp-engine/contract.ts'
+import { encodeObjectItem, encodeOrphanItem } from '../format/fs-items.ts'
+import { objectKey, orphanKey } from '../format/fs-keys.ts'
+import { recordBytesDefault } from '../format/geometry.ts'
+import type { Context } from './context.ts'
+import { takeId } from './counters.ts'
+import type { Edit } from './edit.ts'
+import { preparePieces, putPiece } from './records.ts'
+
+const recordsInFlightMax = 2
+
+export class Upload {
+  readonly #running = new Set<Promise<void>>()
+  #isAbandoned = false
+  #failure: { readonly error: unknown } | null = null
+
+  private constructor(
+    private readonly context: Context,
+    readonly id: number,
+    readonly stream: RecordStream,
+  ) {}
+
+  static async begin(context: Context): Promise<Upload> {
+    const stream = context.engine.openStream()
+    const id = await context.engine.runHidden((tx) => {
+      const object = takeId(tx)
+      tx.put(orphanKey(object), encodeOrphanItem({ kind: 'upload', id: object, offset: 0 }))
+      const item = { entries: 0, size: 0, span: recordBytesDefault, base: 0 }
+      tx.put(objectKey(object), encodeObjectItem(item))
+      return object
+    })
+    return new Upload(context, id, stream)
+  }
+
+  /** One record; `offset` is a multiple of its span. Resolves when the next one may come. */
+  async add(bytes: Uint8Array, offset: number): Promise<void> {
+    while (this.#running.size >= recordsInFlightMax) await Promise.race(this.#running)
+    this.#throwFailure()
+    const work = this.#store(bytes, offset)
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => this.#running.delete(work))
+    this.#running.add(work)
+  }
+
+  /** Everything is in the tree. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#running)
+    this.#throwFailure()
+  }
+
+  /** The object of this upload is named by the operation that calls this, or its records have moved. */
+  take(edit: Edit): void {
+    edit.delete(orphanKey(this.id))
+  }
+
+  /** Nobody will name it. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.#running)
+    if (!this.#isAbandoned) this.context.reaper.abandon(this.id)
+    this.#isAbandoned = true
+  }
+
+  async #store(bytes: Uint8Array, offset: number): Promise<void> {
+    const { engine, kind } = this.context
+    const pieces = await preparePieces(engine, bytes, offset)
+    await this.stream.add(
+      (tx) => {
+        for (const piece of pieces) putPiece(tx, kind, this.id, piece)
+      },
+      pieces.map(({ record }) => record),
+    )
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error
+  }
+}
