@@ -43,7 +43,12 @@ export type ShipperAction =
       readonly base: PublishedRoot | null
       readonly from: number
     }
-  | { readonly kind: 'send-wanted'; readonly target: PublishedRoot; readonly wanted: readonly WantedRun[] }
+  | {
+      readonly kind: 'send-wanted'
+      readonly target: PublishedRoot
+      readonly base: PublishedRoot | null
+      readonly wanted: readonly WantedRun[]
+    }
   /** Ends both of the above. */
   | { readonly kind: 'stop-sending' }
   /** Make it a member, then say `adopted`; or `refused`. */

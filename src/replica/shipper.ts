@@ -59,7 +59,9 @@ export class Shipper {
   private wakeMs = 0
   private pollMs = 0
   private attempts = 0
-  private lastSeenMs: number | null = null
+  /** Silence is measured from here: what was heard last, or the begin of the connection. */
+  private aliveMs = 0
+  private heardMs: number | null = null
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
 
   private status: MirrorStatus | null = null
@@ -104,8 +106,8 @@ export class Shipper {
   /** When a tick is due, in monotonic milliseconds. */
   get wakeAtMs(): number {
     if (this.phase === 'waiting') return this.wakeMs
-    const silent = (this.lastSeenMs ?? 0) + this.limits.silenceMsMax
-    return Math.min(silent, this.phase === 'session' ? this.pollMs : Infinity)
+    const silentMs = this.aliveMs + this.limits.silenceMsMax
+    return Math.min(silentMs, this.phase === 'session' ? this.pollMs : Infinity)
   }
 
   get head(): SessionHead {
@@ -119,7 +121,7 @@ export class Shipper {
       cp,
       ...this.lag.of(cp, this.current.root.cp, nowMs),
       needs: this.trouble?.reason ?? null,
-      silentMs: this.lastSeenMs === null ? null : nowMs - this.lastSeenMs,
+      silentMs: this.heardMs === null ? null : nowMs - this.heardMs,
       sentBytes: this.transfers.bytesEver,
       refused: this.status?.refused ?? 0,
     }
@@ -153,7 +155,7 @@ export class Shipper {
       case 'frame':
         return this.frame(event.message)
       case 'received':
-        if (this.phase !== 'waiting') this.lastSeenMs = this.nowMs
+        if (this.phase !== 'waiting') this.aliveMs = this.nowMs
         return
       case 'failed':
         return this.fail()
@@ -179,7 +181,7 @@ export class Shipper {
       if (this.nowMs >= this.wakeMs) this.connect()
       return
     }
-    if (this.nowMs >= (this.lastSeenMs ?? 0) + this.limits.silenceMsMax) return this.fail()
+    if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail()
     if (this.phase !== 'session' || this.nowMs < this.pollMs) return
     this.pollMs = this.nowMs + this.limits.heartbeatMs
     if (this.outbox.isEmpty) this.say(this.current.root.cp, { kind: 'poll' })
@@ -191,7 +193,7 @@ export class Shipper {
     this.phase = 'greeting'
     this.trouble = null
     this.session = formatUuid(newUuid(this.random))
-    this.lastSeenMs = this.nowMs
+    this.aliveMs = this.nowMs
     this.statusNumber = -1
     this.outbox.restart()
     this.actions.push({ kind: 'connect' })
@@ -234,7 +236,8 @@ export class Shipper {
     if (message.session !== this.session || this.phase === 'waiting') return
     if (message.kind === 'error') return this.heardError(message)
     if (message.volume !== this.facts.volume) return
-    this.lastSeenMs = this.nowMs
+    this.aliveMs = this.nowMs
+    this.heardMs = this.nowMs
     if (message.kind === 'hello-answer') return this.answered(message)
     if (this.phase !== 'session' || this.answer) return
     if (message.kind === 'report') this.takeStatus(message, message.number)
@@ -336,7 +339,7 @@ export class Shipper {
 
   private wanted({ cp, wanted }: MessageOf<'want'>): void {
     if (this.target?.stage !== 'offered' || this.target.root.root.cp !== cp || this.trouble) return
-    this.actions.push({ kind: 'send-wanted', target: this.target.root, wanted })
+    this.actions.push({ kind: 'send-wanted', target: this.target.root, base: this.base, wanted })
   }
 
   // --- The target ---

@@ -1,0 +1,223 @@
+/**
+ * Frames over HTTP: the only file of this folder that knows it.
+ *
+ * The primary POSTs batches to `/replica/v1/frames`, two in flight, and keeps one POST to `/replica/v1/answers` waiting.
+ * Both are answered with whatever the mirror has to say. So the mirror needs no way to the primary, and any answer that is
+ * lost with its connection is said again after the next hello.
+ */
+import { timingSafeEqual } from 'node:crypto'
+import { AssertionError } from '../lib/assert.ts'
+import type { Clock } from '../lib/clock.ts'
+import { encodeUtf8 } from '../lib/bytes.ts'
+import { sha256 } from '../lib/checksum.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
+import { FrameStream } from './frame-stream.ts'
+import type { MirrorApplier } from './mirror-applier.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
+
+const framesPath = '/replica/v1/frames'
+const answersPath = '/replica/v1/answers'
+const requestsInFlightMax = 2
+/** Of a request: a batch and one frame more than fit it. */
+const requestBytesMax = 16 * 2 ** 20
+const answerBytesMax = 16 * 2 ** 20
+/** Below the idle timeout of servers and proxies. */
+const answerWaitMs = 5000
+const requestMsMax = 30_000
+
+export interface HttpTransportOptions {
+  readonly clock: Clock
+  /** Both sides have the same; null on loopback. */
+  readonly secret: string | null
+}
+
+export class HttpTransport implements ReplicaTransport {
+  constructor(private readonly options: HttpTransportOptions) {}
+
+  connect(url: string, events: ConnectionEvents): Connection {
+    return new HttpConnection(url, events, this.options)
+  }
+}
+
+class HttpConnection implements Connection {
+  private readonly abort = new AbortController()
+  private inFlight = 0
+  private isOver = false
+
+  constructor(
+    private readonly url: string,
+    private readonly events: ConnectionEvents,
+    private readonly options: HttpTransportOptions,
+  ) {
+    this.listen().catch((error: unknown) => this.fail(error))
+  }
+
+  wake(): void {
+    if (this.isOver || this.inFlight >= requestsInFlightMax) return
+    this.inFlight++
+    this.pump()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.inFlight--)
+  }
+
+  close(): void {
+    this.isOver = true
+    this.abort.abort()
+  }
+
+  private async pump(): Promise<void> {
+    // Not at once: what is put together with this goes along, and nobody is called back from `wake`.
+    await Promise.resolve()
+    for (;;) {
+      const batch = this.isOver ? null : this.events.take()
+      if (!batch) return
+      const answers = await this.post(framesPath, Buffer.concat(batch.parts))
+      if (this.isOver) return
+      this.events.received()
+      this.hear(answers)
+      // What waited behind a barrier may leave now, also through the other request.
+      this.wake()
+    }
+  }
+
+  private async listen(): Promise<void> {
+    await Promise.resolve()
+    while (!this.isOver) this.hear(await this.post(answersPath, null))
+  }
+
+  private hear(answers: Uint8Array): void {
+    const frames = new FrameStream()
+    for (const { message } of frames.push(answers)) if (!this.isOver) this.events.frame(message)
+  }
+
+  private async post(path: string, body: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array> {
+    const request = new AbortController()
+    const stop = () => request.abort()
+    const cancel = this.options.clock.after(requestMsMax, stop)
+    this.abort.signal.addEventListener('abort', stop)
+    try {
+      const response = await fetch(this.url + path, {
+        method: 'POST',
+        body,
+        headers: headersOf(this.options.secret),
+        signal: request.signal,
+        redirect: 'error',
+      })
+      if (response.status !== 200) {
+        await response.body?.cancel()
+        throw new Error(`the mirror answers ${response.status}`)
+      }
+      return await readLimited(response.body, answerBytesMax)
+    } finally {
+      cancel()
+      this.abort.signal.removeEventListener('abort', stop)
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.isOver) return
+    this.close()
+    this.events.failed(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function headersOf(secret: string | null): Record<string, string> {
+  const type = { 'content-type': 'application/octet-stream' }
+  return secret === null ? type : { ...type, authorization: `Bearer ${secret}` }
+}
+
+async function readLimited(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    if (bytes > bytesMax) throw new Error('the answer is too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export interface ReplicaFetchOptions {
+  readonly clock: Clock
+  /** Null: anyone who can connect is believed; the server then listens on loopback only. */
+  readonly secret: string | null
+}
+
+/** The mirror's side: answers requests under `/replica/v1/`, and null for all others. */
+export function createReplicaFetch(
+  applier: MirrorApplier,
+  options: ReplicaFetchOptions,
+): (request: Request) => Promise<Response | null> {
+  const waiting = new AnswerQueue(applier, options.clock)
+  const expected = options.secret === null ? null : sha256(encodeUtf8(`Bearer ${options.secret}`))
+  return async (request) => {
+    const { pathname } = new URL(request.url)
+    if (!pathname.startsWith('/replica/')) return null
+    const isKnown = pathname === framesPath || pathname === answersPath
+    if (!isKnown) return plain(404, 'there is nothing here')
+    if (request.method !== 'POST') return plain(405, 'only POST', { allow: 'POST' })
+    if (expected) {
+      const given = sha256(encodeUtf8(request.headers.get('authorization') ?? ''))
+      // Hashes have one length, so that comparing says nothing about the secret's.
+      if (!timingSafeEqual(given, expected)) return plain(401, 'the shared secret is needed')
+    }
+    if (pathname === answersPath) return frames(await waiting.next(request.signal))
+    const problem = await receive(request, applier)
+    return problem ?? frames(applier.takeAnswers())
+  }
+}
+
+async function receive(request: Request, applier: MirrorApplier): Promise<Response | null> {
+  const stream = new FrameStream()
+  let bytes = 0
+  try {
+    for await (const chunk of request.body ?? []) {
+      bytes += chunk.length
+      if (bytes > requestBytesMax) return plain(413, 'the request is too long')
+      for (const frame of stream.push(chunk)) await applier.receive(frame)
+    }
+  } catch (error) {
+    // A damaged frame: what came before it counts, and the primary begins a new session.
+    if (hasCode(error, 'corrupt')) return plain(400, error.message)
+    if (error instanceof StillpointError || error instanceof AssertionError) throw error
+    return plain(400, 'the request was cut')
+  }
+  return stream.isAtBoundary ? null : plain(400, 'the last frame was cut')
+}
+
+/** One request waits for answers at a time; the next one takes its place, because the old one may be dead. */
+class AnswerQueue {
+  private endWait: (() => void) | null = null
+
+  constructor(
+    private readonly applier: MirrorApplier,
+    private readonly clock: Clock,
+  ) {}
+
+  async next(signal: AbortSignal): Promise<Uint8Array[]> {
+    this.endWait?.()
+    if (!this.applier.hasAnswers) {
+      const isReplaced = await new Promise<boolean>((resolve) => {
+        const end = (replaced: boolean) => {
+          stopListening()
+          cancel()
+          if (this.endWait === replace) this.endWait = null
+          resolve(replaced)
+        }
+        const replace = () => end(true)
+        const stopListening = this.applier.onAnswer(() => end(false))
+        const cancel = this.clock.after(answerWaitMs, () => end(false))
+        signal.addEventListener('abort', replace, { once: true })
+        this.endWait = replace
+      })
+      if (isReplaced) return []
+    }
+    return this.applier.takeAnswers()
+  }
+}
+
+const frames = (answers: readonly Uint8Array[]): Response =>
+  new Response(Buffer.concat(answers), { headers: { 'content-type': 'application/octet-stream' } })
+
+const plain = (status: number, text: string, headers: Record<string, string> = {}): Response =>
+  new Response(`${text}\n`, { status, headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' } })

@@ -1,0 +1,192 @@
+/**
+ * The table of members on a primary: who is mirrored to, where they are, and who waits for them.
+ *
+ * - A member is durable before anything is offered to it. Removing one releases its holds, reached or not.
+ * - A mirror that was added and has not answered yet has an id of its own, whose version digit is 0; it holds nothing.
+ * - What the engine tells is passed on synchronously and never waits.
+ */
+import { StillpointError } from '../lib/errors.ts'
+import { formatUuid } from '../lib/random.ts'
+import type { CpPublished, WriteCommand } from '../cp-engine/contract.ts'
+import { blockBytes } from '../format/geometry.ts'
+import type { FrameHead } from '../format/wire-messages.ts'
+import { BlockSet } from './block-set.ts'
+import { type LinkParts, MemberLink } from './member-link.ts'
+import { type MirrorState, type ShipperLimits, type Transfer, shipperLimits } from './shipper-events.ts'
+
+export interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
+  readonly limits?: Partial<ShipperLimits>
+  readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
+  readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
+}
+
+export interface MirrorInfo {
+  readonly id: string
+  readonly url: string
+  readonly state: MirrorState
+  readonly cp: number | null
+  readonly lagCps: number
+  readonly lagMs: number
+  readonly needs: string | null
+  /** What only the holds of this mirror keep. */
+  readonly heldBytes: number
+  /** Wall clock; null: never. */
+  readonly lastSeenMs: number | null
+}
+
+interface Member {
+  id: string
+  readonly link: MemberLink
+}
+
+/** How long adding waits for an answer. */
+const firstAnswerMs = 1000
+const isPending = (id: string): boolean => id[14] === '0'
+
+export class Mirrors {
+  private readonly members: Member[] = []
+  private readonly parts: LinkParts
+  private waiters = new Set<() => void>()
+  private stopObserving: (() => void) | null = null
+
+  constructor(private readonly options: MirrorsOptions) {
+    this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
+  }
+
+  start(): void {
+    const each = (tell: (link: MemberLink) => void) => {
+      for (const { link } of this.members) tell(link)
+    }
+    this.stopObserving = this.parts.primary.observe({
+      sealed: (cp: number) => each((link) => link.sealed(cp)),
+      leaving: (cp: number, commands: readonly WriteCommand[]) => each((link) => link.leaving(cp, commands)),
+      published: (_event: CpPublished) => each((link) => link.published()),
+    })
+    for (const { uuid, url } of this.parts.primary.members()) {
+      // It has never been offered anything.
+      if (isPending(uuid)) this.parts.primary.holds.set(uuid, [])
+      this.begin(uuid, url)
+    }
+  }
+
+  close(): void {
+    this.stopObserving?.()
+    for (const { link } of this.members) link.close()
+    this.wake()
+  }
+
+  /** `reached` is false when it has not answered within a second; it is known from now on and tried again. */
+  async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
+    let member = this.members.find(({ link }) => link.url === url)
+    if (!member) {
+      const id = pendingId(this.parts.random.bytes(16))
+      await this.parts.primary.addMember({ uuid: id, url })
+      member = this.begin(id, url)
+    }
+    const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
+    const deadline = this.parts.clock.monotonic() + firstAnswerMs
+    while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
+    return { reached: isReached(), record: this.describe(member, await this.heldBytes(member.id)) }
+  }
+
+  async remove(id: string): Promise<boolean> {
+    const index = this.members.findIndex((member) => member.id === id)
+    if (index < 0) return false
+    const [member] = this.members.splice(index, 1)
+    member!.link.close()
+    await this.parts.primary.removeMember(id)
+    this.wake()
+    return true
+  }
+
+  async list(): Promise<readonly MirrorInfo[]> {
+    const infos: MirrorInfo[] = []
+    for (const member of [...this.members]) infos.push(this.describe(member, await this.heldBytes(member.id)))
+    return infos
+  }
+
+  /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds). */
+  async waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
+    const { clock } = this.parts
+    const isReached = () => this.members.filter(({ link }) => link.mirroredCp >= cp).length >= count
+    while (!isReached()) {
+      const ms = deadlineMs - clock.monotonic()
+      if (ms <= 0 || !this.stopObserving) return false
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          cancel()
+          this.waiters.delete(done)
+          resolve()
+        }
+        const cancel = clock.after(ms, done)
+        this.waiters.add(done)
+      })
+    }
+    return true
+  }
+
+  private begin(id: string, url: string): Member {
+    const link = new MemberLink(
+      this.parts,
+      {
+        adopt: (adopting, side) => this.adopt(adopting, side),
+        mirrored: () => this.wake(),
+        transferred: ({ member }, transfer) => this.options.onTransfer?.(member ?? id, transfer),
+        metHigherEpoch: (epoch) => this.options.onHigherEpoch?.(epoch),
+      },
+      url,
+      isPending(id) ? null : id,
+    )
+    const member = { id, link }
+    this.members.push(member)
+    link.start()
+    return member
+  }
+
+  /** The first answer of a mirror that was added: from now on it is a member under its own id. */
+  private async adopt(link: MemberLink, side: string): Promise<void> {
+    const member = this.members.find((candidate) => candidate.link === link)
+    if (!member) throw new StillpointError('not-found', 'it was removed')
+    const twin = this.members.find((other) => other !== member && other.id === side)
+    if (twin) {
+      if (twin.link.describe().state !== 'away') {
+        throw new StillpointError('exists', `it is a member already, at ${twin.link.url}`)
+      }
+      // The same mirror at another address.
+      twin.link.close()
+      this.members.splice(this.members.indexOf(twin), 1)
+    }
+    const pending = member.id
+    await this.parts.primary.addMember({ uuid: side, url: link.url })
+    await this.parts.primary.removeMember(pending)
+    member.id = side
+  }
+
+  private describe({ id, link }: Member, heldBytes: number): MirrorInfo {
+    const { clock } = this.parts
+    const { state, cp, lagCps, lagMs, needs, silentMs } = link.describe()
+    const lastSeenMs = silentMs === null ? null : clock.now() - silentMs
+    return { id, url: link.url, state, cp, lagCps, lagMs, needs, heldBytes, lastSeenMs }
+  }
+
+  private async heldBytes(id: string): Promise<number> {
+    const { primary, source } = this.parts
+    const blocks = new BlockSet()
+    const current = source.current()
+    for (const root of primary.holds.of(id)) {
+      if (root.root.cp === current.root.cp) continue
+      for (const run of await primary.difference(root, current)) blocks.add(run.address, run.blocks)
+    }
+    return blocks.size * blockBytes
+  }
+
+  private wake(): void {
+    for (const waiter of this.waiters) waiter()
+  }
+}
+
+function pendingId(bytes: Uint8Array): string {
+  const id = bytes.slice()
+  id[6] = id[6]! & 0x0f
+  return formatUuid(id)
+}
