@@ -1,0 +1,117 @@
+/** A primary and a mirror on simulated devices, in one process, with a network between them. */
+import { formatUuid, seededRandom } from '../../src/lib/random.ts'
+import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
+import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
+import { createMirror } from '../../src/cp-engine/create-volume.ts'
+import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
+import { Volume } from '../../src/cp-engine/volume.ts'
+import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
+import { Mirrors } from '../../src/replica/mirrors.ts'
+import type { Transfer } from '../../src/replica/shipper-events.ts'
+import { newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
+import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { SimulatedNetwork } from './simulated-network.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+export const mirrorUrl = 'http://mirror'
+
+export interface PairOptions {
+  readonly seed: number
+  readonly mebibytes?: number
+  readonly onMirrorPublished?: (published: PublishedRoot) => void
+}
+
+export class Pair {
+  readonly clock = new VirtualClock()
+  readonly random: ReturnType<typeof seededRandom>
+  readonly network: SimulatedNetwork
+  readonly transfers: Transfer[] = []
+  primaryDevice = new SimulatedDevice()
+  mirrorDevice = new SimulatedDevice()
+  engine!: CpEngine
+  mirrors!: Mirrors
+  mirrorVolume!: Volume
+  applier!: MirrorApplier
+  /** Of the side that must never fail. */
+  readonly failures: unknown[] = []
+  private openings = 0
+
+  constructor(private readonly options: PairOptions) {
+    this.random = seededRandom(options.seed)
+    this.network = new SimulatedNetwork(this.clock, (limit) => this.random.below(limit))
+  }
+
+  static async create(options: PairOptions): Promise<Pair> {
+    const pair = new Pair(options)
+    await newPrimary(pair.primaryDevice, options.seed, options.mebibytes)
+    const geometry = smallGeometry(options.mebibytes)
+    await createMirror(pair.mirrorDevice, {
+      clock: pair.clock,
+      random: seededRandom(options.seed + 1),
+      geometry,
+    })
+    await pair.openPrimary()
+    await pair.openMirror()
+    return pair
+  }
+
+  async openPrimary(device = this.primaryDevice): Promise<void> {
+    this.primaryDevice = device
+    const { clock } = this
+    const seed = this.options.seed + 100 * ++this.openings
+    const engine = await open(device, seed, { clock, cpIntervalMs: 1e9 })
+    const { superblock } = engine.volume
+    this.engine = engine
+    this.mirrors = new Mirrors({
+      source: engine,
+      primary: new EngineVolume(engine),
+      identity: {
+        side: formatUuid(superblock.sideUuid),
+        geometry: superblock.geometry,
+        epoch: () => engine.volume.superblock.epoch,
+      },
+      transport: this.network,
+      clock,
+      random: this.random,
+      limits: {
+        heartbeatMs: 50,
+        silenceMsMax: 500,
+        offerAgainMs: 100,
+        backoffMsMin: 5,
+        backoffMsMax: 100,
+        troubleMs: 200,
+      },
+      onTransfer: (_id, transfer) => this.transfers.push(transfer),
+    })
+    this.mirrors.start()
+  }
+
+  async openMirror(device = this.mirrorDevice): Promise<void> {
+    this.mirrorDevice = device
+    const volume = await Volume.open(device, { nodeCacheBytesMax: 2 ** 20 })
+    this.mirrorVolume = volume
+    volume.onPublished(({ published }) => this.options.onMirrorPublished?.(published))
+    this.applier = new MirrorApplier(volume, {
+      clock: this.clock,
+      onFailed: (error) => this.failures.push(error),
+    })
+    this.network.attach(this.applier)
+  }
+
+  /** The mirror has what the primary has. */
+  get isEqual(): boolean {
+    return this.mirrorVolume.currentOrNull()?.root.cp === this.engine.current().root.cp
+  }
+
+  /** Adds the mirror and runs until it is known. */
+  async join(): Promise<void> {
+    const added = this.mirrors.add(mirrorUrl)
+    let isDone = false
+    added.then(
+      () => (isDone = true),
+      () => (isDone = true),
+    )
+    await this.clock.until(() => isDone, 5000)
+    await added
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A network between one primary and one mirror, in the hands of a random stream: frames are lost, doubled, delayed,
+ * reordered and damaged, one by one and in both directions, and connections are cut. Frames of a closed connection may
+ * still arrive.
+ */
+import type { Clock } from '../../src/lib/clock.ts'
+import { hasCode } from '../../src/lib/errors.ts'
+import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
+import { FrameStream } from '../../src/replica/frame-stream.ts'
+import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
+
+export interface Weather {
+  /** Of 1000 frames. */
+  readonly lost: number
+  readonly doubled: number
+  readonly delayed: number
+  readonly damaged: number
+  /** Of 1000 batches: the connection is cut after a part of it. */
+  readonly cut: number
+  readonly latencyMs: number
+  readonly delayMsMax: number
+}
+
+export const fairWeather: Weather = {
+  lost: 0,
+  doubled: 0,
+  delayed: 0,
+  damaged: 0,
+  cut: 0,
+  latencyMs: 0,
+  delayMsMax: 0,
+}
+
+export class SimulatedNetwork implements ReplicaTransport {
+  weather = fairWeather
+  /** Null: nothing answers at the other end. */
+  mirror: MirrorApplier | null = null
+  readonly counts = { frames: 0, lost: 0, doubled: 0, delayed: 0, damaged: 0, cut: 0 }
+  bytes = 0
+  private readonly open = new Set<SimulatedConnection>()
+
+  constructor(
+    readonly clock: Clock,
+    private readonly below: (limit: number) => number,
+  ) {}
+
+  connect(_url: string, events: ConnectionEvents): Connection {
+    const connection = new SimulatedConnection(this, events, () => this.open.delete(connection))
+    this.open.add(connection)
+    return connection
+  }
+
+  /** The mirror has another process now, or none. */
+  attach(mirror: MirrorApplier | null): void {
+    this.mirror = mirror
+    mirror?.onAnswer(() => {
+      for (const frame of mirror.takeAnswers()) this.travel(frame, (bytes) => this.toPrimary(bytes))
+    })
+  }
+
+  cutAll(): void {
+    for (const connection of [...this.open]) connection.fail('cut')
+  }
+
+  chance(perThousand: number, what: keyof SimulatedNetwork['counts']): boolean {
+    const happens = perThousand > 0 && this.below(1000) < perThousand
+    if (happens) this.counts[what]++
+    return happens
+  }
+
+  /** One frame on its way: nothing, once or twice, now or later, as it is or not. */
+  travel(frame: Uint8Array, arrive: (bytes: Uint8Array) => void): void {
+    this.counts.frames++
+    this.bytes += frame.length
+    const { weather } = this
+    if (this.chance(weather.lost, 'lost')) return
+    const copies = this.chance(weather.doubled, 'doubled') ? 2 : 1
+    for (let i = 0; i < copies; i++) {
+      const extra = this.chance(weather.delayed, 'delayed') ? this.below(weather.delayMsMax + 1) : 0
+      let bytes = frame
+      if (this.chance(weather.damaged, 'damaged')) {
+        bytes = frame.slice()
+        bytes[this.below(bytes.length)]! ^= 1 << this.below(8)
+      }
+      this.clock.after(weather.latencyMs + extra, () => arrive(bytes))
+    }
+  }
+
+  async toMirror(bytes: Uint8Array): Promise<void> {
+    for (const frame of decoded(bytes)) await this.mirror?.receive(frame)
+  }
+
+  cutPoint(): number | null {
+    return this.chance(this.weather.cut, 'cut') ? this.below(1000) / 1000 : null
+  }
+
+  private toPrimary(bytes: Uint8Array): void {
+    for (const { message } of decoded(bytes)) for (const connection of this.open) connection.hear(message)
+  }
+}
+
+/** What a damaged frame leaves: nothing. */
+function decoded(bytes: Uint8Array) {
+  try {
+    return [...new FrameStream().push(bytes)]
+  } catch (error) {
+    if (hasCode(error, 'corrupt')) return []
+    throw error
+  }
+}
+
+class SimulatedConnection implements Connection {
+  private isOver = false
+  private isSending = false
+
+  constructor(
+    private readonly network: SimulatedNetwork,
+    private readonly events: ConnectionEvents,
+    private readonly onClose: () => void,
+  ) {}
+
+  wake(): void {
+    if (this.isSending || this.isOver) return
+    this.isSending = true
+    this.network.clock.after(0, () => {
+      this.isSending = false
+      this.send()
+    })
+  }
+
+  close(): void {
+    this.isOver = true
+    this.onClose()
+  }
+
+  fail(reason: string): void {
+    if (this.isOver) return
+    this.close()
+    this.events.failed(reason)
+  }
+
+  hear(message: Parameters<ConnectionEvents['frame']>[0]): void {
+    if (!this.isOver) this.events.frame(message)
+  }
+
+  private send(): void {
+    if (this.isOver) return
+    if (!this.network.mirror) return this.fail('nobody answers')
+    const batch = this.events.take()
+    if (!batch) return
+    const bytes = Buffer.concat(batch.parts)
+    const cut = this.network.cutPoint()
+    const frames = splitFrames(cut === null ? bytes : bytes.subarray(0, Math.floor(bytes.length * cut)))
+    for (const frame of frames) this.network.travel(frame, (arrived) => void this.network.toMirror(arrived))
+    if (cut !== null) return this.fail('cut')
+    this.network.clock.after(2 * this.network.weather.latencyMs, () => {
+      if (this.isOver) return
+      this.events.received()
+      this.wake()
+    })
+    this.wake()
+  }
+}
+
+/** Whole frames; what a cut leaves of the last one is of no use to anybody. */
+function splitFrames(bytes: Uint8Array): Uint8Array[] {
+  const frames: Uint8Array[] = []
+  let at = 0
+  while (at + frameHeadBytes <= bytes.length) {
+    const { body, data } = frameLengths(bytes.subarray(at, at + frameHeadBytes))
+    const end = at + frameHeadBytes + body + data
+    if (end > bytes.length) break
+    frames.push(bytes.slice(at, end))
+    at = end
+  }
+  return frames
+}
