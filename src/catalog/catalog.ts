@@ -55,7 +55,7 @@ const queueRowsMaxDefault = 10_000
 const batchRowsMax = 500
 const batchDelayMs = 50
 const retryDelayMs = 1_000
-export const listRowsMax = 1_000
+export const listRowsMax = 10_000
 
 type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow }
 

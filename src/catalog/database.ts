@@ -1,7 +1,7 @@
 /**
  * One SQLite file, opened so that it can be used as ours, or not at all.
  *
- * - It belongs to the volume (`meta.volumeUuid`), its journal is a prefix of our migrations, and no row is about a CP
+ * - It belongs to this side's block file (`meta.sideUuid`), its journal is a prefix of our migrations, and no row is about a CP
  *   above the published one. A file that fails the first two is set aside and a fresh one is made: the block file is
  *   the truth, the catalog only history.
  * - Once open it never waits for a lock: whoever meets one tries again later.
@@ -22,7 +22,7 @@ class Unusable extends Error {
 }
 
 export interface DatabaseOptions {
-  readonly volumeUuid: string
+  readonly sideUuid: string
   readonly publishedCp: number
   /** Moves the file and its companions (`-wal`, `-shm`) out of the way. */
   readonly setAside: (path: string, reason: UnusableReason) => void
@@ -50,7 +50,7 @@ function openOnce(path: string, options: DatabaseOptions): Database {
     database.run('PRAGMA synchronous = NORMAL')
     transact(database, () => {
       applyMigrations(database, migrations)
-      claim(database, options.volumeUuid)
+      claim(database, options.sideUuid)
       database.run('DELETE FROM cp_rows WHERE cp > ?', [options.publishedCp])
       database.run('DELETE FROM transfer_rows WHERE cp > ?', [options.publishedCp])
     })
@@ -86,10 +86,10 @@ function applyMigrations(database: Database, wanted: readonly Migration[]): void
   })
 }
 
-function claim(database: Database, volumeUuid: string): void {
-  database.run(`INSERT OR IGNORE INTO meta (key, value) VALUES ('volumeUuid', ?)`, [volumeUuid])
-  const owner = database.query<{ value: string }, []>(`SELECT value FROM meta WHERE key = 'volumeUuid'`).get()
-  if (owner?.value !== volumeUuid) throw new Unusable('foreign')
+function claim(database: Database, sideUuid: string): void {
+  database.run(`INSERT OR IGNORE INTO meta (key, value) VALUES ('sideUuid', ?)`, [sideUuid])
+  const owner = database.query<{ value: string }, []>(`SELECT value FROM meta WHERE key = 'sideUuid'`).get()
+  if (owner?.value !== sideUuid) throw new Unusable('foreign')
 }
 
 /** All or nothing. A callback that returns a promise would commit before its first await, so it is refused. */
@@ -100,7 +100,7 @@ export function transact<T>(database: Database, change: () => T): T {
       assert(!(result instanceof Promise), 'a transaction is synchronous')
       return result
     })
-    .immediate() as T
+    .immediate()
 }
 
 function unusableReason(error: unknown): UnusableReason | null {

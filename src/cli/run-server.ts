@@ -36,7 +36,7 @@ export async function runServer(
   const server = await startServer(verb, configuration, {
     clock,
     random,
-    acceptSuperblockLoss: flags.acceptLoss === 'superblock',
+    acceptLoss: flags.acceptLoss ?? [],
   })
   const { url, role } = server
   const cp = server.publishedCp()

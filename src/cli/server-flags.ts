@@ -1,5 +1,6 @@
 /** The flags of `serve` and `mirror`, from the table of options. Values stay text until the configuration reads them. */
 import { jsonFlag } from './common-flags.ts'
+import { type Loss, losses } from '../losses.ts'
 import type { RawOptions } from './configuration.ts'
 import { serverOptions, type ServerOptionName } from './options.ts'
 
@@ -11,7 +12,7 @@ export interface MirrorFlags {
   readonly secretFile?: string
   readonly nodeCacheBytesMax?: string
   readonly logLevel?: string
-  readonly acceptLoss?: 'superblock'
+  readonly acceptLoss?: readonly Loss[]
 }
 
 export interface ServeFlags extends MirrorFlags {
@@ -50,7 +51,8 @@ export const mirrorFlags = {
   logLevel: flag('logLevel'),
   acceptLoss: {
     kind: 'enum',
-    values: ['superblock'],
+    values: losses,
+    variadic: true,
     brief: 'Open without what cannot be read any more, and say what is lost',
     optional: true,
   },

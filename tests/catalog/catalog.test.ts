@@ -123,7 +123,7 @@ describe('opening', () => {
 
   test('a catalog of another volume is set aside and a fresh one made', () => {
     const path = file()
-    const first = open(path, { volumeUuid: 'another' })
+    const first = open(path, { sideUuid: 'another' })
     first.catalog.recordCp(cpRow(1))
     first.catalog.close()
     const second = open(path)

@@ -9,7 +9,7 @@ import {
 import type { UnusableReason } from '../../src/catalog/database.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 
-export const volumeUuid = '00000000-0000-4000-8000-000000000001'
+export const sideUuid = '00000000-0000-4000-8000-000000000001'
 export const day = Date.UTC(2024, 0, 1)
 
 export const cpRow = (cp: number, change: Partial<CpRow> = {}): CpRow => ({
@@ -51,7 +51,7 @@ export function manualClock(): Clock & { fire(): void; waiting(): number } {
     sleep: () => Promise.resolve(),
     yield: () => Promise.resolve(),
     fire() {
-      for (const callback of [...timers]) {
+      for (const callback of Array.from(timers)) {
         timers.delete(callback)
         callback()
       }
@@ -67,7 +67,7 @@ export function open(
   const clock = manualClock()
   const aside: UnusableReason[] = []
   const catalog = openCatalog(path, {
-    volumeUuid,
+    sideUuid,
     publishedCp: 1_000_000,
     clock,
     setAside(file, reason) {

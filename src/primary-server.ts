@@ -1,0 +1,186 @@
+/** A primary: the engine, its files, its mirrors, its history, and the door to all of it. */
+import type { ServerConfiguration } from './cli/configuration.ts'
+import { openPrimary } from './cp-engine/open-primary.ts'
+import { EngineVolume } from './cp-engine/primary-volume.ts'
+import type { CpEngine } from './cp-engine/cp-engine.ts'
+import { RecordedCps } from './cp-history.ts'
+import { reachLevel } from './durability-levels.ts'
+import { blockBytes } from './format/geometry.ts'
+import { VolumeFiles } from './fs/file-system.ts'
+import { readTree } from './fs/read-view.ts'
+import { Views } from './fs/views.ts'
+import { logger } from './lib/log.ts'
+import { formatUuid } from './lib/random.ts'
+import type { OpenedVolume } from './opened-volume.ts'
+import { HttpTransport } from './replica/http-transport.ts'
+import { Mirrors } from './replica/mirrors.ts'
+import { makeApp } from './routes/app.ts'
+import type { CpTaker, Gauge } from './routes/dependencies.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './served.ts'
+import type { RunningServer, StartOptions } from './server.ts'
+
+const log = logger('primary')
+
+/** How long a stopping primary waits until its mirrors have the last CP. */
+const flushMsMax = 5_000
+
+export async function servePrimary(
+  volume: OpenedVolume,
+  configuration: ServerConfiguration,
+  { clock, random, acceptLoss }: StartOptions,
+): Promise<RunningServer> {
+  const failure = new Failure()
+  const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax } = configuration
+  const engine = await openPrimary(volume.device, {
+    clock,
+    random,
+    cpIntervalMs,
+    queueBytesMax,
+    nodeCacheBytesMax,
+    acceptSuperblockLoss: acceptLoss.includes('superblock'),
+    acceptLogLoss: acceptLoss.includes('log'),
+    onPoisoned: (error) => failure.report('a write to the device failed', error),
+  })
+  const { replayed, tornTail, lost } = engine.recovery
+  if (replayed > 0 || tornTail || lost.length > 0) log.warn('recovered', { replayed, tornTail, lost })
+
+  const { superblock, geometry } = engine.volume
+  const side = formatUuid(superblock.sideUuid)
+  const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
+  const cps = new RecordedCps(catalog, engine, engine.current())
+  const files = new VolumeFiles(engine, clock)
+  engine.onSpaceShort(() => files.hurry())
+  const views = new Views({
+    source: engine,
+    clock,
+    view: (tree) => readTree(engine, tree),
+    openView: () => files.view(),
+    settle: () => engine.requestCp('requested'),
+  })
+  const mirrors = new Mirrors({
+    source: engine,
+    primary: new EngineVolume(engine),
+    identity: { side, geometry, epoch: () => engine.volume.superblock.epoch },
+    transport: new HttpTransport({ secret: configuration.secret, clock }),
+    clock,
+    random,
+    onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: clock.now() }),
+    onHigherEpoch: (epoch) => failure.report('another primary has taken over', `epoch ${epoch.number}`),
+  })
+
+  let isStopping = false
+  const app = makeApp({
+    role: 'primary',
+    views,
+    cps,
+    clock,
+    limits,
+    files,
+    mirrors,
+    taker: takerOf(engine, cps),
+    reach: (applied, wish) =>
+      reachLevel(
+        {
+          clock,
+          reach: (what, level) => engine.reach(what, level),
+          mirrored: (cp, count, ms) => mirrors.waitMirrored(cp, count, clock.monotonic() + ms),
+        },
+        applied,
+        wish,
+      ),
+    ready() {
+      if (failure.first) return { ok: false, reason: failure.first.message }
+      return isStopping ? { ok: false, reason: 'the server is stopping' } : { ok: true, reason: '' }
+    },
+    gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
+    reportBug: (error) => failure.report('a bug', error),
+  })
+
+  const http = listen(configuration, clock, [{ prefix: '/', fetch: (request) => app.fetch(request) }])
+  files.start()
+  mirrors.start()
+  const adding = addMirrors(mirrors, configuration.mirrors)
+
+  return {
+    url: http.url,
+    role: 'primary',
+    publishedCp: () => engine.current().root.cp,
+    failed: failure.happened,
+    async stop() {
+      isStopping = true
+      const drained = http.stop(drainMsMax)
+      // Whoever waits for a CP is answered now.
+      views.close()
+      await drained
+      await adding
+      await files.close()
+      await engine.close()
+      await tellMirrors(mirrors, engine.current().root.cp, clock.monotonic() + flushMsMax)
+      mirrors.close()
+      cps.close()
+      catalog.close()
+      await volume.close()
+    },
+    async abandon() {
+      isStopping = true
+      mirrors.close()
+      await http.stop(abandonMsMax)
+      catalog.close()
+    },
+  }
+}
+
+/** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */
+async function addMirrors(mirrors: Mirrors, urls: readonly string[]): Promise<void> {
+  const known = new Set((await mirrors.list()).map((mirror) => mirror.url))
+  for (const url of urls) {
+    if (known.has(url)) continue
+    try {
+      const { reached } = await mirrors.add(url)
+      if (!reached) log.warn('the mirror has not answered yet', { url })
+    } catch (error) {
+      log.error('the mirror cannot be added', {
+        url,
+        reason: error instanceof Error ? error.message : String(error),
+      })
+    }
+  }
+}
+
+/** The last CP goes to every mirror that is there, but nobody waits for long. */
+async function tellMirrors(mirrors: Mirrors, cp: number, deadlineMs: number): Promise<void> {
+  const there = (await mirrors.list()).filter(({ state }) => state === 'live' || state === 'catching-up')
+  if (there.length > 0 && !(await mirrors.waitMirrored(cp, there.length, deadlineMs)))
+    log.warn('not every mirror has the last consistency point', { cp })
+}
+
+function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {
+  return {
+    async take() {
+      const before = engine.current().root.cp
+      const { root } = await engine.requestCp('requested')
+      return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
+    },
+  }
+}
+
+function gaugesOf(engine: CpEngine, files: VolumeFiles, views: Views): Gauge[] {
+  const { writable, pending, used, max } = engine.space()
+  const { orphans, bytes } = files.pending()
+  const { root } = engine.current()
+  return [
+    { name: 'published_cp', help: 'The newest published consistency point', value: root.cp },
+    { name: 'readable_cps', help: 'Consistency points that can be read', value: engine.readable().length },
+    { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
+    { name: 'writable_bytes', help: 'Space that can be written now', value: writable * blockBytes },
+    {
+      name: 'pending_bytes',
+      help: 'Space that waits for a consistency point or a reader',
+      value: pending * blockBytes,
+    },
+    { name: 'used_bytes', help: 'Space in use', value: used * blockBytes },
+    { name: 'max_bytes', help: 'The volume never grows beyond this', value: max * blockBytes },
+    { name: 'deleted_pending', help: 'Deleted things whose space has not returned', value: orphans },
+    { name: 'deleted_pending_bytes', help: 'Their bytes, as far as they are known', value: bytes },
+  ]
+}
