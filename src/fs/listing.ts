@@ -21,6 +21,7 @@ const recursiveScanMax = 64
 
 /** One directory on the way: what is left of it. */
 interface Level {
+  readonly directory: number
   readonly path: readonly string[]
   readonly end: Uint8Array
   /** Begins at this key, or just behind it. */
@@ -65,7 +66,7 @@ function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Lo
   const levels = [levelOf(id, [])]
   for (const [depth, name] of (look.after ?? []).entries()) {
     const level = levels.at(-1)!
-    const key = entryKey(directoryOf(level), encodeUtf8(name))
+    const key = entryKey(level.directory, encodeUtf8(name))
     level.from = key
     level.isBehind = true
     const value = look.recursive ? items.get(key) : null
@@ -77,13 +78,7 @@ function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Lo
 }
 
 function levelOf(id: number, path: readonly string[]): Level {
-  return { path, ...entryRange(id), isBehind: false, ready: [], isDone: false }
-}
-
-function directoryOf(level: Level): number {
-  const key = decodeKey(level.end)
-  assert(key.kind === 'entry', 'a directory has a range of entries')
-  return key.directory - 1
+  return { directory: id, path, ...entryRange(id), isBehind: false, ready: [], isDone: false }
 }
 
 function nextItem(items: ItemReader, level: Level, itemsMax: number): Item | null {
