@@ -26,6 +26,8 @@ function* fixedBlocks(geometry: Geometry): Generator<number> {
 
 /** At the start of each map page's reach; others take from it only when nothing else is left. */
 const mapRunBlocks = 128
+/** Half of a run: it keeps them few, and each CP in one. */
+const mapRunFreeMin = mapRunBlocks / 2
 
 export class Allocator {
   private bits: Uint8Array
@@ -35,7 +37,9 @@ export class Allocator {
   private readonly cursors = { node: 0, record: 0 }
   /** No run this long was found since the last release; Infinity when that is not known. */
   private knownLongest = { outside: Infinity, anywhere: Infinity }
+  /** Groups below it have nothing free. */
   private lowestMapGroup = 0
+  private mapGroup = 0
 
   constructor(private readonly geometry: Geometry) {
     this.bits = new Uint8Array(0)
@@ -56,7 +60,7 @@ export class Allocator {
     return ((this.bits[address >>> 3]! >>> (address & 7)) & 1) === 1
   }
 
-  /** The file has really grown to `blockCount` (a whole number of bytes of the bitmap, or the end of the volume). */
+  /** The file has really grown to `blockCount`. */
   extend(blockCount: number): void {
     assert(blockCount >= this.blockCount && blockCount <= this.geometry.blocksMax, 'a volume only grows')
     const before = this.blockCount
@@ -71,10 +75,13 @@ export class Allocator {
     this.blockCount = blockCount
     let address = before
     for (; address < blockCount && (address & 7) !== 0; address++) this.setFree(address)
-    const wholeBytesEnd = Math.max(address >>> 3, blockCount >>> 3)
-    this.bits.fill(0xff, address >>> 3, wholeBytesEnd)
-    this.free += wholeBytesEnd * 8 - address
-    for (address = wholeBytesEnd * 8; address < blockCount; address++) this.setFree(address)
+    const wholeEnd = Math.floor(blockCount / 8) * 8
+    if (address < wholeEnd) {
+      this.bits.fill(0xff, address / 8, wholeEnd / 8)
+      this.free += wholeEnd - address
+      address = wholeEnd
+    }
+    for (; address < blockCount; address++) this.setFree(address)
     for (const fixed of fixedBlocks(this.geometry))
       if (fixed >= before && fixed < blockCount) {
         this.clearFree(fixed)
@@ -153,15 +160,34 @@ export class Allocator {
     this.free--
   }
 
+  /**
+   * Stays in one group while it can, then takes the lowest one that has many free: the holes that old map blocks leave
+   * are one to a group, and filling each would change another page.
+   */
   private takeMap(blocks: number): number | null {
     const groups = Math.ceil(this.blockCount / blocksPerMapPage)
-    for (let group = this.lowestMapGroup; group < groups; group++) {
+    while (this.lowestMapGroup < groups && this.mapRunFree(this.lowestMapGroup) === 0) this.lowestMapGroup++
+    const inGroup = (group: number) => {
       const start = group * blocksPerMapPage
-      const found = this.find(start, Math.min(start + mapRunBlocks, this.blockCount), blocks, true)
-      if (found !== null) return found
-      if (group === this.lowestMapGroup) this.lowestMapGroup++
+      return this.find(start, Math.min(start + mapRunBlocks, this.blockCount), blocks, true)
     }
+    const found = inGroup(this.mapGroup)
+    if (found !== null) return found
+    for (const freeMin of [mapRunFreeMin, 1])
+      for (let group = this.lowestMapGroup; group < groups; group++) {
+        const address = this.mapRunFree(group) < freeMin ? null : inGroup(group)
+        if (address === null) continue
+        this.mapGroup = group
+        return address
+      }
     return this.takeRun('node', blocks)
+  }
+
+  private mapRunFree(group: number): number {
+    const at = (group * blocksPerMapPage) / 8
+    let free = 0
+    for (let i = at; i < at + mapRunBlocks / 8; i++) free += bitsInByte[this.bits[i] ?? 0]!
+    return free
   }
 
   private takeRun(kind: 'node' | 'record', blocks: number): number | null {
