@@ -79,8 +79,8 @@ export interface Piece {
 }
 
 /**
- * Bytes that fit one record at `offset`, as the pieces that free space allows. Pieces that would not lie at a multiple
- * of their span are cut again, down to single blocks, which always do.
+ * Bytes that fit one record at `offset`, as the pieces that free space allows. Pieces whose spans would not lie
+ * at their multiples, or overlap, are cut again, down to single blocks, which always fit.
  */
 export async function preparePieces(
   engine: Engine,
@@ -96,7 +96,9 @@ export async function preparePieces(
     span: spanOf(record.length),
     record,
   }))
-  if (pieces.every((piece) => piece.offset % piece.span === 0)) return pieces
+  const isSound = ({ offset: at, span: bytesMax }: Piece, i: number) =>
+    at % bytesMax === 0 && at + bytesMax <= (pieces[i + 1]?.offset ?? Infinity)
+  if (pieces.every(isSound)) return pieces
   engine.discard(records)
   const half = span / 2
   const first = await preparePieces(engine, bytes.subarray(0, half), offset, floor)

@@ -1,0 +1,121 @@
+/** A volume on the fake engine, with what every test of files wants to do with one. */
+import { checkItems } from '../../src/fs/item-check.ts'
+import { VolumeFiles } from '../../src/fs/file-system.ts'
+import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
+import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { hasCode } from '../../src/lib/errors.ts'
+import { FakeEngine, type FakeEngineOptions } from './fake-engine.ts'
+
+export const p = (text: string): Path => parsePlainPath(text)
+
+/** Time does not pass; waiting is a turn of the event loop. */
+export const quickClock: Clock = {
+  now: () => 1_700_000_000_000,
+  monotonic: () => 0,
+  after: () => () => {},
+  sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+export class FakeVolume {
+  engine: FakeEngine
+  files: VolumeFiles
+
+  constructor(options: FakeEngineOptions = {}) {
+    this.engine = new FakeEngine(options)
+    this.files = new VolumeFiles(this.engine, quickClock)
+    this.files.start()
+  }
+
+  async reopen(): Promise<void> {
+    await this.files.close()
+    this.engine = this.engine.crash()
+    this.files = new VolumeFiles(this.engine, quickClock)
+    this.files.start()
+  }
+
+  /** The reaper has nothing left; then nothing may be left of what is not reachable. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 20; i++) await quickClock.yield()
+    while (this.files.pending().orphans > 0) await quickClock.yield()
+  }
+
+  async check(): Promise<string[]> {
+    await this.settle()
+    const counters = [0, 1, 2, 3, 4].map((index) => this.engine.counter(index))
+    const { kind } = this.engine.current().root.records
+    const report = await checkItems(this.engine.items, kind, counters)
+    this.engine.assertSettled()
+    return report.orphans === 0
+      ? [...report.problems]
+      : [...report.problems, `${report.orphans} orphans are left`]
+  }
+
+  close(): Promise<void> {
+    return this.files.close()
+  }
+
+  async with<T>(work: (view: ReadView) => Promise<T>): Promise<T> {
+    const view = this.files.view()
+    try {
+      return await work(view)
+    } finally {
+      view.release()
+    }
+  }
+
+  read(path: string): Promise<Uint8Array> {
+    return this.with((view) => readAll(view, p(path)))
+  }
+}
+
+export async function readAll(view: ReadView, path: Path): Promise<Uint8Array> {
+  const file = await view.open(path)
+  try {
+    return await streamAll(file, 0, file.stat.size)
+  } finally {
+    file.close()
+  }
+}
+
+export async function streamAll(file: OpenFile, start: number, end: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(Math.max(0, Math.min(end, file.stat.size) - start))
+  let at = 0
+  for await (const part of file.stream(start, end)) {
+    whole.set(part, at)
+    at += part.length
+  }
+  if (at !== whole.length) throw new Error(`${at} bytes came instead of ${whole.length}`)
+  return whole
+}
+
+/** Repeatable bytes that differ everywhere. */
+export function bytesOf(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let state = (seed * 2654435761) >>> 0
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    bytes[i] = state >>> 24
+  }
+  return bytes
+}
+
+/** The body as it comes over the wire: in chunks of odd sizes. */
+export async function* chunked(bytes: Uint8Array, chunkBytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    await Promise.resolve()
+    yield bytes.slice(at, at + chunkBytes)
+  }
+}
+
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'ok'
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && hasCode(error, error.code as 'internal'))
+      return error.code
+    throw error
+  }
+}
