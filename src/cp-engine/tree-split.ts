@@ -43,7 +43,6 @@ export function splitNode(
   initNode(cache, right, level)
   for (let i = from; i < count; i++) appendItem(cache, right, left, i)
   truncateItems(cache, left, from)
-  cache.setMayBeBlank(right, cache.mayBeBlank(left))
   if (intoLeft) insertItem(cache, left, index, key, value)
   else insertItem(cache, right, index - from, key, value)
   cache.setInsertRun(left, intoLeft ? run : 0)

@@ -245,7 +245,7 @@ export class OpenTree {
       if (bytes > joinedBytesMax) continue
       const [left, right] = leftSlot === slot ? [frame, other] : [other, frame]
       joinNodes(cache, left, right, separator, frame)
-      cache.setMayBeBlank(frame, cache.mayBeBlank(left) || cache.mayBeBlank(right))
+      cache.setMayBeBlank(frame, levelOf(cache, frame) > 0)
       fillSums(cache, frame)
       removeItem(cache, parent, leftSlot + 1)
       setPointer(cache, parent, leftSlot, cache.addressOf(frame))
@@ -265,7 +265,7 @@ export class OpenTree {
       if (frame === 0 || countOf(cache, frame) > 1) return
       if (cache.generationOf(frame) !== this.#generation && !cache.sumIs(frame, pointer.sum, 0)) return
       const child = readNodePointer(cache.bytes, pointerAt(cache, frame, 0))
-      this.#root = this.#resolved({ pointer: child, level: level - 1 })
+      this.#root = { pointer: child, level: level - 1 }
       this.#drop(frame)
     }
   }

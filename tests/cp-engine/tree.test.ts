@@ -4,7 +4,7 @@ import { compareBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { itemBytesMax, keyBytesMax } from '../../src/format/geometry.ts'
 import type { EncodedNode, SealedTree } from '../../src/cp-engine/sealed-tree.ts'
-import { Model, TreeHarness, tinyCache } from './tree-harness.ts'
+import { Model, type Pairs, TreeHarness, tinyCache } from './tree-harness.ts'
 
 /** Keys that share long prefixes, and some that are prefixes of others. */
 const key = fc.oneof(
@@ -126,9 +126,66 @@ async function runModel(operations: readonly Operation[]): Promise<void> {
   expect(h.cache.framesUsed).toBeLessThan(16 + 24 + 2 * h.used.size + 64)
 }
 
+/** Long keys and values: four items a leaf and a dozen children make a deep tree of few items. */
+async function runDeep(seed: number): Promise<void> {
+  const random = seededRandom(seed)
+  const h = new TreeHarness(tinyCache)
+  const model = new Model()
+  const keyOf = (n: number) => {
+    const k = new Uint8Array(keyBytesMax).fill(9)
+    k[seed % 2 === 0 ? 0 : keyBytesMax - 2] = n >> 8
+    k[keyBytesMax - 1] = n
+    return k
+  }
+  let sealed: SealedTree | null = null
+  let rest: Generator<EncodedNode> | null = null
+  let want: Pairs = []
+  let deepest = 0
+  for (let step = 0; step < 1500; step++) {
+    const growing = Math.floor(step / 500) !== 1
+    const n = random.below(700)
+    const many = random.below(6) === 0 ? 60 : 1
+    for (let i = n; i < n + many; i++) {
+      const value = random.bytes(300 + random.below(itemBytesMax - keyBytesMax - 300))
+      if ((random.below(4) !== 0) === growing) {
+        await h.put(keyOf(i), value)
+        model.put(keyOf(i), value)
+      } else expect(await h.delete(keyOf(i))).toBe(model.delete(keyOf(i)))
+    }
+    deepest = Math.max(deepest, h.tree.root().level)
+    const lowest = keyOf(Math.max(0, n - random.below(12)))
+    const floor = await h.with(() => h.tree.reader.floor(keyOf(n), lowest))
+    let best: Uint8Array | null = null
+    for (let i = n; i >= 0 && !best && compareBytes(keyOf(i), lowest) >= 0; i--) best = model.get(keyOf(i))
+    expect(floor?.value ?? null).toEqual(best)
+    const next = random.below(8)
+    if (next === 0 && !sealed) {
+      sealed = h.seal()
+      rest = sealed.encode()
+      want = model.sorted()
+    } else if (next === 1 && sealed && rest) {
+      await h.publish(sealed, rest)
+      if (random.below(5) === 0) expect(await h.contents()).toEqual(want)
+      sealed = null
+    } else if (next < 5 && rest) {
+      const node = rest.next()
+      if (!node.done) await h.device.write([node.value])
+    }
+  }
+  if (sealed && rest) await h.publish(sealed, rest)
+  await h.cp()
+  expect(h.check()).toEqual(h.used)
+  expect(await h.contents()).toEqual(model.sorted())
+  expect(deepest).toBeGreaterThanOrEqual(seed % 2 === 0 ? 2 : 3)
+}
+
 describe('tree', () => {
   test('is a sorted map, through seals, encoding and eviction at any moment', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(operation, { maxLength: 60 }), runModel), { numRuns: 150 })
+    await fc.assert(fc.asyncProperty(fc.array(operation, { maxLength: 60 }), runModel), { numRuns: 80 })
+  }, 60_000)
+
+  test('stays one with deep trees, whose nodes leave memory as soon as they may', async () => {
+    for (let seed = 1; seed <= 8; seed++) await runDeep(seed)
   }, 60_000)
 
   test('a hundred changes at once stay within their worst case', async () => {
