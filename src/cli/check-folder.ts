@@ -1,9 +1,11 @@
-/** The offline check over a folder: alone on the volume, and reading only. */
+/** The offline check over a folder, blocks and items: alone on the volume, and reading only. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import { type CheckFinding, type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import type { Root } from '../format/root.ts'
+import { ItemCheck } from '../fs/item-check.ts'
 import { CliError } from './cli-error.ts'
 import { blockFileName } from './volume-folder.ts'
 
@@ -14,11 +16,31 @@ export async function checkFolder(path: string): Promise<CheckReport> {
     const folder = await FileFolder.open(path)
     const device = await folder.open(blockFileName, { readOnly: true })
     try {
-      return await checkVolume(device)
+      // Roots are checked one after the other.
+      let items: ItemCheck | null = null
+      const found: CheckFinding[] = []
+      const report = await checkVolume(device, {
+        onItem(root, item) {
+          items ??= new ItemCheck(root.records.kind)
+          items.add(item)
+        },
+        onRoot(root) {
+          found.push(...findingsOf(items ?? new ItemCheck(root.records.kind), root))
+          items = null
+        },
+      })
+      return { ...report, findings: [...report.findings, ...found] }
     } finally {
       await device.close()
     }
   } finally {
     lock.release()
   }
+}
+
+function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
+  const { problems, problemCount } = items.finish(root.counters)
+  const finding = (message: string): CheckFinding => ({ cp: root.cp, address: null, message })
+  const hidden = problemCount - problems.length
+  return [...problems.map(finding), ...(hidden > 0 ? [finding(`${hidden} more problems`)] : [])]
 }
