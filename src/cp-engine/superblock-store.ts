@@ -4,13 +4,15 @@
  * 1. Every write goes to the slot that is not the newest, one at a time: copy 1, sync, copy 2, sync. So at every moment
  *    at most one copy of one slot is being written, and two unreadable copies of one slot are never a crash.
  * 2. What a slot names is complete before the first copy is written: the caller has synced it.
- * 3. Open rewrites and syncs the slot that it chose before anything relies on it: after a failed sync the page cache
- *    can hold what the disk does not. A copy is rewritten only while the other one is good.
- * 4. Going back marks the older root in the lost slot first; an open in between finds the mark and finishes.
+ * 3. After a failed sync the page cache can hold what the disk does not. So open reads past it, and rewrites and syncs
+ *    the slot that it chose before anything relies on it. A copy is rewritten only while the other one is good.
+ * 4. After a failed write nothing is written any more: which bytes the device has is not known.
+ * 5. Going back marks the older root in the lost slot first; an open in between finds the mark and finishes.
  */
 import { assert } from '../lib/assert.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { DeviceError } from '../blockdev/block-device.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import {
   blockBytes,
@@ -19,6 +21,7 @@ import {
   superblockCopyBlocks,
   superblockSlots,
 } from '../format/geometry.ts'
+import { decodeRoot } from '../format/root.ts'
 import { decodeSuperblock, encodeSuperblock } from '../format/superblock.ts'
 import type { Superblock } from '../format/superblock.ts'
 
@@ -39,6 +42,7 @@ export interface OpenOptions {
 export class SuperblockStore {
   private readonly queue: (() => void)[] = []
   private busy = false
+  private isBroken = false
 
   private constructor(
     private readonly device: BlockDevice,
@@ -90,9 +94,11 @@ export class SuperblockStore {
           : {}),
       })
     // The lost slot may have had the next generation, so the mark goes above it.
+    const cp = cpOf(remaining)
     const marked: Superblock = {
       ...remaining,
       ...options.goBack?.(remaining),
+      holds: remaining.holds.filter((hold) => hold.cp <= cp),
       generation: remaining.generation + 2,
       goingBack: true,
     }
@@ -126,6 +132,7 @@ export class SuperblockStore {
   ): Promise<void> {
     await this.turn()
     try {
+      if (this.isBroken) throw new DeviceError('an earlier write of a superblock failed')
       const target = 1 - this.newestSlot()
       const base = this.newest
       const next: Superblock = {
@@ -133,7 +140,9 @@ export class SuperblockStore {
         ...(typeof change === 'function' ? change(base) : change),
         generation: base.generation + 1,
       }
+      this.isBroken = true
       await writeSlot(this.device, next, target)
+      this.isBroken = false
       this.slots[target] = next
       onSlot?.(target, next)
     } finally {
@@ -159,7 +168,8 @@ export class SuperblockStore {
   }
 }
 
-const cpOf = (superblock: Superblock): string => (superblock.root ? 'at the other root' : 'none')
+/** A mirror that has received nothing has none. */
+const cpOf = ({ root }: Superblock): number => (root ? decodeRoot(root.bytes).cp : 0)
 
 function newestOf(a: Superblock | null, b: Superblock | null): Superblock | null {
   if (!a || !b) return a ?? b
@@ -189,6 +199,6 @@ async function readCopy(device: BlockDevice, slot: number, copy: number): Promis
   const address = superblockAddress(slot, copy)
   if (address + superblockCopyBlocks > device.blockCount) return null
   const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
-  await device.read(address, bytes)
+  await device.read(address, bytes, { uncached: true })
   return decodeSuperblock(bytes, slot)
 }

@@ -7,11 +7,9 @@
  */
 import { sha256 } from '../../src/lib/checksum.ts'
 import { seededRandom } from '../../src/lib/random.ts'
-import { countersMax, makeGeometry } from '../../src/format/geometry.ts'
-import { noNode } from '../../src/format/pointer.ts'
+import { makeGeometry } from '../../src/format/geometry.ts'
 import type { NodePointer } from '../../src/format/pointer.ts'
 import { decodeRoot, encodeRoot } from '../../src/format/root.ts'
-import type { Root } from '../../src/format/root.ts'
 import { Allocator } from '../../src/cp-engine/allocator.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { buildMaps } from '../../src/cp-engine/map-builder.ts'
@@ -19,10 +17,10 @@ import { OpenCp } from '../../src/cp-engine/open-cp.ts'
 import { Readers } from '../../src/cp-engine/readers.ts'
 import { Retention } from '../../src/cp-engine/retention.ts'
 import { SpaceMap } from '../../src/cp-engine/space-map.ts'
+import { rootOf } from './roots.ts'
 
 export const modelGeometry = makeGeometry(6 * 2 ** 20, 2 ** 20, 2 ** 20)
 const { blocksMax } = modelGeometry
-const noHash = new Uint8Array(32)
 
 interface Slot {
   readonly root: PublishedRoot
@@ -292,21 +290,3 @@ export class RetentionModel {
 }
 
 const slotReason = (slot: number) => (slot === 0 ? 'slot 0' : 'slot 1')
-
-const rootOf = (cp: number, liveMap: NodePointer, usedMap: NodePointer): Root => ({
-  volumeUuid: new Uint8Array(16).fill(7),
-  cp,
-  blockCount: blocksMax,
-  records: { kind: 'xxh3', seed: 1 },
-  fileTree: { pointer: noNode, level: 0 },
-  snapshotsTree: { pointer: noNode, level: 0 },
-  liveMap,
-  usedMap,
-  epochs: [{ number: 0, id: new Uint8Array(8), firstCp: 1, rootHashBefore: noHash }],
-  counters: new Array<number>(countersMax).fill(0),
-  committedAtMs: 0,
-  sequence: 0,
-  opening: 1,
-  previousHash: noHash,
-  snapshotName: null,
-})
