@@ -59,7 +59,7 @@ export class OperationTx implements Tx {
 
   get(key: Uint8Array): Uint8Array | null {
     const changed = this.overlay.get(nameOf(key))
-    return changed ? changed.value : this.tree.get(key)
+    return changed ? (changed.value?.slice() ?? null) : this.tree.get(key)
   }
 
   floor(key: Uint8Array, lowest: Uint8Array): Item | null {
@@ -93,7 +93,7 @@ export class OperationTx implements Tx {
       if (order < 0) items.push(below[i++]!)
       else {
         const { key, value } = mine[j++]!
-        if (value) items.push({ key, value })
+        if (value) items.push({ key: key.slice(), value: value.slice() })
         if (order === 0) i++
       }
     }
@@ -106,7 +106,7 @@ export class OperationTx implements Tx {
         'too-large',
         `an item of ${key.length + value.length} bytes does not fit a node`,
       )
-    this.change(key, value)
+    this.change(key, value.slice())
   }
 
   delete(key: Uint8Array): void {
@@ -185,7 +185,7 @@ export class OperationTx implements Tx {
     for (const { key: candidate, value } of this.overlaySorted())
       if (value && compareBytes(candidate, key) <= 0 && compareBytes(candidate, lowest) >= 0)
         best = { key: candidate, value }
-    return best
+    return best && { key: best.key.slice(), value: best.value.slice() }
   }
 }
 

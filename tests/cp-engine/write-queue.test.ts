@@ -1,0 +1,145 @@
+/** Commands between their address and the device: found by readers at every moment, counted, bounded, never changed. */
+import { describe, expect, test } from 'bun:test'
+import type { BlockPointer } from '../../src/format/pointer.ts'
+import { Readers } from '../../src/cp-engine/readers.ts'
+import { WriteQueue } from '../../src/cp-engine/write-queue.ts'
+import { settled } from './manual-clock.ts'
+
+const block = 4096
+const command = (address: number, blocks = 1) => ({
+  address,
+  bytes: new Uint8Array(blocks * block).fill(address),
+  sum: new Uint8Array(8),
+  payloadBytes: blocks * block,
+})
+const pointer = (address: number): BlockPointer => ({
+  address,
+  blocks: 1,
+  payloadBytes: block,
+  encoding: 'raw',
+  sum: new Uint8Array(8),
+})
+
+function harness(blocksMax = 10) {
+  const readers = new Readers()
+  const queue = new WriteQueue(blocksMax * block, readers)
+  const enqueue = (address: number, blocks = 1) => {
+    queue.prepare(command(address, blocks))
+    return queue.enqueue(address)
+  }
+  return { readers, queue, enqueue }
+}
+
+describe('write queue', () => {
+  test('a seal takes what is queued, in address order, and leaves what is only prepared', () => {
+    const { queue, enqueue } = harness()
+    for (const address of [30, 10, 20]) enqueue(address)
+    queue.prepare(command(15))
+    const { commands, coalesced } = queue.seal()
+    expect(commands.map(({ address }) => address)).toEqual([10, 20, 30])
+    expect(coalesced).toBe(0)
+    expect(queue.bytes).toBe(block)
+    expect(queue.isEmpty).toBe(true)
+    queue.enqueue(15)
+    expect(queue.isEmpty).toBe(false)
+  })
+
+  test('queued bytes are found until the device has them', () => {
+    const { queue, enqueue } = harness()
+    enqueue(10)
+    expect(queue.find(pointer(10))?.[0]).toBe(10)
+    queue.seal()
+    expect(queue.find(pointer(10))?.[0]).toBe(10)
+    queue.written()
+    expect(queue.find(pointer(10))).toBeNull()
+  })
+
+  test('a record that leaves early is found until its own write has ended, across CPs', () => {
+    const { queue } = harness()
+    queue.prepare(command(40, 4))
+    const { done } = queue.leaveEarly(40)
+    expect(queue.bytes).toBe(4 * block)
+    queue.seal()
+    queue.written()
+    expect(queue.find(pointer(40))?.[0]).toBe(40)
+    done()
+    expect(queue.find(pointer(40))).toBeNull()
+    expect(queue.bytes).toBe(0)
+  })
+
+  test('coalescing: what is replaced before it left never leaves, and is counted once', () => {
+    const { queue, enqueue } = harness()
+    const released: number[] = []
+    for (const address of [10, 20, 30]) enqueue(address)
+    expect(queue.drop(20, () => released.push(20))).toBe(true)
+    expect(queue.drop(20, () => released.push(-1))).toBe(false)
+    expect(released).toEqual([20])
+    expect(queue.bytes).toBe(2 * block)
+    const sealed = queue.seal()
+    expect([sealed.commands.map(({ address }) => address), sealed.coalesced]).toEqual([[10, 30], 1])
+    // A sealed command is never replaced.
+    expect(queue.drop(10, () => released.push(-1))).toBe(false)
+    queue.written()
+    expect(queue.seal().coalesced).toBe(0)
+    expect(released).toEqual([20])
+  })
+
+  test('a dropped buffer stays findable, and its address taken, while a reader of then runs', () => {
+    const { queue, readers, enqueue } = harness()
+    enqueue(10)
+    const end = readers.begin()
+    const released: number[] = []
+    queue.drop(10, () => released.push(10))
+    expect(queue.find(pointer(10))?.[0]).toBe(10)
+    expect(released).toEqual([])
+    readers.begin()
+    end()
+    expect(released).toEqual([10])
+    expect(queue.find(pointer(10))).toBeNull()
+  })
+
+  test('bounded: room is what the limit leaves, and one command always fits an empty queue', () => {
+    const { queue, enqueue } = harness(10)
+    expect(queue.hasRoom(50 * block)).toBe(true)
+    enqueue(1, 6)
+    expect(queue.hasRoom(4 * block)).toBe(true)
+    expect(queue.hasRoom(4 * block + 1)).toBe(false)
+    queue.prepare(command(9, 3))
+    expect(queue.hasRoom(2 * block)).toBe(false)
+    queue.discard(9)
+    queue.seal()
+    // The CP being written may have as much again.
+    expect(queue.hasRoom(10 * block)).toBe(true)
+    expect(queue.bytes).toBe(0)
+  })
+
+  test.each<[string, (h: ReturnType<typeof harness>) => void]>([
+    ['a seal', ({ queue }) => void queue.seal()],
+    ['a discard', ({ queue }) => queue.discard(2)],
+    ['a drop', ({ queue }) => void queue.drop(1, () => {})],
+    ['an early write that has ended', ({ queue }) => queue.leaveEarly(2).done()],
+    ['a wake', ({ queue }) => queue.wake()],
+  ])('%s lets those look again who wait for room', async (_what, make) => {
+    const h = harness(2)
+    h.enqueue(1)
+    h.queue.prepare(command(2))
+    let woken = 0
+    for (let i = 0; i < 3; i++) void h.queue.change().then(() => woken++)
+    await settled()
+    expect(woken).toBe(0)
+    make(h)
+    await settled()
+    expect(woken).toBe(3)
+  })
+
+  test('bugs of the caller are noticed', () => {
+    const { queue, enqueue } = harness()
+    queue.prepare(command(1))
+    expect(() => queue.prepare(command(1))).toThrow('handed out once')
+    expect(() => queue.enqueue(2)).toThrow('is prepared')
+    expect(() => queue.discard(2)).toThrow('is prepared')
+    enqueue(5)
+    queue.seal()
+    expect(() => queue.seal()).toThrow('one CP')
+  })
+})
