@@ -35,8 +35,11 @@ export class VirtualClock implements Clock {
   yield = (): Promise<void> => Promise.resolve()
 
   /** Runs timers for so long. */
-  async advance(ms: number): Promise<void> {
-    const end = this.#ms + ms
+  advance(ms: number): Promise<void> {
+    return this.#advanceTo(this.#ms + ms)
+  }
+
+  async #advanceTo(end: number): Promise<void> {
     await settled()
     while (this.#waiting.length > 0 && this.#waiting[0]!.at <= end) {
       const { at, callback } = this.#waiting.shift()!
@@ -55,7 +58,7 @@ export class VirtualClock implements Clock {
     while (!condition()) {
       const next = this.#waiting.find(({ callback }) => callback !== null)
       if (!next || next.at > end) return false
-      await this.advance(next.at - this.#ms)
+      await this.#advanceTo(next.at)
     }
     return true
   }

@@ -1,0 +1,29 @@
+import { expect, test } from 'bun:test'
+import { simulate } from './simulation.ts'
+
+const seeds = Number(process.env['STILLPOINT_MIRROR_SEEDS'] ?? 40)
+const firstSeed = Number(process.env['STILLPOINT_SEED'] ?? 1)
+
+test(
+  `the mirror always shows one consistency point (${seeds} seeds from ${firstSeed})`,
+  async () => {
+    let published = 0
+    let crashes = 0
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+      try {
+        const report = await simulate(seed)
+        published += report.published
+        crashes += report.crashes
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error })
+      }
+    }
+    expect(published).toBeGreaterThan(seeds)
+    expect(crashes).toBeGreaterThan(seeds)
+  },
+  60_000 + seeds * 3000,
+)
+
+test('the same seed gives the same run', async () => {
+  expect((await simulate(firstSeed)).trace).toBe((await simulate(firstSeed)).trace)
+})
