@@ -55,6 +55,7 @@ export interface CpContext {
 export interface BuiltCp {
   readonly published: PublishedRoot
   readonly maps: Maps
+  /** Everything that this CP has and the one before has not. */
   readonly blocksWritten: number
 }
 
@@ -73,12 +74,10 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
 }
 
 export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
-  let blocksWritten = 0
   let group: WriteCommand[] = []
   let sliceEnd = context.clock.monotonic() + sliceMs
   for (const { address, bytes, sum } of sealed.tree.encode()) {
     group.push({ address, bytes, sum, payloadBytes: blockBytes })
-    blocksWritten++
     if (group.length * blockBytes >= groupBytes) {
       await leave(sealed.cp, group, context)
       group = []
@@ -96,7 +95,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
     context.maps.live,
     context.maps.used,
     { born: sealed.blocks.bornBlocks(), freed: sealed.blocks.freedBlocks(), keptBySnapshot: () => false },
-    context.allocateMapBlock,
+    () => context.allocateMapBlock(),
   )
   const published = makeRoot(sealed, context, rootRun.address, built)
   const root: WriteCommand = {
@@ -108,7 +107,9 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
   group.push(...built.commands, root)
   group.sort((a, b) => a.address - b.address)
   await leave(sealed.cp, group, context)
-  return { published, maps: built, blocksWritten: blocksWritten + built.commands.length + 1 }
+  let blocksWritten = built.commands.length
+  for (const { blocks } of sealed.blocks.bornBlocks()) blocksWritten += blocks
+  return { published, maps: built, blocksWritten }
 }
 
 /** I2: the superblock of this CP is written only after this. */

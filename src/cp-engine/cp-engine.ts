@@ -1,20 +1,20 @@
 /**
  * The coordinator: what a primary does, as a table of contents. Operations are gathered and applied (operations.ts) to
  * the open state (open-state.ts); the intent log makes them durable before their CP (intent-log.ts); consistency points
- * are asked for (cp-cycle.ts) and written (consistency-point.ts); space is watched (space.ts).
+ * are asked for (cp-cycle.ts) and taken (cp-writer.ts); space is watched (space.ts).
  *
  * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed.
  */
-import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { blockBytes } from '../format/geometry.ts'
 import type { LogStart } from '../format/superblock.ts'
 import type { Allocator } from './allocator.ts'
-import { buildTrees, epochsAt, sendCommands, syncBlocks } from './consistency-point.ts'
-import type { CpContext, Maps, SealedCp } from './consistency-point.ts'
+import type { Maps } from './consistency-point.ts'
 import type * as contract from './contract.ts'
 import { CpCycle } from './cp-cycle.ts'
+import { CpWriter } from './cp-writer.ts'
+import type { Opening } from './cp-writer.ts'
 import { DataSync } from './data-sync.ts'
 import { IntentLog } from './intent-log.ts'
 import { OpenState } from './open-state.ts'
@@ -34,13 +34,6 @@ export interface EngineOptions {
   readonly queueBytesMax?: number
   /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
   readonly onPoisoned?: (error: unknown) => void
-}
-
-/** What first appears in a superblock with the CP that ends a recovery. */
-export interface Opening {
-  readonly opening: number
-  readonly firstCp: number
-  readonly log: LogStart
 }
 
 /** What an open found in the log. */
@@ -68,7 +61,6 @@ export interface EngineParts {
 export class CpEngine implements contract.Engine {
   readonly volume: Volume
   readonly recovery: RecoveryReport
-  private readonly clock: Clock
   private readonly allocator: Allocator
   private readonly queue: WriteQueue
   private readonly state: OpenState
@@ -77,12 +69,8 @@ export class CpEngine implements contract.Engine {
   private readonly spaceWatch: Space
   private readonly cycle: CpCycle
   private readonly operations: Operations
-  private readonly observers = new Set<contract.CpObserver>()
+  private readonly writer: CpWriter
   private readonly spaceListeners = new Set<() => boolean>()
-  private maps: Maps
-  private writing: SealedCp | null = null
-  /** Until the CP of the recovery is published. */
-  private opening: Opening | null = null
   private poisonedBy: { readonly error: unknown } | null = null
 
   constructor(
@@ -95,8 +83,6 @@ export class CpEngine implements contract.Engine {
     const failed = (error: unknown) => this.poison(error)
     this.volume = volume
     this.allocator = allocator
-    this.clock = clock
-    this.maps = parts.maps
     this.recovery = parts.recovery
     this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
     this.dataSync = new DataSync(device)
@@ -107,7 +93,7 @@ export class CpEngine implements contract.Engine {
       queue: this.queue,
       sums: root.records,
       firstCp: parts.firstCp,
-      leaving: (cp, commands) => this.leaving(cp, commands),
+      leaving: (cp, commands) => this.writer.leaving(cp, commands),
       failed,
     })
     this.log = new IntentLog(
@@ -115,6 +101,8 @@ export class CpEngine implements contract.Engine {
       parts.logStart,
       root.sequence,
     )
+    const { state, queue, log, dataSync } = this
+    this.writer = new CpWriter({ volume, clock, allocator, state, queue, log, dataSync, maps: parts.maps })
     this.spaceWatch = new Space(allocator, device, geometry, clock, {
       reclaim: () => this.reclaim(),
       mayRelease: () => this.mayRelease(),
@@ -216,8 +204,7 @@ export class CpEngine implements contract.Engine {
   }
 
   observe(observer: contract.CpObserver): () => void {
-    this.observers.add(observer)
-    return () => this.observers.delete(observer)
+    return this.writer.observe(observer)
   }
 
   /** A last CP when something is dirty; nothing may be running any more. */
@@ -242,7 +229,7 @@ export class CpEngine implements contract.Engine {
 
   space() {
     const { writable, usable } = this.allocator
-    const used = this.maps.used.count() + (this.writing?.blocks.growth ?? 0) + this.state.blocks.growth
+    const used = this.writer.usedBlocks() + this.state.blocks.growth
     return {
       writable,
       used,
@@ -260,9 +247,8 @@ export class CpEngine implements contract.Engine {
   async recover(merged: MergedLog, opening: Opening): Promise<void> {
     const { allocator, queue, state, volume } = this
     await replay(merged, { allocator, queue, state, volume, sums: this.current().root.records })
-    this.opening = opening
+    this.writer.beginWith(opening)
     await this.cycle.request('recovery')
-    this.opening = null
   }
 
   // --- Taking a CP ---
@@ -270,90 +256,11 @@ export class CpEngine implements contract.Engine {
   private async takeCp(cause: contract.CpCause): Promise<void> {
     this.assertAlive()
     try {
-      await this.write(this.seal(cause))
+      await this.writer.take(cause)
     } catch (error) {
       this.poison(error)
       throw this.poisonedError()
     }
-  }
-
-  private seal(cause: contract.CpCause): SealedCp {
-    assert(!this.writing, 'a CP is sealed only when none is being written')
-    const previous = this.current()
-    const { epoch, opening } = this.volume.superblock
-    const logMark = this.log.mark()
-    const sealed = this.state.seal()
-    const { cp } = sealed.blocks
-    const writing: SealedCp = {
-      ...sealed,
-      cp,
-      cause,
-      superblock: this.opening ?? { log: logMark },
-      facts: {
-        ...previous.root,
-        epochs: epochsAt(cp, previous, epoch),
-        blockCount: this.allocator.extent,
-        counters: sealed.counters,
-        sequence: sealed.sequence,
-        opening: this.opening?.opening ?? opening,
-        previousHash: previous.hash,
-        snapshotName: null,
-      },
-    }
-    this.writing = writing
-    for (const observer of this.observers) observer.sealed(cp)
-    return writing
-  }
-
-  private async write(sealed: SealedCp): Promise<void> {
-    const context: CpContext = {
-      device: this.volume.device,
-      clock: this.clock,
-      maps: this.maps,
-      previous: this.current(),
-      allocateMapBlock: () => this.allocateMapBlock(),
-      leaving: (cp, commands) => this.leaving(cp, commands),
-      sync: () => this.dataSync.sync(),
-    }
-    const times = [this.clock.monotonic()]
-    await sendCommands(sealed, context)
-    times.push(this.clock.monotonic())
-    const built = await buildTrees(sealed, context)
-    times.push(this.clock.monotonic())
-    await syncBlocks(sealed, context)
-    const records = sealed.commands.reduce((sum, { bytes }) => sum + bytes.length / blockBytes, 0)
-    const event: contract.CpPublished = {
-      published: built.published,
-      cause: sealed.cause,
-      blocksWritten: records + built.blocksWritten,
-      bytesWritten: (records + built.blocksWritten) * blockBytes,
-      coalesced: sealed.coalesced,
-      phases: {
-        send: times[1]! - times[0]!,
-        build: times[2]! - times[1]!,
-        commit: this.clock.monotonic() - times[2]!,
-      },
-    }
-    await this.volume.publish(event, built.maps.used, sealed.superblock)
-    this.maps = built.maps
-    sealed.tree.written()
-    this.queue.written()
-    this.log.published(sealed.sequence, sealed.superblock.log)
-    this.writing = null
-    for (const run of sealed.blocks.spent)
-      this.volume.readers.afterCurrent(() => this.allocator.giveBack(run))
-    for (const observer of this.observers) observer.published(event)
-  }
-
-  private allocateMapBlock(): number {
-    const address = this.allocator.take('map', 1)
-    assert(address !== null, 'the last floor of space covers a CP that dirties every map page')
-    this.state.forget(address, 1)
-    return address
-  }
-
-  private leaving(cp: number, commands: readonly contract.WriteCommand[]): void {
-    for (const observer of this.observers) observer.leaving(cp, commands)
   }
 
   // --- When a CP is due ---
@@ -417,7 +324,7 @@ export class CpEngine implements contract.Engine {
   /** The CP that carries, or will carry, everything that the open tree shows now. */
   private carrier(): number {
     if (this.state.isDirty) return this.state.cp
-    return this.writing?.cp ?? this.current().root.cp
+    return this.writer.writingCp ?? this.current().root.cp
   }
 
   private readonly poisonWaiters: (() => void)[] = []

@@ -133,7 +133,7 @@ export class IntentLog {
         this.flush()
       },
       // Waiters are never answered: the engine is poisoned and tells them.
-      (error) => this.context.failed(error),
+      (error: unknown) => this.context.failed(error),
     )
   }
 

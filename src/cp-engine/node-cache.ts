@@ -65,16 +65,19 @@ const blankOffset = 50
 const insertRunOffset = 51
 const lastInsertOffset = 52
 const tableBitsMin = 10
+/** The cache of a small volume stays this small; the first node beyond it takes the whole reservation at once. */
+const framesAtFirst = 512
 
 export class NodeCache {
   readonly framesMax: number
-  readonly bytes: Uint8Array
-  readonly words: Uint16Array
   readonly #framesLimit: number
   readonly #cleanFramesMin: number
+  #bytes = new Uint8Array(0)
+  #words = new Uint16Array(0)
   /** Address and generation of each frame. */
-  readonly #numbers: Float64Array
-  readonly #meta: Uint8Array
+  #numbers = new Float64Array(0)
+  #meta = new Uint8Array(0)
+  #framesReserved = 0
   /** Open addressing, from addresses to frames; it grows, so that a cache that is hardly used stays dense. */
   #table = new Int32Array(2 ** tableBitsMin)
   #shift = 32 - tableBitsMin
@@ -94,13 +97,15 @@ export class NodeCache {
     )
     this.#framesLimit = frames
     this.#cleanFramesMin = options.cleanFramesMin ?? 256
-    // Memory that nobody touched costs nothing.
-    const buffer = new ArrayBuffer(frames * blockBytes)
-    this.bytes = new Uint8Array(buffer)
-    this.words = new Uint16Array(buffer)
-    const meta = new ArrayBuffer(frames * metaBytes)
-    this.#meta = new Uint8Array(meta)
-    this.#numbers = new Float64Array(meta)
+    this.#reserve(Math.min(framesAtFirst, frames))
+  }
+
+  /** All frames: the bytes of frame f begin at f × blockBytes. Read it again after `allocate`, which may move it. */
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+  get words(): Uint16Array {
+    return this.#words
   }
 
   get framesUsed(): number {
@@ -204,6 +209,7 @@ export class NodeCache {
       this.#free.length > 0 || this.#fresh < this.#framesLimit,
       'the node cache has room for an operation',
     )
+    if (this.#free.length === 0 && this.#fresh === this.#framesReserved) this.#reserve(this.#framesLimit)
     const frame = this.#free.pop() ?? this.#fresh++
     this.#meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
     this.#numbers[frame * metaNumbers] = address
@@ -254,6 +260,21 @@ export class NodeCache {
       if (this.#meta[touched] === 1) this.#meta[touched] = 0
       else this.release(frame)
     }
+  }
+
+  /** What nobody has touched costs nothing in a fresh process, so there is no step in between. */
+  #reserve(frames: number): void {
+    const buffer = new ArrayBuffer(frames * blockBytes)
+    const bytes = new Uint8Array(buffer)
+    bytes.set(this.#bytes)
+    this.#bytes = bytes
+    this.#words = new Uint16Array(buffer)
+    const known = new ArrayBuffer(frames * metaBytes)
+    const meta = new Uint8Array(known)
+    meta.set(this.#meta)
+    this.#meta = meta
+    this.#numbers = new Float64Array(known)
+    this.#framesReserved = frames
   }
 
   #hash(address: number): number {

@@ -56,8 +56,8 @@ export class OpenState {
       sums: parts.sums,
       openCp: () => this.blocks,
       forget: (address, blocks) => this.forget(address, blocks),
-      leaving: parts.leaving,
-      failed: parts.failed,
+      leaving: (cp, commands) => parts.leaving(cp, commands),
+      failed: (error) => parts.failed(error),
     })
     this.tree = new OpenTree(
       volume.nodes,

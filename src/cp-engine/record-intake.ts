@@ -87,7 +87,8 @@ export class RecordIntake {
 
   /** The device has the records that have left; nothing is said about a sync. */
   written(records: readonly { readonly pointer: BlockPointer }[]): Promise<unknown> {
-    return Promise.all(records.map(({ pointer }) => this.writes.get(pointer.address)))
+    const running = records.map(({ pointer }) => this.writes.get(pointer.address) ?? Promise.resolve())
+    return Promise.all(running)
   }
 
   private cut(raw: Uint8Array, offset: number, records: PreparedRecord[]): void {
@@ -116,7 +117,7 @@ export class RecordIntake {
       .then(done)
       .finally(() => this.writes.delete(pointer.address))
     // Whoever waits for the write hears of it as well.
-    write.catch((error) => this.context.failed(error))
+    write.catch((error: unknown) => this.context.failed(error))
     this.writes.set(pointer.address, write)
   }
 }

@@ -63,7 +63,7 @@ export class TreePath {
   /** To the last item of the leaf before this one; false when there is none. */
   previousLeaf(): boolean {
     let depth = this.depth - 1
-    while (depth >= 0 && this.slots[depth]! === 0) depth--
+    while (depth >= 0 && this.slots[depth] === 0) depth--
     if (depth < 0) return false
     this.slots[depth]!--
     this.#follow(depth, 'last')

@@ -22,7 +22,7 @@ export class WriteQueue {
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
   private dropCount = 0
-  private waiting: (() => void)[] = []
+  private readonly waiting: (() => void)[] = []
 
   constructor(
     readonly bytesMax: number,
