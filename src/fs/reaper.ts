@@ -5,6 +5,8 @@
  *
  * - Objects and uploads are hidden: their steps are not operations, are not replayed, and change no count. The size of
  *   a file left the counts when its entry did.
+ * - An object is taken only when a published root has it as an orphan. Before that, a replay would name its records
+ *   again, at addresses that something else has by then.
  * - Steps on a directory take entries, which are counted; steps on a tail take records of an object that may be
  *   written again behind them. Both are operations, so that a replay has them at their place in the order.
  * - An orphan goes only after everything in it, in a step of the same sort as those that emptied it.
@@ -61,6 +63,7 @@ export class Reaper {
   #orphanBytes = 0
   #isHurried = false
   #isStopped = false
+  #stopListening = () => {}
   #running: Promise<void> | null = null
   #wake: (() => void) | null = null
   #wasWoken = false
@@ -76,12 +79,14 @@ export class Reaper {
   /** Once; from then on it works whenever there is something to take. */
   start(): void {
     assert(!this.#running && !this.#isStopped, 'a reaper is started once')
+    this.#stopListening = this.engine.onPublished(() => this.#orphans > 0 && this.#wakeUp())
     this.#running = this.#work()
   }
 
   /** Resolves when the step that runs has ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#stopListening()
     this.#wakeUp()
     await this.#running
   }
@@ -123,29 +128,38 @@ export class Reaper {
   async #work(): Promise<void> {
     await this.#patiently(() => this.#countWhatIsThere())
     while (!this.#isStopped) {
-      let hasWorked = false
-      let after: Uint8Array | null = null
-      // One round over all orphans; those that a round adds are met by the next one.
-      while (!this.#isStopped) {
-        const page: OrphanItem[] | null = await this.#patiently(() => this.#page(after))
-        if (!page || page.length === 0) break
-        after = orphanKey(page.at(-1)!.id)
-        for (const orphan of page) {
-          if (this.#isStopped) break
-          if (!this.#isFood(orphan)) continue
-          hasWorked = true
-          await this.#empty(orphan)
-        }
-      }
-      if (hasWorked) continue
+      const round = await this.#round()
+      if (round.hasWorked) continue
       this.#isHurried = false
       if (!this.#wasWoken) {
-        // Nothing is left but damage, whatever was counted.
-        this.#orphans = this.#damaged.size
-        this.#orphanBytes = 0
+        // Whatever was counted: this is what there is.
+        this.#orphans = this.#damaged.size + round.waiting
+        if (round.waiting === 0) this.#orphanBytes = 0
       }
       await this.#sleep()
     }
+  }
+
+  /** Over all orphans; those that the round adds are met by the next one. */
+  async #round(): Promise<{ hasWorked: boolean; waiting: number }> {
+    const round = { hasWorked: false, waiting: 0 }
+    let after: Uint8Array | null = null
+    while (!this.#isStopped) {
+      const page: OrphanItem[] | null = await this.#patiently(() => this.#page(after))
+      if (!page || page.length === 0) break
+      after = orphanKey(page.at(-1)!.id)
+      for (const orphan of page) {
+        if (this.#isStopped) break
+        if (!this.#isFood(orphan)) continue
+        if (orphan.kind === 'object' && !(await this.#isPublished(orphan.id))) {
+          round.waiting++
+          continue
+        }
+        round.hasWorked = true
+        await this.#empty(orphan)
+      }
+    }
+    return round
   }
 
   async #empty(orphan: OrphanItem): Promise<void> {
@@ -159,6 +173,14 @@ export class Reaper {
   #isFood({ kind, id }: OrphanItem): boolean {
     if (this.#damaged.has(id)) return false
     return kind !== 'upload' || id < this.#firstFreshId || this.#abandoned.has(id)
+  }
+
+  async #isPublished(id: number): Promise<boolean> {
+    const published = await this.#patiently(() => {
+      const view = this.engine.view(this.engine.current())
+      return view.read((items) => items.get(orphanKey(id))).finally(() => view.release())
+    }, id)
+    return published ? decodeOrphanItem(published).kind === 'object' : false
   }
 
   #page(after: Uint8Array | null): Promise<OrphanItem[]> {

@@ -11,7 +11,8 @@ import { patchBytesMax } from './contract.ts'
 import { loadRecord, offsetOfRecordKey, recordsBetween } from './records.ts'
 import { Upload } from './upload.ts'
 
-export const spoolBytesMax = 2 ** 20
+/** More would be a large record of the log, too: an upload is named there, not written. */
+export const spoolBytesMax = 256 * 1024
 
 export interface Spool {
   readonly length: number
