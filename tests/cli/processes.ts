@@ -31,19 +31,21 @@ export async function runProcess(...inputs: string[]): Promise<Ended> {
   return { code: await child.exited, out, err }
 }
 
-export function serverProcesses(): (...inputs: string[]) => Promise<ServerProcess> {
+export interface StartServer {
+  (...inputs: string[]): Promise<ServerProcess>
+  /** With a signal that the process does not hear. */
+  ignoring(signal: string, ...inputs: string[]): Promise<ServerProcess>
+}
+
+export function serverProcesses(): StartServer {
   const running = new Set<Subprocess>()
   afterEach(async () => {
     for (const child of running) child.kill('SIGKILL')
     await Promise.all([...running].map((child) => child.exited))
     running.clear()
   })
-  return async (...inputs) => {
-    const child = Bun.spawn([process.execPath, main, ...inputs], {
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
-    })
+  const start = async (command: readonly string[]): Promise<ServerProcess> => {
+    const child = Bun.spawn([...command], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
     running.add(child)
     const err = child.stderr.text()
     const reader = child.stdout.getReader()
@@ -73,4 +75,8 @@ export function serverProcesses(): (...inputs: string[]) => Promise<ServerProces
       },
     }
   }
+  const plain = (...inputs: string[]) => start([process.execPath, main, ...inputs])
+  const ignoring = (signal: string, ...inputs: string[]) =>
+    start(['sh', '-c', `trap '' ${signal}; exec "$@"`, 'sh', process.execPath, main, ...inputs])
+  return Object.assign(plain, { ignoring })
 }

@@ -212,3 +212,27 @@ test(
   },
   slowMs,
 )
+
+test.skipIf(Bun.which('prlimit') === null || Bun.which('sh') === null)(
+  'a device that fails: nothing is acknowledged any more, exit 70, and the volume is whole',
+  async () => {
+    const data = folder()
+    const first = await start('serve', '--data', data, ...free)
+    await put(first.url, 'before', 'kept')
+    await first.end()
+    // A file that may not be written beyond its first bytes: every later write fails. The signal for it is ignored.
+    const server = await start.ignoring('XFSZ', 'serve', '--data', data, ...free)
+    const limit = Bun.spawnSync(['prlimit', '--pid', String(server.process.pid), '--fsize=1000'])
+    expect(limit.exitCode).toBe(0)
+    const answer = await put(server.url, 'after', 'lost')
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toMatchObject({ code: 'poisoned' })
+    expect(await server.process.exited).toBe(70)
+    expect((await runProcess('check', data)).code).toBe(0)
+    const again = await start('serve', '--data', data, ...free)
+    expect(await read(again.url, 'before')).toBe('kept')
+    expect((await fetch(`${again.url}/v1/files/after`)).status).toBe(404)
+    expect((await again.end()).code).toBe(0)
+  },
+  slowMs,
+)
