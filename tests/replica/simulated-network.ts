@@ -6,6 +6,7 @@
 import type { Clock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
+import type { WireErrorCode } from '../../src/format/wire-messages.ts'
 import { FrameStream } from '../../src/replica/frame-stream.ts'
 import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
@@ -38,6 +39,8 @@ export class SimulatedNetwork implements ReplicaTransport {
   mirror: MirrorApplier | null = null
   readonly counts = { frames: 0, lost: 0, doubled: 0, delayed: 0, damaged: 0, cut: 0 }
   bytes = 0
+  /** What the mirror has refused, by code. */
+  readonly errors = new Map<WireErrorCode, number>()
   private readonly open = new Set<SimulatedConnection>()
 
   constructor(
@@ -96,7 +99,10 @@ export class SimulatedNetwork implements ReplicaTransport {
   }
 
   private toPrimary(bytes: Uint8Array): void {
-    for (const { message } of decoded(bytes)) for (const connection of this.open) connection.hear(message)
+    for (const { message } of decoded(bytes)) {
+      if (message.kind === 'error') this.errors.set(message.code, (this.errors.get(message.code) ?? 0) + 1)
+      for (const connection of this.open) connection.hear(message)
+    }
   }
 }
 

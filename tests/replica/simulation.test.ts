@@ -9,15 +9,22 @@ test(
   async () => {
     let published = 0
     let crashes = 0
+    const kinds = new Map<string, number>()
+    const errors = new Map<string, number>()
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
       try {
         const report = await simulate(seed)
         published += report.published
         crashes += report.crashes
+        for (const [kind, n] of report.kinds) kinds.set(kind, (kinds.get(kind) ?? 0) + n)
+        for (const [code, n] of report.errors) errors.set(code, (errors.get(code) ?? 0) + n)
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }
     }
+    if (process.env['STILLPOINT_MIRROR_SEEDS']) console.log({ published, crashes, kinds, errors })
+    // Every way for blocks to travel was taken.
+    expect([...kinds.keys()].toSorted()).toEqual(['difference', 'first-copy', 'live', 'want'])
     expect(published).toBeGreaterThan(seeds)
     expect(crashes).toBeGreaterThan(seeds)
   },

@@ -22,6 +22,9 @@ export interface SimulationReport {
   readonly crashes: number
   readonly trace: string
   readonly frames: number
+  /** Of the transfers: how many of each kind. */
+  readonly kinds: ReadonlyMap<string, number>
+  readonly errors: ReadonlyMap<string, number>
 }
 
 interface Reader {
@@ -67,7 +70,10 @@ class Simulation {
 
   report(): SimulationReport {
     const { published, crashes, pair } = this
-    return { published, crashes, trace: this.trace.toString(16), frames: pair.network.counts.frames }
+    const kinds = new Map<string, number>()
+    for (const { kind } of pair.transfers) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+    const { counts, errors } = pair.network
+    return { published, crashes, trace: this.trace.toString(16), frames: counts.frames, kinds, errors }
   }
 
   private below = (limit: number): number => this.pair.random.below(limit)
@@ -204,6 +210,19 @@ class Simulation {
 
   // --- The end ---
 
+  /** What a network and crashes never cause: it would be a hold that was not kept, or a root that never was. */
+  private expectNoViolation(): void {
+    for (const code of [
+      'block-in-use',
+      'broken-hold',
+      'bad-root',
+      'outside-the-volume',
+      'another-epoch',
+    ] as const) {
+      expect([code, this.pair.network.errors.get(code)]).toEqual([code, undefined])
+    }
+  }
+
   private async recover(): Promise<void> {
     const { pair } = this
     pair.network.weather = { ...fairWeather, latencyMs: 1 }
@@ -225,6 +244,7 @@ class Simulation {
       expect((await this.drive(checkVolume(device))).findings).toEqual([])
     }
     pair.mirrors.close()
+    this.expectNoViolation()
   }
 
   private async positions(): Promise<unknown> {
