@@ -33,7 +33,7 @@ export class TreeHarness {
   /** Freed since the last seal, and by the CP before: addresses of the latter two are given out again. */
   #freedNow: number[] = []
   #freedBefore: number[] = []
-  #writable: number[] = []
+  readonly #writable: number[] = []
   #next = 7
 
   constructor(options: CacheOptions, root: TreeRoot = emptyRoot) {
