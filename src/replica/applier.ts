@@ -314,6 +314,7 @@ export class Applier {
 
   private missing(target: Target, wanted: readonly WantedRun[]): void {
     target.stage = 'wanting'
+    target.hasProgress = true
     target.round++
     for (const { address, blocks } of wanted.slice(0, this.limits.wantsMax)) {
       const times = (target.timesWanted.get(address) ?? 0) + 1
