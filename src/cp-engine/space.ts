@@ -54,10 +54,12 @@ export class Space {
 
   private async waitForRelease(blocks: number, floor: SpaceFloor): Promise<void> {
     const deadline = this.clock.monotonic() + waitMsMax
+    // Each CP takes blocks and gives others back: only more than there ever was is progress.
+    let best = this.allocator.writable
     for (let idle = 0; this.available(floor) < blocks;) {
-      const before = this.allocator.writable
       await this.reclaimer.reclaim()
-      if (this.allocator.writable > before) {
+      if (this.allocator.writable > best) {
+        best = this.allocator.writable
         idle = 0
         continue
       }
