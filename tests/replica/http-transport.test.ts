@@ -1,0 +1,167 @@
+/** Frames over real sockets on loopback: a primary and a mirror in one process, and requests that nobody should send. */
+import { afterEach, expect, test } from 'bun:test'
+import { systemClock } from '../../src/lib/clock.ts'
+import { formatUuid, seededRandom } from '../../src/lib/random.ts'
+import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
+import type { BlockDevice } from '../../src/blockdev/block-device.ts'
+import { checkVolume } from '../../src/cp-engine/check.ts'
+import { createMirror } from '../../src/cp-engine/create-volume.ts'
+import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
+import { Volume } from '../../src/cp-engine/volume.ts'
+import { encodeFrame } from '../../src/format/wire.ts'
+import { nowhere } from '../../src/format/wire-messages.ts'
+import { HttpTransport, createReplicaFetch } from '../../src/replica/http-transport.ts'
+import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
+import { Mirrors } from '../../src/replica/mirrors.ts'
+import { Workload, expectModel, newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
+
+const secret = 'a secret of the two'
+const ends: (() => Promise<unknown> | void)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+async function startMirror(device: BlockDevice, given: string | null = secret) {
+  const volume = await Volume.open(device)
+  const applier = new MirrorApplier(volume, { clock: systemClock })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given })
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
+  })
+  const stop = () => server.stop(true)
+  ends.push(stop)
+  return { volume, applier, url: `http://127.0.0.1:${server.port}`, stop }
+}
+
+async function newMirror(given?: string | null) {
+  const device = new MemoryDevice()
+  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
+  return { device, ...(await startMirror(device, given)) }
+}
+
+async function newPair(given = secret) {
+  const device = new MemoryDevice()
+  await newPrimary(device, 1, 32)
+  const engine = await open(device, 2, { clock: systemClock, cpIntervalMs: 1e9 })
+  const mirrors = new Mirrors({
+    source: engine,
+    primary: new EngineVolume(engine),
+    identity: {
+      side: formatUuid(engine.volume.superblock.sideUuid),
+      geometry: engine.volume.geometry,
+      epoch: () => engine.volume.superblock.epoch,
+    },
+    transport: new HttpTransport({ clock: systemClock, secret: given }),
+    clock: systemClock,
+    random: seededRandom(9),
+    limits: { heartbeatMs: 50, backoffMsMin: 10, backoffMsMax: 50, offerAgainMs: 100, troubleMs: 100 },
+  })
+  mirrors.start()
+  ends.push(() => mirrors.close())
+  const workload = new Workload(4)
+  workload.watch(engine)
+  const cp = async (steps: number): Promise<number> => {
+    for (let i = 0; i < steps; i++) await workload.step(engine)
+    return (await engine.requestCp('requested')).root.cp
+  }
+  return { engine, mirrors, workload, cp }
+}
+
+const soon = () => systemClock.monotonic() + 5000
+
+test('a mirror follows over HTTP, waits are woken, and a restart of either end is caught up', async () => {
+  const { mirrors, workload, cp } = await newPair()
+  const mirror = await newMirror()
+  await cp(50)
+  const added = await mirrors.add(mirror.url)
+  expect(added.reached).toBeTrue()
+  for (let i = 0; i < 10; i++) expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
+  expect(await mirrors.waitMirrored(1, 2, systemClock.monotonic() + 20)).toBeFalse()
+  const [info] = await mirrors.list()
+  expect(info).toMatchObject({ state: 'live', url: mirror.url, lagCps: 0, needs: null })
+
+  await mirror.stop()
+  const last = await cp(30)
+  const port = Number(new URL(mirror.url).port)
+  const volume = await Volume.open(mirror.device)
+  const applier = new MirrorApplier(volume, { clock: systemClock })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret })
+  const again = Bun.serve({
+    port,
+    hostname: '127.0.0.1',
+    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
+  })
+  ends.push(() => again.stop(true))
+  expect(await mirrors.waitMirrored(last, 1, soon())).toBeTrue()
+  const view = volume.view(volume.current())
+  await expectModel(view, workload.sealed.get(volume.current().root.cp)!)
+  view.release()
+  expect((await checkVolume(mirror.device)).findings).toEqual([])
+})
+
+test('a mirror that cannot be reached is known, and can be removed', async () => {
+  const { mirrors } = await newPair()
+  const nobody = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () => new Response('no', { status: 500 }),
+  })
+  ends.push(() => nobody.stop(true))
+  const { reached, record } = await mirrors.add(`http://127.0.0.1:${nobody.port}`)
+  expect(reached).toBeFalse()
+  expect(await mirrors.list()).toMatchObject([{ id: record.id, state: 'away', cp: null }])
+  expect(await mirrors.remove(record.id)).toBeTrue()
+  expect(await mirrors.remove(record.id)).toBeFalse()
+  expect(await mirrors.list()).toEqual([])
+})
+
+test('a mirror at two addresses is one member', async () => {
+  const { mirrors, cp } = await newPair()
+  const mirror = await newMirror()
+  await mirrors.add(mirror.url)
+  expect(await mirrors.waitMirrored(await cp(1), 1, soon())).toBeTrue()
+  const { reached } = await mirrors.add(mirror.url.replace('127.0.0.1', 'localhost'))
+  expect(reached).toBeFalse()
+})
+
+test('without the secret nothing is read', async () => {
+  const mirror = await newMirror()
+  const { mirrors } = await newPair('not this secret')
+  const { reached } = await mirrors.add(mirror.url)
+  expect(reached).toBeFalse()
+  expect(mirror.volume.superblock.volumeUuid.some((byte) => byte !== 0)).toBeFalse()
+  for (const authorization of ['', 'Bearer', `Bearer ${secret}x`, secret]) {
+    const response = await fetch(`${mirror.url}/replica/v1/frames`, {
+      method: 'POST',
+      headers: { authorization },
+    })
+    expect(response.status).toBe(401)
+  }
+})
+
+test('requests that nobody should send get an answer, and change nothing', async () => {
+  const mirror = await newMirror(null)
+  const post = (body: Uint8Array<ArrayBuffer>, path = '/replica/v1/frames') =>
+    fetch(mirror.url + path, { method: 'POST', body })
+  expect((await post(new Uint8Array(0))).status).toBe(200)
+  expect((await post(new Uint8Array(0), '/replica/v1/other')).status).toBe(404)
+  expect((await fetch(`${mirror.url}/replica/v1/frames`)).status).toBe(405)
+  expect((await fetch(`${mirror.url}/elsewhere`)).status).toBe(404)
+  expect((await post(seededRandom(1).bytes(5000) as Uint8Array<ArrayBuffer>)).status).toBe(400)
+  expect((await post(new Uint8Array(20 * 2 ** 20))).status).toBeOneOf([400, 413])
+  const uuid = formatUuid(seededRandom(3).bytes(16))
+  const head = {
+    volume: uuid,
+    session: uuid,
+    epoch: { number: 0, id: new Uint8Array(8) },
+    cp: 1,
+    base: nowhere,
+  }
+  const frame = encodeFrame({ ...head, number: 0, kind: 'poll' })
+  for (let length = 1; length < frame.length; length += 13) {
+    expect((await post(frame.slice(0, length))).status).toBe(400)
+  }
+  expect(mirror.applier.status().stage).toBe('idle')
+})
