@@ -105,6 +105,7 @@ export const wireErrors = [
   'bad-frame',
   'bad-root',
   'broken-hold',
+  'damaged-base',
   'outside-the-volume',
   'block-in-use',
   'no-space',

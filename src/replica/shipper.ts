@@ -324,6 +324,7 @@ export class Shipper {
         return this.inTrouble(detail, true)
       case 'bad-root':
       case 'broken-hold':
+      case 'damaged-base':
         this.giveUpTarget()
         return this.inTrouble(detail, false)
       case 'wrong-base':

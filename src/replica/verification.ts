@@ -133,7 +133,7 @@ class Verification {
   private fileSteps(isSnapshot: boolean): DifferenceSteps {
     return {
       obtain: (pointers) => this.obtain(pointers),
-      readBase: (pointer) => this.parts.volume.readNode(pointer),
+      readBase: (pointer) => this.readBase(pointer),
       visit: (_key, value, baseValue) => this.visitItem(value, baseValue, isSnapshot),
       pause: () => this.pause(),
     }
@@ -172,7 +172,7 @@ class Verification {
       const children = decodeMapIndex(bytes, kind, level, index)
       const near =
         beside && beside.address !== 0
-          ? decodeMapIndex(await this.parts.volume.readNode(beside), kind, level, index)
+          ? decodeMapIndex(await this.readBase(beside), kind, level, index)
           : null
       for (const [i, child] of children.entries()) {
         await descend(level - 1, index * mapIndexFanout + i, child, near?.[i] ?? null)
@@ -195,6 +195,15 @@ class Verification {
       await this.walkMap('live', snapshot.liveMap, baseRoot?.liveMap ?? null)
       await walkDifference(snapshot.fileTree, baseRoot?.fileTree ?? null, this.fileSteps(true))
       await this.flushRecords()
+    }
+  }
+
+  private async readBase(pointer: NodePointer): Promise<Uint8Array> {
+    try {
+      return await this.parts.volume.readNode(pointer)
+    } catch (error) {
+      if (!hasCode(error, 'corrupt')) throw error
+      throw new Refusal('damaged-base', `the CP that this mirror has is damaged: ${error.message}`)
     }
   }
 

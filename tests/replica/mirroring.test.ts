@@ -24,9 +24,61 @@ test('a mirror follows: first copy, then live', async () => {
   await expectModel(view, workload.sealed.get(current.root.cp)!)
   view.release()
   expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
-  console.log(
-    pair.transfers.slice(1).map(({ kind, cp, blocks }) => `${kind} ${cp} ${blocks}`),
-    await pair.mirrors.list(),
-  )
+  expect(new Set(pair.transfers.slice(1).map(({ kind }) => kind))).toEqual(new Set(['live']))
+  expect(await pair.mirrors.list()).toMatchObject([{ state: 'live', lagCps: 0, lagMs: 0, needs: null }])
   expect(pair.failures).toEqual([])
+})
+
+/** A first copy, live CPs, and one after a while without a mirror. Returns how many bytes the primary sent. */
+async function standardRun(cutAtByte: number): Promise<number> {
+  const pair = await Pair.create({ seed: 7 })
+  pair.network.cutAtByte = cutAtByte
+  const workload = new Workload(7)
+  workload.watch(pair.engine)
+  const cp = async () => {
+    for (let i = 0; i < 4; i++) await workload.step(pair.engine)
+    await pair.engine.requestCp('requested')
+  }
+  await cp()
+  await pair.join()
+  const before = () => pair.mirrorVolume.currentOrNull()?.root.cp ?? 0
+  for (let round = 0; round < 3; round++) {
+    const shown = before()
+    await cp()
+    expect(before()).toBe(shown)
+    expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  }
+  const view = pair.mirrorVolume.view(pair.mirrorVolume.current())
+  await expectModel(view, workload.sealed.get(view.cp)!)
+  view.release()
+  expect(pair.failures).toEqual([])
+  pair.mirrors.close()
+  return pair.network.sentBytes
+}
+
+test('the stream of a primary, cut anywhere: the mirror stays on its CP, and finishes after reconnecting', async () => {
+  const bytes = await standardRun(Infinity)
+  const step = Math.ceil(bytes / 150)
+  for (let cut = 0; cut < bytes; cut += step) await standardRun(cut)
+}, 60_000)
+
+test('what has to travel again after a restart of the mirror is a difference, not a copy', async () => {
+  const pair = await Pair.create({ seed: 3 })
+  const workload = new Workload(3)
+  workload.watch(pair.engine)
+  for (let i = 0; i < 60; i++) await workload.step(pair.engine)
+  await pair.engine.requestCp('requested')
+  await pair.join()
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  pair.network.attach(null)
+  for (let i = 0; i < 3; i++) {
+    await workload.step(pair.engine)
+    await pair.engine.requestCp('requested')
+  }
+  await pair.openMirror()
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  const [copy, ...later] = pair.transfers
+  expect(copy!.kind).toBe('first-copy')
+  expect(new Set(later.map(({ kind }) => kind))).toEqual(new Set(['difference']))
+  expect(later.reduce((sum, { blocks }) => sum + blocks, 0)).toBeLessThan(copy!.blocks / 3)
 })

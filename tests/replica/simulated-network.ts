@@ -39,6 +39,9 @@ export class SimulatedNetwork implements ReplicaTransport {
   mirror: MirrorApplier | null = null
   readonly counts = { frames: 0, lost: 0, doubled: 0, delayed: 0, damaged: 0, cut: 0 }
   bytes = 0
+  /** What the primary has sent, and where its connection is cut, once. */
+  sentBytes = 0
+  cutAtByte = Infinity
   /** What the mirror has refused, by code. */
   readonly errors = new Map<WireErrorCode, number>()
   private readonly open = new Set<SimulatedConnection>()
@@ -94,8 +97,15 @@ export class SimulatedNetwork implements ReplicaTransport {
     for (const frame of decoded(bytes)) await this.mirror?.receive(frame)
   }
 
-  cutPoint(): number | null {
-    return this.chance(this.weather.cut, 'cut') ? this.below(1000) / 1000 : null
+  /** How many bytes of this batch pass; null when all do. */
+  cutPoint(bytes: number): number | null {
+    this.sentBytes += bytes
+    if (this.sentBytes > this.cutAtByte) {
+      const passed = bytes - (this.sentBytes - this.cutAtByte)
+      this.cutAtByte = Infinity
+      return passed
+    }
+    return this.chance(this.weather.cut, 'cut') ? this.below(bytes) : null
   }
 
   private toPrimary(bytes: Uint8Array): void {
@@ -156,8 +166,8 @@ class SimulatedConnection implements Connection {
     const batch = this.events.take()
     if (!batch) return
     const bytes = Buffer.concat(batch.parts)
-    const cut = this.network.cutPoint()
-    const frames = splitFrames(cut === null ? bytes : bytes.subarray(0, Math.floor(bytes.length * cut)))
+    const cut = this.network.cutPoint(bytes.length)
+    const frames = splitFrames(cut === null ? bytes : bytes.subarray(0, cut))
     for (const frame of frames) this.network.travel(frame, (arrived) => void this.network.toMirror(arrived))
     if (cut !== null) return this.fail('cut')
     this.network.clock.after(2 * this.network.weather.latencyMs, () => {
