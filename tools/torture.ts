@@ -1,0 +1,97 @@
+/**
+ * `npm run torture -- [--cycles N] [--seconds N] [--seed S] [--power] [--clients N] [--load-ms N] [--dir DIR]`
+ *
+ * Real processes under a mixed load, killed at random moments; with `--power` the file system under them is shut down
+ * as a power cut would. Ends with 0 when nothing that was acknowledged was lost, 1 with the command that repeats the
+ * run (the load's choices come from the seed; the moments are the machine's), 77 when the machine cannot.
+ */
+import { parseArgs } from 'node:util'
+import { PlainGround, powerProblem, PowerGround } from './torture/ground.ts'
+import { Torture } from './torture/run.ts'
+
+const { values } = parseArgs({
+  options: {
+    cycles: { type: 'string', default: '100' },
+    seconds: { type: 'string' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    power: { type: 'boolean', default: false },
+    clients: { type: 'string', default: '8' },
+    'load-ms': { type: 'string', default: '1000' },
+    life: { type: 'string', default: '25' },
+    check: { type: 'string', default: '1' },
+    dir: { type: 'string' },
+  },
+})
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+const whole = (name: 'cycles' | 'seconds' | 'seed' | 'clients' | 'load-ms' | 'life' | 'check'): number => {
+  const value = Number(values[name] ?? Infinity)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  if (values[name] === undefined) return Infinity
+  console.error(`--${name} is not a whole number: ${values[name]}`)
+  process.exit(2)
+}
+
+const problem = values.power ? await powerProblem() : null
+if (problem !== null) {
+  console.log(`skipped: power cuts: ${problem}`)
+  process.exit(77)
+}
+
+const ground = values.power ? new PowerGround(values.dir) : new PlainGround(values.dir)
+const seed = whole('seed')
+const cycles = whole('cycles')
+const deadline = performance.now() + whole('seconds') * 1000
+const began = performance.now()
+const torture = new Torture(
+  {
+    seed,
+    clients: whole('clients'),
+    loadMsMax: whole('load-ms'),
+    cyclesPerLife: whole('life'),
+    checkEvery: whole('check'),
+  },
+  ground,
+)
+
+const interrupted = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupted.abort())
+
+let failure: Error | null = null
+try {
+  for (let i = 0; i < cycles && performance.now() < deadline && !interrupted.signal.aborted; i++) {
+    await torture.cycle()
+    if (process.stderr.isTTY) process.stderr.write(`\r${torture.totals.cycles} `)
+  }
+  await torture.endLife()
+} catch (error) {
+  failure = asError(error)
+}
+try {
+  await torture.close()
+} catch (error) {
+  failure ??= asError(error)
+}
+
+const seconds = (performance.now() - began) / 1000
+const { totals } = torture
+const commit = Bun.spawnSync(['git', 'rev-parse', '--short', 'HEAD'], { stderr: 'ignore' })
+  .stdout.toString()
+  .trim()
+const what = values.power ? 'power cuts' : 'kills'
+console.log(
+  `${totals.cycles} ${what} in ${seconds.toFixed(0)} s (${((totals.cycles * 60) / seconds).toFixed(0)} a minute), ` +
+    `seed ${seed}, commit ${commit}: ${JSON.stringify(totals)}`,
+)
+if (failure !== null) {
+  console.log(`violation: ${failure.message}`)
+  const flags = [
+    values.power ? ' --power' : '',
+    ` --clients ${whole('clients')}`,
+    ` --load-ms ${whole('load-ms')}`,
+  ]
+  console.log(`to repeat: npm run torture -- --seed ${seed} --cycles ${totals.cycles}${flags.join('')}`)
+  process.exit(1)
+}
+console.log('nothing acknowledged was lost')
