@@ -16,7 +16,7 @@ import type { Readers } from './readers.ts'
 import type { SpaceMap } from './space-map.ts'
 
 /** Why a root is retained. */
-export type Reason = 'slot 0' | 'slot 1' | 'pin' | 'offered' | `hold ${string}`
+export type Reason = 'slot 0' | 'slot 1' | 'listed' | 'pin' | 'offered' | `hold ${string}`
 
 interface Kept {
   readonly published: PublishedRoot

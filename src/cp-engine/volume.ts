@@ -41,6 +41,8 @@ export class Volume implements RootSource {
   readonly loader: NodeLoader
   private published: PublishedRoot | null = null
   private readonly slotRoots: PublishedRoot[][] = [[], []]
+  /** Holds that the slot lists that is being written. */
+  private listed: readonly PublishedRoot[] = []
   private readonly holdRoots = new Map<string, readonly PublishedRoot[]>()
   private readonly listeners = new Set<(event: CpPublished) => void>()
 
@@ -122,10 +124,10 @@ export class Volume implements RootSource {
       () => ({
         ...change,
         root: { address: published.address, bytes: published.bytes },
-        holds: this.listedHolds(),
+        holds: this.listHolds(),
       }),
-      (slot, next) => {
-        this.slotWritten(slot, next, { published, used })
+      (slot) => {
+        this.slotWritten(slot, { published, used })
         this.published = published
       },
     )
@@ -139,9 +141,9 @@ export class Volume implements RootSource {
     await this.superblocks.write(
       (newest) => ({
         ...(typeof change === 'function' ? change(newest) : change),
-        holds: this.listedHolds(),
+        holds: this.listHolds(),
       }),
-      (slot, next) => this.slotWritten(slot, next, null),
+      (slot) => this.slotWritten(slot, null),
     )
   }
 
@@ -216,21 +218,21 @@ export class Volume implements RootSource {
     }
   }
 
-  private listedHolds(): Superblock['holds'] {
-    return this.superblock.members.flatMap(({ uuid }) =>
-      this.holdsOf(formatUuid(uuid)).map(({ root, address, hash }) => ({
-        memberUuid: uuid,
-        cp: root.cp,
-        root: { address, sum: hash },
-      })),
+  /** What the next slot lists is kept from now on: a hold may go while the slot is being written. */
+  private listHolds(): Superblock['holds'] {
+    const listed = this.superblock.members.flatMap(({ uuid }) =>
+      this.holdsOf(formatUuid(uuid)).map((held) => ({ uuid, held })),
     )
+    this.listed = listed.map(({ held }) => held)
+    for (const held of this.listed) this.retention.keep(held, this.retention.usedMap(held), 'listed')
+    return listed.map(({ uuid, held: { root, address, hash } }) => ({
+      memberUuid: uuid,
+      cp: root.cp,
+      root: { address, sum: hash },
+    }))
   }
 
-  private slotWritten(
-    slot: number,
-    next: Superblock,
-    fresh: { published: PublishedRoot; used: SpaceMap } | null,
-  ): void {
+  private slotWritten(slot: number, fresh: { published: PublishedRoot; used: SpaceMap } | null): void {
     const before = this.slotRoots[slot]!
     const roots: PublishedRoot[] = []
     const root = fresh?.published ?? this.published
@@ -238,15 +240,14 @@ export class Volume implements RootSource {
       this.retention.keep(root, fresh?.used ?? this.retention.usedMap(root), slotReason(slot))
       roots.push(root)
     }
-    const known = this.retention.kept()
-    for (const hold of next.holds) {
-      const held = known.find(({ hash }) => equalBytes(hash, hold.root.sum))
-      assert(held, `the hold on cp ${hold.cp} is retained`)
+    for (const held of this.listed) {
       this.retention.keep(held, this.retention.usedMap(held), slotReason(slot))
       roots.push(held)
     }
     this.slotRoots[slot] = roots
     for (const old of before) this.retention.drop(old, slotReason(slot))
+    for (const held of this.listed) this.retention.drop(held, 'listed')
+    this.listed = []
   }
 }
 
