@@ -12,7 +12,7 @@ import { StillpointError } from '../lib/errors.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { blockBytes } from '../format/geometry.ts'
+import { blockBytes, rootsPerMemberMax } from '../format/geometry.ts'
 import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/root.ts'
 import type { Superblock } from '../format/superblock.ts'
@@ -214,7 +214,9 @@ export class Volume implements RootSource {
       const uuid = formatUuid(member.uuid)
       const roots = held.filter((_, i) => equalBytes(this.superblock.holds[i]!.memberUuid, member.uuid))
       const isListed = roots.some((root) => opened && equalBytes(root.hash, opened.hash))
-      this.setHolds(uuid, opened && !isListed ? [...roots, opened] : roots)
+      // A mirror that stays away is offered nothing, so of what restarts add only the first can matter.
+      const room = roots.toSorted((a, b) => a.root.cp - b.root.cp).slice(0, rootsPerMemberMax - 1)
+      this.setHolds(uuid, opened && !isListed ? [...room, opened] : roots)
     }
   }
 

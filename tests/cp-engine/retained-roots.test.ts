@@ -6,13 +6,15 @@
 import { describe, expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
 import { sha256 } from '../../src/lib/checksum.ts'
+import { formatUuid } from '../../src/lib/random.ts'
+import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
+import { membersMax, rootsPerMemberMax } from '../../src/format/geometry.ts'
 import type { PublishedRoot, TreeView } from '../../src/cp-engine/contract.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
-import { formatUuid } from '../../src/lib/random.ts'
 import { WatchedDevice } from './watched-device.ts'
-import { Workload, expectModel, newPrimary, open } from './workload.ts'
+import { Workload, expectModel, keyOf, newPrimary, open } from './workload.ts'
 
 const members = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as const
 const nameOf = ({ hash }: PublishedRoot) => toHex(hash)
@@ -179,5 +181,27 @@ describe('retained roots', () => {
     expect(engine.isPoisoned).toBe(false)
     expect(engine.volume.retention.reasonsOf(root)).toHaveLength(1)
     await run.end()
+  })
+
+  test('mirrors that stay away for many restarts keep their base, and their holds still fit a superblock', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1, 6)
+    let engine = await open(device, 1)
+    const uuids = Array.from({ length: membersMax }, (_, i) => `00000000-0000-4000-8000-00000000000${i}`)
+    for (const uuid of uuids) await new EngineVolume(engine).addMember({ uuid, url: 'http://mirror' })
+    const base = engine.current()
+    for (const uuid of uuids) new EngineVolume(engine).holds.set(uuid, [base])
+    for (let n = 0; n < 30; n++) {
+      await engine.run((tx) => tx.put(keyOf(n), Uint8Array.of(0)))
+      await engine.close()
+      engine = await open(device, n)
+      for (const uuid of uuids) {
+        const held = new EngineVolume(engine).holds.of(uuid).map(nameOf)
+        expect(held.length).toBeLessThanOrEqual(rootsPerMemberMax)
+        expect(held).toContain(nameOf(base))
+        expect(held).toContain(nameOf(engine.current()))
+      }
+    }
+    expect((await checkVolume(device)).findings).toEqual([])
   })
 })
