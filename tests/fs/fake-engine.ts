@@ -36,10 +36,9 @@ import {
   keyBytesMax,
   recordBytesMax,
 } from '../../src/format/geometry.ts'
-import { noNode } from '../../src/format/pointer.ts'
 import type { ChecksumKind, RecordSums } from '../../src/format/pointer.ts'
-import type { Root } from '../../src/format/root.ts'
 import { FakeBlocks } from './fake-blocks.ts'
+import { FakeStream, fakeRoot } from './fake-parts.ts'
 import { NotLoaded, place, readerOf, valueOf } from './fake-items.ts'
 
 interface Operation {
@@ -63,6 +62,9 @@ export interface FakeEngineOptions {
   nowMs?: () => number
 }
 
+/** In a row. */
+const missesMax = 40
+
 export class FakeEngine implements Engine {
   items: Item[] = []
   private counters: number[] = new Array<number>(countersMax).fill(0)
@@ -82,6 +84,7 @@ export class FakeEngine implements Engine {
   private clockMs = 1_700_000_000_000
   /** Set by a test: what `prepare` throws next. */
   failPrepare: (() => StillpointError | null) | null = null
+  private misses = 0
   largestOperation = 0
   hiddenSteps = 0
 
@@ -273,6 +276,7 @@ export class FakeEngine implements Engine {
           try {
             const result = look(readerOf(items(), this.isMissing, seen))
             seenCp = cp()
+            this.misses = 0
             return result
           } catch (error) {
             if (!(error instanceof NotLoaded)) throw error
@@ -294,7 +298,12 @@ export class FakeEngine implements Engine {
     }
   }
 
-  private readonly isMissing = () => this.chance(this.missPercent)
+  /** A node that was loaded is there: sooner or later everything is. */
+  private readonly isMissing = () => {
+    if (this.misses >= missesMax || !this.chance(this.missPercent)) return false
+    this.misses++
+    return true
+  }
 
   private async apply<T>(operation: (tx: Tx) => T, options: RunOptions, mode: 'operation' | 'hidden') {
     await this.pause()
@@ -353,6 +362,7 @@ export class FakeEngine implements Engine {
         if (changed && mode === 'operation' && this.sequence === sequence) this.sequence++
         this.blocks.settle(changes, used, offered)
         if (changed) this.dirty = true
+        this.misses = 0
         this.largestOperation = Math.max(this.largestOperation, changes.length)
         return { result, changed, changes, sequence: this.sequence }
       } catch (error) {
@@ -380,23 +390,8 @@ export class FakeEngine implements Engine {
 
   private publish(cause: CpCause): void {
     const cp = (this.images.at(-1)?.published.root.cp ?? 3) + 1
-    const root: Root = {
-      volumeUuid: new Uint8Array(16).fill(7),
-      cp,
-      blockCount: 2_000_000,
-      records: this.sums,
-      fileTree: { pointer: noNode, level: 0 },
-      snapshotsTree: { pointer: noNode, level: 0 },
-      liveMap: noNode,
-      usedMap: noNode,
-      epochs: [{ number: 0, id: new Uint8Array(8), firstCp: 1, rootHashBefore: new Uint8Array(32) }],
-      counters: [...this.counters],
-      committedAtMs: this.clockMs,
-      sequence: this.sequence,
-      opening: this.opening,
-      previousHash: new Uint8Array(32),
-      snapshotName: null,
-    }
+    const { sums: records, counters, clockMs: committedAtMs, sequence, opening } = this
+    const root = fakeRoot({ cp, records, counters: [...counters], committedAtMs, sequence, opening })
     const published = { root, address: cp, bytes: new Uint8Array(0), hash: new Uint8Array(32).fill(cp) }
     this.images.push({ published, items: [...this.items] })
     this.operations = []
@@ -413,19 +408,5 @@ export class FakeEngine implements Engine {
     const readable = this.readable()
     this.images = this.images.filter((image) => readable.includes(image.published))
     this.blocks.forgetFreed([this.items, ...this.images.map(({ items }) => items)])
-  }
-}
-
-type StreamAdd = (
-  change: (tx: Tx) => void,
-  records: readonly PreparedRecord[],
-  stream: FakeStream,
-) => Promise<void>
-
-class FakeStream implements RecordStream {
-  readonly changes = new Map<string, { key: Uint8Array; value: Uint8Array | null }>()
-  constructor(private readonly doAdd: StreamAdd) {}
-  add(change: (tx: Tx) => void, records: readonly PreparedRecord[]): Promise<void> {
-    return this.doAdd(change, records, this)
   }
 }

@@ -79,7 +79,7 @@ const condition: fc.Arbitrary<Condition> = fc.oneof(
   },
 )
 const longMeta = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`name-${i}`, `${i}`.repeat(150)]))
-const meta = fc.constantFrom<Record<string, string>>({ x: '1' }, { 'a-b': '%20', z: '' }, longMeta)
+const someMeta = fc.constantFrom<Record<string, string>>({ x: '1' }, { 'a-b': '%20', z: '' }, longMeta)
 const attributes: fc.Arbitrary<ModelAttributes> = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   {
@@ -87,7 +87,7 @@ const attributes: fc.Arbitrary<ModelAttributes> = fc.oneof(
     arbitrary: fc.record(
       {
         contentType: fc.constantFrom('text/plain', 'image/png'),
-        meta,
+        meta: someMeta,
         mode: fc.integer({ min: 0, max: 0o7777 }),
         modifiedMs: fc.integer({ min: -1000, max: 2 ** 41 }),
       },
@@ -95,7 +95,11 @@ const attributes: fc.Arbitrary<ModelAttributes> = fc.oneof(
     ),
   },
 )
-const directoryAttributes = attributes.map(({ contentType: _, ...rest }) => rest)
+const directoryAttributes = attributes.map(({ meta, mode, modifiedMs }): ModelAttributes => ({
+  ...(meta ? { meta } : {}),
+  ...(mode === undefined ? {} : { mode }),
+  ...(modifiedMs === undefined ? {} : { modifiedMs }),
+}))
 
 const put = fc.record({ op: fc.constant('put' as const), path: pathOrRoot, content, attributes, condition })
 const mkdir = fc.record({
