@@ -52,6 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
     note(text) {
       clear()
       if (isTerminal) process.stderr.write(text.slice(0, 100))
+      else if (options.verbose) process.stderr.write(`${text}\n`)
     },
   }
   try {
@@ -60,6 +61,7 @@ async function main(args: readonly string[]): Promise<number> {
     const rows = await runScenarios(bench, scenarios, {
       rounds,
       wanted,
+      takesPart: ({ name }) => options.contestants.test(name),
       onRow(row) {
         clear()
         console.log(showRow(row))

@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly rounds: number
   /** Of row ids. */
   readonly rows: RegExp
+  /** Of contestants. */
+  readonly contestants: RegExp
   readonly json: string | null
   readonly compare: string | null
   readonly rivals: boolean
@@ -15,10 +17,12 @@ export interface BenchOptions {
   /** Where the run keeps its data: a real disk. */
   readonly folder: string | null
   readonly profile: string | null
+  readonly verbose: boolean
 }
 
 export const usage = `npm run bench -- [options]
   --rows PATTERN   only rows whose id matches, as a regular expression
+  --only PATTERN   only contestants whose name matches
   --rounds N       rounds of each row
   --quick          small variants: an idea in seconds, not a result
   --json FILE      write the result
@@ -27,7 +31,8 @@ export const usage = `npm run bench -- [options]
   --no-rivals      only Stillpoint and the bare servers
   --install        install missing rivals (Debian packages; needs root)
   --dir FOLDER     where data is kept during the run (default .cache, the project's own disk)
-  --profile FOLDER CPU profiles of Stillpoint's servers (slows them down)`
+  --profile FOLDER CPU profiles of Stillpoint's servers (slows them down)
+  --verbose        progress also where stderr is no terminal`
 
 const roundsMax = 100
 
@@ -37,6 +42,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     options: {
       rows: { type: 'string' },
       rounds: { type: 'string' },
+      only: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
       compare: { type: 'string' },
@@ -45,6 +51,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       install: { type: 'boolean', default: false },
       dir: { type: 'string' },
       profile: { type: 'string' },
+      verbose: { type: 'boolean', default: false },
     },
   })
   const scale = scales[values.quick ? 'quick' : 'full']
@@ -56,6 +63,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     scale,
     rounds,
     rows: new RegExp(values.rows ?? ''),
+    contestants: new RegExp(values.only ?? ''),
     json: values.json ?? null,
     compare: values.compare ?? null,
     rivals: !values['no-rivals'],
@@ -63,5 +71,6 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     list: values.list,
     folder: values.dir ?? null,
     profile: values.profile ?? null,
+    verbose: values.verbose,
   }
 }

@@ -34,6 +34,7 @@ export interface RowResult extends Row {
 export interface RunOptions {
   readonly rounds: number
   readonly wanted: (row: Row) => boolean
+  readonly takesPart: (contestant: Contestant) => boolean
   onRow(result: RowResult): void
 }
 
@@ -51,7 +52,7 @@ export async function runScenarios(
     try {
       contestants = await within(scenario.open(bench, rows), `${scenario.name}: the start`)
       for (const row of rows) {
-        const result = await runRow(bench, scenario.name, row, contestants, options.rounds)
+        const result = await runRow(bench, scenario.name, row, contestants, options)
         results.push(result)
         options.onRow(result)
       }
@@ -84,14 +85,17 @@ async function runRow(
   bench: Bench,
   scenario: string,
   row: Row,
-  contestants: readonly (Contestant | Absent)[],
-  roundsWanted: number,
+  opened: readonly (Contestant | Absent)[],
+  options: RunOptions,
 ): Promise<RowResult> {
   const began = performance.now()
+  const contestants = opened.map((one) =>
+    'absent' in one || options.takesPart(one) ? one : { ...one, absent: 'not asked for' },
+  )
   const running = contestants
     .filter((contestant): contestant is Contestant => !('absent' in contestant))
     .map((contestant): Running => ({ contestant, samples: [], state: null, failed: null, takesPart: true }))
-  const rounds = Math.min(roundsWanted, row.roundsMax ?? roundsWanted)
+  const rounds = Math.min(options.rounds, row.roundsMax ?? options.rounds)
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < running.length; turn++) {
       const one = running[(turn + round) % running.length]!
@@ -112,7 +116,10 @@ async function runRow(
     })
   }
   const results = contestants.flatMap((contestant): ContestantResult[] => {
-    if ('absent' in contestant) return [{ ...contestant, values: {}, state: null }]
+    if ('absent' in contestant) {
+      const { name, role, absent } = contestant
+      return [{ name, role, absent, values: {}, state: null }]
+    }
     const one = running.find((each) => each.contestant === contestant)!
     return one.takesPart ? [resultOf(one)] : []
   })

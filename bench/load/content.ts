@@ -46,7 +46,8 @@ export function contentOf(size: number, key: number, version: number): Uint8Arra
 }
 
 /** The path of a small file: a hundred to a folder. */
-export const keyPath = (key: number): string => `${keyFolder(key)}/f${String(key).padStart(7, '0')}`
+export const keyPath = (key: number): string => `${keyFolder(key)}/${flatPath(key)}`
+export const flatPath = (key: number): string => `f${String(key).padStart(7, '0')}`
 export const keyFolder = (key: number): string => `d${String(Math.floor(key / 100)).padStart(5, '0')}`
 
 /** Pieces of a large file: the piece's number stands where a small file has its version. */

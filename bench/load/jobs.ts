@@ -41,6 +41,8 @@ export interface FillJob {
   readonly keys: number
   readonly bytes: number
   readonly version: number
+  /** All in one folder. */
+  readonly isFlat?: boolean
 }
 
 /** Reads every key that this prefix has had written and compares each byte with the last write. */

@@ -1,6 +1,6 @@
 /** Small requests: the timed window, the fill and the verification of what was written. */
 import { Connection } from './connection.ts'
-import { contentOf, keyPath, stampBytes, writeContent } from './content.ts'
+import { contentOf, flatPath, keyPath, stampBytes, writeContent } from './content.ts'
 import { Histogram } from './histogram.ts'
 import type { FillJob, RequestsJob, RequestsResult, TimedResult, VerifyJob, VerifyResult } from './jobs.ts'
 
@@ -104,7 +104,7 @@ export async function runRequests(job: RequestsJob): Promise<RequestsResult> {
         const now = performance.now()
         if (status > 299 || status < 200) return fail(new Error(`unexpected answer: ${head.slice(0, 300)}`))
         if (job.method === 'PUT') book.set(key, version)
-        else if (job.path === undefined && bodyBytes !== expected)
+        else if (bodyBytes !== expected)
           return fail(new Error(`${bodyBytes} bytes instead of ${expected}: ${head.slice(0, 300)}`))
         if (began >= from) {
           histogram.add(now - began)
@@ -176,7 +176,8 @@ export async function runFill(job: FillJob): Promise<TimedResult> {
     next(connection, done, fail) {
       if (next >= end) return false
       const key = next++
-      const head = putHead(job, keyPath(key), job.bytes)
+      const path = job.isFlat === true ? flatPath(key) : keyPath(key)
+      const head = putHead(job, path, job.bytes)
       const output = new Uint8Array(head.length + job.bytes)
       output.set(head)
       writeContent(output, head.length, job.bytes, key, job.version)

@@ -29,7 +29,7 @@ export async function startNginx(workspace: Workspace, cores: string | null = nu
     `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log warn; ${user}
 events { worker_connections 1024; }
 http {
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; ${temporary}
+  access_log off; sendfile on; tcp_nodelay on; ${temporary}
   keepalive_timeout 600; keepalive_requests 1000000000; client_max_body_size 0; client_body_buffer_size 128k;
   server {
     listen 127.0.0.1:${port} backlog=512; root ${root};
