@@ -205,18 +205,28 @@ export class Volume implements RootSource {
     this.retention.keep(published, used, reason)
   }
 
-  /** After an open: no hold of a member goes before it has reported, and the opened root counts as offered to all. */
+  /**
+   * After an open: no hold of a member goes before it has reported. The opened root counts as offered to all, and so does
+   * that of the older slot: it may have been offered while the newer one was being written, too late to be listed there.
+   */
   private holdWhatWasListed(): void {
     const newest = this.superblocks.newestSlot()
-    const opened = this.published
-    const held = this.slotRoots[newest]!.slice(opened ? 1 : 0)
+    const held = this.slotRoots[newest]!.slice(this.published ? 1 : 0)
+    const isOwn = (slot: number) => this.superblocks.slot(slot).root !== null
+    const own = [1 - newest, newest].flatMap((slot) => (isOwn(slot) ? [this.slotRoots[slot]![0]!] : []))
     for (const member of this.superblock.members) {
       const uuid = formatUuid(member.uuid)
       const roots = held.filter((_, i) => equalBytes(this.superblock.holds[i]!.memberUuid, member.uuid))
-      const isListed = roots.some((root) => opened && equalBytes(root.hash, opened.hash))
+      const isListed = ({ hash }: PublishedRoot) => roots.some((root) => equalBytes(root.hash, hash))
+      const offered = own.filter((root, i) => {
+        const isAgain = own.slice(0, i).some(({ hash }) => equalBytes(hash, root.hash))
+        return !isListed(root) && !isAgain
+      })
       // A mirror that stays away is offered nothing, so of what restarts add only the first can matter.
-      const room = roots.toSorted((a, b) => a.root.cp - b.root.cp).slice(0, rootsPerMemberMax - 1)
-      this.setHolds(uuid, opened && !isListed ? [...room, opened] : roots)
+      const room = roots
+        .toSorted((a, b) => a.root.cp - b.root.cp)
+        .slice(0, rootsPerMemberMax - offered.length)
+      this.setHolds(uuid, [...room, ...offered])
     }
   }
 

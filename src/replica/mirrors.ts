@@ -105,13 +105,6 @@ export class Mirrors {
     return infos
   }
 
-  /** Before the process ends: gives mirrors that are not behind until the deadline to publish the last CP. */
-  async finish(deadlineMs: number): Promise<void> {
-    const { cp } = this.parts.source.current().root
-    const following = this.members.filter(({ link }) => link.describe().state === 'live').length
-    await this.waitMirrored(cp, following, deadlineMs)
-  }
-
   /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds). */
   async waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
     const { clock } = this.parts

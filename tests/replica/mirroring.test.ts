@@ -66,7 +66,7 @@ test('what has to travel again after a restart of the mirror is a difference, no
   const pair = await Pair.create({ seed: 3 })
   const workload = new Workload(3)
   workload.watch(pair.engine)
-  for (let i = 0; i < 60; i++) await workload.step(pair.engine)
+  for (let i = 0; i < 250; i++) await workload.step(pair.engine)
   await pair.engine.requestCp('requested')
   await pair.join()
   expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()

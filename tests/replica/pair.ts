@@ -10,9 +10,11 @@ import { Mirrors } from '../../src/replica/mirrors.ts'
 import type { Transfer } from '../../src/replica/shipper-events.ts'
 import { newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import type { SimulatedOptions } from '../simulated/simulated-options.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
+export type Side = 'primary' | 'mirror'
 export const mirrorUrl = 'http://mirror'
 
 export interface PairOptions {
@@ -26,8 +28,10 @@ export class Pair {
   readonly random: ReturnType<typeof seededRandom>
   readonly network: SimulatedNetwork
   readonly transfers: Transfer[] = []
-  primaryDevice = new SimulatedDevice()
-  mirrorDevice = new SimulatedDevice()
+  /** Called when a write, sync or growth of this side begins. */
+  onMutation: (side: Side) => void = () => {}
+  primaryDevice = this.device('primary')
+  mirrorDevice = this.device('mirror')
   engine!: CpEngine
   mirrors!: Mirrors
   mirrorVolume!: Volume
@@ -53,6 +57,10 @@ export class Pair {
     await pair.openPrimary()
     await pair.openMirror()
     return pair
+  }
+
+  device(side: Side, options: SimulatedOptions = {}): SimulatedDevice {
+    return new SimulatedDevice({ ...options, onMutation: () => this.onMutation(side) })
   }
 
   async openPrimary(device = this.primaryDevice): Promise<void> {

@@ -404,6 +404,18 @@ describe('holds', () => {
     expect(cps(stage.held)).toEqual([5, 6])
   })
 
+  test('an offer that was given up is held until the mirror has seen what came after it', () => {
+    stage = new Stage(root7, [root6, root7], [root5])
+    stage.connect()
+    stage.answer(root5)
+    stage.publish(root8)
+    stage.event({ kind: 'unavailable', cp: 7, detail: 'rotten' })
+    stage.report(root5, { offerSeen: 0 })
+    expect(cps(stage.held)).toEqual([5, 7, 8])
+    stage.report(root5, { offerSeen: 2, retained: [root5, root8].map(positionOf) })
+    expect(cps(stage.held)).toEqual([5, 8])
+  })
+
   test('what the mirror reports no more is released', () => {
     stage = new Stage(root6, [root5, root6])
     stage.connect()

@@ -11,10 +11,10 @@ import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import { Workload, expectModel } from '../cp-engine/workload.ts'
-import { randomChoice } from '../simulated/crash-image.ts'
+import { type CrashState, crashImage, randomChoice } from '../simulated/crash-image.ts'
 import { clockScheduler } from '../simulated/scheduler.ts'
-import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { Pair } from './pair.ts'
+import type { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { Pair, type Side } from './pair.ts'
 import { type Weather, fairWeather } from './simulated-network.ts'
 
 export interface SimulationReport {
@@ -46,6 +46,9 @@ class Simulation {
   private highest = 0
   private published = 0
   private crashes = 0
+  /** Device operations until a side crashes, and what those that have crashed left. */
+  private readonly countdowns = new Map<Side, number>()
+  private readonly crashed = new Map<Side, CrashState>()
   private trace = 0n
   private checks: Promise<void>[] = []
 
@@ -59,11 +62,17 @@ class Simulation {
       onMirrorPublished: (root) => this.mirrorPublished(root),
     })
     this.watchPrimary()
+    this.pair.onMutation = (side) => this.countDown(side)
     this.pair.network.weather = this.someWeather()
     await this.drive(this.pair.mirrors.add('http://mirror'))
     for (let i = 0; i < steps; i++) {
-      await this.step()
-      await this.settleChecks()
+      try {
+        await this.step()
+        await this.settleChecks()
+      } catch (error) {
+        // What was under way when a machine lost its power has failed, and is looked at after its recovery.
+        if (this.crashed.size === 0) throw error
+      }
     }
     await this.recover()
   }
@@ -80,13 +89,14 @@ class Simulation {
 
   private async step(): Promise<void> {
     const { pair } = this
+    await this.recoverCrashed()
     const action = this.below(100)
     if (action < 35) {
       for (let i = this.below(6); i >= 0; i--) await this.drive(this.workload.step(pair.engine))
     } else if (action < 60) this.takeCp()
     else if (action < 80) await pair.clock.advance(this.below(60))
-    else if (action < 84) await this.crashMirror()
-    else if (action < 87) await this.crashPrimary()
+    else if (action < 84) this.crashLater('mirror')
+    else if (action < 87) this.crashLater('primary')
     else if (action < 90) pair.network.cutAll()
     else if (action < 92) pair.network.weather = this.someWeather()
     else if (action < 96) this.pin()
@@ -123,11 +133,39 @@ class Simulation {
     engine.observe({ sealed: () => {}, leaving: () => {}, published: ({ published }) => remember(published) })
   }
 
+  /** At once, or in the middle of what the side does next: a crash at any device operation. */
+  private crashLater(side: Side): void {
+    if (this.countdowns.has(side)) return
+    const operations = this.below(25)
+    if (operations === 0) this.crash(side)
+    else this.countdowns.set(side, operations)
+  }
+
+  private crash(side: Side): void {
+    const { pair } = this
+    const device = side === 'primary' ? pair.primaryDevice : pair.mirrorDevice
+    this.crashed.set(side, device.crashState())
+    device.crash()
+    this.countdowns.delete(side)
+    if (side === 'primary') pair.mirrors.close()
+    else pair.network.attach(null)
+  }
+
+  private countDown(side: Side): void {
+    const left = (this.countdowns.get(side) ?? 0) - 1
+    if (left === 0) this.crash(side)
+    else if (left > 0) this.countdowns.set(side, left)
+  }
+
+  private async recoverCrashed(): Promise<void> {
+    if (this.crashed.has('primary')) await this.crashPrimary()
+    if (this.crashed.has('mirror')) await this.crashMirror()
+  }
+
   private async crashPrimary(): Promise<void> {
     const { pair } = this
     this.crashes++
-    pair.mirrors.close()
-    const device = this.crashed(pair.primaryDevice)
+    const device = this.machineAfter('primary')
     await this.drive(pair.openPrimary(device))
     const model = this.workload.history.get(pair.engine.current().root.sequence)!
     this.workload.model.clear()
@@ -140,9 +178,8 @@ class Simulation {
     const { pair } = this
     this.crashes++
     this.readers = []
-    await this.settleChecks()
-    pair.network.attach(null)
-    const device = this.crashed(pair.mirrorDevice)
+    this.checks = []
+    const device = this.machineAfter('mirror')
     if (this.below(3) === 0) await pair.clock.advance(this.below(300))
     await this.drive(pair.openMirror(device))
     const opened = pair.mirrorVolume.currentOrNull()
@@ -152,14 +189,13 @@ class Simulation {
   }
 
   /** A new machine with what the crash has left of the disk. */
-  private crashed(device: SimulatedDevice): SimulatedDevice {
-    const image = device.image(randomChoice(this.pair.random))
-    device.crash()
+  private machineAfter(side: Side): SimulatedDevice {
+    const image = crashImage(this.crashed.get(side)!, randomChoice(this.pair.random))
+    this.crashed.delete(side)
     const msMax = [0, 0, 3][this.below(3)]!
     const { clock, random } = this.pair
-    return new SimulatedDevice(
-      msMax === 0 ? { image } : { image, scheduler: clockScheduler(clock, random, msMax) },
-    )
+    const scheduler = clockScheduler(clock, random, msMax)
+    return this.pair.device(side, msMax === 0 ? { image } : { image, scheduler })
   }
 
   // --- What the mirror shows ---
@@ -180,10 +216,12 @@ class Simulation {
 
   /** Every item and every byte, through a reader that may be overtaken by later publications. */
   private async readAll(root: PublishedRoot): Promise<void> {
-    const { mirrorVolume } = this.pair
+    const { mirrorVolume, mirrorDevice } = this.pair
     const view = mirrorVolume.view(root)
     try {
       await expectModel(view, this.workload.sealed.get(root.root.cp)!)
+    } catch (error) {
+      if (!mirrorDevice.crashed) throw error
     } finally {
       view.release()
     }
@@ -225,6 +263,8 @@ class Simulation {
 
   private async recover(): Promise<void> {
     const { pair } = this
+    this.countdowns.clear()
+    await this.recoverCrashed()
     pair.network.weather = { ...fairWeather, latencyMs: 1 }
     for (const { root, release } of this.readers.splice(0)) {
       await this.drive(this.readAll(root))
