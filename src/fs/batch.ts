@@ -1,7 +1,7 @@
 /** Several operations as one: they are prepared first, then applied in order in one step, all or nothing. */
 import type { Applied } from '../cp-engine/contract.ts'
 import type { EntryItem } from '../format/fs-items.ts'
-import { blockBytes } from '../format/geometry.ts'
+import { blockBytes, recordBytesDefault } from '../format/geometry.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { checkAttributes, etagOf } from './attributes.ts'
 import { buffersOf, chunksOf } from './body.ts'
@@ -11,7 +11,7 @@ import { applyMakeDirectory, checkDirectory, directoryToMake } from './directory
 import type { Edit } from './edit.ts'
 import { applyMove } from './move.ts'
 import { applyPut } from './put.ts'
-import { type Piece, streamSpan } from './records.ts'
+import type { Piece } from './records.ts'
 import { applyRemove } from './remove.ts'
 
 type Apply = (edit: Edit) => BatchResult
@@ -89,7 +89,9 @@ async function prepareStep(preparation: Preparation, operation: BatchOperation):
 async function preparePut(preparation: Preparation, bytes: Uint8Array): Promise<Piece[]> {
   const pieces: Piece[] = []
   let offset = 0
-  for await (const buffer of buffersOf(chunksOf(bytes), streamSpan)) {
+  // What is larger than a record that the log holds should be one that the log names.
+  const span = bytes.length > recordBytesDefault ? 4 * recordBytesDefault : recordBytesDefault
+  for await (const buffer of buffersOf(chunksOf(bytes), () => span)) {
     pieces.push(...(await preparation.pieces(buffer, offset)))
     offset += buffer.length
   }

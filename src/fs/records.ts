@@ -127,16 +127,29 @@ export interface Chunk {
   readonly bytes: Uint8Array
 }
 
+/** More than this at once becomes records that the log names: it would have to hold smaller ones. */
+const inlineChunksBytesMax = 512 * 1024
+const namedSpan = 4 * recordBytesDefault
+
 /**
  * Cuts bytes at multiples of the default record, and each part into a chunk that lies at a multiple of its span: what
- * has to be added before it for that is zeros. So a chunk never leaves the default record that its bytes are in.
+ * has to be added before it for that is zeros. No chunk covers more than the default records that the bytes are in.
  */
 export function cutChunks(offset: number, bytes: Uint8Array): Chunk[] {
   const chunks: Chunk[] = []
+  const spanMax = bytes.length > inlineChunksBytesMax ? namedSpan : recordBytesDefault
+  const end = Math.ceil((offset + bytes.length) / recordBytesDefault) * recordBytesDefault
   for (let at = 0; at < bytes.length;) {
     const start = offset + at
-    const slotEnd = (Math.floor(start / recordBytesDefault) + 1) * recordBytesDefault
-    const part = bytes.subarray(at, at + slotEnd - start)
+    let span = recordBytesDefault - (start % recordBytesDefault)
+    while (
+      span >= recordBytesDefault &&
+      span < spanMax &&
+      start % (span * 2) === 0 &&
+      start + span * 2 <= end
+    )
+      span *= 2
+    const part = bytes.subarray(at, at + span)
     chunks.push(alignChunk(start, part))
     at += part.length
   }
