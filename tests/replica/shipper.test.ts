@@ -266,6 +266,17 @@ describe('live', () => {
     expect(kinds(stage.report(root6, { offerSeen: 1 }))).toContain('send-difference')
   })
 
+  test('nor is one of which commands left before the connection was cut', () => {
+    stage.event({ kind: 'leaving', cp: 6, commands: [command(first)] })
+    stage.leave()
+    stage.event({ kind: 'failed', reason: 'cut' })
+    stage.nowMs = stage.shipper.wakeAtMs
+    stage.connect()
+    stage.answer(root5)
+    write(6, first + 1)
+    expect(kinds(stage.publish(root6))).toEqual(['hold', 'send-difference'])
+  })
+
   test('a CP of which commands left before the mirror came is not taken for whole', () => {
     stage.event({ kind: 'failed', reason: 'cut' })
     stage.event({ kind: 'leaving', cp: 6, commands: [command(first)] })
