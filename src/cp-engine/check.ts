@@ -123,9 +123,7 @@ class Check {
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
-    const reached = new Reached(geometry, this.device.blockCount, (address, message) =>
-      this.find(address, message),
-    )
+    const reached = new Reached(geometry, root.blockCount, (address, message) => this.find(address, message))
     reached.add(rootAddress, 1)
     const { pointer, level } = root.fileTree
     if (pointer.address !== 0)

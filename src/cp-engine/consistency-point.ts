@@ -33,7 +33,7 @@ export interface SealedCp extends SealedState {
   /** What its superblock says besides the root: where replay of this root begins. */
   readonly superblock: SuperblockChange & { readonly log: LogStart }
   /** What the root says that is not made here. */
-  readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp'>
+  readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount'>
 }
 
 export interface Maps {
@@ -122,6 +122,8 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
   const root: Root = {
     ...sealed.facts,
     cp: sealed.cp,
+    // The file may have grown since the seal, and the maps may lie in what came.
+    blockCount: Math.min(context.device.blockCount, maps.used.blocksMax),
     fileTree: sealed.tree.root(),
     liveMap: topOf(maps.live),
     usedMap: topOf(maps.used),

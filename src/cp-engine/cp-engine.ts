@@ -27,6 +27,9 @@ import { Space } from './space.ts'
 import type { Volume } from './volume.ts'
 import { WriteQueue } from './write-queue.ts'
 
+/** How long a full queue that no CP can empty stays as it is before one record more is let in. */
+const stallMs = 20
+
 export interface EngineOptions {
   /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
   readonly cpIntervalMs?: number
@@ -61,6 +64,7 @@ export interface EngineParts {
 export class CpEngine implements contract.Engine {
   readonly volume: Volume
   readonly recovery: RecoveryReport
+  private readonly clock: Clock
   private readonly allocator: Allocator
   private readonly queue: WriteQueue
   private readonly state: OpenState
@@ -78,6 +82,7 @@ export class CpEngine implements contract.Engine {
     private readonly options: EngineOptions = {},
   ) {
     const { volume, allocator, clock } = parts
+    this.clock = clock
     const { device, geometry } = volume
     const { root } = volume.current()
     const failed = (error: unknown) => this.poison(error)
@@ -106,6 +111,7 @@ export class CpEngine implements contract.Engine {
     this.spaceWatch = new Space(allocator, device, geometry, clock, {
       reclaim: () => this.reclaim(),
       mayRelease: () => this.mayRelease(),
+      failed,
     })
     this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
       isDirty: () => this.state.isDirty,
@@ -153,14 +159,22 @@ export class CpEngine implements contract.Engine {
     leavesEarly?: boolean,
   ): Promise<contract.PreparedRecord[]> {
     const blocks = Math.ceil(raw.length / blockBytes)
-    for (;;) {
+    for (let isStalled = false; ;) {
       this.assertAlive()
-      if (!this.queue.hasRoom(raw.length)) {
-        this.ask('high-water')
-        await this.queue.change()
-      } else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
-      else return this.state.intake.prepare(raw, leavesEarly)
+      if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
+      else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
+      else {
+        this.spaceWatch.growAhead()
+        return this.state.intake.prepare(raw, leavesEarly)
+      }
     }
+  }
+
+  /** True when nothing makes room: all who prepared what fills the queue may be waiting here for the rest. */
+  private async waitForRoom(): Promise<boolean> {
+    this.ask('high-water')
+    await Promise.race([this.queue.change(), this.clock.sleep(stallMs)])
+    return this.queue.isOnlyPrepared && !this.state.isDirty && !this.cycle.isWriting
   }
 
   discard(records: readonly contract.PreparedRecord[]): void {

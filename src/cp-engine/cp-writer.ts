@@ -85,7 +85,6 @@ export class CpWriter {
       facts: {
         ...previous.root,
         epochs: epochsAt(cp, previous, epoch),
-        blockCount: this.parts.allocator.extent,
         counters: sealed.counters,
         sequence: sealed.sequence,
         opening: this.opening?.opening ?? opening,

@@ -44,7 +44,6 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
 
   const facts = {
     volumeUuid: superblock.volumeUuid,
-    blockCount: device.blockCount,
     records: { kind: options.recordChecksum ?? 'xxh3', seed: readU48(random.bytes(6), 0) },
     snapshotsTree: { pointer: noNode, level: 0 },
     epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],

@@ -26,6 +26,8 @@ export interface Reclaimer {
   reclaim(): Promise<void>
   /** True while somebody outside may still release blocks: a reader, a member that holds, the reaper. */
   mayRelease(): boolean
+  /** The device failed while the file was extended, other than by being full. */
+  failed(error: unknown): void
 }
 
 export class Space {
@@ -94,10 +96,9 @@ export class Space {
   }
 
   /** Extends in the background before anyone has to wait for it. */
-  private growAhead(): void {
+  growAhead(): void {
     if (this.growing || this.available('write') > this.geometry.growBlocks / 4 || !this.canGrow()) return
-    // A failure is remembered in growFailedAt; whoever really needs the space sees it there.
-    this.grow().catch(() => {})
+    this.grow().catch((error: unknown) => this.reclaimer.failed(error))
   }
 
   private grow(): Promise<void> {
@@ -111,7 +112,8 @@ export class Space {
       if (this.device.blockCount < target) await this.device.grow(target)
     } catch (error) {
       this.growFailedAt = this.clock.monotonic()
-      if (!hasCode(error, 'disk-full')) throw error
+      // Whoever waits hears of it when it looks for space again.
+      if (!hasCode(error, 'disk-full')) this.reclaimer.failed(error)
       return
     }
     this.allocator.extend(target)

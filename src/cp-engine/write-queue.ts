@@ -21,6 +21,7 @@ export class WriteQueue {
   private readonly leaving = new Map<number, WriteCommand>()
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
+  private preparedBytes = 0
   private dropCount = 0
   private readonly waiting: (() => void)[] = []
 
@@ -41,6 +42,11 @@ export class WriteQueue {
     return this.openBytes === 0 || this.openBytes + bytes <= this.bytesMax
   }
 
+  /** No CP would make room: those who prepared all this may be waiting for the rest of their operation. */
+  get isOnlyPrepared(): boolean {
+    return this.openBytes === this.preparedBytes
+  }
+
   /** Resolves when something has made room, or the engine has woken everybody to look again. */
   change(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve))
@@ -53,6 +59,7 @@ export class WriteQueue {
   prepare(command: WriteCommand): void {
     assert(!this.prepared.has(command.address), 'a prepared address is handed out once')
     this.prepared.set(command.address, command)
+    this.preparedBytes += command.bytes.length
     this.openBytes += command.bytes.length
   }
 
@@ -61,16 +68,12 @@ export class WriteQueue {
   }
 
   discard(address: number): void {
-    const command = this.prepared.get(address)
-    assert(command, `block ${address} is prepared`)
-    this.prepared.delete(address)
+    const command = this.takePrepared(address)
     this.shrink(command.bytes.length)
   }
 
   enqueue(address: number): WriteCommand {
-    const command = this.prepared.get(address)
-    assert(command, `block ${address} is prepared`)
-    this.prepared.delete(address)
+    const command = this.takePrepared(address)
     this.open.set(address, command)
     return command
   }
@@ -92,9 +95,7 @@ export class WriteQueue {
 
   /** A prepared command leaves before any CP: its buffer stays findable until `done`. */
   leaveEarly(address: number): { command: WriteCommand; done: () => void } {
-    const command = this.prepared.get(address)
-    assert(command, `block ${address} is prepared`)
-    this.prepared.delete(address)
+    const command = this.takePrepared(address)
     this.leaving.set(address, command)
     const done = () => {
       this.leaving.delete(address)
@@ -131,6 +132,14 @@ export class WriteQueue {
       this.leaving.get(address) ??
       this.dropped.get(address)
     return command ? command.bytes : null
+  }
+
+  private takePrepared(address: number): WriteCommand {
+    const command = this.prepared.get(address)
+    assert(command, `block ${address} is prepared`)
+    this.prepared.delete(address)
+    this.preparedBytes -= command.bytes.length
+    return command
   }
 
   private shrink(bytes: number): void {

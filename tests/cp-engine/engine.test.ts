@@ -5,6 +5,10 @@ import { valueHead } from '../../src/format/pointer.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { formatUuid, seededRandom, newUuid } from '../../src/lib/random.ts'
+import type { PreparedRecord } from '../../src/cp-engine/contract.ts'
+import { HeldOperations } from '../simulated/scheduler.ts'
+import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { ManualClock, settled } from './manual-clock.ts'
 import { keyOf, newPrimary, open } from './workload.ts'
 
 async function put(engine: CpEngine, n: number, bytes: number) {
@@ -60,5 +64,52 @@ describe('engine', () => {
     expect(volume.members()).toHaveLength(8)
     await put(engine, 1, 10)
     await engine.close()
+  })
+
+  test('several that prepare much before they run do not wait for each other for ever', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1)
+    const engine = await open(device, 1, { queueBytesMax: 64 * 1024 })
+    const batch = async (from: number) => {
+      const records: PreparedRecord[] = []
+      for (let i = 0; i < 6; i++) records.push(...(await engine.prepare(new Uint8Array(8000).fill(from + i))))
+      return engine.run(
+        (tx) => records.forEach((record, i) => tx.put(keyOf(from + i), valueHead([tx.use(record)], 'xxh3'))),
+        { records },
+      )
+    }
+    const done = Promise.all([0, 10, 20, 30, 40].map(batch))
+    const outcome = await Promise.race([done, Bun.sleep(2000).then(() => 'stuck')])
+    expect(outcome).not.toBe('stuck')
+    await engine.close()
+  })
+
+  test('back-pressure: what is queued stays within its limit while CPs are slow', async () => {
+    const held = new HeldOperations()
+    const random = seededRandom(1)
+    const device = new SimulatedDevice()
+    await newPrimary(device, 1)
+    const slow = new SimulatedDevice({ image: device.crashState().durable, scheduler: held })
+    const clock = new ManualClock()
+    const opening = open(slow, 1, { queueBytesMax: 64 * 1024, clock })
+    let isOpen = false
+    void opening.then(() => (isOpen = true))
+    while (!isOpen) {
+      held.release(random)
+      await settled()
+    }
+    let done = 0
+    const writers = Array.from({ length: 40 }, async (_, n) => {
+      await put(await opening, n, 16_000)
+      done++
+    })
+    for (let idle = 0; idle < 20; idle++) await settled()
+    // The open CP is full, the one before it is on its way, and the rest waits.
+    expect(done).toBeLessThan(20)
+    while (done < 40) {
+      held.release(random)
+      await settled()
+    }
+    await Promise.all(writers)
   })
 })

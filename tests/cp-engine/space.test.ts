@@ -90,6 +90,7 @@ describe('floors', () => {
     const space = new Space(allocator, new MemoryDevice(geometry.blocksMax), geometry, new ManualClock(), {
       reclaim: () => Promise.resolve(),
       mayRelease: () => false,
+      failed: () => {},
     })
     const write = space.available('write')
     expect(space.available('delete')).toBeGreaterThan(write)
@@ -280,6 +281,7 @@ describe('before disk-full', () => {
         else allocator.giveBack(run)
       },
       mayRelease: () => true,
+      failed: () => {},
     })
     const error = await fillWhile(
       clock,
@@ -355,5 +357,27 @@ describe('growth', () => {
     const before = grown
     await Promise.allSettled(Array.from({ length: 20 }, (_, i) => put(engine, 9000 + i, 12_000)))
     expect(grown).toBe(before)
+  })
+
+  test('the file grows before anybody has to wait for it', async () => {
+    const { engine, device } = await smallVolume(12)
+    const extent = device.blockCount
+    for (let n = 0; device.blockCount === extent; n++) {
+      await put(engine, n, 4000)
+      // Some writes still fit when it begins.
+      expect(engine.space().writable).toBeGreaterThan(412)
+    }
+  })
+
+  test('a growth that fails otherwise poisons: the device is not to be used again', async () => {
+    let failing = false
+    const device = new SimulatedDevice({
+      faults: ({ kind }) => (failing && kind === 'grow' ? { kind: 'error' } : undefined),
+    })
+    const { engine } = await smallVolume(12, device)
+    failing = true
+    const error: unknown = await fill(engine, 12_000).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'poisoned' })
+    expect(engine.isPoisoned).toBe(true)
   })
 })
