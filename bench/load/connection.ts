@@ -40,7 +40,7 @@ export class Connection {
   private bodyBytes = 0
 
   private constructor(
-    private socket: Socket<undefined> | null,
+    private socket: Socket | null,
     private readonly onBroken: (error: Error) => void,
   ) {}
 

@@ -17,6 +17,8 @@ export interface RequestsJob {
   readonly requestsMax: number
   /** A random range of this size of one file (key 0, of `bytes`), instead of whole small files. */
   readonly rangeBytes?: number
+  /** Keys at random; the next ones in turn otherwise. */
+  readonly isRandom?: boolean
   /** The path after the prefix, instead of the path of a key. */
   readonly path?: string
 }
@@ -43,6 +45,8 @@ export interface FillJob {
   readonly version: number
   /** All in one folder. */
   readonly isFlat?: boolean
+  /** These instead of `keys` of them from `firstKey` on. */
+  readonly keyList?: readonly number[]
 }
 
 /** Reads every key that this prefix has had written and compares each byte with the last write. */

@@ -126,15 +126,18 @@ export async function runRequests(job: RequestsJob): Promise<RequestsResult> {
         done = next
         fail = failed
         firstPart = true
+        seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
         if (job.rangeBytes !== undefined) {
-          seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
           const at = Math.floor((seed / 2 ** 32) * (job.bytes - job.rangeBytes))
           const range = `Range: bytes=${at}-${at + job.rangeBytes - 1}\r\n`
           connection.send(readHead('GET', job, job.path ?? keyPath(0), range), exchange)
           return true
         }
-        key += job.connections
-        if (key >= job.keys) key = index % job.keys
+        if (job.isRandom === true) key = Math.floor((seed / 2 ** 32) * job.keys)
+        else {
+          key += job.connections
+          if (key >= job.keys) key = index % job.keys
+        }
         const head = headOf(key)
         if (job.method !== 'PUT') connection.send(head, exchange)
         else {
@@ -175,7 +178,8 @@ export async function runFill(job: FillJob): Promise<TimedResult> {
   const worker = (): Worker => ({
     next(connection, done, fail) {
       if (next >= end) return false
-      const key = next++
+      const key = job.keyList?.[next] ?? next
+      next++
       const path = job.isFlat === true ? flatPath(key) : keyPath(key)
       const head = putHead(job, path, job.bytes)
       const output = new Uint8Array(head.length + job.bytes)

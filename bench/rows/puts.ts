@@ -88,8 +88,8 @@ function fioLog(bench: Bench): Contestant | Absent {
       ])
       return {
         rate: write.iops * connections,
-        p50: write.clat_ns.percentile?.['50.000000']! / 1e6,
-        p99: write.clat_ns.percentile?.['99.000000']! / 1e6,
+        p50: (write.clat_ns.percentile?.['50.000000'] ?? 0) / 1e6,
+        p99: (write.clat_ns.percentile?.['99.000000'] ?? 0) / 1e6,
       }
     },
   }

@@ -1,8 +1,26 @@
 /** Every scenario of the bench, in the order in which they run. */
 import type { Scenario } from '../harness/contract.ts'
+import { growth } from './growth.ts'
+import { lag } from './lag.ts'
 import { largePuts } from './large-puts.ts'
 import { mirrorRates } from './mirror-rates.ts'
 import { puts } from './puts.ts'
+import { mirrorSync } from './mirror-sync.ts'
 import { mirrorReads, oneCoreReads, reads } from './reads.ts'
+import { memoryUpload, sparse } from './sizes.ts'
+import { trees } from './trees.ts'
 
-export const scenarios: readonly Scenario[] = [puts, largePuts, reads, oneCoreReads, mirrorReads, mirrorRates]
+export const scenarios: readonly Scenario[] = [
+  puts,
+  largePuts,
+  reads,
+  oneCoreReads,
+  mirrorReads,
+  mirrorRates,
+  trees,
+  mirrorSync,
+  lag,
+  growth,
+  sparse,
+  memoryUpload,
+]

@@ -18,8 +18,8 @@ const pages = new Map<string, string>()
 
 interface Waiting {
   readonly bytes: Uint8Array
-  resolve(): void
-  reject(error: Error): void
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
 }
 let queue: Waiting[] = []
 let isWriting = false

@@ -72,12 +72,12 @@ const stepMs = 20
 
 /** Waits until somebody listens on the port. */
 export async function answers(port: number, exited: Promise<number>): Promise<void> {
-  let code: number | null = null
-  exited.then(
-    (status) => (code = status),
-    () => (code = -1),
-  )
-  for (let waited = 0; waited < answerMsMax && code === null; waited += stepMs) {
+  const end = { hasCome: false }
+  const note = (): void => {
+    end.hasCome = true
+  }
+  exited.then(note, note)
+  for (let waited = 0; waited < answerMsMax && !end.hasCome; waited += stepMs) {
     const isOpen = await fetch(`http://127.0.0.1:${port}/`).then(
       () => true,
       () => false,
@@ -85,5 +85,5 @@ export async function answers(port: number, exited: Promise<number>): Promise<vo
     if (isOpen) return
     await Bun.sleep(stepMs)
   }
-  throw new Error(code === null ? `nobody listens on port ${port}` : `the server ended with ${code}`)
+  throw new Error(`nobody listens on port ${port}`)
 }

@@ -83,7 +83,7 @@ class Running implements StillpointServer {
     do {
       const query = new URLSearchParams({ recursive: 'true', limit: '1000' })
       if (cursor !== null) query.set('cursor', cursor)
-      const page = await askJson<Listing>(`${this.url}/v1/dirs/${folder}?${query}`)
+      const page = await askJson<Listing>(`${this.url}/v1/dirs/${folder}?${query.toString()}`)
       for (const entry of page.entries) {
         if (entry.kind !== 'file') continue
         const path = entry.path ?? entry.name
