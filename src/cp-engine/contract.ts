@@ -154,8 +154,10 @@ export interface Engine extends RootSource {
   /**
    * Cuts, encodes and sums the bytes (1 … recordBytesMax) and gives them addresses. Waits while the queues are full
    * (back-pressure) and while CPs may yet free space; then `disk-full`. What is prepared must be used or discarded.
+   * `leavesEarly`: it goes to the device at once, and no longer fills the queue of whoever prepares much before its
+   * operation; so large records always do.
    */
-  prepare(bytes: Uint8Array, floor?: SpaceFloor): Promise<PreparedRecord[]>
+  prepare(bytes: Uint8Array, floor?: SpaceFloor, leavesEarly?: boolean): Promise<PreparedRecord[]>
   discard(records: readonly PreparedRecord[]): void
   /** Gathers, then applies in one synchronous step. */
   run<T>(operation: (tx: Tx) => T, options?: RunOptions): Promise<Applied<T>>

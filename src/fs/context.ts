@@ -26,6 +26,8 @@ export interface Context {
 
 /** Of records that are prepared by operations which need several. A batch has to fit. */
 export const preparingBytesMax = 16 * 2 ** 20
+/** What one operation prepares beyond this leaves for the device at once: it would fill queue and log. */
+const queuedBytesMax = 2 ** 20
 
 /** Runs an operation; the reaper hears of what it unlinked. */
 export async function runEdit<T>(
@@ -62,6 +64,7 @@ export const storeExtra = (edit: Edit, { extra, record }: PreparedExtra): Stored
  */
 export class Preparation {
   #records: PreparedRecord[] = []
+  #bytes = 0
 
   constructor(readonly context: Context) {}
 
@@ -74,7 +77,9 @@ export class Preparation {
   }
 
   async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {
-    const pieces = await preparePieces(this.context.engine, bytes, offset)
+    this.#bytes += bytes.length
+    const leavesEarly = this.#bytes > queuedBytesMax ? true : undefined
+    const pieces = await preparePieces(this.context.engine, bytes, offset, leavesEarly)
     for (const { record } of pieces) this.#records.push(record)
     return pieces
   }

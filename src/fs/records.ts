@@ -5,7 +5,7 @@
  * - Its bytes are the first of the span; the rest of the span, and what no record covers, reads as zeros.
  * - The small content of an entry is treated as a record at 0.
  */
-import type { Engine, ItemReader, PreparedRecord, SpaceFloor, TreeView, Tx } from '../cp-engine/contract.ts'
+import type { Engine, ItemReader, PreparedRecord, TreeView, Tx } from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
 import { type RecordItem, decodeRecordItem, encodeRecordItem } from '../format/fs-items.ts'
 import { recordKey, recordRange } from '../format/fs-keys.ts'
@@ -86,11 +86,11 @@ export async function preparePieces(
   engine: Engine,
   bytes: Uint8Array,
   offset: number,
-  floor: SpaceFloor = 'write',
+  leavesEarly?: boolean,
 ): Promise<Piece[]> {
   const span = spanOf(bytes.length)
   assert(offset % span === 0, 'a record lies at a multiple of its span')
-  const records = await engine.prepare(bytes, floor)
+  const records = await engine.prepare(bytes, 'write', leavesEarly)
   const pieces = records.map((record) => ({
     offset: offset + record.offset,
     span: spanOf(record.length),
@@ -101,9 +101,9 @@ export async function preparePieces(
   if (pieces.every(isSound)) return pieces
   engine.discard(records)
   const half = span / 2
-  const first = await preparePieces(engine, bytes.subarray(0, half), offset, floor)
+  const first = await preparePieces(engine, bytes.subarray(0, half), offset, leavesEarly)
   try {
-    return [...first, ...(await preparePieces(engine, bytes.subarray(half), offset + half, floor))]
+    return [...first, ...(await preparePieces(engine, bytes.subarray(half), offset + half, leavesEarly))]
   } catch (error) {
     engine.discard(first.map(({ record }) => record))
     throw error

@@ -17,6 +17,7 @@ export interface RealVolumeOptions {
   readonly recordChecksum?: ChecksumKind
   /** Of the log; everything else is 64 MiB larger. */
   readonly logMebibytes?: number
+  readonly queueBytesMax?: number
 }
 
 const mebibyte = 2 ** 20
@@ -27,13 +28,13 @@ export class RealVolume implements ModelVolume {
   #device: MemoryDevice
   readonly #random: ReturnType<typeof seededRandom>
 
-  private constructor(seed: number) {
+  private constructor(private readonly options: RealVolumeOptions) {
     this.#device = new MemoryDevice()
-    this.#random = seededRandom(seed)
+    this.#random = seededRandom(options.seed)
   }
 
   static async create(options: RealVolumeOptions): Promise<RealVolume> {
-    const volume = new RealVolume(options.seed)
+    const volume = new RealVolume(options)
     const log = (options.logMebibytes ?? 4) * mebibyte
     await createPrimary(volume.#device, {
       clock: systemClock,
@@ -51,6 +52,7 @@ export class RealVolume implements ModelVolume {
       random: this.#random,
       nodeCacheBytesMax: mebibyte,
       cpIntervalMs: 20,
+      queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
     })
     this.files = new VolumeFiles(this.engine, systemClock)
     this.engine.onSpaceShort(() => this.files.hurry())
