@@ -191,7 +191,6 @@ export class Shipper {
 
   private connect(): void {
     this.phase = 'greeting'
-    this.trouble = null
     this.session = formatUuid(newUuid(this.random))
     this.aliveMs = this.nowMs
     this.statusNumber = -1
@@ -204,6 +203,7 @@ export class Shipper {
 
   private fail(): void {
     if (this.phase === 'waiting') return
+    this.trouble = null
     this.disconnect()
     const exponential = Math.min(this.limits.backoffMsMax, this.limits.backoffMsMin * 2 ** this.attempts++)
     this.wakeMs = this.nowMs + exponential * (0.5 + this.random.bytes(1)[0]! / 512)
@@ -234,10 +234,10 @@ export class Shipper {
 
   private frame(message: Message): void {
     if (message.session !== this.session || this.phase === 'waiting') return
-    if (message.kind === 'error') return this.heardError(message)
-    if (message.volume !== this.facts.volume) return
     this.aliveMs = this.nowMs
     this.heardMs = this.nowMs
+    if (message.kind === 'error') return this.heardError(message)
+    if (message.volume !== this.facts.volume) return
     if (message.kind === 'hello-answer') return this.answered(message)
     if (this.phase !== 'session' || this.answer) return
     if (message.kind === 'report') this.takeStatus(message, message.number)
@@ -250,6 +250,7 @@ export class Shipper {
       return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
     }
     this.phase = 'session'
+    this.trouble = null
     this.attempts = 0
     this.pollMs = this.nowMs + this.limits.heartbeatMs
     this.answer = answer

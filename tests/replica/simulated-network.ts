@@ -44,6 +44,7 @@ export class SimulatedNetwork implements ReplicaTransport {
   cutAtByte = Infinity
   /** What the mirror has refused, by code. */
   readonly errors = new Map<WireErrorCode, number>()
+  private detach: () => void = () => {}
   private readonly open = new Set<SimulatedConnection>()
 
   constructor(
@@ -59,8 +60,10 @@ export class SimulatedNetwork implements ReplicaTransport {
 
   /** The mirror has another process now, or none. */
   attach(mirror: MirrorApplier | null): void {
+    this.detach()
     this.mirror = mirror
-    mirror?.onAnswer(() => {
+    if (!mirror) return
+    this.detach = mirror.onAnswer(() => {
       for (const frame of mirror.takeAnswers()) this.travel(frame, (bytes) => this.toPrimary(bytes))
     })
   }
