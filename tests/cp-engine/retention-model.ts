@@ -70,7 +70,8 @@ export class RetentionModel {
   async step(): Promise<void> {
     const action = this.#below(14)
     if (action < 4) this.#write()
-    else if (action < 7) this.#sealed ? this.#commit() : this.#seal()
+    else if (action < 7 && this.#sealed) this.#commit()
+    else if (action < 7) this.#seal()
     else if (action === 7) this.#rewriteSlot()
     else if (action === 8) this.#setHolds()
     else if (action === 9) this.#pin()

@@ -61,7 +61,7 @@ describe('space map', () => {
     const newer = await store.load(third.used, [await store.load(first.used), known])
     // Changed: top, the second index node, page 0 (it has the map blocks), the last page; its first index as well.
     expect(store.reads).toBeLessThanOrEqual(3 + 3 + 8)
-    expect(newer.pages[50]).toBe(known.pages[50]!)
+    expect(newer.pages[50]).toBe(known.pages[50])
     sameMap(newer, third.used)
   })
 

@@ -16,7 +16,7 @@ import { mapBlocksWorstCase } from '../../src/cp-engine/map-builder.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { Space } from '../../src/cp-engine/space.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { ManualClock, settled, stateOf } from './manual-clock.ts'
+import { ManualClock, stateOf } from './manual-clock.ts'
 import { itemsOf, keyOf, newPrimary, open } from './workload.ts'
 
 const uuid = '00000000-0000-4000-8000-000000000001'
@@ -255,14 +255,16 @@ describe('before disk-full', () => {
     await fill(engine, 12_000)
     const keys = await keysOf(engine)
     let asked = 0
+    const steps: Promise<void>[] = []
     engine.onSpaceShort(() => {
       asked++
       const some = keys.splice(0, 10)
       if (some.length > 0)
-        void engine.runHidden((tx) => some.forEach((key) => tx.delete(key)), { floor: 'reclaim' })
+        steps.push(engine.runHidden((tx) => some.forEach((key) => tx.delete(key)), { floor: 'reclaim' }))
       return keys.length > 0
     })
     await fillWhile(clock, put(engine, 1, 1_000_000))
+    await Promise.all(steps)
     expect(asked).toBeGreaterThan(3)
   })
 
@@ -294,14 +296,8 @@ describe('before disk-full', () => {
 
 /** Time goes on until the work is done. */
 async function fillWhile<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
-  let done = false
-  const watched = work.finally(() => (done = true))
-  watched.catch(() => {})
-  while (!done) {
-    await clock.advance(50)
-    await settled()
-  }
-  return watched
+  while ((await stateOf(work)) === 'waiting') await clock.advance(50)
+  return work
 }
 
 describe('growth', () => {

@@ -80,8 +80,8 @@ async function copies(device: BlockDevice): Promise<(Superblock | null)[]> {
 async function expectWhole(device: BlockDevice): Promise<void> {
   const [a, b, c, d] = await copies(device)
   for (const each of [a, b, c, d]) expect(each).not.toBeNull()
-  expect(a).toEqual(b!)
-  expect(c).toEqual(d!)
+  expect(a).toEqual(b)
+  expect(c).toEqual(d)
   expect(a!.generation).not.toBe(c!.generation)
 }
 

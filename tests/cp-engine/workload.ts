@@ -91,41 +91,51 @@ export class Workload {
     this.history.set(sequence, new Map(this.model))
     this.acknowledged = sequence
     engine.observe({
-      sealed: (cp) => void this.sealed.set(cp, new Map(this.model)),
+      sealed: (next) => void this.sealed.set(next, new Map(this.model)),
       leaving: () => {},
       published: () => {},
     })
   }
 
-  /** One operation: put, delete, move, or several keys at once. */
-  async step(engine: CpEngine, durability: DurabilityLevel = 'buffered'): Promise<void> {
+  /** One operation: put, delete, or several keys at once. False when there was no room for it. */
+  async step(engine: CpEngine, durability: DurabilityLevel = 'buffered'): Promise<boolean> {
     const changes = this.below(8) === 0 ? 1 + this.below(4) : 1
     const plan: { key: number; seed: number | null }[] = []
     for (let i = 0; i < changes; i++)
       plan.push({ key: this.below(this.keys), seed: this.below(4) === 0 ? null : this.below(2 ** 30) })
     const prepared: PreparedRecord[][] = []
-    for (const { seed } of plan)
-      prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', this.below(16) === 0))
     let applied: Applied<unknown>
+    try {
+      for (const { seed } of plan) {
+        const early = this.below(16) === 0
+        prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', early))
+      }
+    } catch (error) {
+      engine.discard(prepared.flat())
+      if (hasCode(error, 'disk-full')) return false
+      throw error
+    }
     try {
       applied = await engine.run(
         (tx) => {
           for (const [i, { key, seed }] of plan.entries()) {
             if (seed === null) tx.delete(keyOf(key))
-            else
+            else {
+              const records = prepared[i]!.slice(0, pointersPerValueMax)
               tx.put(
                 keyOf(key),
                 valueOf(
                   seed,
-                  prepared[i]!.slice(0, pointersPerValueMax).map((r) => tx.use(r)),
+                  records.map((record) => tx.use(record)),
                 ),
               )
+            }
           }
         },
-        { records: prepared.flat() },
+        { records: prepared.flat(), floor: plan.every(({ seed }) => seed === null) ? 'delete' : 'write' },
       )
     } catch (error) {
-      if (hasCode(error, 'disk-full')) return
+      if (hasCode(error, 'disk-full')) return false
       throw error
     }
     for (const { key, seed } of plan)
@@ -134,6 +144,7 @@ export class Workload {
     this.history.set(applied.sequence, new Map(this.model))
     await engine.reach(applied, durability)
     if (durability !== 'buffered') this.acknowledged = Math.max(this.acknowledged, applied.sequence)
+    return true
   }
 }
 

@@ -124,12 +124,13 @@ describe('write queue', () => {
     h.enqueue(1)
     h.queue.prepare(command(2))
     let woken = 0
-    for (let i = 0; i < 3; i++) void h.queue.change().then(() => woken++)
+    const waiting = [1, 2, 3].map(() => h.queue.change().then(() => woken++))
     await settled()
     expect(woken).toBe(0)
     make(h)
     await settled()
     expect(woken).toBe(3)
+    await Promise.all(waiting)
   })
 
   test('bugs of the caller are noticed', () => {
