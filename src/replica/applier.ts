@@ -23,7 +23,6 @@ import {
   type Message,
   type MessageOf,
   type MirrorNeed,
-  type MirrorStage,
   type MirrorStatus,
   type Position,
   type WantedRun,
@@ -33,27 +32,14 @@ import {
   samePosition,
 } from '../format/wire-messages.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts, ApplierLimits } from './applier-events.ts'
-import { BlockSet } from './block-set.ts'
+import type { BlockSet } from './block-set.ts'
+import { type Target, newTarget } from './applier-target.ts'
 import { claimedSum } from './claimed-sum.ts'
 import type { ReceivedFrame, ReceivedRun } from './frame-stream.ts'
 import { type Problem, noUuid, problemOfFrame, problemOfRun } from './frame-checks.ts'
 import { readOfferedRoot } from './offered-root.ts'
+import { positionOf } from './position-of.ts'
 import type { Presence } from './presence.ts'
-
-const positionOf = ({ root, hash }: PublishedRoot): Position => ({ cp: root.cp, hash })
-
-interface Target {
-  readonly root: PublishedRoot
-  stage: Exclude<MirrorStage, 'idle'>
-  /** Verified, or being verified: not to be written any more. */
-  readonly claimed: BlockSet
-  /** Of the want list that is out: address → blocks. */
-  readonly wanted: Map<number, number>
-  readonly timesWanted: Map<number, number>
-  round: number
-  receivedTo: number
-  hasProgress: boolean
-}
 
 export class Applier {
   private session: string | null = null
@@ -271,16 +257,7 @@ export class Applier {
       this.actions.push({ kind: 'cut-readers', root: kept[0]! })
       return this.sayStatus('report')
     }
-    this.target = {
-      root,
-      stage: 'receiving',
-      claimed: new BlockSet(),
-      wanted: new Map(),
-      timesWanted: new Map(),
-      round: 0,
-      receivedTo: 0,
-      hasProgress: true,
-    }
+    this.target = newTarget(root)
     this.takeRootBlock(root)
     this.goOn(this.target, message)
   }

@@ -7,7 +7,7 @@ import { blockBytes } from '../format/geometry.ts'
 import { type BlockSource, nowhere } from '../format/wire-messages.ts'
 import type { BlockRange } from './read-back.ts'
 import type { OutgoingRun, Outbox } from './outbox.ts'
-import { positionOf } from './shipper.ts'
+import { positionOf } from './position-of.ts'
 
 /** Read ahead of the connection. */
 const aheadBytesMax = 8 * 2 ** 20

@@ -26,7 +26,7 @@ export interface ReceivedFrame {
 }
 
 export class FrameStream {
-  private head = new Uint8Array(frameHeadBytes)
+  private readonly head = new Uint8Array(frameHeadBytes)
   private frame: Uint8Array | null = null
   private data: Uint8Array | null = null
   /** Of the frame whose data is being filled; null when its kind is not known here. */

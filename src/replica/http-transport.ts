@@ -167,11 +167,14 @@ export function createReplicaFetch(
   }
 }
 
+const noChunks: readonly Uint8Array[] = []
+
 async function receive(request: Request, applier: MirrorApplier): Promise<Response | null> {
   const stream = new FrameStream()
   let bytes = 0
   try {
-    for await (const chunk of request.body ?? []) {
+    const body: AsyncIterable<Uint8Array> | null = request.body
+    for await (const chunk of body ?? noChunks) {
       bytes += chunk.length
       if (bytes > requestBytesMax) return plain(413, 'the request is too long')
       for (const frame of stream.push(chunk)) await applier.receive(frame)

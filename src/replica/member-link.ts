@@ -6,7 +6,8 @@ import type { PrimaryVolume, PublishedRoot, RootSource, WriteCommand } from '../
 import type { Geometry } from '../format/geometry.ts'
 import { type FrameHead, samePosition } from '../format/wire-messages.ts'
 import { BlockSender } from './block-sender.ts'
-import { Shipper, positionOf } from './shipper.ts'
+import { positionOf } from './position-of.ts'
+import { Shipper } from './shipper.ts'
 import type {
   ShipperAction,
   ShipperEvent,

@@ -46,7 +46,7 @@ const isPending = (id: string): boolean => id[14] === '0'
 export class Mirrors {
   private readonly members: Member[] = []
   private readonly parts: LinkParts
-  private waiters = new Set<() => void>()
+  private readonly waiters = new Set<() => void>()
   private stopObserving: (() => void) | null = null
 
   constructor(private readonly options: MirrorsOptions) {
@@ -101,7 +101,8 @@ export class Mirrors {
 
   async list(): Promise<readonly MirrorInfo[]> {
     const infos: MirrorInfo[] = []
-    for (const member of [...this.members]) infos.push(this.describe(member, await this.heldBytes(member.id)))
+    for (const member of this.members.slice())
+      infos.push(this.describe(member, await this.heldBytes(member.id)))
     return infos
   }
 

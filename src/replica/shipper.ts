@@ -15,8 +15,7 @@
  * - A target stays until the mirror has published it, and moves only when a block of it is unavailable.
  * - Nothing that a mirror does makes the primary wait: all it can cost is the outbox and the holds.
  */
-import type { Random } from '../lib/random.ts'
-import { formatUuid, newUuid } from '../lib/random.ts'
+import { type Random, formatUuid, newUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import {
@@ -24,7 +23,6 @@ import {
   type Message,
   type MessageOf,
   type MirrorStatus,
-  type Position,
   isNowhere,
   nowhere,
   samePosition,
@@ -32,6 +30,8 @@ import {
 import { Lag } from './lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds, reportedRootsMax } from './member-holds.ts'
+import { needInWords, reactions } from './mirror-troubles.ts'
+import { positionOf } from './position-of.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
 import type {
   MirrorState,
@@ -44,7 +44,6 @@ import type {
 import { TransferLog } from './transfer-log.ts'
 
 const noUuid = formatUuid(new Uint8Array(16))
-export const positionOf = ({ root, hash }: PublishedRoot): Position => ({ cp: root.cp, hash })
 
 interface Target {
   readonly root: PublishedRoot
@@ -303,38 +302,26 @@ export class Shipper {
   }
 
   private heardNeeds(status: MirrorStatus): void {
-    if (status.needs === 'space') this.inTrouble(`${status.needsBytes} bytes of space`, false)
-    else if (status.needs === 'another-device') this.inTrouble('another device: a write failed', false)
-    else if (status.needs === 'sound-blocks' && this.target && !this.trouble) {
-      this.unavailable(this.target.root.root.cp, 'blocks of it arrive damaged again and again')
+    if (status.needs === 'sound-blocks' && this.target && !this.trouble) {
+      return this.unavailable(this.target.root.root.cp, 'blocks of it arrive damaged again and again')
     }
+    const need = needInWords(status)
+    if (need) this.inTrouble(need, false)
   }
 
   private heardError({ code, detail, epoch }: MessageOf<'error'>): void {
-    switch (code) {
-      case 'unknown-session':
+    switch (reactions[code]) {
+      case 'reconnect':
         return this.fail()
-      case 'older-epoch':
-        this.actions.push({ kind: 'met-higher-epoch', epoch })
-        return this.inTrouble(`fenced: ${detail}`, true)
-      case 'foreign-volume':
-      case 'another-side':
-      case 'another-epoch':
-      case 'unsupported':
-      case 'device-failed':
+      case 'end':
+        if (code === 'older-epoch') this.actions.push({ kind: 'met-higher-epoch', epoch })
         return this.inTrouble(detail, true)
-      case 'bad-root':
-      case 'broken-hold':
-      case 'damaged-base':
+      case 'give up target':
         this.giveUpTarget()
         return this.inTrouble(detail, false)
-      case 'wrong-base':
+      case 'ask':
         return this.say(this.current.root.cp, { kind: 'poll' })
-      case 'bad-frame':
-      case 'no-space':
-      case 'outside-the-volume':
-      case 'block-in-use':
-        // The next report shows where it stands.
+      case 'go on':
         return
     }
   }

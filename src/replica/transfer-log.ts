@@ -23,7 +23,8 @@ export class TransferLog {
     this.bytesBySource.set(source, (this.bytesBySource.get(source) ?? 0) + bytes)
     let counts = this.open.get(cp)
     if (!counts) {
-      this.open.set(cp, (counts = new Map()))
+      counts = new Map<BlockSource, Count>()
+      this.open.set(cp, counts)
       if (this.open.size > cpsMax) this.open.delete(this.open.keys().next().value!)
     }
     const count = counts.get(source) ?? { blocks: 0, bytes: 0, sinceMs: nowMs }

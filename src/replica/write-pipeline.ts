@@ -25,7 +25,7 @@ export class WritePipeline {
   private running: Promise<void> | null = null
   private putCount = 0
   private doneCount = 0
-  private waiters: (() => void)[] = []
+  private readonly waiters: (() => void)[] = []
   private hasFailed = false
 
   constructor(

@@ -53,7 +53,7 @@ describe('sessions', () => {
   const foreign: [string, Partial<Message>, string][] = [
     ['another volume', { volume: uuid() }, 'foreign-volume'],
     ['an equal epoch with another id', { epoch: { number: 0, id: random.bytes(8) } }, 'another-epoch'],
-    ['meant for another side', { member: uuid() } as Partial<Message>, 'another-side'],
+    ['meant for another side', { member: uuid() }, 'another-side'],
   ]
   test.each(foreign)('%s is refused', (_name, head, code) => {
     expect(kinds(scene.hello(head))).toEqual([code])
@@ -76,7 +76,7 @@ describe('sessions', () => {
     scene.volume = null
     scene.published = null
     scene.kept = []
-    const actions = scene.answerDrain(scene.hello({ member: noUuid } as Partial<Message>))
+    const actions = scene.answerDrain(scene.hello({ member: noUuid }))
     expect(actions).toMatchObject([{ kind: 'adopt', adoption: { volume: volumeUuid, epoch, geometry } }])
   })
 

@@ -32,6 +32,7 @@ async function cp(pair: Pair, workload: Workload, steps = 3): Promise<void> {
   await pair.engine.requestCp('requested')
 }
 
+const containing = (text: string): unknown => expect.stringContaining(text)
 const stateOf = async (pair: Pair) => (await pair.mirrors.list())[0]!
 
 test('a flipped bit on the primary never reaches a mirror, and is named', async () => {
@@ -41,7 +42,7 @@ test('a flipped bit on the primary never reaches a mirror, and is named', async 
   await pair.join()
   expect(await pair.clock.until(() => pair.applier.status().needs === 'sound-blocks', 2000)).toBeTrue()
   expect(pair.mirrorVolume.currentOrNull()).toBeNull()
-  expect(await stateOf(pair)).toMatchObject({ state: 'stalled', needs: expect.stringContaining('damaged') })
+  expect(await stateOf(pair)).toMatchObject({ state: 'stalled', needs: containing('damaged') })
   // Once no CP needs the block any more, the mirror follows.
   pair.primaryDevice.flipBit(address, 77)
   await cp(pair, workload)
@@ -58,7 +59,7 @@ test('a damaged node of what the mirror has is told, and nothing is built on it'
   await cp(pair, workload)
   await pair.clock.advance(1000)
   expect(pair.mirrorVolume.current()).toBe(shown)
-  expect(await stateOf(pair)).toMatchObject({ state: 'stalled', needs: expect.stringContaining('damaged') })
+  expect(await stateOf(pair)).toMatchObject({ state: 'stalled', needs: containing('damaged') })
 })
 
 test('a full mirror is stalled with what it needs, serves its CP, and goes on when there is room', async () => {
@@ -76,7 +77,7 @@ test('a full mirror is stalled with what it needs, serves its CP, and goes on wh
   await pair.clock.advance(1000)
   expect(await stateOf(pair)).toMatchObject({
     state: 'stalled',
-    needs: expect.stringContaining('bytes of space'),
+    needs: containing('bytes of space'),
   })
   const published = pair.mirrorVolume.current().root.cp
   expect(published).toBeGreaterThanOrEqual(shown)
@@ -124,7 +125,7 @@ test('a mirror of another volume is refused, by both', async () => {
   await other.join()
   expect(await stateOf(other)).toMatchObject({
     state: 'stalled',
-    needs: expect.stringContaining('belongs to volume'),
+    needs: containing('belongs to volume'),
   })
   expect(other.engine.volume.superblock.members.length).toBe(1)
   expect(await other.mirrors.remove((await stateOf(other)).id)).toBeTrue()

@@ -1,135 +1,20 @@
 /** The primary's decisions about one mirror, against scripted events: no socket, no device, no time. */
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { seededRandom } from '../../src/lib/random.ts'
-import type { PublishedRoot, WriteCommand } from '../../src/cp-engine/contract.ts'
-import { blockBytes, rootsPerMemberMax } from '../../src/format/geometry.ts'
+import { rootsPerMemberMax } from '../../src/format/geometry.ts'
+import { nowhere } from '../../src/format/wire-messages.ts'
+import { base as root5, first, positionOf, rootOf, uuid } from './applier-scene.ts'
 import {
-  type Body,
-  type Message,
-  type MirrorStatus,
-  nowhere,
-  samePosition,
-} from '../../src/format/wire-messages.ts'
-import { FrameStream } from '../../src/replica/frame-stream.ts'
-import { Shipper } from '../../src/replica/shipper.ts'
-import { type ShipperAction, type ShipperEvent, shipperLimits } from '../../src/replica/shipper-events.ts'
-import {
-  base as root5,
-  epoch,
-  first,
-  geometry,
-  positionOf,
-  rootOf,
-  uuid,
-  volumeUuid,
-} from './applier-scene.ts'
-
-const side = uuid()
-const mirror = uuid()
-const limits = { ...shipperLimits, outboxBytesMax: 8 * blockBytes, silenceMsMax: 60_000 }
-const root6 = rootOf(6, root5)
-const root7 = rootOf(7, root6)
-const root8 = rootOf(8, root7)
-
-class Stage {
-  nowMs = 0
-  readonly shipper: Shipper
-  private number = 0
-
-  constructor(
-    public current = root5,
-    /** What the primary still retains, and so can find. */
-    public retained: PublishedRoot[] = [root5],
-    public held: readonly PublishedRoot[] = [],
-    member: string | null = mirror,
-  ) {
-    const facts = {
-      volume: volumeUuid,
-      side,
-      geometry,
-      epoch: () => epoch,
-      current: () => this.current,
-      find: (position: { cp: number; hash: Uint8Array }) =>
-        [...this.held, ...this.retained].find((root) => samePosition(positionOf(root), position)) ?? null,
-    }
-    this.shipper = new Shipper(facts, limits, seededRandom(3), member)
-  }
-
-  event(event: ShipperEvent): readonly ShipperAction[] {
-    const actions = this.shipper.handle(event, this.nowMs)
-    for (const action of actions) if (action.kind === 'hold') this.held = action.roots
-    return actions
-  }
-
-  hear(body: Body, head: Partial<Message> = {}): readonly ShipperAction[] {
-    const message = {
-      volume: volumeUuid,
-      session: this.shipper.head.session,
-      epoch,
-      cp: 0,
-      base: nowhere,
-      number: this.number++,
-      ...body,
-      ...head,
-    } as Message
-    return this.event({ kind: 'frame', message })
-  }
-
-  status(published: PublishedRoot | null, change: Partial<MirrorStatus> = {}): MirrorStatus {
-    const position = positionOf(published)
-    return {
-      side: mirror,
-      published: position,
-      target: nowhere,
-      stage: 'idle',
-      needs: 'nothing',
-      needsBytes: 0,
-      offerSeen: 99,
-      receivedTo: 0,
-      missing: 0,
-      refused: 0,
-      retained: published ? [position] : [],
-      ...change,
-    }
-  }
-
-  answer = (published: PublishedRoot | null, change: Partial<MirrorStatus> = {}) =>
-    this.hear({ kind: 'hello-answer', ...this.status(published, { offerSeen: 0, ...change }) })
-  report = (published: PublishedRoot | null, change: Partial<MirrorStatus> = {}) =>
-    this.hear({ kind: 'report', ...this.status(published, change) })
-
-  /** What leaves now. */
-  leave(): Message[] {
-    const messages: Message[] = []
-    for (;;) {
-      const batch = this.shipper.outbox.take(this.shipper.head)
-      if (!batch) return messages
-      for (const { message } of new FrameStream().push(Buffer.concat(batch.parts))) messages.push(message)
-      this.shipper.outbox.received()
-    }
-  }
-
-  publish(root: PublishedRoot): readonly ShipperAction[] {
-    this.current = root
-    this.retained = [...this.retained, root].slice(-2)
-    return this.event({ kind: 'published' })
-  }
-
-  connect(): void {
-    this.event({ kind: 'tick' })
-    this.leave()
-  }
-}
-
-const cps = (list: readonly PublishedRoot[]): number[] =>
-  list.map(({ root }) => root.cp).toSorted((a, b) => a - b)
-const kinds = (list: readonly { kind: string }[]): string[] => list.map(({ kind }) => kind)
-const command = (address: number): WriteCommand => ({
-  address,
-  bytes: new Uint8Array(blockBytes).fill(address),
-  sum: new Uint8Array(8),
-  payloadBytes: blockBytes,
-})
+  Stage,
+  command,
+  containing,
+  cps,
+  kinds,
+  limits,
+  mirror,
+  root6,
+  root7,
+  root8,
+} from './shipper-stage.ts'
 
 let stage: Stage
 beforeEach(() => {
@@ -318,7 +203,7 @@ describe('catching up', () => {
     expect(stage.leave()).toEqual([])
     expect(stage.shipper.describe(0)).toMatchObject({
       state: 'stalled',
-      needs: expect.stringContaining('common'),
+      needs: containing('common'),
     })
     stage.nowMs = limits.troubleMs
     stage.event({ kind: 'tick' })
@@ -441,7 +326,7 @@ describe('holds', () => {
     const many = Array.from({ length: rootsPerMemberMax - 1 }, (_, i) =>
       rootOf(10 + i, null, { sequence: i }),
     )
-    stage = new Stage(many.at(-1)!, many)
+    stage = new Stage(many.at(-1), many)
     stage.connect()
     stage.answer(many[0]!, { retained: many.map(positionOf) })
     expect(stage.held.length).toBe(rootsPerMemberMax - 1)

@@ -69,7 +69,7 @@ export class SimulatedNetwork implements ReplicaTransport {
   }
 
   cutAll(): void {
-    for (const connection of [...this.open]) connection.fail('cut')
+    for (const connection of this.open) connection.fail('cut')
   }
 
   chance(perThousand: number, what: keyof SimulatedNetwork['counts']): boolean {

@@ -85,7 +85,7 @@ class Simulation {
     return { published, crashes, trace: this.trace.toString(16), frames: counts.frames, kinds, errors }
   }
 
-  private below = (limit: number): number => this.pair.random.below(limit)
+  private readonly below = (limit: number): number => this.pair.random.below(limit)
 
   private async step(): Promise<void> {
     const { pair } = this
@@ -312,8 +312,9 @@ class Simulation {
   }
 
   private note(what: string): void {
-    this.trace = BigInt(
-      Bun.hash.xxHash3(`${what} ${this.pair.clock.monotonic()} ${this.pair.network.bytes}`, this.trace),
+    this.trace = Bun.hash.xxHash3(
+      `${what} ${this.pair.clock.monotonic()} ${this.pair.network.bytes}`,
+      this.trace,
     )
   }
 }

@@ -1,0 +1,31 @@
+/** What the primary does about each refusal of a mirror, and its needs in words. */
+import type { MirrorStatus, WireErrorCode } from '../format/wire-messages.ts'
+
+/**
+ * `end`: only time or an operator changes it. `ask`: the next report shows where the mirror stands, and that decides;
+ * it comes by itself for refused frames, because what was refused and is needed will be wanted.
+ */
+export type Reaction = 'reconnect' | 'end' | 'give up target' | 'ask' | 'go on'
+
+export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
+  'unknown-session': 'reconnect',
+  'foreign-volume': 'end',
+  'another-side': 'end',
+  'older-epoch': 'end',
+  'another-epoch': 'end',
+  unsupported: 'end',
+  'device-failed': 'end',
+  'bad-root': 'give up target',
+  'broken-hold': 'give up target',
+  'damaged-base': 'give up target',
+  'wrong-base': 'ask',
+  'bad-frame': 'go on',
+  'no-space': 'go on',
+  'outside-the-volume': 'go on',
+  'block-in-use': 'go on',
+}
+
+export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
+  if (needs === 'space') return `${needsBytes} bytes of space`
+  return needs === 'another-device' ? 'another device: a write failed' : null
+}

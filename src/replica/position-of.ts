@@ -1,0 +1,5 @@
+import type { PublishedRoot } from '../cp-engine/contract.ts'
+import type { Position } from '../format/wire-messages.ts'
+
+/** What a root is called on the wire. */
+export const positionOf = ({ root, hash }: PublishedRoot): Position => ({ cp: root.cp, hash })
