@@ -58,6 +58,8 @@ export async function patchFile(
 ): Promise<Patched> {
   const expected = await lookAtFile(context, path, conditions)
   const at = offset === 'end' ? expected.size : offset
+  // Before a record of the body gets a key: those have no numbers this large.
+  if (at > fileBytesMax) throw beyondTheLargest()
   let spool = await spoolBody(context, chunksOf(body), at)
   if (spool.length === 0) return { ...(await unchanged(context, path, conditions)), offset: at }
   try {
@@ -106,6 +108,9 @@ export async function unchanged(context: Context, path: Path, conditions: Precon
   return written(context, path, applied, applied.result.item.extra.inline)
 }
 
+const beyondTheLargest = (): StillpointError =>
+  new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`)
+
 export const tooBusy = (path: Path): StillpointError =>
   new StillpointError('internal', `${formatPath(path)} is replaced too often to be changed`)
 
@@ -143,7 +148,7 @@ async function patchOnce(
   spool: Spool,
 ): Promise<Written | null> {
   const end = spool.offset + spool.length
-  if (end > fileBytesMax) throw new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`)
+  if (end > fileBytesMax) throw beyondTheLargest()
   const view = context.engine.openView()
   let around: Around | null
   try {

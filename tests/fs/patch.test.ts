@@ -99,6 +99,9 @@ test('limits', async () => {
   expect((await volume.files.patchFile(p('f'), 5, most())).stat.size).toBe(patchBytesMax + 5)
   expect(await codeOf(volume.files.resizeFile(p('f'), 2 ** 45))).toBe('too-large')
   expect(await codeOf(volume.files.patchFile(p('f'), 2 ** 44, bytesOf(1)))).toBe('too-large')
+  // So large that the records of an upload would have no keys any more.
+  for (const at of [2 ** 44 + 1, 2 ** 53 - 2 ** 20, Number.MAX_SAFE_INTEGER])
+    expect(await codeOf(volume.files.patchFile(p('f'), at, most()))).toBe('too-large')
   expect(await codeOf(volume.files.patchFile(p('g'), 0, bytesOf(1)))).toBe('not-found')
   expect(volume.engine.largestOperation).toBeLessThan(500)
   expect(await volume.check()).toEqual([])
