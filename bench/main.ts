@@ -68,7 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
       },
     })
     clear()
-    console.log(showSummary(rows))
+    console.log(showSummary(rows, scale.name))
     const report: Report = {
       format: reportFormat,
       takenAt: new Date().toISOString(),

@@ -13,13 +13,12 @@ export class Generator {
   static async start(processes: Processes, cores: string | null = null): Promise<Generator> {
     const pinned = cores === null ? [] : ['taskset', '-c', cores]
     const command = [...pinned, bunPath, '--no-orphans', join(import.meta.dir, '../load/main.ts')]
-    const { child } = await processes.start({ command, ready: /^ready$/ })
+    const { child } = await processes.start({ command, ready: /^ready$/, takesInput: true })
     return new Generator(child)
   }
 
   async run<J extends Job>(job: J): Promise<ResultOf<J>> {
-    await this.child.process.stdin.write(`${JSON.stringify(job)}\n`)
-    await this.child.process.stdin.flush()
+    await this.child.say(JSON.stringify(job))
     const line = await this.child.lines.next(jobMsMax)
     if (line === null) throw new Error(`the load generator has not answered: ${this.child.errors}`)
     const answer = JSON.parse(line) as { readonly result?: ResultOf<J>; readonly error?: string }

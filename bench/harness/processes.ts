@@ -17,6 +17,8 @@ export interface StartOptions {
   /** The line of stdout that says that it serves; the first group, if any, is what the caller gets. */
   readonly ready?: RegExp
   readonly readyMsMax?: number
+  /** Otherwise its stdin is empty: some programs take an open one for a connection. */
+  readonly takesInput?: boolean
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
 }
@@ -27,7 +29,7 @@ export class Child {
   private reported = false
 
   constructor(
-    readonly process: Bun.Subprocess<'pipe', 'pipe', 'pipe'>,
+    readonly process: Bun.Subprocess<'pipe' | 'ignore', 'pipe', 'pipe'>,
     readonly lines: LineReader,
   ) {
     this.exited = process.exited
@@ -40,6 +42,13 @@ export class Child {
 
   get errors(): string {
     return this.errorText.trim()
+  }
+
+  async say(line: string): Promise<void> {
+    const { stdin } = this.process
+    if (stdin === undefined || typeof stdin === 'number') throw new Error('the process takes no input')
+    await stdin.write(`${line}\n`)
+    await stdin.flush()
   }
 
   get isRunning(): boolean {
@@ -87,7 +96,7 @@ export class Processes {
   /** Resolves once it is ready, with what the ready line said. */
   async start(options: StartOptions): Promise<{ readonly child: Child; readonly ready: string }> {
     const process_ = Bun.spawn([...options.command], {
-      stdin: 'pipe',
+      stdin: options.takesInput === true ? 'pipe' : 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
       env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -119,7 +128,6 @@ export class Processes {
     options: { readonly cwd?: string; readonly msMax?: number; readonly env?: Record<string, string> } = {},
   ): Promise<string> {
     const { child } = await this.start({ command, ...options })
-    await child.process.stdin.end()
     const timer = setTimeout(() => child.process.kill('SIGKILL'), options.msMax ?? 600_000)
     const output = await child.lines.rest()
     const code = await child.exited

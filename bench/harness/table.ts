@@ -86,7 +86,7 @@ export function showChanges(changes: readonly Change[]): string {
   return lines.join('\n')
 }
 
-export function showSummary(rows: readonly RowResult[]): string {
+export function showSummary(rows: readonly RowResult[], scale: string): string {
   const verdicts = rows.flatMap((row) => row.targets)
   const count = (holds: boolean | null): number =>
     verdicts.filter((verdict) => verdict.holds === holds).length
@@ -98,6 +98,7 @@ export function showSummary(rows: readonly RowResult[]): string {
   return [
     '',
     ...verdicts.map(showVerdict),
+    ...(scale === 'full' ? [] : [`the targets are meant for the full size, not for ${scale}`]),
     `${rows.length} rows, ${rows.filter(hasFailed).length} failed; targets: ${count(true)} hold, ${count(false)} lost, ${count(null)} undecided`,
     ...(absent.size > 0 ? [`absent: ${[...absent].join('; ')}`] : []),
   ].join('\n')

@@ -1,5 +1,5 @@
 /** A folder of the run on a real disk, its processes, its mounts; all of it is gone when the run ends. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Processes } from './processes.ts'
@@ -12,7 +12,8 @@ export class Workspace {
 
   constructor(parent: string) {
     mkdirSync(parent, { recursive: true })
-    this.path = mkdtempSync(join(parent, 'bench-'))
+    removeLeftovers(parent)
+    this.path = mkdtempSync(join(parent, `bench-${process.pid}-`))
   }
 
   /** A new, empty folder. */
@@ -41,6 +42,20 @@ export class Workspace {
     this.processes.killAll()
     for (const action of this.undo.splice(0).reverse()) action()
     rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+/** Of runs that were killed: their processes are gone, their data and mounts are not. */
+function removeLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const pid = /^bench-(\d+)-/.exec(name)?.[1]
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue
+    const path = join(parent, name)
+    const mounts = readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[1] ?? '')
+    for (const at of mounts.filter((mount) => mount.startsWith(`${path}/`))) Bun.spawnSync(['umount', at])
+    rmSync(path, { recursive: true, force: true })
   }
 }
 

@@ -13,10 +13,8 @@ import type { Scale } from '../harness/scale.ts'
 import { cpuSecondsOf } from '../servers/server.ts'
 import { startPrimary, type StillpointServer, takeCp } from '../servers/stillpoint.ts'
 import { fillVolume } from './fill-volume.ts'
-import { logFill, plainFiles, rss } from './sizes.ts'
+import { logFill, plainFiles, quiet, rss } from './sizes.ts'
 
-/** No consistency point but those that are asked for. */
-const flags = ['--cp-interval-ms', '60000']
 const connections = 16
 
 const nameOf = (files: number): string => `${files.toLocaleString('en-US')} files`
@@ -103,7 +101,7 @@ class Volume implements Contestant {
     await fillVolume(server, files, bench.scale.growthFileBytes)
     await takeCp(server)
     await server.stop()
-    const reopened = await startPrimary(bench, { data: server.data, flags })
+    const reopened = await startPrimary(bench, { data: server.data, flags: quiet })
     return new Volume(bench.scale, bench, generator, files, reopened)
   }
 
@@ -166,7 +164,7 @@ class Volume implements Contestant {
     await takeCp(this.server)
     await logFill(this.generator, this.server, logBytes)
     await this.server.stop('SIGKILL')
-    this.server = await startPrimary(this.bench, { data: this.server.data, flags })
+    this.server = await startPrimary(this.bench, { data: this.server.data, flags: quiet })
     this.warm = false
     const [child] = this.server.children
     return { time: this.server.readyMs, cpu: cpuSecondsOf(this.server) * 1000, rss: child!.memory().now }

@@ -8,7 +8,7 @@
 import type { Absent, Bench, Contestant, Row, Sample, Scenario } from '../harness/contract.ts'
 import { metrics } from '../harness/contract.ts'
 import { seededRandom } from '../../src/lib/random.ts'
-import type { Copied } from './copied.ts'
+import type { Change, Copied } from './copied.ts'
 import { btrfsCopy, rsyncCopy } from './plain-copies.ts'
 import { rawPost, stillpointCopy } from './stillpoint-copy.ts'
 

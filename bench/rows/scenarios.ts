@@ -7,7 +7,8 @@ import { mirrorRates } from './mirror-rates.ts'
 import { puts } from './puts.ts'
 import { mirrorSync } from './mirror-sync.ts'
 import { mirrorReads, oneCoreReads, reads } from './reads.ts'
-import { memoryUpload, sparse } from './sizes.ts'
+import { memoryUpload } from './sizes.ts'
+import { sparseVolumes } from './sparse-volumes.ts'
 import { trees } from './trees.ts'
 
 export const scenarios: readonly Scenario[] = [
@@ -21,6 +22,6 @@ export const scenarios: readonly Scenario[] = [
   mirrorSync,
   lag,
   growth,
-  sparse,
+  sparseVolumes,
   memoryUpload,
 ]

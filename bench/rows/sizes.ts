@@ -1,5 +1,5 @@
-/** Memory and disk: a large upload, volumes with much free space, plain files to compare with. */
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+/** Memory and disk: a large upload, plain files to compare with; and what it takes to fill a log. */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Bench, Contestant, Metric, Sample, Scenario } from '../harness/contract.ts'
 import { metrics } from '../harness/contract.ts'
@@ -7,14 +7,13 @@ import { Generator } from '../harness/generator.ts'
 import { contentOf, keyPath } from '../load/content.ts'
 import { startBare } from '../servers/bare.ts'
 import type { FileServer } from '../servers/server.ts'
-import { startPrimary, type StillpointServer, takeCp } from '../servers/stillpoint.ts'
-import { fillVolume } from './fill-volume.ts'
+import { startPrimary, type StillpointServer } from '../servers/stillpoint.ts'
 
 export const rss: Metric = { name: 'rss', unit: 'bytes', better: 'lower' }
-const quiet = ['--cp-interval-ms', '60000']
+/** No consistency point but those that are asked for. */
+export const quiet = ['--cp-interval-ms', '60000']
 const logFileBytes = 4096
 const plainFilesMax = 100_000
-const sparseFiles = 1000
 
 /** So much in the log: acknowledged writes since the last consistency point. */
 export async function logFill(generator: Generator, server: StillpointServer, bytes: number): Promise<void> {
@@ -51,44 +50,6 @@ export function plainFiles(bench: Bench): Contestant {
       return { disk: (Number.parseInt(output, 10) / count) * 1e6 }
     },
   }
-}
-
-const gib = (bytes: number): string => `${bytes / 2 ** 30} GiB`
-
-export const sparse: Scenario = {
-  name: 'sparse volumes',
-  rows: (scale) => [
-    {
-      id: 'open-sparse',
-      title: `open after kill -9, sparse volumes, ${scale.logBytes / 2 ** 20} MiB of log`,
-      subject: gib(scale.sparseBytes.at(-1)!),
-      metrics: [metrics.time, rss],
-    },
-  ],
-  async open(bench) {
-    const generator = await Generator.start(bench.workspace.processes)
-    const contestants: Contestant[] = []
-    for (const bytes of bench.scale.sparseBytes) {
-      let server = await startPrimary(bench)
-      await fillVolume(server, Math.min(sparseFiles, bench.scale.keys), logFileBytes)
-      await takeCp(server)
-      await server.stop()
-      truncateSync(join(server.data, 'volume.blk'), bytes)
-      server = await startPrimary(bench, { data: server.data, flags: quiet })
-      contestants.push({
-        name: gib(bytes),
-        role: 'stillpoint',
-        async measure() {
-          await logFill(generator, server, bench.scale.logBytes)
-          await server.stop('SIGKILL')
-          server = await startPrimary(bench, { data: server.data, flags: quiet })
-          return { time: server.readyMs, rss: server.children[0]!.memory().now }
-        },
-        close: () => server.stop(),
-      })
-    }
-    return contestants
-  },
 }
 
 export const memoryUpload: Scenario = {

@@ -19,8 +19,8 @@ import { burstBytes, type Change, type Copied } from './copied.ts'
 
 const requestsAtOnce = 16
 /** The catalog's row of a transfer follows the publication. */
-const settleMs = 150
-const settleTries = 40
+const settleMs = 50
+const settleTries = 100
 
 export async function stillpointCopy(bench: Bench): Promise<Copied> {
   const generator = await Generator.start(bench.workspace.processes)

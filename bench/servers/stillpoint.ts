@@ -44,7 +44,12 @@ async function start(
     ...(profileFolder === null ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileFolder}`]),
     program,
     verb,
-    ...['--data', data, '--listen', '127.0.0.1:0', '--log-level', 'error'],
+    '--data',
+    data,
+    '--listen',
+    '127.0.0.1:0',
+    '--log-level',
+    'error',
     ...(options.mirrors ?? []).flatMap((url) => ['--mirror', url]),
     ...(options.flags ?? []),
   ]
