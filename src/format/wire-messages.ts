@@ -102,13 +102,11 @@ export const wireErrors = [
   'older-epoch',
   'another-epoch',
   'wrong-base',
-  'bad-frame',
   'bad-root',
   'broken-hold',
   'damaged-base',
   'outside-the-volume',
   'block-in-use',
-  'no-space',
   'device-failed',
   'unsupported',
 ] as const

@@ -19,8 +19,6 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'broken-hold': 'give up target',
   'damaged-base': 'give up target',
   'wrong-base': 'ask',
-  'bad-frame': 'go on',
-  'no-space': 'go on',
   'outside-the-volume': 'go on',
   'block-in-use': 'go on',
 }

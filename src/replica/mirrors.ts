@@ -148,6 +148,8 @@ export class Mirrors {
   private async adopt(link: MemberLink, side: string): Promise<void> {
     const member = this.members.find((candidate) => candidate.link === link)
     if (!member) throw new StillpointError('not-found', 'it was removed')
+    // It was adopted already, and the connection ended before the link heard of it.
+    if (member.id === side) return
     const twin = this.members.find((other) => other !== member && other.id === side)
     if (twin) {
       if (twin.link.describe().state !== 'away') {
@@ -157,9 +159,8 @@ export class Mirrors {
       twin.link.close()
       this.members.splice(this.members.indexOf(twin), 1)
     }
-    const pending = member.id
-    await this.parts.primary.addMember({ uuid: side, url: link.url })
-    await this.parts.primary.removeMember(pending)
+    // In one write: a crash must not leave two members at one address.
+    await this.parts.primary.addMember({ uuid: side, url: link.url }, member.id)
     member.id = side
   }
 
