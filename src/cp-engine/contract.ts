@@ -216,8 +216,11 @@ export interface PrimaryVolume {
   readonly volumeUuid: string
   readonly holds: Holds
   members(): readonly Member[]
-  /** Durable when resolved: written with a superblock. Removing a member releases its holds. */
-  addMember(member: Member): Promise<void>
+  /**
+   * Durable when resolved: written with a superblock. Removing a member releases its holds; `insteadOf` removes one in
+   * the same write.
+   */
+  addMember(member: Member, insteadOf?: string): Promise<void>
   removeMember(uuid: string): Promise<void>
   observe(observer: CpObserver): () => void
   /** used(target) and not used(base), in address order, runs of at most `recordBlocksMax`; everything when base is null. */

@@ -34,13 +34,14 @@ export class EngineVolume implements contract.PrimaryVolume {
     return this.engine.volume.superblock.members.map(({ uuid, url }) => ({ uuid: formatUuid(uuid), url }))
   }
 
-  async addMember(member: contract.Member): Promise<void> {
+  async addMember(member: contract.Member, insteadOf: string | null = null): Promise<void> {
     const uuid = parseUuid(member.uuid)
     const urlBytes = encodeUtf8(member.url).length
     if (urlBytes < 1 || urlBytes > memberUrlBytesMax)
       throw new StillpointError('bad-parameter', `the URL of a mirror has at most ${memberUrlBytesMax} bytes`)
+    if (insteadOf !== null) this.engine.volume.setHolds(insteadOf, [])
     await this.engine.writeSuperblock(({ members }) => {
-      const others = members.filter((other) => formatUuid(other.uuid) !== member.uuid)
+      const others = members.filter((other) => ![member.uuid, insteadOf].includes(formatUuid(other.uuid)))
       if (others.length >= membersMax)
         throw new StillpointError('bad-parameter', `a volume has at most ${membersMax} mirrors`)
       return { members: [...others, { uuid, url: member.url }] }

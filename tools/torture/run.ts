@@ -134,6 +134,8 @@ export class Torture {
 class Life {
   deaths = 0
   unanswered = 0
+  /** What was done, for whoever has to explain a violation. */
+  private readonly events: string[] = []
   private mirrorCp = 0
   private failure: Error | null = null
 
@@ -166,10 +168,11 @@ class Life {
   }
 
   logs(): string {
-    return `--- primary\n${this.primary.log}\n--- mirror\n${this.mirror.log}`
+    return `--- events\n${this.events.slice(-40).join('\n')}\n--- primary\n${this.primary.log}\n--- mirror\n${this.mirror.log}`
   }
 
   async load(ms: number): Promise<void> {
+    this.note(`load for ${ms} ms`)
     for (const client of this.clients) client.start()
     const until = performance.now() + ms
     while (performance.now() < until && this.failure === null) {
@@ -186,6 +189,7 @@ class Life {
 
   async death(dies: { readonly primary: boolean; readonly mirror: boolean }, checks: boolean): Promise<void> {
     const { ground, primary, mirror, clients } = this
+    this.note(`end of ${dies.primary ? 'primary ' : ''}${dies.mirror ? 'mirror' : ''}`)
     const victims = [...(dies.primary ? [primary] : []), ...(dies.mirror ? [mirror] : [])]
     await ground.strike(victims, () => {
       // A cut primary may have said things that a client has not read: those do not count.
@@ -205,6 +209,7 @@ class Life {
     const { mirror } = this
     const promised = Math.max(this.mirrorCp, ...this.clients.map(({ history }) => history.mirroredCp))
     await mirror.start()
+    this.note(`mirror opens with CP ${mirror.cp}`)
     if (mirror.cp < promised)
       throw new Violation(`the mirror came back with CP ${mirror.cp}; ${promised} was promised`)
   }
@@ -214,6 +219,7 @@ class Life {
     const promised = Math.max(...clients.map(({ history }) => history.committedCp))
     const before = primary.cp
     await primary.start()
+    this.note(`primary opens with CP ${primary.cp}`)
     if (primary.cp < promised || primary.cp < before)
       throw new Violation(
         `the primary came back with CP ${primary.cp}; ${promised} was promised, it had ${before}`,
@@ -255,6 +261,7 @@ class Life {
         )
     }
     this.mirrorCp = Math.max(this.mirrorCp, cp)
+    this.note(`mirror has CP ${cp}`)
     for (const { history } of clients) {
       const { tree, cp: shown } = await readTree(mirror.url, history.folder)
       history.expectAt(shown ?? cp, tree, 'the mirror')
@@ -289,6 +296,10 @@ class Life {
       (await fetch(url)).text(),
     )
     return (await Promise.all(answers)).join(' ')
+  }
+
+  private note(what: string): void {
+    this.events.push(`${new Date().toISOString()} ${what}`)
   }
 
   private throwFailure(): void {
