@@ -32,7 +32,10 @@ export class BlockSender {
   ) {}
 
   difference(target: PublishedRoot, base: PublishedRoot | null, from: number): void {
-    const ranges = async () => remaining(await this.primary.difference(target, base), from)
+    const ranges = async () => {
+      const rest = remaining(await this.primary.difference(target, base), from)
+      return this.outbox.sentLive.without(rest, target.root.cp)
+    }
     this.start(target, base, base ? 'difference' : 'first-copy', ranges)
   }
 

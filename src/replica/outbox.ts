@@ -22,6 +22,7 @@ import {
 } from '../format/wire-messages.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { xxh3Bytes } from '../lib/checksum.ts'
+import { SentBlocks } from './sent-blocks.ts'
 
 export const outboxBytesMax = 32 * 2 ** 20
 /** What one request carries at most, unless a single frame is larger. */
@@ -59,6 +60,7 @@ export class Outbox {
   private queuedBytes = 0
   private inFlight = 0
   private number = 0
+  readonly sentLive = new SentBlocks()
 
   constructor(
     private readonly bytesMax: number,
@@ -124,6 +126,7 @@ export class Outbox {
   restart(): void {
     this.queue = []
     this.queuedBytes = 0
+    this.sentLive.forgetAll()
     this.inFlight = 0
     this.number = 0
   }
@@ -140,7 +143,10 @@ export class Outbox {
       this.queuedBytes -= entry.bytes
       const frame = this.encode(entry, head)
       parts.push(frame)
-      for (const run of entry.runs) parts.push(run.bytes)
+      for (const run of entry.runs) {
+        parts.push(run.bytes)
+        if (entry.source === 'live') this.sentLive.add(entry.cp, run.address, run.bytes.length / blockBytes)
+      }
       bytes += frame.length + entry.bytes
       if (!entry.body)
         this.onTaken(entry.source, entry.cp, entry.bytes / blockBytes, frame.length + entry.bytes)

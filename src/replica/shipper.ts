@@ -382,6 +382,7 @@ export class Shipper {
   private reached(root: PublishedRoot): void {
     this.target = null
     this.outbox.dropSent()
+    this.outbox.sentLive.forgetUpTo(root.root.cp)
     this.actions.push({ kind: 'stop-sending' })
     for (const transfer of this.transfers.finished(root.root.cp, this.nowMs)) {
       this.actions.push({ kind: 'transfer', transfer })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { seededRandom } from '../../src/lib/random.ts'
 import { BlockSet } from '../../src/replica/block-set.ts'
 import { Presence } from '../../src/replica/presence.ts'
+import { SentBlocks } from '../../src/replica/sent-blocks.ts'
 
 const sum = (n: number) => new Uint8Array(8).fill(n)
 
@@ -62,4 +63,33 @@ test('a set of blocks is what a set of numbers is', () => {
     expect(blocks.hasAny(address - 3, 5)).toBe([0, 1, 2, 3, 4].some((n) => model.has(address - 3 + n)))
     expect(blocks.hasAll(address, count)).toBe(range.every((block) => model.has(block)))
   }
+})
+
+test('a difference leaves out what has left live with a CP up to the target', () => {
+  const sent = new SentBlocks()
+  sent.add(6, 12, 2)
+  sent.add(7, 16, 1)
+  sent.add(8, 18, 1)
+  const ranges = [
+    { address: 10, blocks: 10 },
+    { address: 30, blocks: 2 },
+  ]
+  const rest = (cp: number) => [...sent.without(ranges, cp)].map(({ address, blocks }) => [address, blocks])
+  expect(rest(7)).toEqual([
+    [10, 2],
+    [14, 2],
+    [17, 3],
+    [30, 2],
+  ])
+  sent.forgetUpTo(6)
+  expect(rest(7)).toEqual([
+    [10, 6],
+    [17, 3],
+    [30, 2],
+  ])
+  sent.forgetAll()
+  expect(rest(8)).toEqual([
+    [10, 10],
+    [30, 2],
+  ])
 })
