@@ -312,6 +312,8 @@ export class CpEngine implements contract.Engine {
   private async reclaim(): Promise<void> {
     this.assertAlive()
     for (const listener of this.spaceListeners) listener()
+    // What left early and was given up returns with a CP, and with nothing less.
+    if (this.state.blocks.spent.length > 0) this.state.blocks.isDirty = true
     if (this.state.isDirty || this.cycle.isWriting) await this.cycle.request('space')
     else await this.writeSuperblock()
   }

@@ -2,7 +2,7 @@
  * Space: floors, growth, and what is done before `disk-full` is answered. A full volume is never a dead end: what was
  * deleted comes back, every time.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { hasCode } from '../../src/lib/errors.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import { valueHead } from '../../src/format/pointer.ts'
@@ -18,6 +18,8 @@ import { Space } from '../../src/cp-engine/space.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { ManualClock, stateOf } from './manual-clock.ts'
 import { itemsOf, keyOf, newPrimary, open } from './workload.ts'
+
+setDefaultTimeout(60_000)
 
 const uuid = '00000000-0000-4000-8000-000000000001'
 
@@ -211,6 +213,16 @@ describe('before disk-full', () => {
     expect(engine.current().root.cp).toBeGreaterThan(0)
   })
 
+  test('what left early and was given up comes back, also when nothing else has changed', async () => {
+    const { engine, device } = await smallVolume()
+    for (let round = 0; round < 10; round++) {
+      const records = (await Promise.all([1, 2].map(() => engine.prepare(new Uint8Array(2 ** 20))))).flat()
+      engine.discard(records)
+    }
+    await put(engine, 1, 2 ** 20)
+    await expectNothingLost(engine, device)
+  })
+
   test('a reader that holds space is waited for, five seconds at most', async () => {
     const { engine, clock } = await smallVolume()
     await fill(engine, 12_000)
@@ -368,6 +380,7 @@ describe('growth', () => {
   test('a growth that fails otherwise poisons: the device is not to be used again', async () => {
     let failing = false
     const device = new SimulatedDevice({
+      refusesAfterFailure: false,
       faults: ({ kind }) => (failing && kind === 'grow' ? { kind: 'error' } : undefined),
     })
     const { engine } = await smallVolume(12, device)
