@@ -35,6 +35,7 @@ const mutantSchema = v.strictObject({
   tests: v.pipe(v.array(v.pipe(v.string(), v.startsWith('tests/'))), v.minLength(1)),
   pattern: v.optional(v.string()),
   hangs: v.optional(v.boolean()),
+  env: v.optional(v.record(v.string(), v.string())),
 })
 
 export interface Mutant extends v.InferOutput<typeof mutantSchema> {
@@ -110,7 +111,7 @@ export class MutantRun {
   }
 
   #unchanged(mutant: Mutant): Promise<Outcome> {
-    const key = JSON.stringify([mutant.tests, mutant.pattern])
+    const key = JSON.stringify([mutant.tests, mutant.pattern, mutant.env])
     let known = this.#passing.get(key)
     if (!known) {
       known = this.#run(mutant)
@@ -140,7 +141,7 @@ export class MutantRun {
       stderr: 'pipe',
       timeout: runMsMax,
       killSignal: 'SIGKILL',
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, ...mutant.env, NO_COLOR: '1' },
     })
     const output = await new Response(child.stderr).text()
     const code = await child.exited

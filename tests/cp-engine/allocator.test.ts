@@ -1,5 +1,5 @@
 /** The allocator against a plain set of free blocks. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { seededRandom } from '../../src/lib/random.ts'
 import { isFixedBlock, makeGeometry } from '../../src/format/geometry.ts'
 import type { Geometry } from '../../src/format/geometry.ts'
@@ -7,6 +7,8 @@ import { blocksPerMapPage } from '../../src/format/map-page.ts'
 import { Allocator } from '../../src/cp-engine/allocator.ts'
 import type { BlockClass } from '../../src/cp-engine/allocator.ts'
 import type { Run } from '../../src/cp-engine/space-map.ts'
+
+setDefaultTimeout(60_000)
 
 /** Three map pages, the last one cut short in the middle of a byte. */
 const blocksMax = 2 * blocksPerMapPage + 1003

@@ -1,9 +1,11 @@
 /** One CP at a time; what asks meanwhile shares the next; the timer runs only when something is dirty. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import type { CpCause } from '../../src/cp-engine/contract.ts'
 import { CpCycle } from '../../src/cp-engine/cp-cycle.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { ManualClock, settled, stateOf } from './manual-clock.ts'
+
+setDefaultTimeout(60_000)
 
 /** Changes are counted; taking a CP seals them at once and publishes them when the test lets it. */
 class Steps {

@@ -1,5 +1,7 @@
 /** What the engine promises to the one who changes it, CP by CP: numbers, levels, limits of the queue. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
+import { systemClock } from '../../src/lib/clock.ts'
+import { StillpointError } from '../../src/lib/errors.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { valueHead } from '../../src/format/pointer.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
@@ -9,7 +11,9 @@ import type { PreparedRecord } from '../../src/cp-engine/contract.ts'
 import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { ManualClock, settled, stateOf } from './manual-clock.ts'
-import { keyOf, newPrimary, open } from './workload.ts'
+import { itemsOf, keyOf, newPrimary, open } from './workload.ts'
+
+setDefaultTimeout(60_000)
 
 async function put(engine: CpEngine, n: number, bytes: number) {
   const records = await engine.prepare(new Uint8Array(bytes).fill(n))
@@ -69,7 +73,7 @@ describe('engine', () => {
   test('several that prepare much before they run do not wait for each other for ever', async () => {
     const device = new MemoryDevice()
     await newPrimary(device, 1)
-    const engine = await open(device, 1, { queueBytesMax: 64 * 1024 })
+    const engine = await open(device, 1, { queueBytesMax: 64 * 1024, clock: systemClock })
     const batch = async (from: number) => {
       const records: PreparedRecord[] = []
       for (let i = 0; i < 6; i++) records.push(...(await engine.prepare(new Uint8Array(8000).fill(from + i))))
@@ -106,5 +110,79 @@ describe('engine', () => {
       await settled()
     }
     await Promise.all(writers)
+  })
+
+  test('an operation that throws half-way leaves nothing, also in a batch, also when nodes had to be loaded', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1)
+    let engine = await open(device, 1)
+    for (let n = 0; n < 2000; n += 50)
+      await engine.run((tx) => {
+        for (let i = 0; i < 50; i++) tx.put(keyOf(n + i), Uint8Array.of(0, 1))
+      })
+    await put(engine, 3000, 20_000)
+    const whole = engine.openView()
+    const before = await itemsOf(whole)
+    whole.release()
+    await engine.close()
+    // Nothing of the tree is in memory.
+    engine = await open(device, 2)
+    const view = engine.openView()
+    const space = engine.space()
+    for (let i = 0; i < 20; i++) {
+      const records = await engine.prepare(new Uint8Array(9000).fill(i))
+      const runs: number[] = []
+      const failing = engine.run(
+        (tx) => {
+          runs.push(tx.cp)
+          tx.put(keyOf(i * 100), valueHead([tx.use(records[0]!)], 'xxh3'))
+          tx.delete(keyOf(i * 100 + 1))
+          tx.delete(keyOf(3000))
+          tx.setCounter(0, 99)
+          tx.nextVersion()
+          tx.get(keyOf(1999 - i * 90))
+          throw new StillpointError('precondition-failed', 'no')
+        },
+        { records },
+      )
+      expect(await failing.catch((error: unknown) => error)).toMatchObject({ code: 'precondition-failed' })
+      if (i === 0) expect(runs.length).toBeGreaterThan(1)
+    }
+    expect(await itemsOf(view)).toEqual(before)
+    expect(engine.space()).toEqual(space)
+    const { cp, sequence, counters } = engine.current().root
+    expect((await engine.requestCp('requested')).root.cp).toBe(cp)
+    const applied = await engine.run((tx) => tx.put(keyOf(1), Uint8Array.of(0, 2)))
+    expect(applied.sequence).toBe(sequence + 1)
+    expect((await engine.requestCp('requested')).root.counters).toEqual(counters)
+    view.release()
+    await engine.close()
+  })
+
+  test('a batch lies in one CP, whatever asks for CPs meanwhile (I12)', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1)
+    const engine = await open(device, 1)
+    const checks: Promise<void>[] = []
+    engine.onPublished(({ published }) => {
+      const view = engine.view(published)
+      const check = async () => {
+        const items = await itemsOf(view)
+        view.release()
+        expect(new Set(items.map(({ value }) => value[1])).size).toBeLessThanOrEqual(1)
+        expect([0, 40]).toContain(items.length)
+      }
+      checks.push(check())
+    })
+    for (let round = 0; round < 30; round++) {
+      const cp = engine.requestCp('requested')
+      const applied = await engine.run((tx) => {
+        for (let n = 0; n < 40; n++) tx.put(keyOf(n * 7), Uint8Array.of(0, round))
+      })
+      await Promise.all([cp, round % 3 === 0 ? engine.reach(applied, 'committed') : null])
+    }
+    await engine.close()
+    await Promise.all(checks)
+    expect(checks.length).toBeGreaterThan(10)
   })
 })

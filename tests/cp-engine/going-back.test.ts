@@ -2,7 +2,7 @@
  * A published superblock that cannot be read any more is refused by name; the CP before is whole when the operator goes
  * back, and what comes after belongs to another epoch. And I3: no cp number is ever given twice.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { equalBytes, toHex } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -14,6 +14,8 @@ import { crashImage, randomChoice } from '../simulated/crash-image.ts'
 import type { CrashState, Image } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { Workload, expectModel, keyOf, newPrimary, open } from './workload.ts'
+
+setDefaultTimeout(60_000)
 
 const accept = { acceptSuperblockLoss: true }
 

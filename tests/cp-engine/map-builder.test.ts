@@ -2,7 +2,7 @@
  * The maps of a CP from those of the CP before, against plain sets: I4 for the blocks that the maps themselves live in,
  * and how few of them a change costs.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { seededRandom } from '../../src/lib/random.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import { blocksPerMapPage } from '../../src/format/map-page.ts'
@@ -12,6 +12,8 @@ import type { BuiltMaps } from '../../src/cp-engine/map-builder.ts'
 import { SpaceMap } from '../../src/cp-engine/space-map.ts'
 import type { Run } from '../../src/cp-engine/space-map.ts'
 import { MapStore, blocksOf, build, sameMap } from './maps.ts'
+
+setDefaultTimeout(60_000)
 
 const addresses = (map: SpaceMap) => new Set([...map.ownBlocks()].map(({ address }) => address))
 const union = (...sets: ReadonlySet<number>[]) => new Set(sets.flatMap((set) => [...set]))

@@ -1,5 +1,5 @@
 /** One operation's overlay against a sorted map; and what it hands to the engine. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { compareBytes, concatBytes } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -9,6 +9,8 @@ import type { BlockPointer } from '../../src/format/pointer.ts'
 import type { Item, ItemReader, PreparedRecord } from '../../src/cp-engine/contract.ts'
 import { OperationTx } from '../../src/cp-engine/operation.ts'
 import type { OperationFacts } from '../../src/cp-engine/operation.ts'
+
+setDefaultTimeout(60_000)
 
 const facts: OperationFacts = {
   cp: 12,

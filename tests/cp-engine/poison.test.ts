@@ -2,7 +2,7 @@
  * An I/O error at the n-th device operation, for every n of a fixed workload: nothing is acknowledged after it, at any
  * level; whoever waits hears of it; and the next open finds everything that was acknowledged.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { hasCode } from '../../src/lib/errors.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { DurabilityLevel } from '../../src/cp-engine/contract.ts'
@@ -12,6 +12,8 @@ import type { Image } from '../simulated/crash-image.ts'
 import type { Fault, FaultPlan, OperationKind } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { Workload, expectModel, newPrimary, open } from './workload.ts'
+
+setDefaultTimeout(60_000)
 
 const mutating: readonly OperationKind[] = ['write', 'write-durable', 'sync', 'grow']
 

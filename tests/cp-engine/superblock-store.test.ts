@@ -2,7 +2,7 @@
  * Two slots, two copies each: a crash never costs a slot, a loss is refused by name, and going back is finished by
  * whoever opens next. Crashes keep any part of what was not synced.
  */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { equalBytes } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import {
@@ -25,6 +25,8 @@ import { faultAt } from '../simulated/faults.ts'
 import type { OperationKind } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { rootOf } from './roots.ts'
+
+setDefaultTimeout(60_000)
 
 const blockCount = 1536
 const holder = new Uint8Array(16).fill(3)

@@ -26,6 +26,10 @@ beforeAll(() => {
     join(project.file('tests'), 'broken.test.ts'),
     "import { expect, test } from 'bun:test'\ntest('never', () => expect(1).toBe(2))\n",
   )
+  writeFileSync(
+    join(project.file('tests'), 'told.test.ts'),
+    "import { expect, test } from 'bun:test'\nimport { sum } from '../src/sum.ts'\ntest('looks', () => expect(process.env['LOOK'] ? sum(1, 2) : 3).toBe(3))\n",
+  )
   run = new MutantRun(project.path)
 })
 afterAll(() => {
@@ -42,12 +46,20 @@ const mutant = (change: Partial<Mutant>): Mutant => ({
   tests: ['tests/sum.test.ts'],
   pattern: undefined,
   hangs: undefined,
+  env: undefined,
   ...change,
 })
 
 test.each<[string, Partial<Mutant>, boolean, RegExp]>([
   ['a bug that a test notices', {}, true, /^adds$/],
   ['a bug that none notices', { find: 'unused = 1', replace: 'unused = 2' }, false, /no test noticed/],
+  [
+    'a bug that a test notices only when told to look',
+    { tests: ['tests/told.test.ts'], env: { LOOK: '1' } },
+    true,
+    /^looks$/,
+  ],
+  ['a bug that it does not look for', { tests: ['tests/told.test.ts'] }, false, /no test noticed/],
   ['text that is not there', { find: 'a * b' }, false, /found 0 times/],
   ['text that is there twice', { find: 'export const' }, false, /found 2 times/],
   ['an edit that changes nothing', { replace: 'a + b' }, false, /changes nothing/],
