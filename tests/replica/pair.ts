@@ -10,6 +10,7 @@ import { Mirrors } from '../../src/replica/mirrors.ts'
 import type { Transfer } from '../../src/replica/shipper-events.ts'
 import { newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import type { Operation } from '../simulated/faults.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -29,7 +30,7 @@ export class Pair {
   readonly network: SimulatedNetwork
   readonly transfers: Transfer[] = []
   /** Called when a write, sync or growth of this side begins. */
-  onMutation: (side: Side) => void = () => {}
+  onMutation: (side: Side, operation: Operation) => void = () => {}
   primaryDevice = this.device('primary')
   mirrorDevice = this.device('mirror')
   engine!: CpEngine
@@ -60,7 +61,7 @@ export class Pair {
   }
 
   device(side: Side, options: SimulatedOptions = {}): SimulatedDevice {
-    return new SimulatedDevice({ ...options, onMutation: () => this.onMutation(side) })
+    return new SimulatedDevice({ ...options, onMutation: (operation) => this.onMutation(side, operation) })
   }
 
   async openPrimary(device = this.primaryDevice): Promise<void> {
