@@ -20,7 +20,7 @@ export interface Machine {
 }
 
 const tools: Readonly<Record<string, { readonly command: readonly string[]; readonly pattern: RegExp }>> = {
-  nginx: { command: ['/usr/sbin/nginx', '-v'], pattern: /nginx\/(\S+)/ },
+  nginx: { command: ['nginx', '-v'], pattern: /nginx\/(\S+)/ },
   rclone: { command: ['rclone', 'version'], pattern: /rclone v?(\S+)/ },
   rsync: { command: ['rsync', '--version'], pattern: /version (\S+)/ },
   btrfs: { command: ['btrfs', '--version'], pattern: /v(\S+)/ },
@@ -50,7 +50,9 @@ function output(command: readonly string[]): string {
 export function describeMachine(folder: string): Machine {
   const versions: Record<string, string> = { bun: Bun.version }
   for (const [name, { command, pattern }] of Object.entries(tools)) {
-    versions[name] = (hasTool(name) && pattern.exec(output(command))?.[1]) || 'absent'
+    const [tool = name, ...args] = command
+    const path = toolPath(tool)
+    versions[name] = path === null ? 'absent' : (pattern.exec(output([path, ...args]))?.[1] ?? 'unknown')
   }
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
