@@ -5,119 +5,25 @@
 import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { equalBytes } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
-import {
-  blockBytes,
-  makeGeometry,
-  sectorBytes,
-  superblockAddress,
-  superblockCopyBlocks,
-} from '../../src/format/geometry.ts'
-import { decodeRoot, encodeRoot } from '../../src/format/root.ts'
-import { decodeSuperblock } from '../../src/format/superblock.ts'
-import type { Superblock } from '../../src/format/superblock.ts'
-import { noNode } from '../../src/format/pointer.ts'
-import type { BlockDevice } from '../../src/blockdev/block-device.ts'
+import { blockBytes, superblockAddress, superblockCopyBlocks } from '../../src/format/geometry.ts'
 import { SuperblockStore } from '../../src/cp-engine/superblock-store.ts'
-import type { OpenOptions } from '../../src/cp-engine/superblock-store.ts'
-import { crashImage, randomChoice, tornAfter } from '../simulated/crash-image.ts'
+import { crashImage, tornAfter } from '../simulated/crash-image.ts'
 import type { CrashState, Image } from '../simulated/crash-image.ts'
 import { faultAt } from '../simulated/faults.ts'
 import type { OperationKind } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { rootOf } from './roots.ts'
+import {
+  cpOf,
+  crashStates,
+  damage,
+  expectWhole,
+  imagesOf,
+  newDevice,
+  publish,
+  rootAt,
+} from './superblocks.ts'
 
 setDefaultTimeout(60_000)
-
-const blockCount = 1536
-const holder = new Uint8Array(16).fill(3)
-
-function rootAt(cp: number): Superblock['root'] {
-  return { address: 1300 + (cp % 100), bytes: encodeRoot(rootOf(cp, noNode, noNode)) }
-}
-
-const first: Superblock = {
-  volumeUuid: new Uint8Array(16).fill(1),
-  sideUuid: new Uint8Array(16).fill(2),
-  generation: 1,
-  role: 'primary',
-  epoch: { number: 0, id: new Uint8Array(8) },
-  fenced: false,
-  opening: 0,
-  firstCp: 1,
-  root: rootAt(1),
-  holds: [],
-  members: [{ uuid: holder, url: 'http://mirror' }],
-  log: { nonce: new Uint8Array(8), position: 0, chain: new Uint8Array(32) },
-  geometry: makeGeometry(6 * 2 ** 20, 2 ** 20, 2 ** 20),
-  goingBack: false,
-}
-
-const holdOn = (cp: number) => ({
-  memberUuid: holder,
-  cp,
-  root: { address: 1300, sum: new Uint8Array(32).fill(cp) },
-})
-const cpOf = (superblock: Superblock): number => decodeRoot(superblock.root!.bytes).cp
-const publish = (store: SuperblockStore, cp: number) =>
-  store.write({ root: rootAt(cp), holds: [holdOn(cp - 1)] })
-
-async function newDevice(options: ConstructorParameters<typeof SimulatedDevice>[0] = {}) {
-  const device = new SimulatedDevice({ blockCount, ...options })
-  await SuperblockStore.create(device, first)
-  return device
-}
-
-async function copies(device: BlockDevice): Promise<(Superblock | null)[]> {
-  const found: (Superblock | null)[] = []
-  for (const slot of [0, 1])
-    for (const copy of [0, 1]) {
-      const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
-      await device.read(superblockAddress(slot, copy), bytes)
-      found.push(decodeSuperblock(bytes, slot))
-    }
-  return found
-}
-
-/** All four copies are readable, and those of a slot are equal. */
-async function expectWhole(device: BlockDevice): Promise<void> {
-  const [a, b, c, d] = await copies(device)
-  for (const each of [a, b, c, d]) expect(each).not.toBeNull()
-  expect(a).toEqual(b)
-  expect(c).toEqual(d)
-  expect(a!.generation).not.toBe(c!.generation)
-}
-
-async function damage(device: SimulatedDevice, ...which: [slot: number, copy: number][]): Promise<void> {
-  for (const [slot, copy] of which) device.flipBit(superblockAddress(slot, copy) + 1, 12345)
-}
-
-/** Every state in which a crash may find a device while `work` runs on it. */
-async function crashStates(
-  image: Image,
-  work: (device: SimulatedDevice) => Promise<unknown>,
-): Promise<CrashState[]> {
-  const states: CrashState[] = []
-  const device: SimulatedDevice = new SimulatedDevice({
-    image,
-    onMutation: () => void states.push(device.crashState()),
-  })
-  await work(device)
-  states.push(device.crashState())
-  return states
-}
-
-/** The last write torn after every sector, and some random subsets. */
-function* imagesOf(
-  state: CrashState,
-  random: ReturnType<typeof seededRandom>,
-  sectorStep = 5,
-): Generator<Image> {
-  const sectors = (superblockCopyBlocks * blockBytes) / sectorBytes
-  if (state.pending.length > 0)
-    for (let cut = 0; cut <= sectors; cut += sectorStep)
-      yield crashImage(state, tornAfter(state.pending.length - 1, cut))
-  for (let i = 0; i < 4; i++) yield crashImage(state, randomChoice(random))
-}
 
 describe('superblock store', () => {
   test('a new volume has four good copies', async () => {
@@ -360,76 +266,6 @@ describe('superblock store', () => {
       await expect(SuperblockStore.open(device, { acceptLoss })).rejects.toMatchObject({ code: 'corrupt' })
     const blank = new SimulatedDevice({ blockCount: 3 })
     await expect(SuperblockStore.open(blank)).rejects.toMatchObject({ code: 'corrupt' })
-  })
-
-  describe('going back', () => {
-    const options: OpenOptions = {
-      acceptLoss: true,
-      goBack: ({ epoch }) => ({ epoch: { number: epoch.number + 1, id: new Uint8Array(8).fill(9) } }),
-    }
-
-    /** CP 5 was published in the slot that is lost; CP 4 remains, with holds, one of them above it. */
-    async function lostNewest(): Promise<SimulatedDevice> {
-      const device = await newDevice()
-      const store = await SuperblockStore.open(device)
-      await store.write({ root: rootAt(4), holds: [holdOn(3), holdOn(4), holdOn(5)] })
-      const newest = store.newestSlot()
-      await publish(store, 5)
-      await damage(device, [1 - newest, 0], [1 - newest, 1])
-      return device
-    }
-
-    const expectBack = async (device: SimulatedDevice, store: SuperblockStore) => {
-      for (const slot of [0, 1]) expect(cpOf(store.slot(slot))).toBe(4)
-      expect(store.newest.goingBack).toBe(false)
-      for (const slot of [0, 1]) {
-        expect(store.slot(slot).holds.map(({ cp }) => cp)).toEqual([3, 4])
-        expect(store.slot(slot).epoch.number).toBe(1)
-        // Above whatever the lost slot had.
-        expect(store.slot(slot).generation).toBeGreaterThan(4)
-      }
-      await expectWhole(device)
-    }
-
-    test('the older root in both slots, a new epoch, holds up to that root', async () => {
-      const device = await lostNewest()
-      await expectBack(device, await SuperblockStore.open(device, options))
-      expect(device.pendingCount).toBe(0)
-      await expectBack(device, await SuperblockStore.open(device))
-    })
-
-    test('without a new epoch, as a mirror does it', async () => {
-      const device = await lostNewest()
-      const store = await SuperblockStore.open(device, { acceptLoss: true })
-      expect([cpOf(store.newest), store.newest.epoch.number]).toEqual([4, 0])
-    })
-
-    test('nothing is lost: accepting a loss changes nothing', async () => {
-      const device = await newDevice()
-      await publish(await SuperblockStore.open(device), 2)
-      const store = await SuperblockStore.open(device, options)
-      expect([cpOf(store.newest), store.newest.epoch.number, store.newest.goingBack]).toEqual([2, 0, false])
-    })
-
-    test('a crash anywhere in it, and in the open that finishes it', async () => {
-      const random = seededRandom(4)
-      const image = (await lostNewest()).crashState().durable
-      let finishedByNext = 0
-      const finish = async (from: Image, depth: number): Promise<void> => {
-        const device = new SimulatedDevice({ image: from })
-        // Before the mark is durable the slot is still lost; after it nobody has to accept anything again.
-        const isMarked = (await copies(device)).filter((copy) => copy?.goingBack).length > 0
-        if (isMarked) finishedByNext++
-        await expectBack(device, await SuperblockStore.open(device, isMarked ? {} : options))
-        if (depth === 0) return
-        const openings = isMarked ? {} : options
-        for (const state of await crashStates(from, (next) => SuperblockStore.open(next, openings)))
-          for (const next of imagesOf(state, random, 16)) await finish(next, depth - 1)
-      }
-      for (const state of await crashStates(image, (device) => SuperblockStore.open(device, options)))
-        for (const next of imagesOf(state, random, 8)) await finish(next, random.below(3) === 0 ? 1 : 0)
-      expect(finishedByNext).toBeGreaterThan(20)
-    })
   })
 
   test('equal generations with different content are a bug that is noticed', async () => {
