@@ -110,7 +110,7 @@ export class CpEngine implements contract.Engine {
     this.writer = new CpWriter({ volume, clock, allocator, state, queue, log, dataSync, maps: parts.maps })
     this.spaceWatch = new Space(allocator, device, geometry, clock, {
       reclaim: () => this.reclaim(),
-      mayRelease: () => this.mayRelease(),
+      mayRelease: (floor) => this.mayRelease(floor),
       failed,
     })
     this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
@@ -318,9 +318,10 @@ export class CpEngine implements contract.Engine {
     else await this.writeSuperblock()
   }
 
-  private mayRelease(): boolean {
-    const isHeld = this.volume.superblock.members.length > 0
-    return this.volume.readers.count > 0 || isHeld || [...this.spaceListeners].some((listener) => listener())
+  private mayRelease(floor: contract.SpaceFloor): boolean {
+    if (this.volume.readers.count > 0 || this.volume.superblock.members.length > 0) return true
+    // The reaper asks from the last floor, and cannot wait for itself.
+    return floor !== 'reclaim' && [...this.spaceListeners].some((listener) => listener())
   }
 
   /** The same root again: holds and members ride in it, and what only the older slot named is released. */

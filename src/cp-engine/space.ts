@@ -24,8 +24,8 @@ const idleRoundsMax = 3
 export interface Reclaimer {
   /** Takes a CP, or only writes a superblock when nothing is dirty. */
   reclaim(): Promise<void>
-  /** True while somebody outside may still release blocks: a reader, a member that holds, the reaper. */
-  mayRelease(): boolean
+  /** True while somebody else than who asks may still release blocks: a reader, a member that holds, the reaper. */
+  mayRelease(floor: SpaceFloor): boolean
   /** The device failed while the file was extended, other than by being full. */
   failed(error: unknown): void
 }
@@ -66,7 +66,7 @@ export class Space {
         continue
       }
       const isOver = this.clock.monotonic() >= deadline
-      if (isOver || (++idle >= idleRoundsMax && !this.reclaimer.mayRelease())) {
+      if (isOver || (++idle >= idleRoundsMax && !this.reclaimer.mayRelease(floor))) {
         if (this.available(floor) >= blocks) return
         throw new StillpointError(
           'disk-full',

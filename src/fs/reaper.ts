@@ -11,6 +11,8 @@
  *   written again behind them. Both are operations, so that a replay has them at their place in the order.
  * - An orphan goes only after everything in it, in a step of the same sort as those that emptied it.
  * - Uploads of this process are food only when they were abandoned; those from before the open always are.
+ * - A step reserves for the worst that it may do to the tree. Where a full volume has not even that, steps become
+ *   smaller, down to one item: so a volume that can still be changed at all can be emptied.
  * - Blocks that a reader can still reach are kept by its view, so nothing here waits for readers.
  */
 import type { Engine, Item, ItemReader, Tx } from '../cp-engine/contract.ts'
@@ -35,7 +37,9 @@ import { Edit } from './edit.ts'
 
 export const stepItemsMax = 200
 /** Each entry may bring an object of its own, and its orphan. */
-const stepEntriesMax = 64
+const itemsPerEntry = 3
+/** After a refusal for want of space a step is so much smaller. */
+const shrinkBy = 8
 /** Between two steps, while nobody waits for space. */
 const pauseMs = 1
 const retryMs = 1000
@@ -62,6 +66,8 @@ export class Reaper {
   #orphans = 0
   #orphanBytes = 0
   #isHurried = false
+  /** Items of the next step; grows again as consistency points give space back. */
+  #stepItems = stepItemsMax
   #isStopped = false
   #stopListening = () => {}
   #running: Promise<void> | null = null
@@ -79,7 +85,10 @@ export class Reaper {
   /** Once; from then on it works whenever there is something to take. */
   start(): void {
     assert(!this.#running && !this.#isStopped, 'a reaper is started once')
-    this.#stopListening = this.engine.onPublished(() => this.#orphans > 0 && this.#wakeUp())
+    this.#stopListening = this.engine.onPublished(() => {
+      this.#stepItems = Math.min(stepItemsMax, 2 * this.#stepItems)
+      if (this.#orphans > 0) this.#wakeUp()
+    })
     this.#running = this.#work()
   }
 
@@ -220,10 +229,11 @@ export class Reaper {
   }
 
   async #step(orphan: OrphanItem): Promise<Step> {
+    const itemsMax = this.#stepItems
     const isHidden = orphan.kind === 'object' || orphan.kind === 'upload'
     const step = isHidden
-      ? await this.engine.runHidden((tx) => emptyObject(tx, orphan.id), { floor })
-      : (await this.engine.run((tx) => this.#takeStep(tx, orphan), { floor })).result
+      ? await this.engine.runHidden((tx) => emptyObject(tx, orphan.id, itemsMax), { floor })
+      : (await this.engine.run((tx) => this.#takeStep(tx, orphan, itemsMax), { floor })).result
     this.#orphans += step.orphans
     this.#orphanBytes += step.orphanBytes
     if (step.taken) {
@@ -234,12 +244,14 @@ export class Reaper {
     return step
   }
 
-  #takeStep(tx: Tx, { kind, id }: OrphanItem): Step {
+  #takeStep(tx: Tx, { kind, id }: OrphanItem, itemsMax: number): Step {
     const value = tx.get(orphanKey(id))
     const orphan = value && decodeOrphanItem(value)
     // A tail may have become part of an unlinked object meanwhile.
     if (!orphan || orphan.kind !== kind) return { ...nothing, done: true }
-    return kind === 'directory' ? emptyDirectory(new Edit(tx, this.kind), id) : emptyTail(tx, orphan)
+    return kind === 'directory'
+      ? emptyDirectory(new Edit(tx, this.kind), id, Math.max(1, Math.floor(itemsMax / itemsPerEntry)))
+      : emptyTail(tx, orphan, itemsMax)
   }
 
   async #sleep(): Promise<void> {
@@ -270,6 +282,8 @@ export class Reaper {
           log.error('what was deleted cannot be reclaimed: {message}', { message, id })
           this.#damaged.add(id)
           return null
+        } else if (code === 'disk-full' && this.#stepItems > 1) {
+          this.#stepItems = Math.ceil(this.#stepItems / shrinkBy)
         } else {
           log.warn('reclaiming waits: {message}', { message, id })
           await this.clock.sleep(retryMs)
@@ -296,29 +310,29 @@ function deleteAll(tx: Tx, items: readonly Item[]): void {
   for (const { key } of items) tx.delete(key)
 }
 
-function emptyObject(tx: Tx, id: number): Step {
+function emptyObject(tx: Tx, id: number, itemsMax: number): Step {
   if (!tx.get(orphanKey(id))) return { ...nothing, done: true }
   const { from, end } = recordRange(id)
-  const records = tx.scan(from, end, stepItemsMax)
+  const records = tx.scan(from, end, itemsMax)
   deleteAll(tx, records)
-  if (records.length === stepItemsMax) return nothing
+  if (records.length === itemsMax) return nothing
   const bytes = sizeOf(tx, id)
   tx.delete(objectKey(id))
   tx.delete(orphanKey(id))
   return { ...nothing, done: true, taken: true, bytes }
 }
 
-function emptyTail(tx: Tx, { id, offset }: OrphanItem): Step {
-  const records = tx.scan(recordKey(id, offset), recordRange(id).end, stepItemsMax)
+function emptyTail(tx: Tx, { id, offset }: OrphanItem, itemsMax: number): Step {
+  const records = tx.scan(recordKey(id, offset), recordRange(id).end, itemsMax)
   deleteAll(tx, records)
-  if (records.length === stepItemsMax) return nothing
+  if (records.length === itemsMax) return nothing
   tx.delete(orphanKey(id))
   return { ...nothing, done: true, taken: true }
 }
 
-function emptyDirectory(edit: Edit, id: number): Step {
+function emptyDirectory(edit: Edit, id: number, entriesMax: number): Step {
   const { from, end } = entryRange(id)
-  const entries = edit.tx.scan(from, end, stepEntriesMax)
+  const entries = edit.tx.scan(from, end, entriesMax)
   for (const { key, value } of entries) {
     const decoded = decodeKey(key)
     assert(decoded.kind === 'entry', 'a range of entries holds entries')
@@ -327,7 +341,7 @@ function emptyDirectory(edit: Edit, id: number): Step {
     edit.unlinkUnseen(item)
   }
   const { orphans, orphanBytes } = edit
-  if (entries.length === stepEntriesMax) return { ...nothing, orphans, orphanBytes }
+  if (entries.length === entriesMax) return { ...nothing, orphans, orphanBytes }
   edit.delete(orphanKey(id))
   return { done: true, taken: true, bytes: 0, orphans, orphanBytes }
 }

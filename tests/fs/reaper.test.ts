@@ -53,7 +53,7 @@ test('a crash at any step of it loses and doubles nothing', async () => {
     expect(await volume.read('kept')).toEqual(bytesOf(700_000))
     await volume.close()
   }
-})
+}, 30_000)
 
 test('an object waits until a root has it as an orphan', async () => {
   const volume = new FakeVolume()
