@@ -5,11 +5,11 @@
  * and the one that was published last is known here even when SQLite does not answer.
  */
 import type { Catalog, CpRow } from './catalog/catalog.ts'
-import type { CpPublished, PublishedRoot, RootSource } from './cp-engine/contract.ts'
+import type { CpCause, CpPublished, PublishedRoot, RootSource } from './cp-engine/contract.ts'
 import { assert } from './lib/assert.ts'
 import { toHex } from './lib/bytes.ts'
 import { epochOfCp } from './format/position.ts'
-import type { CpHistory, CpRecord } from './routes/dependencies.ts'
+import type { CpHistory, CpRecord, Role } from './routes/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
   #newest: CpRow | null = null
@@ -18,9 +18,12 @@ export class RecordedCps implements CpHistory {
   constructor(
     private readonly catalog: Catalog,
     private readonly source: RootSource,
+    role: Role,
     opened: PublishedRoot | null,
   ) {
-    if (opened) this.#record(rowOfOpened(opened))
+    const isFirst = opened?.root.cp === 1
+    if (opened)
+      this.#record(rowOfOpened(opened, role === 'mirror' ? 'mirrored' : isFirst ? 'create' : 'recovery'))
     this.#stop = source.onPublished((event) => this.#record(rowOf(event)))
   }
 
@@ -88,11 +91,10 @@ function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phase
 }
 
 /** What it cost is not known any more; when the catalog has its row, that one stays. */
-function rowOfOpened(published: PublishedRoot): CpRow {
-  const isFirst = published.root.cp === 1
+function rowOfOpened(published: PublishedRoot, cause: CpCause): CpRow {
   return rowOf({
     published,
-    cause: isFirst ? 'create' : 'recovery',
+    cause,
     blocksWritten: 0,
     bytesWritten: 0,
     coalesced: 0,

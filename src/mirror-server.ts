@@ -36,7 +36,7 @@ export async function serveMirror(
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp(), clock)
-  const cps = new RecordedCps(catalog, volume, volume.currentOrNull())
+  const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   const applier = new MirrorApplier(volume, {
     clock,

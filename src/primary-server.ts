@@ -47,7 +47,7 @@ export async function servePrimary(
   const { superblock, geometry } = engine.volume
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
-  const cps = new RecordedCps(catalog, engine, engine.current())
+  const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({

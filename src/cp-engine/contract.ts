@@ -83,6 +83,8 @@ export type CpCause =
   | 'shutdown'
   | 'back-to-back'
   | 'recovery'
+  /** On a mirror: the primary took it. */
+  | 'mirrored'
   | 'create'
 
 /** A root that has been verified and published, with what it is called by others. */

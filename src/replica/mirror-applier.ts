@@ -219,7 +219,7 @@ export class MirrorApplier {
     await this.volume.publish(
       {
         published: target,
-        cause: 'requested',
+        cause: 'mirrored',
         blocksWritten,
         bytesWritten: blocksWritten * blockBytes,
         coalesced: 0,

@@ -142,7 +142,7 @@ export const CpItem = z
     cp,
     epoch: integer,
     rootHash: z.string().openapi({ description: 'SHA-256 of the root node, hexadecimal' }),
-    cause: z.string().openapi({ example: 'timer' }),
+    cause: z.string().openapi({ example: 'timer', description: 'Why it was taken; `mirrored` on a mirror' }),
     committedAt: time,
     blocksWritten: integer,
     bytesWritten: integer,

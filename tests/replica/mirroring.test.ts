@@ -7,6 +7,8 @@ import { Pair } from './pair.ts'
 test('a mirror follows: first copy, then live', async () => {
   const pair = await Pair.create({ seed: 1 })
   const workload = new Workload(1)
+  const causes: string[] = []
+  pair.mirrorVolume.onPublished(({ cause }) => causes.push(cause))
   workload.watch(pair.engine)
   for (let i = 0; i < 20; i++) await workload.step(pair.engine)
   await pair.engine.requestCp('requested')
@@ -26,6 +28,7 @@ test('a mirror follows: first copy, then live', async () => {
   expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
   expect(new Set(pair.transfers.slice(1).map(({ kind }) => kind))).toEqual(new Set(['live']))
   expect(await pair.mirrors.list()).toMatchObject([{ state: 'live', lagCps: 0, lagMs: 0, needs: null }])
+  expect(new Set(causes)).toEqual(new Set(['mirrored']))
   expect(pair.failures).toEqual([])
 })
 
