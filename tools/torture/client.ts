@@ -22,6 +22,8 @@ export class Client {
     private readonly dice: Dice,
     private readonly urls: () => Urls,
     private readonly fail: (error: unknown) => void,
+    /** A request has no answer, or one that says that the server is going down. */
+    private readonly cut: (reason: string) => void,
   ) {}
 
   start(): void {
@@ -63,10 +65,14 @@ export class Client {
         history.acknowledge(answer.cp, answer.level)
         return true
       case 'cut':
+        this.cut(answer.reason)
         return false
       case 'refused':
         // 503: going down, not known whether it happened. 507: it did not.
-        if (answer.status === 503) return false
+        if (answer.status === 503) {
+          this.cut(answer.text)
+          return false
+        }
         if (answer.status !== 507)
           throw new Violation(
             `${history.folder}: ${JSON.stringify(brief(task.steps))} was refused: ${answer.text}`,
@@ -107,7 +113,7 @@ export class Client {
       const states = history.statesAt(listing.cp)
       if (!states.some((state) => sameNames(state, shown)))
         throw new Violation(
-          `${history.folder}: the mirror lists in CP ${listing.cp} what was not in it: ${nameDifference(states.at(-1), shown)}`,
+          `${history.folder}: the mirror lists in CP ${listing.cp} what was not in it: ${nameDifference(states.at(-1), shown)}\n${history.around(listing.cp)}`,
         )
       const files = listing.entries.filter(({ kind }) => kind === 'file')
       const chosen = files[dice.below(Math.max(1, files.length))]
@@ -118,7 +124,7 @@ export class Client {
       const got = describeEntry({ kind: 'file', bytes: found.bytes })
       if (!expected.includes(got))
         throw new Violation(
-          `${history.folder}/${chosen.path}: the mirror read ${got} in CP ${found.cp}, expected ${expected.join(' or ')}`,
+          `${history.folder}/${chosen.path}: the mirror read ${got} in CP ${found.cp}, expected ${expected.join(' or ')}\n${history.around(found.cp)}`,
         )
     } catch (error) {
       if (error instanceof Violation || isServerError(error)) throw error

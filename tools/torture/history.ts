@@ -34,10 +34,13 @@ interface Sent {
 
 /** A state that some CP may show. */
 interface Past {
+  readonly task: Task
   readonly after: Tree
   readonly cpLow: number
   readonly cpHigh: number
 }
+
+const noTask: Task = { steps: [], level: 'buffered', chunked: false }
 
 export interface CrashMatch {
   /** Fewest and most operations since the last crash that explain what was found. */
@@ -50,7 +53,7 @@ export class History {
   private base: Tree = emptyTree
   private sent: Sent[] = []
   /** States that an older CP may still show; the first is the oldest that may be asked for. */
-  private past: Past[] = [{ after: emptyTree, cpLow: 0, cpHigh: 0 }]
+  private past: Past[] = [{ task: noTask, after: emptyTree, cpLow: 0, cpHigh: 0 }]
   private lastCp = 0
   readonly acknowledged = { buffered: 0, logged: 0, committed: 0, mirrored: 0 }
   /** The highest CP that was acknowledged `mirrored`: a mirror never shows less. */
@@ -150,6 +153,7 @@ export class History {
   survive(count: number, recoveredCp: number): void {
     for (const sent of this.sent.slice(0, count))
       this.past.push({
+        task: sent.task,
         after: sent.after,
         cpLow: sent.cpLow,
         cpHigh: Math.min(sent.cpHigh, recoveredCp),
@@ -178,12 +182,23 @@ export class History {
     if (first > 0) this.past = this.past.slice(first)
   }
 
+  /** The operations around a CP, for whoever has to explain what it shows. */
+  around(cp: number): string {
+    const line: Past[] = [...this.past, ...this.sent]
+    const last = line.findLastIndex(({ cpLow }) => cpLow <= cp)
+    return line
+      .slice(Math.max(0, last - 12), last + 3)
+      .map(({ task, cpLow, cpHigh }) => `[CP ${cpLow}…${cpHigh}, wished ${task.level}] ${stepsOf(task)}`)
+      .join('\n')
+  }
+
   expectAt(cp: number, found: Tree, where: string): void {
     const states = this.statesAt(cp)
     const differences = states.map((state) => differenceOf(state, found))
     if (differences.includes(null)) return
     throw new Violation(
-      `${this.folder}: ${where} shows in CP ${cp} what was not in it: ${differences.at(-1) ?? 'no state is known'}`,
+      `${this.folder}: ${where} shows in CP ${cp} what was not in it: ` +
+        `${differences.at(-1) ?? 'no state is known'}\n${this.around(cp)}`,
     )
   }
 
@@ -199,15 +214,19 @@ export class History {
   private describe(index: number): string {
     const sent = this.sent[index]
     if (!sent) return 'none'
-    const steps = sent.task.steps.map((step) =>
-      Object.entries(step)
-        .map(([name, value]) => `${name}=${value instanceof Uint8Array ? `${value.length} bytes` : value}`)
-        .join(' '),
-    )
     const answer = sent.ackTick === null ? 'no answer' : `answered ${sent.level} in CP ${sent.cpLow}`
-    return `${steps.join(' | ')} (wished ${sent.task.level}, ${answer})`
+    return `${stepsOf(sent.task)} (wished ${sent.task.level}, ${answer})`
   }
 }
 
 const isDurable = ({ ackTick, level }: Sent): boolean =>
   ackTick !== null && level !== 'buffered' && level !== null
+
+const stepsOf = ({ steps }: Task): string =>
+  steps
+    .map((step) =>
+      Object.entries(step)
+        .map(([name, value]) => `${name}=${value instanceof Uint8Array ? `${value.length} bytes` : value}`)
+        .join(' '),
+    )
+    .join(' | ')

@@ -137,6 +137,8 @@ class Life {
   /** What was done, for whoever has to explain a violation. */
   private readonly events: string[] = []
   private mirrorCp = 0
+  /** The primary is dying or dead. */
+  private isStriking = false
   private failure: Error | null = null
 
   private constructor(
@@ -158,11 +160,14 @@ class Life {
     const life = new Life(ground, primary, mirror, clients)
     for (let i = 0; i < options.clients; i++) {
       const dice = seededRandom(seed + i)
-      clients.push(
-        new Client(new History(`c${i}`, ticks), new Generator(dice, weights), dice, urls, (error) => {
-          life.failure ??= error instanceof Error ? error : new Error(String(error))
-        }),
-      )
+      const failed = (error: unknown): void => {
+        life.failure ??= error instanceof Error ? error : new Error(String(error))
+      }
+      const cut = (reason: string): void => {
+        if (!life.isStriking) failed(new Violation(`c${i}: a request to a living primary: ${reason}`))
+      }
+      const history = new History(`c${i}`, ticks)
+      clients.push(new Client(history, new Generator(dice, weights), dice, urls, failed, cut))
     }
     return life
   }
@@ -191,6 +196,7 @@ class Life {
     const { ground, primary, mirror, clients } = this
     this.note(`end of ${dies.primary ? 'primary ' : ''}${dies.mirror ? 'mirror' : ''}`)
     const victims = [...(dies.primary ? [primary] : []), ...(dies.mirror ? [mirror] : [])]
+    this.isStriking = dies.primary
     await ground.strike(victims, () => {
       // A cut primary may have said things that a client has not read: those do not count.
       if (dies.primary) for (const client of clients) client.stopBelieving()
@@ -201,6 +207,7 @@ class Life {
     if (dies.mirror) await this.restartMirror()
     if (dies.primary) await this.restartPrimary()
     else await Promise.all(clients.map((client) => client.stopped()))
+    this.isStriking = false
     this.throwFailure()
     if (this.deaths % 4 === 3) await this.expectMirrorFollows()
   }
@@ -272,6 +279,7 @@ class Life {
   async loseThePrimary(): Promise<void> {
     const { primary, mirror, clients } = this
     await this.load(200)
+    this.isStriking = true
     await primary.kill()
     await Promise.all(clients.map((client) => client.stopped()))
     this.throwFailure()
@@ -286,6 +294,7 @@ class Life {
   }
 
   async end(): Promise<void> {
+    this.isStriking = true
     await Promise.all([this.primary.kill(), this.mirror.kill()])
     await Promise.all(this.clients.map((client) => client.stopped()))
     await this.ground.clear()

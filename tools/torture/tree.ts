@@ -41,6 +41,8 @@ export function applyStep(tree: Tree, step: Step): Tree {
       return next
     case 'patch': {
       const old = fileBytes(tree, step.path)
+      // Nothing written behind the end does not make a file longer.
+      if (step.bytes.length === 0) return tree
       const offset = step.offset === 'end' ? old.length : step.offset
       const bytes = new Uint8Array(Math.max(old.length, offset + step.bytes.length))
       bytes.set(old)
