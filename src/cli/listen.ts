@@ -24,3 +24,9 @@ export function isLoopback(host: string): boolean {
   const parsed = URL.parse(`http://${formatHost(host)}/`)?.hostname
   return parsed !== undefined && (parsed === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(parsed))
 }
+
+/** What to say before listening: the secret guards `/replica/v1` alone. Null on loopback. */
+export function exposure(address: ListenAddress): string | null {
+  if (isLoopback(address.host)) return null
+  return `whoever reaches ${formatAddress(address)} can use /v1 without any secret`
+}

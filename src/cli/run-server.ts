@@ -9,6 +9,7 @@ import { logger, startLogging } from '../lib/log.ts'
 import { readConfiguration } from './configuration.ts'
 import type { CliContext } from './context.ts'
 import { exitFailed, exitPoisoned } from './exit-codes.ts'
+import { exposure } from './listen.ts'
 import { printJson, printLine } from './output.ts'
 import { rawOptions, type ServeFlags } from './server-flags.ts'
 
@@ -30,6 +31,8 @@ export async function runServer(
   // From here on a signal is not lost, also while the volume is being opened.
   const signal = context.signal()
   await startLogging(configuration.logLevel)
+  const exposed = exposure(configuration.listen)
+  if (exposed !== null) log.warn(exposed)
   // Loaded here: the other verbs start without the engine.
   const { startServer } = await import('../server.ts')
   const { clock, random } = context

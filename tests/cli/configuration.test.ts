@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseBytes, type RawOptions, readConfiguration } from '../../src/cli/configuration.ts'
 import { CliError } from '../../src/cli/cli-error.ts'
-import { isLoopback, parseListen } from '../../src/cli/listen.ts'
+import { exposure, isLoopback, parseListen } from '../../src/cli/listen.ts'
 import { environmentName, flagName, serverOptions } from '../../src/cli/options.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
@@ -139,7 +139,9 @@ describe('without a secret only loopback', () => {
   test.each(['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1'])(
     '%s is',
     (listen) => {
-      expect(read({ data: 'd', listen }).secret).toBeNull()
+      const configuration = read({ data: 'd', listen })
+      expect(configuration.secret).toBeNull()
+      expect(exposure(configuration.listen)).toBeNull()
     },
   )
   test.each([
@@ -152,7 +154,10 @@ describe('without a secret only loopback', () => {
   ])('%s is not', (listen) => {
     expect(refusal({ data: 'd', listen })).toContain('a secret is needed')
     const secret = 's'.repeat(32)
-    expect(read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) }).secret).toBe(secret)
+    const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
+    expect(configuration.secret).toBe(secret)
+    // The secret is for /replica/v1; that /v1 is open is said.
+    expect(exposure(configuration.listen)).toContain(`${listen} can use /v1`)
   })
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',
