@@ -162,6 +162,30 @@ describe('truncating many records', () => {
     })
   }
 
+  test('a PATCH before a tail that waits for the reaper brings nothing of it back', async () => {
+    const volume = fragmented()
+    await volume.files.putFile(p('f'), bytesOf(size), {})
+    // The reaper stands still.
+    await volume.files.close()
+    // The end is inside a cell, so records of the tail are in the same one.
+    const to = (fewRecords + 20) * 4096 + 17
+    await volume.files.resizeFile(p('f'), to)
+    const tail = tailOf(volume)
+    expect(tail).not.toBeNull()
+    const { largestOperation } = volume.engine
+    await volume.files.patchFile(p('f'), to - 5000, bytesOf(100, 2))
+    expect(tailOf(volume)).toEqual(tail)
+    expect(volume.engine.largestOperation).toBe(largestOperation)
+    await volume.reopen()
+    await volume.files.resizeFile(p('f'), size)
+    const expected = new Uint8Array(size)
+    expected.set(bytesOf(size).subarray(0, to))
+    expected.set(bytesOf(100, 2), to - 5000)
+    expect(Buffer.compare(await volume.read('f'), expected)).toBe(0)
+    expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
   test('a tail survives a crash at any step, and is taken once', async () => {
     for (let steps = 0; steps < 6; steps++) {
       const volume = fragmented()
