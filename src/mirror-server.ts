@@ -42,8 +42,10 @@ export async function serveMirror(
     clock,
     queueBytesMax: configuration.queueBytesMax,
     onFailed: (error) => failure.report('a write to the device failed', error),
-    onTooManyRoots: ({ root }) =>
-      log.warn('readers keep more consistency points than can be held', { cp: root.cp }),
+    onTooManyRoots() {
+      if (volume.cutOldestPins())
+        log.warn('readers kept too many consistency points: the oldest ones are cut')
+    },
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: clock.now() }),
   })
 

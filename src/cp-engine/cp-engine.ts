@@ -30,6 +30,9 @@ import { WriteQueue } from './write-queue.ts'
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
 const stallMs = 20
 
+/** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
+const pinMsMax = 60_000
+
 export interface EngineOptions {
   /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
   readonly cpIntervalMs?: number
@@ -138,7 +141,7 @@ export class CpEngine implements contract.Engine {
   current = () => this.volume.current()
   readable = () => this.volume.readable()
   view = (published: contract.PublishedRoot) => this.volume.view(published)
-  pin = (published: contract.PublishedRoot) => this.volume.pin(published)
+  pin = (published: contract.PublishedRoot) => this.volume.pin(published, this.clock.monotonic())
   onPublished = (listener: (event: contract.CpPublished) => void) => this.volume.onPublished(listener)
 
   openView(): contract.TreeView {
@@ -312,6 +315,7 @@ export class CpEngine implements contract.Engine {
   private async reclaim(): Promise<void> {
     this.assertAlive()
     for (const listener of this.spaceListeners) listener()
+    this.volume.cutPins(this.clock.monotonic() - pinMsMax)
     // What left early and was given up returns with a CP, and with nothing less.
     if (this.state.blocks.spent.length > 0) this.state.blocks.isDirty = true
     if (this.state.isDirty || this.cycle.isWriting) await this.cycle.request('space')

@@ -43,6 +43,7 @@ export class Volume implements RootSource {
   private readonly slotRoots: PublishedRoot[][] = [[], []]
   /** Holds that the slot lists that is being written. */
   private listed: readonly PublishedRoot[] = []
+  private readonly pins = new Set<Pin>()
   private readonly holdRoots = new Map<string, readonly PublishedRoot[]>()
   private readonly listeners = new Set<(event: CpPublished) => void>()
 
@@ -99,16 +100,31 @@ export class Volume implements RootSource {
     return new RootView(this, published)
   }
 
-  pin(published: PublishedRoot): { release(): void } {
+  /** `sinceMs` is for `cutPins`. */
+  pin(published: PublishedRoot, sinceMs = 0): { release(): void } {
     if (!this.retention.isRetained(published)) throw cpGone(published.root.cp, this.readable())
     this.retention.keep(published, this.retention.usedMap(published), 'pin')
-    let released = false
-    return {
-      release: () => {
-        if (!released) this.retention.drop(published, 'pin')
-        released = true
-      },
-    }
+    const pin: Pin = { published, sinceMs }
+    this.pins.add(pin)
+    return { release: () => this.unpin(pin) }
+  }
+
+  /** Ends the pins from before: their readers get `cp-gone`, or a stream that is cut. */
+  cutPins(beforeMs: number): void {
+    for (const pin of this.pins) if (pin.sinceMs < beforeMs) this.unpin(pin)
+  }
+
+  /** Ends the pins of the oldest root that only they retain; false when there is none. */
+  cutOldestPins(): boolean {
+    const isPinnedOnly = (root: PublishedRoot) => this.retention.reasonsOf(root).every((why) => why === 'pin')
+    const oldest = this.readable().find(isPinnedOnly)
+    if (!oldest) return false
+    for (const pin of this.pins) if (equalBytes(pin.published.hash, oldest.hash)) this.unpin(pin)
+    return true
+  }
+
+  private unpin(pin: Pin): void {
+    if (this.pins.delete(pin)) this.retention.drop(pin.published, 'pin')
   }
 
   onPublished(listener: (event: CpPublished) => void): () => void {
@@ -261,6 +277,11 @@ export class Volume implements RootSource {
     for (const held of this.listed) this.retention.drop(held, 'listed')
     this.listed = []
   }
+}
+
+interface Pin {
+  readonly published: PublishedRoot
+  readonly sinceMs: number
 }
 
 const slotReason = (slot: number): Reason => (slot === 0 ? 'slot 0' : 'slot 1')

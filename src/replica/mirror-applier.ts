@@ -29,7 +29,7 @@ export interface MirrorApplierOptions {
   readonly queueBytesMax?: number
   /** Called once, after a failed write or sync. */
   readonly onFailed?: (error: unknown) => void
-  /** The mirror keeps too many roots: end the readers of this one. */
+  /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
   readonly onTooManyRoots?: (root: PublishedRoot) => void
   readonly onTransfer?: (transfer: Transfer) => void
 }

@@ -8,7 +8,7 @@ import { seededRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { valueHead, valuePointers } from '../../src/format/pointer.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
-import type { Item, TreeView } from '../../src/cp-engine/contract.ts'
+import type { Item, PublishedRoot, TreeView } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
@@ -244,6 +244,27 @@ describe('a pin', () => {
     expect(() => engine.view(pinned)).toThrow('no longer readable')
     view.release()
     expect(engine.readable().map(({ root }) => root.cp)).not.toContain(pinned.root.cp)
+    await expectNothingPending(engine)
+    expect((await checkVolume(device)).findings).toEqual([])
+  })
+
+  test('that alone retains the oldest root can be cut, one root after the other', async () => {
+    const { device, engine } = await newEngine()
+    const roots: PublishedRoot[] = []
+    const pins: { release(): void }[] = []
+    for (let n = 0; n < 3; n++) {
+      await put(engine, n, 7, 16_000)
+      const root = await engine.requestCp('requested')
+      roots.push(root)
+      pins.push(engine.pin(root), engine.pin(root))
+    }
+    await churn(engine, 3)
+    for (const root of roots) {
+      expect(engine.volume.cutOldestPins()).toBe(true)
+      expect(() => engine.view(root)).toThrow('no longer readable')
+    }
+    expect(engine.volume.cutOldestPins()).toBe(false)
+    for (const pin of pins) pin.release()
     await expectNothingPending(engine)
     expect((await checkVolume(device)).findings).toEqual([])
   })

@@ -243,6 +243,25 @@ describe('before disk-full', () => {
     await second
   })
 
+  test('a reader that keeps a CP for long is cut, and what it held comes back', async () => {
+    const { engine, clock } = await smallVolume()
+    await fill(engine, 12_000)
+    const old = await engine.requestCp('requested')
+    const pin = engine.pin(old)
+    await remove(engine, await keysOf(engine))
+    const refused = put(engine, 1, 1_000_000).catch((thrown: unknown) => thrown)
+    await clock.advance(5100)
+    expect(await refused).toMatchObject({ code: 'disk-full' })
+    expect(engine.readable()).toContain(old)
+    await clock.advance(60_000)
+    await put(engine, 1, 1_000_000)
+    expect(() => engine.view(old)).toThrow('no longer readable')
+    pin.release()
+    await remove(engine, await keysOf(engine))
+    await quiet(engine)
+    expect(engine.space().pending).toBe(0)
+  })
+
   test('so is a mirror that may still report, and its hold is enough', async () => {
     const { engine, clock, device } = await smallVolume()
     const volume = new EngineVolume(engine)

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
+import { rootsPerMemberMax } from '../../src/format/geometry.ts'
 import { Workload, expectModel } from '../cp-engine/workload.ts'
 import { Pair } from './pair.ts'
 
@@ -64,6 +65,29 @@ test('the stream of a primary, cut anywhere: the mirror stays on its CP, and fin
   const step = Math.ceil(bytes / 150)
   for (let cut = 0; cut < bytes; cut += step) await standardRun(cut)
 }, 60_000)
+
+test('readers that keep many CPs of a mirror do not stop it: the oldest are cut', async () => {
+  const pair = await Pair.create({ seed: 5 })
+  const workload = new Workload(5)
+  workload.watch(pair.engine)
+  await pair.join()
+  const pinned = []
+  for (let round = 0; round < 2 * rootsPerMemberMax; round++) {
+    await workload.step(pair.engine)
+    await pair.engine.requestCp('requested')
+    expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+    const current = pair.mirrorVolume.current()
+    pinned.push({ current, pin: pair.mirrorVolume.pin(current) })
+  }
+  expect(() => pair.mirrorVolume.view(pinned[0]!.current)).toThrow('no longer readable')
+  const view = pair.mirrorVolume.view(pinned.at(-3)!.current)
+  await expectModel(view, workload.sealed.get(view.cp)!)
+  view.release()
+  for (const { pin } of pinned) pin.release()
+  expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
+  expect(pair.failures).toEqual([])
+  pair.mirrors.close()
+}, 30_000)
 
 test('what has to travel again after a restart of the mirror is a difference, not a copy', async () => {
   const pair = await Pair.create({ seed: 3 })

@@ -103,6 +103,7 @@ export class Pair {
     this.applier = new MirrorApplier(volume, {
       clock: this.clock,
       onFailed: (error) => this.failures.push(error),
+      onTooManyRoots: () => void volume.cutOldestPins(),
     })
     this.network.attach(this.applier)
   }
