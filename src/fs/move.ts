@@ -1,4 +1,9 @@
-/** Renames: one entry goes and one comes, whatever lies below. The version stays: it is the same content. */
+/**
+ * Renames: one entry goes and one comes, whatever lies below. The version stays: it is the same content.
+ *
+ * How deep lies what is below is not looked at, because that would cost as much as there is: it may come to lie deeper
+ * than a path can name. Listings still give it, the reaper takes it, and moving a directory above it up names it again.
+ */
 import type { EntryItem } from '../format/fs-items.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { checkPreconditions } from './attributes.ts'

@@ -20,19 +20,21 @@ const refuse = (reason: string): never => {
 function checkNames(names: readonly string[]): Path {
   if (names.length > depthMax) refuse(`a path has at most ${depthMax} segments`)
   let bytes = Math.max(0, names.length - 1)
-  for (const name of names) {
-    if (name === '') refuse('a segment is empty')
-    if (name === '.' || name === '..') refuse('a segment is "." or ".."')
-    if (name.includes('/')) refuse('a segment contains a slash')
-    if (!name.isWellFormed()) refuse('a segment has a lone surrogate')
-    // eslint-disable-next-line no-control-regex
-    if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('a segment has a control character')
-    const length = encodeUtf8(name).length
-    if (length > nameBytesMax) refuse(`a segment is longer than ${nameBytesMax} bytes`)
-    bytes += length
-  }
+  for (const name of names) bytes += checkName(name)
   if (bytes > pathBytesMax) refuse(`a path is at most ${pathBytesMax} bytes`)
   return names as unknown as Path
+}
+
+/** Answers its bytes. */
+function checkName(name: string): number {
+  if (name === '') refuse('a segment is empty')
+  if (name === '.' || name === '..') refuse('a segment is "." or ".."')
+  if (name.includes('/')) refuse('a segment contains a slash')
+  if (!name.isWellFormed()) refuse('a segment has a lone surrogate')
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('a segment has a control character')
+  const length = encodeUtf8(name).length
+  return length <= nameBytesMax ? length : refuse(`a segment is longer than ${nameBytesMax} bytes`)
 }
 
 export const rootPath: Path = checkNames([])
@@ -40,6 +42,13 @@ export const rootPath: Path = checkNames([])
 /** A plain string, as in JSON: never percent-encoded, no leading slash, the root is "". */
 export function parsePlainPath(text: string): Path {
   return text === '' ? rootPath : checkNames(text.split('/'))
+}
+
+/** A position in a listing: a directory that was moved may have taken it deeper than a path can name. */
+export function parseListedPath(text: string): readonly string[] {
+  const names = text.split('/')
+  for (const name of names) checkName(name)
+  return names
 }
 
 /** The part of a raw URL behind the prefix of a route: split at `/` and `%2F`, each segment decoded once. */

@@ -6,7 +6,7 @@
  */
 import { z } from '@hono/zod-openapi'
 import { type Listing, type ReadView, listLimitMax } from '../fs/contract.ts'
-import { type Path, formatPath, parsePlainPath } from '../fs/paths.ts'
+import { type Path, formatPath, parseListedPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { parseAttributes, statFields } from './attributes.ts'
 import { hasBody } from './body.ts'
@@ -51,7 +51,7 @@ const scopeOf = ({ path, recursive }: Page): readonly unknown[] => ['dirs', form
 function parsePosition(page: Page, cursor: string): Position {
   const [cp, listing, after] = readCursor(scopeOf(page), cursor)
   if (typeof cp !== 'number' || typeof listing !== 'string' || typeof after !== 'string') throw badCursor()
-  return { cp, listing, after: parsePlainPath(after) }
+  return { cp, listing, after: parseListedPath(after) }
 }
 
 const listHandler = (dependencies: Dependencies): Handler => {

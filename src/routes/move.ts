@@ -1,6 +1,6 @@
 /** POST /v1/move: one step, whatever the size of what is moved. */
 import { z } from '@hono/zod-openapi'
-import { formatPath, parsePlainPath } from '../fs/paths.ts'
+import { depthMax, formatPath, parsePlainPath, pathBytesMax } from '../fs/paths.ts'
 import { jsonBody, jsonBytesMax } from './body.ts'
 import type { PrimaryDependencies } from './dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
@@ -33,6 +33,10 @@ export const moveOperations: readonly Operation[] = [
       operationId: 'move',
       tags: ['several'],
       summary: 'Rename a file, link or directory',
+      description:
+        'One step, whatever lies below, so nobody looks how deep that is. What comes to lie deeper than a path can ' +
+        `name (${depthMax} segments, ${pathBytesMax} bytes) keeps its content, and is listed and deleted with the ` +
+        'directories above it; to be named again it has to be moved up, with one of them.',
       request: {
         query: z.object(durabilityQuery),
         body: { required: true, content: jsonContent(MoveBody) },

@@ -1,6 +1,6 @@
 /** Attributes, links, moves, preconditions, batches: the rules that the model has no fields for. */
 import { describe, expect, test } from 'bun:test'
-import { batchBytesMax, batchOperationsMax } from '../../src/fs/contract.ts'
+import { type Listing, batchBytesMax, batchOperationsMax } from '../../src/fs/contract.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import { FakeVolume, bytesOf, codeOf, p } from './volume.ts'
@@ -127,6 +127,32 @@ test('a precondition is ignored where the answer would be another error', async 
 })
 
 describe('moves', () => {
+  test('may bury something deeper than a path can name: it is listed, dug out and deleted', async () => {
+    const volume = new FakeVolume({ missPercent: 0 })
+    const names = (name: string, count: number) => Array.from({ length: count }, () => name).join('/')
+    await volume.files.putFile(p(`${names('a', 200)}/f`), bytesOf(5), {})
+    await volume.files.makeDirectory(p(names('b', 200)), {})
+    await volume.files.move(p('a'), p(`${names('b', 200)}/a`), { overwrite: false })
+    let after: readonly string[] | null = null
+    let listed = 0
+    do {
+      const options = { after, limit: 1, recursive: true }
+      const page: Listing = await volume.with((view) => view.list(p(''), options))
+      listed += page.entries.length
+      after = page.next
+    } while (after)
+    expect(listed).toBe(401)
+    // Half of it, and the rest can be named again.
+    await volume.files.move(p(names('b', 150)), p('c'), { overwrite: false })
+    await volume.files.move(p(`c/${names('b', 50)}/${names('a', 100)}`), p('d'), { overwrite: false })
+    expect(await volume.read(`d/${names('a', 100)}/f`)).toEqual(bytesOf(5))
+    await volume.files.move(p('d'), p(`c/${names('b', 50)}/${names('a', 99)}/d`), { overwrite: false })
+    for (const directory of ['b', 'c']) await volume.files.deleteDirectory(p(directory), { recursive: true })
+    expect(await volume.check()).toEqual([])
+    expect(volume.engine.items.length).toBe(0)
+    await volume.close()
+  })
+
   test('of a directory is one entry, whatever is below', async () => {
     const volume = new FakeVolume()
     for (let i = 0; i < 50; i++) await volume.files.putFile(p(`a/b/${i}`), bytesOf(10), {})

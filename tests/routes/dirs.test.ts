@@ -89,6 +89,23 @@ describe('listings', () => {
     expect(h.files.openViews).toBe(0)
   })
 
+  test('goes on where a move has left something deeper than a path can name', async () => {
+    const h = new Harness()
+    const names = (name: string) => Array.from({ length: 200 }, () => name).join('/')
+    await put(h, `${names('a')}/f`)
+    await h.request('PUT', `/v1/dirs/${names('b')}`)
+    expect((await h.json('POST', '/v1/move', { from: 'a', to: `${names('b')}/a` })).status).toBe(201)
+    let deepest = 0
+    let next: string | null = ''
+    while (next !== null) {
+      const page = await list(h, `/v1/dirs?recursive=true&limit=150${next && `&cursor=${next}`}`)
+      deepest = Math.max(deepest, ...page.entries.map(({ path }) => path.split('/').length))
+      next = page.next
+    }
+    expect(deepest).toBe(401)
+    await expectProblem(h.request('GET', `/v1/stat/${names('b')}/${names('a')}`), 'bad-path')
+  })
+
   test('a cursor belongs to its listing', async () => {
     const h = new Harness()
     for (const name of ['a', 'b', 'c']) await put(h, `dir/${name}`)
