@@ -79,7 +79,7 @@ export const serverOptions = [
     name: 'queueBytesMax',
     placeholder: 'BYTES',
     brief: 'Queued writes that start a consistency point',
-    default: mib(64 * 2 ** 20),
+    default: mib(32 * 2 ** 20),
   },
   {
     name: 'nodeCacheBytesMax',

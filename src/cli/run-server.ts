@@ -6,6 +6,7 @@
  *   a bug: nothing is repaired inside the process.
  */
 import { logger, startLogging } from '../lib/log.ts'
+import { guardMemory } from '../memory-guard.ts'
 import { readConfiguration } from './configuration.ts'
 import type { CliContext } from './context.ts'
 import { exitFailed, exitPoisoned } from './exit-codes.ts'
@@ -41,6 +42,10 @@ export async function runServer(
     random,
     acceptLoss: flags.acceptLoss ?? [],
   })
+  const stopGuarding = guardMemory(clock, {
+    residentBytes: () => process.memoryUsage.rss(),
+    collect: (waits) => Bun.gc(waits),
+  })
   const { url, role } = server
   const cp = server.publishedCp()
   if (flags.json) printJson(context, { ready: url, role, cp })
@@ -50,6 +55,7 @@ export async function runServer(
     signal.then((name) => ({ name, error: null })),
     server.failed.then((error) => ({ name: null, error })),
   ])
+  stopGuarding()
   if (end.name === null) {
     context.process.stderr.write(`stillpoint: ${end.error.message}\n`)
     await Promise.race([server.abandon(), clock.sleep(abandonMsMax)])

@@ -37,7 +37,7 @@ test('the defaults', () => {
     mirrors: [],
     secret: null,
     cpIntervalMs: 1000,
-    queueBytesMax: 64 * 2 ** 20,
+    queueBytesMax: 32 * 2 ** 20,
     nodeCacheBytesMax: 128 * 2 ** 20,
     volumeBytesMax: 2 ** 40,
     logBytes: 32 * 2 ** 20,
