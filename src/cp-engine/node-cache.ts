@@ -87,6 +87,7 @@ export class NodeCache {
   #used = 0
   #clean = 0
   #generation = 0
+  #moves = 0
 
   constructor(options: CacheOptions = {}) {
     const bytesMax = Math.min(options.bytesMax ?? cacheBytesDefault, cacheBytesLimit)
@@ -117,6 +118,11 @@ export class NodeCache {
   /** Frames that can be had now without evicting any. */
   get framesLeft(): number {
     return this.#framesLimit - 1 - this.#used
+  }
+
+  /** How often a frame was given to a node or taken from one: while it is the same, every node is where it was. */
+  get moves(): number {
+    return this.#moves
   }
 
   /** Names one tree between two seals; never given twice. */
@@ -211,6 +217,7 @@ export class NodeCache {
     )
     if (this.#free.length === 0 && this.#fresh === this.#framesReserved) this.#reserve(this.#framesLimit)
     const frame = this.#free.pop() ?? this.#fresh++
+    this.#moves++
     this.#meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
     this.#numbers[frame * metaNumbers] = address
     this.#numbers[frame * metaNumbers + 1] = generation
@@ -226,6 +233,7 @@ export class NodeCache {
   release(frame: number): void {
     const state = this.stateOf(frame)
     assert(state === frameState.clean || state === frameState.dirty, 'a frame that nobody needs any more')
+    this.#moves++
     this.#removeFromTable(frame)
     this.setState(frame, frameState.free)
     this.#used--

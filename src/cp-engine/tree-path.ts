@@ -1,9 +1,13 @@
 /**
  * A way down a tree: the frame at each depth and which of its children (in the leaf: which item) was taken. It is valid
- * until the tree is changed or the cache trimmed, so it lives within one synchronous call.
+ * until the tree is changed or a frame is given to another node, so it lives within one synchronous call.
+ *
+ * An operation looks at its key, makes sure of the way to it, and changes it: the way is kept as long as it is valid
+ * and goes to the same key. Whoever changes a node in place says `forget`; the cache counts the rest.
  */
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { keyBytesMax } from '../format/geometry.ts'
 import { type NodePointer, readNodePointer } from '../format/pointer.ts'
 import { type TreeRoot, treeLevelMax } from '../format/root.ts'
 import { NotLoaded, type NodeCache } from './node-cache.ts'
@@ -24,6 +28,11 @@ export class TreePath {
   /** Of the leaf. */
   depth = 0
   readonly #cache: NodeCache
+  /** Where it leads, below which root, and how often frames had moved then. No length: nowhere. */
+  readonly #key = new Uint8Array(keyBytesMax)
+  #keyLength = -1
+  #rootAddress = 0
+  #moves = 0
 
   constructor(cache: NodeCache) {
     this.#cache = cache
@@ -38,6 +47,8 @@ export class TreePath {
    * is returned. Throws NotLoaded. The tree is not empty.
    */
   descend(root: TreeRoot, key: Uint8Array): number {
+    if (this.#leadsTo(root, key)) return this.slots[this.depth]!
+    this.forget()
     let frame = this.#enter(root)
     for (let depth = 0; depth < this.depth; depth++) {
       this.frames[depth] = frame
@@ -47,11 +58,18 @@ export class TreePath {
     this.frames[this.depth] = frame
     const found = search(this.#cache, frame, key, 0)
     this.slots[this.depth] = found
+    this.#remember(root, key)
     return found
+  }
+
+  /** Something on the way has changed. */
+  forget(): void {
+    this.#keyLength = -1
   }
 
   /** To the first item of the leaf after this one; false when there is none. */
   nextLeaf(): boolean {
+    this.forget()
     let depth = this.depth - 1
     while (depth >= 0 && this.slots[depth]! + 1 >= countOf(this.#cache, this.frames[depth]!)) depth--
     if (depth < 0) return false
@@ -62,6 +80,7 @@ export class TreePath {
 
   /** To the last item of the leaf before this one; false when there is none. */
   previousLeaf(): boolean {
+    this.forget()
     let depth = this.depth - 1
     while (depth >= 0 && this.slots[depth] === 0) depth--
     if (depth < 0) return false
@@ -94,6 +113,22 @@ export class TreePath {
     if (child === 0 || !sumMatches(cache, pointer, child)) return 0
     cache.touch(child)
     return child
+  }
+
+  #leadsTo(root: TreeRoot, key: Uint8Array): boolean {
+    const length = this.#keyLength
+    if (length !== key.length || this.#moves !== this.#cache.moves) return false
+    if (this.#rootAddress !== root.pointer.address) return false
+    for (let i = 0; i < length; i++) if (this.#key[i] !== key[i]) return false
+    return true
+  }
+
+  #remember(root: TreeRoot, key: Uint8Array): void {
+    if (key.length > this.#key.length) return
+    for (let i = 0; i < key.length; i++) this.#key[i] = key[i]!
+    this.#keyLength = key.length
+    this.#rootAddress = root.pointer.address
+    this.#moves = this.#cache.moves
   }
 
   #follow(from: number, side: 'first' | 'last'): void {

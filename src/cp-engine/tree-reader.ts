@@ -11,10 +11,10 @@ export class TreeReader implements ItemReader {
   readonly #root: () => TreeRoot
   readonly #path: TreePath
 
-  constructor(cache: NodeCache, root: () => TreeRoot) {
+  constructor(cache: NodeCache, root: () => TreeRoot, path = new TreePath(cache)) {
     this.#cache = cache
     this.#root = root
-    this.#path = new TreePath(cache)
+    this.#path = path
   }
 
   get(key: Uint8Array): Uint8Array | null {

@@ -79,7 +79,7 @@ export class OpenTree {
     this.#freed = freed
     this.#path = new TreePath(cache)
     this.#generation = cache.nextGeneration()
-    this.reader = new TreeReader(cache, () => this.#root)
+    this.reader = new TreeReader(cache, () => this.#root, this.#path)
   }
 
   /** The checksum is zeros while the root node is dirty. */
@@ -164,8 +164,9 @@ export class OpenTree {
     return sealed
   }
 
-  /** Copies what is older than the open CP, from the root down. */
+  /** Before any change below: copies what is older than the open CP, from the root down. */
   #makeDirty(): void {
+    this.#path.forget()
     const { frames, slots, depth } = this.#path
     const cache = this.#cache
     if (cache.generationOf(frames[depth]!) === this.#generation) return
