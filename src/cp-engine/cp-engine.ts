@@ -203,8 +203,8 @@ export class CpEngine implements contract.Engine {
     this.assertAlive()
     if (level === 'buffered') return level
     if (level === 'logged') {
+      await this.log.reach(applied.sequence)
       // A poisoned engine answers nobody, also when the sync that it waited for had still succeeded.
-      await Promise.race([this.log.reach(applied.sequence), this.poisoned()])
       this.assertAlive()
       return this.current().root.cp >= applied.cp ? 'committed' : level
     }
@@ -236,7 +236,7 @@ export class CpEngine implements contract.Engine {
     this.poisonedBy = { error }
     this.cycle.stop()
     this.queue.wake()
-    for (const resolve of this.poisonWaiters.splice(0)) resolve()
+    this.log.stop()
     this.options.onPoisoned?.(error)
   }
 
@@ -294,7 +294,11 @@ export class CpEngine implements contract.Engine {
   }
 
   /** The open tree may hold a quarter of the cache; beyond that operations wait for its CP. */
-  private async throttle(): Promise<void> {
+  private throttle(): Promise<void> | null {
+    return this.state.tree.dirtyNodes > this.dirtyNodesMax ? this.untilSmaller() : null
+  }
+
+  private async untilSmaller(): Promise<void> {
     while (this.state.tree.dirtyNodes > this.dirtyNodesMax) {
       this.assertAlive()
       await this.cycle.request('high-water')
@@ -346,11 +350,6 @@ export class CpEngine implements contract.Engine {
   private carrier(): number {
     if (this.state.isDirty) return this.state.cp
     return this.writer.writingCp ?? this.current().root.cp
-  }
-
-  private readonly poisonWaiters: (() => void)[] = []
-  private poisoned(): Promise<void> {
-    return new Promise((resolve) => this.poisonWaiters.push(resolve))
   }
 
   private assertAlive(): void {

@@ -13,14 +13,16 @@ import { assert } from '../lib/assert.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { encodeLogGroup, logGroupBytes, logGroupBytesMax } from '../format/log-group.ts'
-import { encodeLogRecord, logRecordBytes } from '../format/log-record.ts'
+import { logGroupBytes, logGroupBytesMax, logGroupHeadBytes, sealLogGroup } from '../format/log-group.ts'
+import { writeLogRecord } from '../format/log-record.ts'
 import type { LogRecord } from '../format/log-record.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import type { LogStart } from '../format/superblock.ts'
 
 /** Beyond this share of the ring a CP is asked for, so that operations rarely have to wait for room. */
 const fullShare = 1 / 2
+/** Groups up to this size are made in one buffer that is kept: memory that is touched first costs more than the copy. */
+const keptBufferBytesMax = 8 * 2 ** 20
 
 interface Pending {
   readonly record: LogRecord
@@ -44,10 +46,13 @@ export class IntentLog {
   private reservedBytes = 0
   private waiters: Waiter[] = []
   private flushing = false
+  private isStopped = false
   private position: number
   private chain: Uint8Array
   private tail: number
   private durableSequence: number
+  /** Of the group that is being written: one is at a time. */
+  private buffer = new Uint8Array(0)
 
   /** `start` is what the superblock of this opening says: empty, with its own nonce. */
   constructor(
@@ -89,20 +94,25 @@ export class IntentLog {
     return this.bytesInUse > this.ringBytes * fullShare
   }
 
-  /** Part of applying: synchronous, and room has been made sure of. */
-  append(record: LogRecord): void {
-    const bytes = logRecordBytes(record, this.context.records)
+  /** Part of applying: synchronous, and room has been made sure of. `bytes`: what the record will take. */
+  append(record: LogRecord, bytes: number): void {
     assert(this.hasRoom(bytes), 'the log has room for an operation before it is applied')
     this.pending.push({ record, bytes })
     this.reservedBytes += logGroupBytes(bytes)
   }
 
-  /** Resolves when the operation is durable, in the log or in a published CP. Never when writing has failed. */
+  /** Resolves when the operation is durable, in the log or in a published CP, or when the log has been stopped. */
   reach(sequence: number): Promise<void> {
-    if (sequence <= this.durableSequence) return Promise.resolve()
+    if (sequence <= this.durableSequence || this.isStopped) return Promise.resolve()
     const reached = new Promise<void>((resolve) => this.waiters.push({ sequence, resolve }))
     this.flush()
     return reached
+  }
+
+  /** The engine is poisoned: nothing is written any more, and whoever waits is let go to hear of it. */
+  stop(): void {
+    this.isStopped = true
+    for (const { resolve } of this.waiters.splice(0)) resolve()
   }
 
   /**
@@ -116,55 +126,62 @@ export class IntentLog {
   /** A CP with everything up to `sequence` is published: its records are needless, and the ring begins at its mark. */
   published(sequence: number, mark: LogStart): void {
     this.tail = Math.max(this.tail, mark.position)
-    this.pending = this.pending.filter(({ record, bytes }) => {
-      const isNeeded = record.sequence > sequence
-      if (!isNeeded) this.reservedBytes -= logGroupBytes(bytes)
-      return isNeeded
-    })
+    let count = 0
+    for (; count < this.pending.length; count++) {
+      const { record, bytes } = this.pending[count]!
+      if (record.sequence > sequence) break
+      this.reservedBytes -= logGroupBytes(bytes)
+    }
+    if (count > 0) this.pending = this.pending.slice(count)
     this.durable(sequence)
   }
 
   private flush(): void {
-    if (this.flushing || this.pending.length === 0 || this.waiters.length === 0) return
+    if (this.isStopped || this.flushing || this.pending.length === 0 || this.waiters.length === 0) return
     this.flushing = true
     this.writeGroup().then(
       () => {
         this.flushing = false
         this.flush()
       },
-      // Waiters are never answered: the engine is poisoned and tells them.
       (error: unknown) => this.context.failed(error),
     )
   }
 
   private async writeGroup(): Promise<void> {
-    const { taken, bytes } = this.takeBatch()
-    const encoded = taken.map(({ record }) => encodeLogRecord(record, this.context.records))
-    const group = encodeLogGroup(
-      {
-        nonce: this.start.nonce,
-        position: this.position,
-        chain: this.chain,
-        synced: this.position,
-        firstSequence: taken[0]!.record.sequence,
-      },
-      encoded,
-    )
+    const { taken, payloadBytes } = this.takeBatch()
+    const group = this.bufferOf(logGroupBytes(payloadBytes))
+    let end = logGroupHeadBytes
+    for (const { record } of taken) end = writeLogRecord(group, end, record, this.context.records)
     const at = this.position
-    this.position += group.bytes.length
-    this.chain = group.sum
-    this.reservedBytes -= bytes
-    await this.writeRing(at, group.bytes)
+    this.chain = sealLogGroup(group, end, {
+      nonce: this.start.nonce,
+      position: at,
+      chain: this.chain,
+      synced: at,
+      firstSequence: taken[0]!.record.sequence,
+      recordCount: taken.length,
+    })
+    this.position += group.length
+    await this.writeRing(at, group)
     this.durable(taken.at(-1)!.record.sequence)
   }
 
-  private takeBatch(): { taken: Pending[]; bytes: number } {
-    let payload = 0
+  private takeBatch(): { taken: Pending[]; payloadBytes: number } {
+    let payloadBytes = 0
     let count = 0
-    while (count < this.pending.length && payload + this.pending[count]!.bytes <= logGroupBytesMax)
-      payload += this.pending[count++]!.bytes
-    const taken = this.pending.splice(0, count)
-    return { taken, bytes: taken.reduce((sum, { bytes }) => sum + logGroupBytes(bytes), 0) }
+    while (count < this.pending.length && payloadBytes + this.pending[count]!.bytes <= logGroupBytesMax)
+      payloadBytes += this.pending[count++]!.bytes
+    const taken = this.pending.slice(0, count)
+    this.pending = this.pending.slice(count)
+    for (const { bytes } of taken) this.reservedBytes -= logGroupBytes(bytes)
+    return { taken, payloadBytes }
+  }
+
+  private bufferOf(bytes: number): Uint8Array {
+    if (bytes > keptBufferBytesMax) return new Uint8Array(bytes)
+    if (bytes > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(bytes)))
+    return this.buffer.subarray(0, bytes)
   }
 
   private async writeRing(position: number, bytes: Uint8Array): Promise<void> {
@@ -176,10 +193,13 @@ export class IntentLog {
   }
 
   private durable(sequence: number): void {
-    this.durableSequence = Math.max(this.durableSequence, sequence)
-    if (this.waiters.length === 0) return
-    const reached = this.waiters.filter((waiter) => waiter.sequence <= this.durableSequence)
-    this.waiters = this.waiters.filter((waiter) => waiter.sequence > this.durableSequence)
-    for (const { resolve } of reached) resolve()
+    if (sequence <= this.durableSequence) return
+    this.durableSequence = sequence
+    const waiting: Waiter[] = []
+    for (const waiter of this.waiters) {
+      if (waiter.sequence <= sequence) waiter.resolve()
+      else waiting.push(waiter)
+    }
+    this.waiters = waiting
   }
 }

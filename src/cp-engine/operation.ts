@@ -35,14 +35,14 @@ export interface Change {
   readonly sequence: number
 }
 
-type Overlaid = { key: Uint8Array; value: Uint8Array | null; before: Uint8Array | null }
+type Overlaid = { readonly key: Uint8Array; value: Uint8Array | null; readonly before: Uint8Array | null }
 
 export class OperationTx implements Tx {
   readonly cp: number
   readonly nowMs: number
-  private readonly overlay = new Map<string, Overlaid>()
-  private sorted: Overlaid[] | null = null
-  private readonly used = new Map<number, PreparedRecord>()
+  /** In key order. Most operations change one item, so nothing here is made for many. */
+  private readonly overlay: Overlaid[] = []
+  private readonly used: PreparedRecord[] = []
   private readonly counters: number[]
   private sequence: number
 
@@ -53,13 +53,13 @@ export class OperationTx implements Tx {
   ) {
     this.cp = facts.cp
     this.nowMs = facts.nowMs
-    this.counters = [...facts.counters]
+    this.counters = facts.counters.slice()
     this.sequence = facts.sequence
   }
 
   get(key: Uint8Array): Uint8Array | null {
-    const changed = this.overlay.get(nameOf(key))
-    return changed ? (changed.value?.slice() ?? null) : this.tree.get(key)
+    const at = this.overlay.length === 0 ? -1 : this.placeOf(key)
+    return at < 0 ? this.tree.get(key) : (this.overlay[at]!.value?.slice() ?? null)
   }
 
   floor(key: Uint8Array, lowest: Uint8Array): Item | null {
@@ -67,7 +67,7 @@ export class OperationTx implements Tx {
     for (;;) {
       const below = this.tree.floor(at, lowest)
       const mine = this.overlayFloor(key, lowest)
-      if (below && this.overlay.has(nameOf(below.key))) {
+      if (below && this.placeOf(below.key) >= 0) {
         // Deleted or replaced here: the next candidate of the tree is the one before it.
         if (mine && compareBytes(mine.key, below.key) >= 0) return mine
         const before = predecessor(below.key, lowest)
@@ -81,9 +81,7 @@ export class OperationTx implements Tx {
   }
 
   scan(from: Uint8Array, end: Uint8Array, itemsMax: number): Item[] {
-    const mine = this.overlaySorted().filter(
-      ({ key }) => compareBytes(key, from) >= 0 && compareBytes(key, end) < 0,
-    )
+    const mine = this.overlay.slice(this.firstFrom(from), this.firstFrom(end))
     if (mine.length === 0) return this.tree.scan(from, end, itemsMax)
     const items: Item[] = []
     const below = this.tree.scan(from, end, itemsMax + mine.length)
@@ -115,7 +113,7 @@ export class OperationTx implements Tx {
 
   use(record: PreparedRecord): BlockPointer {
     assert(this.records.has(record), 'an operation uses only the records that it was given')
-    this.used.set(record.pointer.address, record)
+    this.used.push(record)
     return record.pointer
   }
 
@@ -138,9 +136,11 @@ export class OperationTx implements Tx {
 
   finish(): Change {
     const { sums, isHidden } = this.facts
+    const items = this.overlay.some(isNothing)
+      ? this.overlay.filter((each) => !isNothing(each))
+      : this.overlay
     const before = new Map<number, BlockPointer>()
     const after = new Map<number, BlockPointer>()
-    const items = this.overlaySorted().filter(({ value, before: old }) => value !== null || old !== null)
     for (const { value, before: old } of items) {
       if (old) for (const pointer of pointersOf(old, sums)) before.set(pointer.address, pointer)
       if (value)
@@ -149,10 +149,18 @@ export class OperationTx implements Tx {
           after.set(pointer.address, pointer)
         }
     }
-    for (const address of after.keys())
-      assert(before.has(address) || this.used.has(address), 'a new pointer comes from a prepared record')
     // A later step of a batch may have replaced what an earlier one put.
-    const used = [...this.used.values()].filter(({ pointer }) => after.has(pointer.address))
+    const used: PreparedRecord[] = []
+    for (const record of this.used) {
+      const { address } = record.pointer
+      if (after.has(address) && !before.has(address)) {
+        used.push(record)
+        before.set(address, record.pointer)
+      }
+    }
+    const freed: BlockPointer[] = []
+    for (const pointer of before.values()) if (!after.delete(pointer.address)) freed.push(pointer)
+    assert(after.size === 0, 'a new pointer comes from a prepared record')
     const isSame = this.counters.every((value, i) => value === this.facts.counters[i])
     const isChange = items.length > 0 || !isSame
     // An operation that only deletes gives no version, and still has its place in the order.
@@ -161,38 +169,55 @@ export class OperationTx implements Tx {
       isChange,
       items,
       used,
-      freed: [...before.values()].filter(({ address }) => !after.has(address)),
+      freed,
       counters: this.counters,
       sequence: isChange ? this.sequence : this.facts.sequence,
     }
   }
 
   private change(key: Uint8Array, value: Uint8Array | null): void {
-    const name = nameOf(key)
-    const overlaid = this.overlay.get(name)
-    if (overlaid) overlaid.value = value
-    else this.overlay.set(name, { key: key.slice(), value, before: this.tree.get(key) })
-    if (!overlaid) this.sorted = null
+    const at = this.placeOf(key)
+    if (at >= 0) this.overlay[at]!.value = value
+    else this.overlay.splice(~at, 0, { key: key.slice(), value, before: this.tree.get(key) })
   }
 
-  private overlaySorted(): Overlaid[] {
-    this.sorted ??= [...this.overlay.values()].sort((a, b) => compareBytes(a.key, b.key))
-    return this.sorted
+  /** Of the change of this key, or ~(where it would be). */
+  private placeOf(key: Uint8Array): number {
+    let low = 0
+    let high = this.overlay.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const order = compareBytes(this.overlay[middle]!.key, key)
+      if (order === 0) return middle
+      if (order < 0) low = middle + 1
+      else high = middle
+    }
+    return ~low
+  }
+
+  private firstFrom(key: Uint8Array): number {
+    const at = this.placeOf(key)
+    return at < 0 ? ~at : at
   }
 
   private overlayFloor(key: Uint8Array, lowest: Uint8Array): Item | null {
-    let best: Item | null = null
-    for (const { key: candidate, value } of this.overlaySorted())
-      if (value && compareBytes(candidate, key) <= 0 && compareBytes(candidate, lowest) >= 0)
-        best = { key: candidate, value }
-    return best && { key: best.key.slice(), value: best.value.slice() }
+    const found = this.placeOf(key)
+    for (let at = found < 0 ? ~found - 1 : found; at >= 0; at--) {
+      const { key: candidate, value } = this.overlay[at]!
+      if (compareBytes(candidate, lowest) < 0) return null
+      if (value) return { key: candidate.slice(), value: value.slice() }
+    }
+    return null
   }
 }
 
-const nameOf = (key: Uint8Array): string =>
-  Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+/** Put and deleted again. */
+const isNothing = ({ value, before }: Overlaid): boolean => value === null && before === null
 
-function pointersOf(value: Uint8Array, sums: ChecksumKind): BlockPointer[] {
+const noPointers: readonly BlockPointer[] = []
+
+function pointersOf(value: Uint8Array, sums: ChecksumKind): readonly BlockPointer[] {
+  if (value[0] === 0) return noPointers
   const pointers = valuePointers(value, sums)
   assert(pointers, 'a value begins with its pointers')
   return pointers

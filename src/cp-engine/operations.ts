@@ -11,7 +11,8 @@ import type { Applied, PreparedRecord, RecordStream, RunOptions, Tx } from './co
 import type { DataSync } from './data-sync.ts'
 import type { IntentLog } from './intent-log.ts'
 import { logRecordOf } from './log-outcome.ts'
-import { lookWith } from './looking.ts'
+import { look } from './looking.ts'
+import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
 import { OperationTx } from './operation.ts'
 import type { Change } from './operation.ts'
@@ -28,8 +29,8 @@ export interface OperationsParts {
   readonly dataSync: DataSync
   /** Throws when the engine is poisoned. */
   assertAlive(): void
-  /** Waits while the open tree is too large. */
-  throttle(): Promise<void>
+  /** Waits while the open tree is too large; null when it is not. */
+  throttle(): Promise<void> | null
   /** Resolves when a CP has made room in the log. */
   makeLogRoom(): Promise<void>
   /** The CP that carries what the open tree shows. */
@@ -42,6 +43,8 @@ export interface OperationsParts {
 type Attempt<T> =
   | { readonly applied: Applied<T>; readonly change: Change }
   | { readonly applied: null; readonly needs: { readonly blocks: number } | 'log room' }
+
+const noRecords: Set<PreparedRecord> = new Set()
 
 export class Operations {
   constructor(private readonly parts: OperationsParts) {}
@@ -79,22 +82,28 @@ export class Operations {
     isHidden: boolean,
   ): Promise<{ applied: Applied<T>; change: Change }> {
     const { volume, space, state } = this.parts
-    const unused = new Set(options.records)
+    const unused = options.records?.length ? new Set(options.records) : noRecords
     try {
-      if (!isHidden) await this.syncWhatHasLeft(options)
+      if (!isHidden && this.hasLeft(options)) await this.syncWhatHasLeft(options)
       for (;;) {
-        await this.parts.throttle()
-        const attempt = await lookWith(volume.loader, () => this.attempt(operation, options, isHidden))
-        if (attempt.applied) {
+        const isThrottled = this.parts.throttle()
+        if (isThrottled) await isThrottled
+        // Usually every node is in memory, and nothing is waited for from here to the end of the change.
+        const attempt = look(() => this.attempt(operation, options, unused, isHidden))
+        if (attempt instanceof NotLoaded) await volume.loader.load(attempt)
+        else if (attempt.applied) {
           for (const record of attempt.change.used) unused.delete(record)
           return attempt
-        }
-        if (attempt.needs === 'log room') await this.parts.makeLogRoom()
+        } else if (attempt.needs === 'log room') await this.parts.makeLogRoom()
         else await space.ensure(attempt.needs.blocks, options.floor ?? 'write')
       }
     } finally {
       for (const record of unused) state.intake.discard(record)
     }
+  }
+
+  private hasLeft({ records = [], stream }: RunOptions): boolean {
+    return stream !== undefined || records.some((record) => this.parts.state.intake.hasLeft(record))
   }
 
   /** A record named by pointer in the log must be durable before anything says that it is there. */
@@ -112,21 +121,27 @@ export class Operations {
     }
   }
 
-  private attempt<T>(operation: (tx: Tx) => T, options: RunOptions, isHidden: boolean): Attempt<T> {
+  private attempt<T>(
+    operation: (tx: Tx) => T,
+    options: RunOptions,
+    records: ReadonlySet<PreparedRecord>,
+    isHidden: boolean,
+  ): Attempt<T> {
     const { state, space, log, volume } = this.parts
     this.parts.assertAlive()
-    const tx = new OperationTx(state.tree.reader, this.facts(isHidden), new Set(options.records))
+    const tx = new OperationTx(state.tree.reader, this.facts(isHidden), records)
     const result = operation(tx)
     const change = tx.finish()
     if (!change.isChange)
       return { applied: { result, cp: this.parts.carrier(), sequence: state.sequence }, change }
 
     const record = isHidden ? null : this.recordOf(change, options)
+    let recordBytes = 0
     if (record) {
-      const bytes = logRecordBytes(record, volume.current().root.records.kind)
-      if (!log.canEverHold(bytes))
-        throw new StillpointError('too-large', `an operation of ${bytes} bytes does not fit the log`)
-      if (!log.hasRoom(bytes)) return { applied: null, needs: 'log room' }
+      recordBytes = logRecordBytes(record, volume.current().root.records.kind)
+      if (!log.canEverHold(recordBytes))
+        throw new StillpointError('too-large', `an operation of ${recordBytes} bytes does not fit the log`)
+      if (!log.hasRoom(recordBytes)) return { applied: null, needs: 'log room' }
     }
     const keys = change.items.map((item) => item.key)
     state.tree.ready(keys)
@@ -136,7 +151,7 @@ export class Operations {
     const { cp } = state
     try {
       state.apply(change)
-      if (record) log.append(record)
+      if (record) log.append(record, recordBytes)
     } catch (error) {
       // Half an operation is in memory: a bug, and nothing of this process may be believed any more.
       this.parts.poison(error)

@@ -7,18 +7,37 @@
  * - An entry's pointers are, in this order: the content of a small file, the record of what is too long for the item.
  */
 import { assert } from '../lib/assert.ts'
-import { encodeUtf8 } from '../lib/bytes.ts'
-import { type EntryExtra, decodeEntryExtra, encodeEntryExtra } from './entry-extra.ts'
+import {
+  encodeUtf8,
+  readU16,
+  readU32,
+  readU48,
+  readU64,
+  writeU16,
+  writeU32,
+  writeU48,
+  writeU64,
+} from '../lib/bytes.ts'
+import { type EntryExtra, decodeEntryExtra, encodeEntryExtra, noExtra } from './entry-extra.ts'
 import { type Layout, Reader, Writer, corrupt, layout } from './fields.ts'
-import { epochMax, itemBytesMax, keyBytesMax, recordBytesMax, recordBytesMin } from './geometry.ts'
+import {
+  epochMax,
+  itemBytesMax,
+  keyBytesMax,
+  pointersPerValueMax,
+  recordBytesMax,
+  recordBytesMin,
+} from './geometry.ts'
 import { structures } from './kinds.ts'
 import {
   type BlockPointer,
   type ChecksumKind,
   blockPointerBytes,
+  readBlockPointer,
   valueBodyOffset,
   valueHead,
   valuePointers,
+  writeBlockPointer,
 } from './pointer.ts'
 import { openingMax, sequenceMax, timeMsMax, timeMsMin } from './position.ts'
 
@@ -80,59 +99,106 @@ export const entryItemLayout = layout(
 const entryBytesMost = keyBytesMax + 1 + 2 * blockPointerBytes('sha256') + entryItemLayout.bytes
 assert(entryBytesMost <= itemBytesMax, 'the largest entry without its extra fits an item')
 
+const at = entryItemLayout.at
+
+/** Written and read straight along: every request does it several times. */
 export function encodeEntryItem(item: EntryItem, records: ChecksumKind): Uint8Array {
-  const pointers = [item.content, item.extra.record].filter((pointer) => pointer !== null)
-  const extra = item.extra.inline ? encodeEntryExtra(item.extra.inline) : new Uint8Array(0)
-  const { bytes, w } = valueWriter(entryItemLayout, pointers, records, extra.length)
-  w.head(structures.entryItem)
-  w.number('entryKind', 1 + entryKinds.indexOf(item.kind))
-  w.number('flags', (item.content ? flagContent : 0) + (item.extra.record ? flagExtraRecord : 0))
-  w.number('epoch', item.version.epoch, epochMax)
-  w.number('mode', item.mode, modeMax)
-  w.number('opening', item.version.opening, openingMax)
-  w.number('sequence', item.version.sequence, sequenceMax)
-  w.number('createdMs', item.createdMs - timeMsMin, timeMsMax - timeMsMin)
-  w.number('modifiedMs', item.modifiedMs - timeMsMin, timeMsMax - timeMsMin)
-  w.number('size', item.size)
-  w.number('id', item.id)
-  bytes.set(extra, bytes.length - extra.length)
   const problem = entryProblem(item)
   assert(problem === null, problem ?? '')
+  const { version, content } = item
+  const { inline, record } = item.extra
+  const extra = inline ? encodeEntryExtra(inline) : noBytes
+  const pointers = (content ? 1 : 0) + (record ? 1 : 0)
+  const base = 1 + pointers * blockPointerBytes(records)
+  const bytes = new Uint8Array(base + entryItemLayout.bytes + extra.length)
+  bytes[0] = pointers
+  if (content) writeBlockPointer(bytes, 1, content)
+  if (record) writeBlockPointer(bytes, base - blockPointerBytes(records), record)
+  bytes[base] = structures.entryItem.kind
+  bytes[base + at.version] = structures.entryItem.version
+  bytes[base + at.entryKind] = 1 + entryKinds.indexOf(item.kind)
+  bytes[base + at.flags] = (content ? flagContent : 0) + (record ? flagExtraRecord : 0)
+  writeU16(bytes, base + at.epoch, within('epoch', version.epoch, epochMax))
+  writeU16(bytes, base + at.mode, within('mode', item.mode, modeMax))
+  writeU32(bytes, base + at.opening, within('opening', version.opening, openingMax))
+  writeU48(bytes, base + at.sequence, within('sequence', version.sequence, sequenceMax))
+  writeU64(bytes, base + at.createdMs, within('createdMs', item.createdMs - timeMsMin, timeSpanMs))
+  writeU64(bytes, base + at.modifiedMs, within('modifiedMs', item.modifiedMs - timeMsMin, timeSpanMs))
+  writeU64(bytes, base + at.size, item.size)
+  writeU64(bytes, base + at.id, item.id)
+  if (extra.length > 0) bytes.set(extra, base + entryItemLayout.bytes)
   return bytes
+}
+
+const timeSpanMs = timeMsMax - timeMsMin
+const noBytes = new Uint8Array(0)
+
+function within(field: EntryField, value: number, max: number): number {
+  const fits = Number.isSafeInteger(value) && value >= 0 && value <= max
+  if (!fits) assert(false, `entry item: ${field} takes an integer up to ${max}, not ${value}`)
+  return value
+}
+
+type EntryField = keyof typeof at
+const refuse = (field: string, why: string): never => {
+  throw corrupt(entryItemLayout.title, field, why)
+}
+
+/** Also refuses the NaN of a number of 2^53 and more. */
+function believed(field: EntryField, value: number, max = Number.MAX_SAFE_INTEGER, min = 0): number {
+  return value >= min && value <= max ? value : refuse(field, `is out of range (${value})`)
+}
+
+/** Where the body begins, when the value has the form of an entry. Throws `corrupt`. */
+function entryBase(value: Uint8Array, records: ChecksumKind): number {
+  const count = value[0] ?? Infinity
+  if (count > pointersPerValueMax) refuse('pointers', 'are malformed')
+  const base = 1 + count * blockPointerBytes(records)
+  if (base + entryItemLayout.bytes > value.length) refuse('length', 'is too short')
+  const { kind, version } = structures.entryItem
+  if (value[base] !== kind) refuse('kind', `is ${value[base]}`)
+  if (value[base + at.version] !== version) refuse('version', `${value[base + at.version]} is not known here`)
+  return base
 }
 
 /** Throws `corrupt`, naming the field. */
 export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): EntryItem {
-  const { r, pointers } = valueReader(entryItemLayout, value, records)
-  r.head(structures.entryItem)
-  const flags = r.number('flags', flagContent | flagExtraRecord)
-  const content = (flags & flagContent) === 0 ? null : pointers[0]
-  const record = (flags & flagExtraRecord) === 0 ? null : pointers[content ? 1 : 0]
-  const named = (content ? 1 : 0) + (record ? 1 : 0)
-  if (content === undefined || record === undefined || named !== pointers.length) {
-    throw r.problem('flags', 'contradicts the pointers')
-  }
-  const rest = value.subarray(r.base + entryItemLayout.bytes)
-  if (record && rest.length > 0) throw r.problem('flags', 'contradicts an extra in the item')
+  const base = entryBase(value, records)
+  const flags = believed('flags', value[base + at.flags]!, flagContent | flagExtraRecord)
+  const hasContent = (flags & flagContent) !== 0
+  const hasRecord = (flags & flagExtraRecord) !== 0
+  if ((hasContent ? 1 : 0) + (hasRecord ? 1 : 0) !== value[0]) refuse('flags', 'contradicts the pointers')
+  const content = hasContent ? entryPointer(value, 1, records) : null
+  const record = hasRecord ? entryPointer(value, base - blockPointerBytes(records), records) : null
+  const end = base + entryItemLayout.bytes
+  if (record && value.length > end) refuse('flags', 'contradicts an extra in the item')
   const item: EntryItem = {
-    kind: entryKinds[r.number('entryKind', entryKinds.length, 1) - 1]!,
+    kind: entryKinds[believed('entryKind', value[base + at.entryKind]!, entryKinds.length, 1) - 1]!,
     version: {
-      epoch: r.number('epoch', epochMax),
-      opening: r.number('opening', openingMax),
-      sequence: r.number('sequence', sequenceMax),
+      epoch: believed('epoch', readU16(value, base + at.epoch), epochMax),
+      opening: believed('opening', readU32(value, base + at.opening), openingMax),
+      sequence: believed('sequence', readU48(value, base + at.sequence), sequenceMax),
     },
-    mode: r.number('mode', modeMax),
-    createdMs: r.number('createdMs', timeMsMax - timeMsMin) + timeMsMin,
-    modifiedMs: r.number('modifiedMs', timeMsMax - timeMsMin) + timeMsMin,
-    size: r.number('size'),
-    id: r.number('id'),
+    mode: believed('mode', readU16(value, base + at.mode), modeMax),
+    createdMs: believed('createdMs', readU64(value, base + at.createdMs), timeSpanMs) + timeMsMin,
+    modifiedMs: believed('modifiedMs', readU64(value, base + at.modifiedMs), timeSpanMs) + timeMsMin,
+    size: believed('size', readU64(value, base + at.size)),
+    id: believed('id', readU64(value, base + at.id)),
     content,
-    extra: record ? { inline: null, record } : { inline: decodeEntryExtra(rest), record: null },
+    extra: record ? { inline: null, record } : inlineExtraOf(value, end),
   }
   const problem = entryProblem(item)
-  if (problem !== null) throw corrupt(entryItemLayout.title, 'entryKind', `is refused: ${problem}`)
+  if (problem !== null) refuse('entryKind', `is refused: ${problem}`)
   return item
 }
+
+function entryPointer(value: Uint8Array, from: number, records: ChecksumKind): BlockPointer {
+  return readBlockPointer(value, from, records) ?? refuse('pointers', 'are malformed')
+}
+
+const inlineNothing = inlineExtra(noExtra)
+const inlineExtraOf = (value: Uint8Array, from: number): StoredExtra =>
+  from === value.length ? inlineNothing : inlineExtra(decodeEntryExtra(value.slice(from)))
 
 function entryProblem(item: EntryItem): string | null {
   const { kind, size, id, content, extra } = item
@@ -151,11 +217,9 @@ function entryProblem(item: EntryItem): string | null {
   return null
 }
 
-/** True when key and value may be one item; otherwise the extra goes into a record. */
-export const fitsItem = (key: Uint8Array, value: Uint8Array): boolean =>
-  key.length + value.length <= itemBytesMax
-
-export const inlineExtra = (extra: EntryExtra): StoredExtra => ({ inline: extra, record: null })
+export function inlineExtra(extra: EntryExtra): StoredExtra {
+  return { inline: extra, record: null }
+}
 
 export interface RecordItem {
   readonly pointer: BlockPointer

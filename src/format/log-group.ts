@@ -69,35 +69,38 @@ export const logGroupBytes = (payloadBytes: number): number =>
 
 const payloadSumOf = (payload: Uint8Array, nonce: Uint8Array): Uint8Array => xxh3(payload, readU48(nonce, 0))
 
-/** Whole blocks; the chain value after it is the last field of its head. */
-export function encodeLogGroup(
-  group: Pick<LogGroupHead, 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence'>,
-  records: readonly Uint8Array[],
-): { readonly bytes: Uint8Array; readonly sum: Uint8Array } {
-  const payloadBytes = records.reduce((total, record) => total + record.length, 0)
-  assert(records.length > 0 && group.position % blockBytes === 0, 'a group has records and begins on a block')
+type GroupFacts = Pick<
+  LogGroupHead,
+  'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence' | 'recordCount'
+>
+
+/**
+ * Makes a group of whole blocks: its records stand in `bytes` from `logGroupHeadBytes` to `end`, and the rest may hold
+ * anything. Returns the chain value after it, which is the last field of its head.
+ */
+export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts): Uint8Array {
+  assert(group.recordCount > 0, 'a group has records')
+  assert(group.position % blockBytes === 0, 'a group begins on a block')
   assert(group.synced <= group.position, 'only what is before a group can be synced before it')
-  const bytes = new Uint8Array(logGroupBytes(payloadBytes))
-  let at = logGroupHeadBytes
-  for (const record of records) {
-    bytes.set(record, at)
-    at += record.length
-  }
+  assert(group.firstSequence >= 1, 'sequences begin at 1')
+  const payloadBytes = end - logGroupHeadBytes
+  assert(bytes.length === logGroupBytes(payloadBytes), 'a group ends on a block')
+  bytes.fill(0, 0, logGroupHeadBytes)
+  bytes.fill(0, end)
   const w = new Writer(logGroupLayout, bytes)
   w.head(structures.logGroup)
-  w.number('recordCount', records.length)
+  w.number('recordCount', group.recordCount)
   w.put('magic', magic)
   w.put('nonce', group.nonce)
   w.number('position', group.position)
   w.number('synced', group.synced)
-  assert(group.firstSequence >= 1, 'sequences begin at 1')
   w.number('firstSequence', group.firstSequence, sequenceMax)
   w.number('payloadBytes', payloadBytes, logGroupBytesMax)
-  w.put('payloadSum', payloadSumOf(bytes.subarray(logGroupHeadBytes, at), group.nonce))
+  w.put('payloadSum', payloadSumOf(bytes.subarray(logGroupHeadBytes, end), group.nonce))
   w.put('chain', group.chain)
   const sum = sha256(bytes.subarray(0, sumAt))
   w.put('sum', sum)
-  return { bytes, sum }
+  return sum
 }
 
 /** The first `logGroupHeadBytes` of a block. Throws `corrupt`; whether it continues the chain is for the caller. */

@@ -8,16 +8,16 @@
  * - Named writes count on a published cp; without them the field is zero.
  */
 import { assert } from '../lib/assert.ts'
-import { compareBytes, readU16, writeU16 } from '../lib/bytes.ts'
-import { type Layout, Reader, Writer, corrupt, layout } from './fields.ts'
+import { compareBytes, readU16, writeU16, writeU32, writeU64 } from '../lib/bytes.ts'
+import { Reader, corrupt, layout } from './fields.ts'
 import { countersMax, itemBytesMax, keyBytesMax } from './geometry.ts'
 import { structures } from './kinds.ts'
 import {
   type BlockPointer,
   type ChecksumKind,
   blockPointerBytes,
+  hasSoundPointers,
   readBlockPointer,
-  valuePointers,
   writeBlockPointer,
 } from './pointer.ts'
 import { cpMax, sequenceMax, timeMsMax } from './position.ts'
@@ -89,45 +89,73 @@ export function logRecordBytes(record: LogRecord, records: ChecksumKind): number
 
 export function encodeLogRecord(record: LogRecord, records: ChecksumKind): Uint8Array {
   const bytes = new Uint8Array(logRecordBytes(record, records))
-  const w = new Writer(logRecordLayout, bytes)
-  w.head(structures.logRecord)
-  w.number('recordBytes', bytes.length, logRecordBytesMax)
-  w.number('sequence', record.sequence, sequenceMax)
-  w.number('countedOnCp', record.countedOnCp, cpMax)
-  w.number('atMs', record.atMs, timeMsMax)
-  assert(record.counters.length === countersMax, 'a log record has all counters')
-  for (const [i, value] of record.counters.entries()) counter(Writer, bytes, i).number('value', value)
-  w.number('changeCount', record.changes.length)
-  w.number('inlineCount', record.inlineWrites.length)
-  w.number('namedCount', record.namedWrites.length)
-  w.number('sequenceCount', record.sequenceCount)
-  let at = logRecordLayout.bytes
-  for (const { key, value } of record.changes) {
-    writeU16(bytes, at, key.length)
-    writeU16(bytes, at + 2, value?.length ?? deleted)
-    bytes.set(key, at + changeHeadBytes)
-    if (value) bytes.set(value, at + changeHeadBytes + key.length)
-    at += changeHeadBytes + key.length + (value?.length ?? 0)
-  }
-  for (const { pointer, payload } of record.inlineWrites) {
-    assert(payload.length === pointer.payloadBytes, 'an inline write has the bytes of its pointer')
-    writeBlockPointer(bytes, at, pointer)
-    at += blockPointerBytes(records)
-    bytes.set(payload, at)
-    at += payload.length
-  }
-  for (const pointer of record.namedWrites) {
-    writeBlockPointer(bytes, at, pointer)
-    at += blockPointerBytes(records)
-  }
-  const problem = contradiction(record, records)
-  assert(problem === null, `log record: ${problem?.join(' ')}`)
+  const end = writeLogRecord(bytes, 0, record, records)
+  assert(end === bytes.length, 'a log record is as long as its parts')
   return bytes
 }
 
-type Codec<T> = new (of: Layout<'value'>, bytes: Uint8Array, base: number) => T
-const counter = <T>(codec: Codec<T>, bytes: Uint8Array, index: number): T =>
-  new codec(counterLayout, bytes, logRecordLayout.at.counters + 8 * index)
+const offsets = logRecordLayout.at
+
+/** At `start` of a buffer that may hold more; returns where it ends. Straight along: every operation passes here. */
+export function writeLogRecord(
+  bytes: Uint8Array,
+  start: number,
+  record: LogRecord,
+  records: ChecksumKind,
+): number {
+  const problem = contradiction(record, records)
+  assert(problem === null, `log record: ${problem?.join(' ')}`)
+  const { counters, changes, inlineWrites, namedWrites } = record
+  assert(
+    record.sequence <= sequenceMax && record.countedOnCp <= cpMax,
+    'log record: numbers within their limits',
+  )
+  assert(record.atMs >= 0 && record.atMs <= timeMsMax, 'log record: atMs within its limits')
+  assert(
+    record.sequenceCount >= 0 && record.sequenceCount < 2 ** 32,
+    'log record: sequenceCount fits its field',
+  )
+  assert(counters.length === countersMax, 'a log record has all counters')
+  bytes[start] = structures.logRecord.kind
+  bytes[start + offsets.version] = structures.logRecord.version
+  bytes[start + offsets.reserved] = 0
+  bytes[start + offsets.reserved + 1] = 0
+  writeU64(bytes, start + offsets.sequence, record.sequence)
+  writeU64(bytes, start + offsets.countedOnCp, record.countedOnCp)
+  writeU64(bytes, start + offsets.atMs, record.atMs)
+  for (let i = 0; i < countersMax; i++) writeU64(bytes, start + offsets.counters + 8 * i, counters[i]!)
+  writeU32(bytes, start + offsets.changeCount, changes.length)
+  writeU32(bytes, start + offsets.inlineCount, inlineWrites.length)
+  writeU32(bytes, start + offsets.namedCount, namedWrites.length)
+  writeU32(bytes, start + offsets.sequenceCount, record.sequenceCount)
+  let at = start + logRecordLayout.bytes
+  for (const { key, value } of changes) {
+    writeU16(bytes, at, key.length)
+    writeU16(bytes, at + 2, value ? value.length : deleted)
+    bytes.set(key, at + changeHeadBytes)
+    at += changeHeadBytes + key.length
+    if (!value) continue
+    bytes.set(value, at)
+    at += value.length
+  }
+  const pointerBytes = blockPointerBytes(records)
+  for (const { pointer, payload } of inlineWrites) {
+    assert(payload.length === pointer.payloadBytes, 'an inline write has the bytes of its pointer')
+    writeBlockPointer(bytes, at, pointer)
+    bytes.set(payload, at + pointerBytes)
+    at += pointerBytes + payload.length
+  }
+  for (const pointer of namedWrites) {
+    writeBlockPointer(bytes, at, pointer)
+    at += pointerBytes
+  }
+  assert(at - start <= logRecordBytesMax, 'a log record within its limit')
+  writeU32(bytes, start + offsets.recordBytes, at - start)
+  return at
+}
+
+const counter = (bytes: Uint8Array, index: number): number =>
+  new Reader(counterLayout, bytes, offsets.counters + 8 * index).number('value')
 
 /** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
 export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRecord {
@@ -141,7 +169,7 @@ export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRe
     sequenceCount: r.number('sequenceCount', 2 ** 32 - 1, 1),
     countedOnCp: r.number('countedOnCp', cpMax),
     atMs: r.number('atMs', timeMsMax),
-    counters: Array.from({ length: countersMax }, (_, i) => counter(Reader, bytes, i).number('value')),
+    counters: Array.from({ length: countersMax }, (_, i) => counter(bytes, i)),
     changes: readChanges(bytes, cursor, r.number('changeCount')),
     inlineWrites: readInlineWrites(bytes, cursor, r.number('inlineCount'), records),
     namedWrites: readNamedWrites(bytes, cursor, r.number('namedCount'), records),
@@ -220,17 +248,25 @@ function contradiction(record: LogRecord, records: ChecksumKind): [field: string
   if (record.sequence === 0) return ['sequence', 'is zero']
   if (record.sequenceCount > record.sequence) return ['sequenceCount', 'is more than there have been']
   if (record.namedWrites.length === 0 && record.countedOnCp !== 0) return ['countedOnCp', 'is of nothing']
-  for (const [i, { key, value }] of record.changes.entries()) {
+  let before: Uint8Array | null = null
+  for (const { key, value } of record.changes) {
     if (key.length === 0 || key.length > keyBytesMax) return ['changes', 'have a key out of range']
     if (value && (value.length === 0 || key.length + value.length > itemBytesMax)) {
       return ['changes', 'have an item out of range']
     }
-    if (value && !valuePointers(value, records)) return ['changes', 'have a malformed value']
-    if (i > 0 && compareBytes(record.changes[i - 1]!.key, key) >= 0) return ['changes', 'are not in order']
+    if (value && !hasSoundPointers(value, records)) return ['changes', 'have a malformed value']
+    if (before && compareBytes(before, key) >= 0) return ['changes', 'are not in order']
+    before = key
   }
-  const ascend = (pointers: readonly BlockPointer[]) =>
-    pointers.every((p, i) => i === 0 || pointers[i - 1]!.address + pointers[i - 1]!.blocks <= p.address)
-  if (!ascend(record.inlineWrites.map((write) => write.pointer))) return ['inline writes', 'are not in order']
-  if (!ascend(record.namedWrites)) return ['named writes', 'are not in order']
+  let end = 0
+  for (const { pointer } of record.inlineWrites) {
+    if (pointer.address < end) return ['inline writes', 'are not in order']
+    end = pointer.address + pointer.blocks
+  }
+  end = 0
+  for (const pointer of record.namedWrites) {
+    if (pointer.address < end) return ['named writes', 'are not in order']
+    end = pointer.address + pointer.blocks
+  }
   return null
 }

@@ -67,32 +67,40 @@ export function writeBlockPointer(bytes: Uint8Array, at: number, pointer: BlockP
   bytes[at + 13] = 0
   bytes[at + 14] = 0
   bytes[at + 15] = 0
-  bytes.set(pointer.sum, at + blockPointerHeadBytes)
+  // A call of `set` costs more than these few bytes.
+  const { sum } = pointer
+  for (let i = 0; i < sum.length; i++) bytes[at + blockPointerHeadBytes + i] = sum[i]!
+}
+
+/** False for bytes that no volume could have written. */
+function isSound(bytes: Uint8Array, at: number, kind: ChecksumKind): boolean {
+  if (at + blockPointerBytes(kind) > bytes.length) return false
+  const blocks = readU16(bytes, at + 6)
+  const payloadBytes = readU32(bytes, at + 8)
+  return (
+    bytes[at + 12]! < encodings.length &&
+    bytes[at + 13] === 0 &&
+    bytes[at + 14] === 0 &&
+    bytes[at + 15] === 0 &&
+    readU48(bytes, at) > 0 &&
+    blocks > 0 &&
+    blocks <= recordBlocksMax &&
+    payloadBytes > 0 &&
+    payloadBytes <= recordBytesMax &&
+    blocks === Math.ceil(payloadBytes / blockBytes)
+  )
 }
 
 /** Null for bytes that no volume could have written; the caller names what is corrupt. */
 export function readBlockPointer(bytes: Uint8Array, at: number, kind: ChecksumKind): BlockPointer | null {
-  if (at + blockPointerBytes(kind) > bytes.length) return null
-  const encoding = encodings[bytes[at + 12]!]
-  const pointer = {
+  if (!isSound(bytes, at, kind)) return null
+  return {
     address: readU48(bytes, at),
     blocks: readU16(bytes, at + 6),
     payloadBytes: readU32(bytes, at + 8),
-    encoding: encoding ?? 'raw',
+    encoding: encodings[bytes[at + 12]!]!,
     sum: bytes.slice(at + blockPointerHeadBytes, at + blockPointerBytes(kind)),
   }
-  const sound =
-    encoding !== undefined &&
-    bytes[at + 13] === 0 &&
-    bytes[at + 14] === 0 &&
-    bytes[at + 15] === 0 &&
-    pointer.address > 0 &&
-    pointer.blocks > 0 &&
-    pointer.blocks <= recordBlocksMax &&
-    pointer.payloadBytes > 0 &&
-    pointer.payloadBytes <= recordBytesMax &&
-    pointer.blocks === Math.ceil(pointer.payloadBytes / blockBytes)
-  return sound ? pointer : null
 }
 
 export function equalPointers(a: BlockPointer, b: BlockPointer): boolean {
@@ -122,6 +130,14 @@ export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPoint
     pointers.push(pointer)
   }
   return pointers
+}
+
+/** True when `valuePointers` would read them. */
+export function hasSoundPointers(value: Uint8Array, kind: ChecksumKind): boolean {
+  const count = value[0]
+  if (count === undefined || count > pointersPerValueMax) return false
+  for (let i = 0; i < count; i++) if (!isSound(value, 1 + i * blockPointerBytes(kind), kind)) return false
+  return true
 }
 
 /** Where the opaque part of a value begins. */

@@ -1,4 +1,3 @@
-import { writeU64 } from './bytes.ts'
 import { assert } from './assert.ts'
 
 export const sha256Bytes = 32
@@ -9,21 +8,19 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return Bun.SHA256.hash(bytes) as Uint8Array
 }
 
+const word = new BigUint64Array(1)
+const wordBytes = new Uint8Array(word.buffer)
+assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'a little-endian machine')
+/** A process has few seeds, one after the other: making a big integer of one costs as much as a small sum. */
+let lastSeed = 0
+let lastSeedBig = 0n
+
 /** XXH3-64 under a secret seed (a safe integer), as eight little-endian bytes. */
 export function xxh3(bytes: Uint8Array, seed: number): Uint8Array {
-  const out = new Uint8Array(xxh3Bytes)
-  const value = Bun.hash.xxHash3(bytes, BigInt(seed))
-  writeBig(out, value)
-  return out
-}
-
-function writeBig(out: Uint8Array, value: bigint): void {
-  assert(value >= 0n, 'a hash is unsigned')
-  const low = Number(value & 0xffff_ffffn)
-  const high = Number(value >> 32n)
-  writeU64(out, 0, low)
-  out[4] = high
-  out[5] = high >>> 8
-  out[6] = high >>> 16
-  out[7] = high >>> 24
+  if (seed !== lastSeed) {
+    lastSeedBig = BigInt(seed)
+    lastSeed = seed
+  }
+  word[0] = Bun.hash.xxHash3(bytes, lastSeedBig)
+  return wordBytes.slice()
 }

@@ -26,11 +26,18 @@ const mutationFault =
     return fault
   }
 
+/** So many turns of those who wait, later. */
+function after(turns: number, call: () => void): void {
+  queueMicrotask(turns === 1 ? call : () => after(turns - 1, call))
+}
+
 class Attempt {
   readonly workload = new Workload(7, 30)
   readonly device: SimulatedDevice
   engine: CpEngine | null = null
   poisoned = 0
+  /** What was decided before the failure was known may still be on its way for so many turns. */
+  isOver = false
   acknowledgedLate: string[] = []
   committedCp = 0
 
@@ -46,7 +53,7 @@ class Attempt {
   /** Resolves when the workload is over or has failed. */
   async run(): Promise<unknown> {
     try {
-      this.engine = await open(this.device, 1, { onPoisoned: () => void this.poisoned++ })
+      this.engine = await open(this.device, 1, { onPoisoned: () => this.heard() })
       this.workload.watch(this.engine)
       await this.work(this.engine)
       await this.engine.close()
@@ -54,6 +61,11 @@ class Attempt {
     } catch (error) {
       return error
     }
+  }
+
+  private heard(): void {
+    this.poisoned++
+    after(4, () => (this.isOver = true))
   }
 
   private async work(engine: CpEngine): Promise<void> {
@@ -74,7 +86,7 @@ class Attempt {
 
   private async step(engine: CpEngine, level: DurabilityLevel): Promise<void> {
     await this.workload.step(engine, level)
-    if (this.poisoned > 0 && level !== 'buffered') this.acknowledgedLate.push(level)
+    if (this.isOver && level !== 'buffered') this.acknowledgedLate.push(level)
   }
 
   /** Leaves before its CP, and is never used. */

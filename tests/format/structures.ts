@@ -64,6 +64,16 @@ function resealGroup(bytes: Uint8Array): void {
   bytes.set(sha256(bytes.subarray(0, sum)), sum)
 }
 
+/** In a buffer that holds something else before. */
+function groupOf(head: make.GroupValue['head'], records: readonly Uint8Array[]): Uint8Array {
+  const payload = concatBytes(...records)
+  const bytes = new Uint8Array(group.logGroupBytes(payload.length)).fill(0xa5)
+  bytes.set(payload, group.logGroupHeadBytes)
+  const end = group.logGroupHeadBytes + payload.length
+  group.sealLogGroup(bytes, end, { ...head, recordCount: records.length })
+  return bytes
+}
+
 export const structures: readonly Structure[] = [
   structure('root', make.root, encodeRoot, decodeRoot),
   structure(
@@ -174,7 +184,7 @@ export const structures: readonly Structure[] = [
   structure(
     'log-group',
     make.logGroup,
-    ({ head, records }) => group.encodeLogGroup(head, records).bytes,
+    ({ head, records }) => groupOf(head, records),
     (bytes) => {
       const head = group.decodeLogGroupHead(bytes)
       const records = group.cutLogGroup(head, bytes)
