@@ -4,6 +4,7 @@
  * - The newest: the open tree where there is one, else the last published CP.
  * - A given CP: kept readable for `keptMs` from its last use, at most `keptCpsMax` at a time. Only listings that have
  *   been read to their end, and nobody else uses, make room for others.
+ * - Where readers keep too much the source may cut a kept CP; it is gone then, before its time.
  * - Nothing here outlives `close`: every pin is released and every waiter is answered.
  *
  * CP numbers order, clocks only label: nothing is decided by comparing times.
@@ -130,11 +131,12 @@ export class Views {
   }
 
   #find(cp: number): PublishedRoot {
-    const kept = this.#kept.get(cp)
-    if (kept) return kept.published
     const readable = this.#options.source.readable()
     const found = readable.find((published) => published.root.cp === cp)
     if (found) return found
+    // The source has cut it, because it needs the space: then it takes no place here either.
+    const cut = this.#kept.get(cp)
+    if (cut) this.#drop(cut)
     throw new StillpointError('cp-gone', `consistency point ${cp} is not readable`, {
       readable: readable.map((published) => published.root.cp),
     })

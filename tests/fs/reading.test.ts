@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { bufferedBytesMax } from '../../src/fs/contract.ts'
 import { readPublished, readTree } from '../../src/fs/read-view.ts'
+import { RealVolume } from './real-volume.ts'
 import { FakeVolume, bytesOf, codeOf, p, readAll, streamAll } from './volume.ts'
 
 for (const [title, size] of [
@@ -102,6 +103,31 @@ test('errors of reading', async () => {
     )
     expect(await codeOf(view.list(p('x'), { after: null, limit: 1, recursive: false }))).toBe('not-found')
   })
+  expect(await volume.check()).toEqual([])
+  await volume.close()
+})
+
+test('a stream of a root that is cut ends with an error, and holds nothing', async () => {
+  const volume = await RealVolume.create({ seed: 1 })
+  const { engine, files } = volume
+  await files.putFile(p('f'), bytesOf(5_000_000), {})
+  const published = await engine.requestCp('requested')
+  const view = readPublished(engine, published)
+  const file = await view.open(p('f'))
+  view.release()
+  const stream = file.stream(0, 5_000_000)
+  await stream.next()
+  for (let i = 0; i < 3; i++) {
+    await files.putFile(p('f'), bytesOf(100_000, i), {})
+    await engine.requestCp('requested')
+  }
+  const codeOfRest = async () => {
+    for await (const part of stream) expect(part.length).toBeGreaterThan(0)
+  }
+  expect(engine.volume.cutOldestPins()).toBe(true)
+  expect(await codeOf(codeOfRest())).toBe('cp-gone')
+  file.close()
+  expect(engine.volume.readers.count).toBe(0)
   expect(await volume.check()).toEqual([])
   await volume.close()
 })

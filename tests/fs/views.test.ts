@@ -96,6 +96,22 @@ describe('kept consistency points', () => {
     expect(source.views).toBe(0)
   })
 
+  test('that the source has cut are gone at once, and make room', () => {
+    const { source, clock, views, use } = setUp()
+    for (let i = 0; i < keptCpsMax; i++) {
+      use(source.newest)
+      source.publish()
+    }
+    expect(codeOf(() => use(source.newest))).toBe('too-many-pins')
+    source.pins.delete(1)
+    expect(codeOf(() => use(1))).toBe('cp-gone')
+    use(source.newest)
+    expect(views.keptCps()).toHaveLength(keptCpsMax)
+    expect(clock.timers.size).toBe(keptCpsMax)
+    views.close()
+    expect(clock.timers.size + source.views).toBe(0)
+  })
+
   test('cp-gone names what is readable', () => {
     const { source, use } = setUp()
     for (let i = 0; i < 5; i++) source.publish()
