@@ -120,8 +120,10 @@ export function checkPreconditions(conditions: Preconditions, entry: EntryItem |
   const { ifMatch, ifNoneMatch } = conditions
   const etag = entry && etagOf(entry.version)
   const isAmong = (tags: readonly string[] | '*') => etag !== null && (tags === '*' || tags.includes(etag))
+  // As everywhere in an answer: with its quotes.
+  const help = { etag: etag === null ? null : `"${etag}"` }
   if (ifMatch !== undefined && !isAmong(ifMatch))
-    throw new StillpointError('precondition-failed', 'If-Match does not hold', { etag })
+    throw new StillpointError('precondition-failed', 'If-Match does not hold', help)
   if (ifNoneMatch !== undefined && isAmong(ifNoneMatch))
-    throw new StillpointError('precondition-failed', 'If-None-Match does not hold', { etag })
+    throw new StillpointError('precondition-failed', 'If-None-Match does not hold', help)
 }

@@ -106,6 +106,17 @@ test('links are entries: they are read as such, replaced by PUT, and nothing is 
   await volume.close()
 })
 
+test('a precondition that fails names the ETag that there is as answers do, in quotes', async () => {
+  const volume = new FakeVolume()
+  const { stat: made } = await volume.files.putFile(p('f'), bytesOf(1), {})
+  const refused = (path: string, options: { ifMatch?: string[]; ifNoneMatch?: '*' }) =>
+    volume.files.putFile(p(path), bytesOf(1), {}, options).catch((error: unknown) => error)
+  expect(await refused('f', { ifNoneMatch: '*' })).toMatchObject({ help: { etag: `"${made.etag}"` } })
+  expect(await refused('f', { ifMatch: ['x'] })).toMatchObject({ help: { etag: `"${made.etag}"` } })
+  expect(await refused('g', { ifMatch: ['x'] })).toMatchObject({ help: { etag: null } })
+  await volume.close()
+})
+
 test('a precondition is ignored where the answer would be another error', async () => {
   const volume = new FakeVolume()
   await volume.files.makeDirectory(p('d'), {})
