@@ -70,6 +70,11 @@ export class Views {
     return this.#options.source.current().root.cp
   }
 
+  /** A mirror that has received nothing yet. */
+  get isEmpty(): boolean {
+    return this.#options.source.readable().length === 0
+  }
+
   /** Exactly this CP, kept from now on. `cp-gone` names what is readable. */
   at(cp: number): ReadView {
     const kept = this.#keep(this.#find(cp))
@@ -99,7 +104,7 @@ export class Views {
 
   /** True as soon as this CP or a later one is published; false after `waitMs`. */
   waitFor(cp: number, waitMs: number): Promise<boolean> {
-    if (this.publishedCp() >= cp) return Promise.resolve(true)
+    if (!this.isEmpty && this.publishedCp() >= cp) return Promise.resolve(true)
     if (waitMs <= 0 || this.#closed) return Promise.resolve(false)
     return new Promise((resolve) => {
       const waiter: Waiter = {

@@ -8,6 +8,8 @@ import type { Clock } from '../lib/clock.ts'
 
 /** `Views` of fs/ is one. */
 export interface ViewSource {
+  /** Nothing has been published here yet: there is only waiting. */
+  readonly isEmpty: boolean
   open(): ReadView
   publishedCp(): number
   at(cp: number): ReadView

@@ -49,9 +49,11 @@ export async function openWanted(dependencies: Dependencies, wanted: Wanted): Pr
     if (cp === null) throw new StillpointError('cp-gone', 'no consistency point is known from then')
     return views.at(cp)
   }
-  const view = views.open()
-  if (wanted.minCp === null || view.cp >= wanted.minCp) return view
-  view.release()
+  if (wanted.minCp === null) return views.open()
+  // A mirror may have nothing yet: then there is only waiting.
+  const view = views.isEmpty ? null : views.open()
+  if (view && view.cp >= wanted.minCp) return view
+  view?.release()
   if (!(await views.waitFor(wanted.minCp, wanted.waitMs))) throw notYet(wanted.minCp, views.publishedCp())
   return views.open()
 }

@@ -20,7 +20,10 @@ class FakeSource implements RootSource {
     const event = { published: this.root(this.newest) } as unknown as CpPublished
     for (const listener of this.listeners) listener(event)
   }
-  current = () => this.root(this.newest)
+  current = () => {
+    if (this.newest === 0) throw new Error('nothing is published')
+    return this.root(this.newest)
+  }
   readable = () =>
     [...new Set([...this.pins.keys(), this.newest - 1, this.newest])]
       .filter((cp) => cp > 0)
@@ -181,6 +184,17 @@ describe('waiting', () => {
     clock.advance(1000)
     expect(await three).toBe(false)
     expect(clock.timers.size).toBe(0)
+  })
+
+  test('while there is nothing at all', async () => {
+    const { source, views } = setUp()
+    source.newest = 0
+    expect(views.isEmpty).toBe(true)
+    expect(await views.waitFor(1, 0)).toBe(false)
+    const one = views.waitFor(1, 1000)
+    source.publish()
+    expect(await one).toBe(true)
+    expect(views.isEmpty).toBe(false)
   })
 
   test('close ends everything', async () => {

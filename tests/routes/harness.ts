@@ -158,6 +158,7 @@ export class Harness {
   #views(primary: boolean): ViewSource {
     return {
       open: () => (primary ? this.files.view() : this.#at(this.files.published)),
+      isEmpty: false,
       publishedCp: () => this.files.published,
       at: (cp) => this.#at(cp),
       atListing: (cp) => this.#at(cp),
