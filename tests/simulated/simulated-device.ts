@@ -281,9 +281,11 @@ export class SimulatedDevice implements BlockDevice {
   ): Entry {
     if (this.#options.traced) this.#traceBytes(source)
     let blocks = splitBlocks(source.slice())
-    for (const { write } of this.#inFlight) {
+    for (const { write, intended } of this.#inFlight) {
+      // Where it was meant to go: the caller knows nothing of a misdirected one.
+      const meant = { address: intended, blocks: write.blocks }
       assert(
-        write.operation === operation.index || !overlaps(address, blocks, write),
+        write.operation === operation.index || !overlaps(address, blocks, meant),
         `two writes of block ${address} in flight`,
       )
     }

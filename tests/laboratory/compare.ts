@@ -1,0 +1,87 @@
+/** An image of the files against the model: names, kinds, sizes, targets, versions, and every byte. */
+import type { ReadView, Stat } from '../../src/fs/contract.ts'
+import { rootPath } from '../../src/fs/paths.ts'
+import type { ModelNode, ModelTree } from '../fs/model-tree.ts'
+import { pathOf } from './file-operations.ts'
+import { must } from './violation.ts'
+
+/** Tokens of the model against ETags of the file system: one to one for ever, across crashes. */
+export interface Versions {
+  /** Throws when the pair contradicts what was seen before. */
+  match(token: string, etag: string, where: string): void
+}
+
+export interface Tolerance {
+  /** Is this an error that the disk excuses? Then the file is left out. Wrong bytes are never excused. */
+  excuses(error: unknown): boolean
+}
+
+export const noTolerance: Tolerance = { excuses: () => false }
+
+/** Answers how many files were compared byte by byte. */
+export async function compareAll(
+  view: ReadView,
+  tree: ModelTree,
+  versions: Versions,
+  where: string,
+  tolerance: Tolerance = noTolerance,
+): Promise<number> {
+  const listed = await tolerant(tolerance, () =>
+    view.list(rootPath, { after: null, limit: 1000, recursive: true }),
+  )
+  if (!listed) return 0
+  const expected = tree.list([], true)
+  const names = (paths: readonly { readonly path: readonly string[] }[]): string =>
+    paths.map(({ path }) => path.join('/')).join(', ')
+  must(
+    listed.next === null && names(listed.entries) === names(expected),
+    () => `${where}: there are ${names(listed.entries)}; there should be ${names(expected)}`,
+  )
+  let compared = 0
+  for (const [i, { path, node }] of expected.entries()) {
+    const name = `${where}: ${path.join('/')}`
+    compareStat(listed.entries[i]!.stat, node, versions, name)
+    if (node.kind !== 'file') continue
+    const bytes = await tolerant(tolerance, () => readFile(view, path))
+    if (!bytes) continue
+    must(Buffer.compare(bytes, node.bytes) === 0, () => `${name}: ${difference(bytes, node.bytes)}`)
+    compared++
+  }
+  return compared
+}
+
+export async function readFile(view: ReadView, path: readonly string[]): Promise<Uint8Array> {
+  const file = await view.open(pathOf(path))
+  try {
+    const parts: Uint8Array[] = []
+    for await (const part of file.stream(0, file.stat.size)) parts.push(part)
+    return Buffer.concat(parts)
+  } finally {
+    file.close()
+  }
+}
+
+export function compareStat(stat: Stat, node: ModelNode, versions: Versions, where: string): void {
+  const size = node.kind === 'file' ? node.bytes.length : node.kind === 'link' ? node.target.length : 0
+  const target = node.kind === 'link' ? node.target : null
+  must(
+    stat.kind === node.kind && stat.size === size && stat.target === target,
+    () => `${where}: is a ${stat.kind} of ${stat.size} bytes, should be a ${node.kind} of ${size}`,
+  )
+  if (node.etag !== null) versions.match(node.etag, stat.etag, where)
+}
+
+async function tolerant<T>(tolerance: Tolerance, work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work()
+  } catch (error) {
+    if (tolerance.excuses(error)) return null
+    throw error
+  }
+}
+
+function difference(found: Uint8Array, expected: Uint8Array): string {
+  if (found.length !== expected.length) return `${found.length} bytes instead of ${expected.length}`
+  const at = found.findIndex((byte, i) => byte !== expected[i])
+  return `byte ${at} of ${found.length} differs`
+}
