@@ -43,6 +43,7 @@ export async function servePrimary(
   })
   const { replayed, tornTail, lost } = engine.recovery
   if (replayed > 0 || tornTail || lost.length > 0) log.warn('recovered', { replayed, tornTail, lost })
+  if (engine.isFenced) log.error('another primary has taken over: this volume is served for reading only')
 
   const { superblock, geometry } = engine.volume
   const side = formatUuid(superblock.sideUuid)
@@ -65,7 +66,12 @@ export async function servePrimary(
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: clock.now() }),
-    onHigherEpoch: (epoch) => failure.report('another primary has taken over', `epoch ${epoch.number}`),
+    onHigherEpoch(epoch) {
+      if (engine.isFenced) return
+      log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
+      // When that cannot be written the engine is poisoned, and says so.
+      engine.fence().catch(() => {})
+    },
   })
 
   let isStopping = false
@@ -83,7 +89,11 @@ export async function servePrimary(
         {
           clock,
           reach: (what, level) => engine.reach(what, level),
-          mirrored: (cp, count, ms) => mirrors.waitMirrored(cp, count, clock.monotonic() + ms),
+          async mirrored(cp, count, ms) {
+            const isMirrored = await mirrors.waitMirrored(cp, count, clock.monotonic() + ms)
+            engine.assertWritable()
+            return isMirrored
+          },
         },
         applied,
         wish,
@@ -157,6 +167,7 @@ async function tellMirrors(mirrors: Mirrors, cp: number, deadlineMs: number): Pr
 function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {
   return {
     async take() {
+      engine.assertWritable()
       const before = engine.current().root.cp
       const { root } = await engine.requestCp('requested')
       return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
@@ -172,6 +183,7 @@ function gaugesOf(engine: CpEngine, files: VolumeFiles, views: Views): Gauge[] {
     { name: 'published_cp', help: 'The newest published consistency point', value: root.cp },
     { name: 'readable_cps', help: 'Consistency points that can be read', value: engine.readable().length },
     { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
+    { name: 'fenced', help: '1 when another primary has taken over', value: engine.isFenced ? 1 : 0 },
     { name: 'writable_bytes', help: 'Space that can be written now', value: writable * blockBytes },
     {
       name: 'pending_bytes',

@@ -3,7 +3,8 @@
  * the open state (open-state.ts); the intent log makes them durable before their CP (intent-log.ts); consistency points
  * are asked for (cp-cycle.ts) and taken (cp-writer.ts); space is watched (space.ts).
  *
- * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed.
+ * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed. Fenced means:
+ * no change and no acknowledgement any more, because another primary has taken over; reads go on.
  */
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
@@ -78,6 +79,7 @@ export class CpEngine implements contract.Engine {
   private readonly operations: Operations
   private readonly writer: CpWriter
   private readonly spaceListeners = new Set<() => boolean>()
+  private hasMetHigherEpoch: boolean
   private poisonedBy: { readonly error: unknown } | null = null
 
   constructor(
@@ -92,6 +94,7 @@ export class CpEngine implements contract.Engine {
     this.volume = volume
     this.allocator = allocator
     this.recovery = parts.recovery
+    this.hasMetHigherEpoch = volume.superblock.fenced
     this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
     this.dataSync = new DataSync(device)
     this.state = new OpenState({
@@ -127,7 +130,7 @@ export class CpEngine implements contract.Engine {
       space: this.spaceWatch,
       log: this.log,
       dataSync: this.dataSync,
-      assertAlive: () => this.assertAlive(),
+      assertWritable: () => this.assertWritable(),
       throttle: () => this.throttle(),
       makeLogRoom: () => this.cycle.request('log-full'),
       carrier: () => this.carrier(),
@@ -163,7 +166,7 @@ export class CpEngine implements contract.Engine {
   ): Promise<contract.PreparedRecord[]> {
     const blocks = Math.ceil(raw.length / blockBytes)
     for (let isStalled = false; ;) {
-      this.assertAlive()
+      this.assertWritable()
       if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
@@ -200,15 +203,16 @@ export class CpEngine implements contract.Engine {
     applied: contract.Applied<unknown>,
     level: contract.DurabilityLevel,
   ): Promise<contract.DurabilityLevel> {
-    this.assertAlive()
+    this.assertWritable()
     if (level === 'buffered') return level
     if (level === 'logged') {
       await this.log.reach(applied.sequence)
       // A poisoned engine answers nobody, also when the sync that it waited for had still succeeded.
-      this.assertAlive()
+      this.assertWritable()
       return this.current().root.cp >= applied.cp ? 'committed' : level
     }
     while (this.current().root.cp < applied.cp) await this.requestCp('requested')
+    this.assertWritable()
     return level
   }
 
@@ -242,6 +246,20 @@ export class CpEngine implements contract.Engine {
 
   get isPoisoned(): boolean {
     return this.poisonedBy !== null
+  }
+
+  /**
+   * A higher epoch has been met: from now on nothing is changed or acknowledged. Resolves when every later open knows.
+   * What was applied before may still be published, so that it can be read.
+   */
+  async fence(): Promise<void> {
+    if (this.hasMetHigherEpoch) return
+    this.hasMetHigherEpoch = true
+    await this.writeSuperblock({ fenced: true })
+  }
+
+  get isFenced(): boolean {
+    return this.hasMetHigherEpoch
   }
 
   space() {
@@ -350,6 +368,12 @@ export class CpEngine implements contract.Engine {
   private carrier(): number {
     if (this.state.isDirty) return this.state.cp
     return this.writer.writingCp ?? this.current().root.cp
+  }
+
+  assertWritable(): void {
+    this.assertAlive()
+    if (this.hasMetHigherEpoch)
+      throw new StillpointError('fenced', 'another primary has taken over: this one only reads')
   }
 
   private assertAlive(): void {

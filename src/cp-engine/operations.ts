@@ -27,8 +27,8 @@ export interface OperationsParts {
   readonly space: Space
   readonly log: IntentLog
   readonly dataSync: DataSync
-  /** Throws when the engine is poisoned. */
-  assertAlive(): void
+  /** Throws when the engine is poisoned or fenced. */
+  assertWritable(): void
   /** Waits while the open tree is too large; null when it is not. */
   throttle(): Promise<void> | null
   /** Resolves when a CP has made room in the log. */
@@ -117,7 +117,7 @@ export class Operations {
       await dataSync.sync()
     } catch (error) {
       this.parts.poison(error)
-      this.parts.assertAlive()
+      this.parts.assertWritable()
     }
   }
 
@@ -128,7 +128,7 @@ export class Operations {
     isHidden: boolean,
   ): Attempt<T> {
     const { state, space, log, volume } = this.parts
-    this.parts.assertAlive()
+    this.parts.assertWritable()
     const tx = new OperationTx(state.tree.reader, this.facts(isHidden), records)
     const result = operation(tx)
     const change = tx.finish()

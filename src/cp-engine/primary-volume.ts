@@ -35,6 +35,7 @@ export class EngineVolume implements contract.PrimaryVolume {
   }
 
   async addMember(member: contract.Member, insteadOf: string | null = null): Promise<void> {
+    this.engine.assertWritable()
     const uuid = parseUuid(member.uuid)
     const urlBytes = encodeUtf8(member.url).length
     if (urlBytes < 1 || urlBytes > memberUrlBytesMax)
@@ -49,6 +50,7 @@ export class EngineVolume implements contract.PrimaryVolume {
   }
 
   async removeMember(uuid: string): Promise<void> {
+    this.engine.assertWritable()
     this.engine.volume.setHolds(uuid, [])
     await this.engine.writeSuperblock(({ members }) => ({
       members: members.filter((other) => formatUuid(other.uuid) !== uuid),

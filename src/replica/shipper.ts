@@ -309,12 +309,17 @@ export class Shipper {
     if (need) this.inTrouble(need, false)
   }
 
-  private heardError({ code, detail, epoch }: MessageOf<'error'>): void {
+  private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
     switch (reactions[code]) {
       case 'reconnect':
         return this.fail()
       case 'end':
-        if (code === 'older-epoch') this.actions.push({ kind: 'met-higher-epoch', epoch })
+        if (
+          code === 'older-epoch' &&
+          volume === this.facts.volume &&
+          epoch.number > this.facts.epoch().number
+        )
+          this.actions.push({ kind: 'met-higher-epoch', epoch })
         return this.inTrouble(detail, true)
       case 'give up target':
         this.giveUpTarget()

@@ -90,6 +90,7 @@ export class Pair {
         backoffMsMax: 100,
         troubleMs: 200,
       },
+      onHigherEpoch: () => void engine.fence(),
       onTransfer: (_id, transfer) => this.transfers.push(transfer),
     })
     this.mirrors.start()

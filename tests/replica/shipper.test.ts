@@ -68,6 +68,16 @@ describe('the connection', () => {
     expect(stage.shipper.describe(0).state).toBe('stalled')
   })
 
+  test('what says that it is higher and is not, or is of another volume, is not believed', () => {
+    const higher = { number: 4, id: new Uint8Array(8) }
+    for (const head of [{}, { epoch: higher, volume: uuid() }]) {
+      stage.connect()
+      const actions = stage.hear({ kind: 'error', code: 'older-epoch', detail: '' }, head)
+      expect(kinds(actions)).not.toContain('met-higher-epoch')
+      stage = new Stage(root5, [root5])
+    }
+  })
+
   test('frames of another session, and reports that were overtaken, change nothing', () => {
     stage.connect()
     stage.answer(root5)

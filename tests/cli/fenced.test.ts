@@ -1,0 +1,55 @@
+/** A primary process that another one has replaced: it answers reads, refuses writes, and so does the next process. */
+import { expect, test } from 'bun:test'
+import { FileFolder } from '../../src/blockdev/file-folder.ts'
+import { SuperblockStore } from '../../src/cp-engine/superblock-store.ts'
+import { blockFileName } from '../../src/cli/volume-folder.ts'
+import { serverProcesses } from './processes.ts'
+import { temporaryFolders } from './temporary-folder.ts'
+
+const start = serverProcesses()
+const folder = temporaryFolders()
+const free = ['--listen', '127.0.0.1:0'] as const
+
+/** As if another primary had said hello. */
+async function raiseEpoch(path: string): Promise<void> {
+  const device = await (await FileFolder.make(path)).open(blockFileName)
+  const store = await SuperblockStore.open(device)
+  await store.write(({ epoch: { number } }) => ({ epoch: { number: number + 1, id: new Uint8Array(8) } }))
+  await device.close()
+}
+
+test('reads go on, writes are refused, also after a restart without the mirror', async () => {
+  const [here, there] = [folder(), folder()]
+  const mirror = await start('mirror', '--data', there, ...free)
+  const primary = await start('serve', '--data', here, ...free, '--mirror', mirror.url)
+  const put = (url: string) => fetch(`${url}/v1/files/f`, { method: 'PUT', body: 'content' })
+  expect((await put(`${primary.url}`)).status).toBe(201)
+  const mirrored = await fetch(`${primary.url}/v1/files/g?durability=mirrored`, { method: 'PUT', body: 'x' })
+  expect(mirrored.headers.get('Stillpoint-Durability')).toBe('mirrored')
+  expect((await primary.end()).code).toBe(0)
+  expect((await mirror.end()).code).toBe(0)
+  await raiseEpoch(there)
+
+  const raised = await start('mirror', '--data', there, ...free)
+  const former = await start('serve', '--data', here, ...free, '--mirror', raised.url)
+  const deadline = Date.now() + 10_000
+  while ((await put(former.url)).ok && Date.now() < deadline) await Bun.sleep(10)
+  await raised.end()
+  const expectFenced = async (url: string) => {
+    const taken = await fetch(`${url}/v1/cps`, { method: 'POST' })
+    for (const answer of [await put(url), taken]) {
+      expect(answer.status).toBe(503)
+      expect(await answer.json()).toMatchObject({ code: 'fenced' })
+    }
+    expect(await (await fetch(`${url}/v1/files/f`)).text()).toBe('content')
+    expect((await fetch(`${url}/v1/dirs?limit=1`)).status).toBe(200)
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+  }
+  await expectFenced(former.url)
+  expect((await former.end()).code).toBe(0)
+  const again = await start('serve', '--data', here, ...free)
+  await expectFenced(again.url)
+  const { code, err } = await again.end()
+  expect(code).toBe(0)
+  expect(err).toContain('another primary has taken over')
+}, 30_000)
