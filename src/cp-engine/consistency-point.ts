@@ -76,8 +76,8 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
 export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
   let group: WriteCommand[] = []
   let sliceEnd = context.clock.monotonic() + sliceMs
-  for (const { address, bytes, sum } of sealed.tree.encode()) {
-    group.push({ address, bytes, sum, payloadBytes: blockBytes })
+  for (const { address, bytes, sum, replaces } of sealed.tree.encode()) {
+    group.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
     if (group.length * blockBytes >= groupBytes) {
       await leave(sealed.cp, group, context)
       group = []
@@ -103,6 +103,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
     bytes: published.bytes,
     sum: published.hash,
     payloadBytes: blockBytes,
+    isRoot: true,
   }
   group.push(...built.commands, root)
   group.sort((a, b) => a.address - b.address)

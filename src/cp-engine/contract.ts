@@ -186,6 +186,15 @@ export interface WriteCommand {
   /** The checksum that the pointer to it has, and over how many of the bytes. */
   readonly sum: Uint8Array
   readonly payloadBytes: number
+  /** A hint: the run whose content this one takes the place of. Who still has that needs only what differs. */
+  readonly replaces?: BlockRun | null
+  /** The root node: it is offered, so it need not travel as a block too. */
+  readonly isRoot?: boolean
+}
+
+export interface BlockRun {
+  readonly address: number
+  readonly blocks: number
 }
 
 /** What a mirror's shipper hears; called synchronously, must not throw and must not keep the engine waiting. */
@@ -213,6 +222,14 @@ export interface Member {
   readonly url: string
 }
 
+/** The blocks of a root that is retained while this is used: nobody overwrites them. */
+export interface HeldBlocks {
+  /** The root uses every block of the run. */
+  has(run: BlockRun): boolean
+  /** As they are on the device, unverified; null when they cannot be read. For short runs: it blocks the event loop. */
+  read(run: BlockRun): Uint8Array | null
+}
+
 /** What the replica floor needs of a primary besides Engine. */
 export interface PrimaryVolume {
   readonly volumeUuid: string
@@ -232,4 +249,6 @@ export interface PrimaryVolume {
   ): Promise<Iterable<{ address: number; blocks: number }>>
   /** Raw blocks as they are on the device, for shipping; the caller holds the root that uses them. */
   readBlocks(address: number, blocks: number): Promise<Uint8Array>
+  /** Null when the root is not retained any more. */
+  held(root: PublishedRoot): HeldBlocks | null
 }

@@ -49,6 +49,7 @@ export function buildMaps(
 ): BuiltMaps {
   const drafts = { live: draftOf(live), used: draftOf(used) }
   const pending: Pending[] = []
+  const replacing = new Map<number, number>()
   let replaced = 0
 
   const replace = (kind: MapKind, before: number | undefined): number => {
@@ -56,6 +57,7 @@ export function buildMaps(
     pending.push({ kind, address, used: true })
     if (before !== undefined) {
       pending.push({ kind, address: before, used: false })
+      replacing.set(address, before)
       replaced++
     }
     return address
@@ -97,7 +99,11 @@ export function buildMaps(
   for (let i = 0; i < pending.length; i++) apply(pending[i]!)
 
   const commands: WriteCommand[] = []
-  return { live: encode(drafts.live, commands), used: encode(drafts.used, commands), commands, replaced }
+  const maps = {
+    live: encode(drafts.live, replacing, commands),
+    used: encode(drafts.used, replacing, commands),
+  }
+  return { ...maps, commands, replaced }
 }
 
 const draftOf = (base: SpaceMap): Draft => ({
@@ -106,12 +112,18 @@ const draftOf = (base: SpaceMap): Draft => ({
   indexes: base.indexes.map(() => new Map<number, number>()),
 })
 
-function encode({ base, pages, indexes }: Draft, commands: WriteCommand[]): SpaceMap {
+function encode(
+  { base, pages, indexes }: Draft,
+  replacing: ReadonlyMap<number, number>,
+  commands: WriteCommand[],
+): SpaceMap {
   const emit = (address: number, fill: (target: Uint8Array) => void) => {
     const bytes = new Uint8Array(blockBytes)
     fill(bytes)
     const sum = sha256(bytes)
-    commands.push({ address, bytes, sum, payloadBytes: blockBytes })
+    const before = replacing.get(address)
+    const replaces = before === undefined ? null : { address: before, blocks: 1 }
+    commands.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
     return { address, sum }
   }
   const newPages: (MapPage | null)[] = [...base.pages]

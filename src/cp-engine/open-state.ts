@@ -6,7 +6,7 @@ import { assert } from '../lib/assert.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import type { RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
-import type { PreparedRecord, WriteCommand } from './contract.ts'
+import type { BlockRun, PreparedRecord, WriteCommand } from './contract.ts'
 import { OpenCp } from './open-cp.ts'
 import type { Change } from './operation.ts'
 import { RecordIntake } from './record-intake.ts'
@@ -35,6 +35,8 @@ export interface SealedState {
   readonly counters: readonly number[]
   readonly sequence: number
 }
+
+const noHints: readonly never[] = []
 
 export class OpenState {
   readonly intake: RecordIntake
@@ -76,8 +78,10 @@ export class OpenState {
 
   /** Nodes are loaded, space and log room are made sure of: it cannot fail half-way. */
   apply(change: Change, use: (record: PreparedRecord) => void = (record) => this.intake.use(record)): void {
+    const hints = this.hintsOf(change)
     for (const pointer of change.freed) this.intake.free(pointer)
     for (const record of change.used) use(record)
+    for (const [address, run] of hints) this.parts.queue.setReplaced(address, run)
     for (const { key, value } of change.items)
       if (value) this.tree.put(key, value)
       else this.tree.delete(key)
@@ -105,6 +109,12 @@ export class OpenState {
   /** The addresses are given to something new: nothing cached may answer for them. */
   forget(address: number, blocks: number): void {
     for (let i = 0; i < blocks; i++) this.parts.volume.nodes.forget(address + i)
+  }
+
+  /** What was replaced before it left stands for what it replaced itself. */
+  private hintsOf({ replaced }: Change): readonly (readonly [address: number, replaces: BlockRun])[] {
+    if (!replaced) return noHints
+    return [...replaced].map(([address, was]) => [address, this.parts.queue.replacedBy(was.address) ?? was])
   }
 
   private allocateNode(): number {

@@ -31,6 +31,8 @@ export interface Change {
   readonly items: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[]
   readonly used: readonly PreparedRecord[]
   readonly freed: readonly BlockPointer[]
+  /** Address of a new record → the one that the same key had in the same place. */
+  readonly replaced?: ReadonlyMap<number, BlockPointer> | null
   readonly counters: readonly number[]
   readonly sequence: number
 }
@@ -141,13 +143,18 @@ export class OperationTx implements Tx {
       : this.overlay
     const before = new Map<number, BlockPointer>()
     const after = new Map<number, BlockPointer>()
+    let replaced: Map<number, BlockPointer> | null = null
     for (const { value, before: old } of items) {
-      if (old) for (const pointer of pointersOf(old, sums)) before.set(pointer.address, pointer)
-      if (value)
-        for (const pointer of pointersOf(value, sums)) {
-          assert(!after.has(pointer.address), 'no pointer is in two items')
-          after.set(pointer.address, pointer)
-        }
+      const olds = old ? pointersOf(old, sums) : noPointers
+      for (const pointer of olds) before.set(pointer.address, pointer)
+      const news = value ? pointersOf(value, sums) : noPointers
+      for (let i = 0; i < news.length; i++) {
+        const { address } = news[i]!
+        assert(!after.has(address), 'no pointer is in two items')
+        after.set(address, news[i]!)
+        const was = olds[i]
+        if (was && was.address !== address) (replaced ??= new Map<number, BlockPointer>()).set(address, was)
+      }
     }
     // A later step of a batch may have replaced what an earlier one put.
     const used: PreparedRecord[] = []
@@ -170,6 +177,7 @@ export class OperationTx implements Tx {
       items,
       used,
       freed,
+      replaced,
       counters: this.counters,
       sequence: isChange ? this.sequence : this.facts.sequence,
     }

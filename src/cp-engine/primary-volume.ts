@@ -12,6 +12,7 @@ import {
 } from '../format/geometry.ts'
 import type * as contract from './contract.ts'
 import type { CpEngine } from './cp-engine.ts'
+import { heldBlocks } from './held-blocks.ts'
 import type { Run } from './space-map.ts'
 
 export class EngineVolume implements contract.PrimaryVolume {
@@ -76,5 +77,9 @@ export class EngineVolume implements contract.PrimaryVolume {
     const bytes = new Uint8Array(blocks * blockBytes)
     await this.engine.volume.device.read(address, bytes)
     return bytes
+  }
+
+  held(root: contract.PublishedRoot): contract.HeldBlocks | null {
+    return heldBlocks(this.engine.volume, root)
   }
 }

@@ -7,6 +7,7 @@ import { assert } from '../lib/assert.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { blockBytes } from '../format/geometry.ts'
 import type { TreeRoot } from '../format/root.ts'
+import type { BlockRun } from './contract.ts'
 import { frameState, type NodeCache } from './node-cache.ts'
 import {
   addressAt,
@@ -23,6 +24,8 @@ export interface EncodedNode {
   readonly address: number
   readonly bytes: Uint8Array
   readonly sum: Uint8Array
+  /** The node that this one was copied or split from. */
+  readonly replaces: BlockRun | null
 }
 
 /** Buffers are cut from chunks: one allocation for many nodes. They belong to whoever got them. */
@@ -33,6 +36,8 @@ export class SealedTree {
   readonly #cache: NodeCache
   readonly #generation: number
   #root: TreeRoot
+  /** Address of a node → that of the older one that it was made from. */
+  readonly #copied: ReadonlyMap<number, number>
   readonly #published: (frames: readonly number[]) => void
   readonly #frames: number[] = []
   #state: 'sealed' | 'encoded' | 'written' = 'sealed'
@@ -42,8 +47,10 @@ export class SealedTree {
     generation: number,
     root: TreeRoot,
     dirtyCount: number,
+    copied: ReadonlyMap<number, number>,
     published: (frames: readonly number[]) => void,
   ) {
+    this.#copied = copied
     this.#cache = cache
     this.#generation = generation
     this.#root = root
@@ -71,7 +78,9 @@ export class SealedTree {
       cache.setSum(frame, sum)
       cache.setState(frame, frameState.encoded)
       this.#frames.push(frame)
-      yield { address: cache.addressOf(frame), bytes, sum }
+      const address = cache.addressOf(frame)
+      const before = this.#copied.get(address)
+      yield { address, bytes, sum, replaces: before === undefined ? null : { address: before, blocks: 1 } }
     }
     assert(this.#frames.length === this.dirtyCount, 'every dirty node is reached')
     if (this.dirtyCount > 0) {

@@ -65,6 +65,8 @@ export class OpenTree {
   /** Frames of the CP published last. */
   #recent: readonly number[] = []
   #sealing = false
+  /** Since the last seal: address of a node → that of the older one that it was copied or split from. */
+  #copied = new Map<number, number>()
 
   /** `freed` hears of every node that left the tree, and whether it was born since the last seal. */
   constructor(
@@ -154,13 +156,21 @@ export class OpenTree {
     assert(!this.#sealing, 'one CP is written at a time')
     this.#sealing = true
     this.#root = this.#resolved(this.#root)
-    const sealed = new SealedTree(this.#cache, this.#generation, this.#root, this.#dirty, (frames) => {
-      for (const frame of this.#recent) this.#cache.setState(frame, frameState.clean)
-      this.#recent = frames
-      this.#sealing = false
-    })
+    const sealed = new SealedTree(
+      this.#cache,
+      this.#generation,
+      this.#root,
+      this.#dirty,
+      this.#copied,
+      (frames) => {
+        for (const frame of this.#recent) this.#cache.setState(frame, frameState.clean)
+        this.#recent = frames
+        this.#sealing = false
+      },
+    )
     this.#generation = this.#cache.nextGeneration()
     this.#dirty = 0
+    this.#copied = new Map()
     return sealed
   }
 
@@ -183,6 +193,7 @@ export class OpenTree {
       const address = cache.addressOf(frame)
       if (d === 0) this.#root = { pointer: { address, sum: unknownSum }, level: depth }
       else setPointer(cache, frames[d - 1]!, slots[d - 1]!, address)
+      this.#copied.set(address, cache.addressOf(old))
       this.#freed(cache.addressOf(old), false)
     }
   }
@@ -198,6 +209,8 @@ export class OpenTree {
     }
     const right = this.#newFrame()
     const separator = splitNode(cache, frame, right, slot, key, value)
+    const copied = this.#copied.get(cache.addressOf(frame))
+    if (copied !== undefined) this.#copied.set(cache.addressOf(right), copied)
     if (depth < this.#path.depth) {
       cache.setMayBeBlank(frame, true)
       cache.setMayBeBlank(right, true)
@@ -275,6 +288,7 @@ export class OpenTree {
     const address = this.#cache.addressOf(frame)
     const born = this.#cache.generationOf(frame) === this.#generation
     if (born) {
+      this.#copied.delete(address)
       this.#cache.release(frame)
       this.#dirty--
     }

@@ -10,7 +10,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { BlockPointer } from '../format/pointer.ts'
-import type { WriteCommand } from './contract.ts'
+import type { BlockRun, WriteCommand } from './contract.ts'
 import type { Readers } from './readers.ts'
 
 export class WriteQueue {
@@ -76,6 +76,17 @@ export class WriteQueue {
     const command = this.takePrepared(address)
     this.open.set(address, command)
     return command
+  }
+
+  /** What a command of the open CP says that it replaces. */
+  replacedBy(address: number): BlockRun | null {
+    return this.open.get(address)?.replaces ?? null
+  }
+
+  /** Says so to a command that has not left. */
+  setReplaced(address: number, { address: first, blocks }: BlockRun): void {
+    const command = this.open.get(address)
+    if (command) this.open.set(address, { ...command, replaces: { address: first, blocks } })
   }
 
   /** Takes a queued command of the open CP out before it left; false when there is none. */

@@ -30,6 +30,7 @@ import {
   wantsPerFrameMax,
   wireErrors,
 } from './wire-messages.ts'
+import { decodePatches, encodePatches } from './wire-patches.ts'
 
 const addressMax = volumeBytesLimit / blockBytes
 const countMax = 2 ** 48
@@ -113,7 +114,7 @@ export const errorLayout = layout(
   ],
   [['detail', 'UTF-8']],
 )
-export function encodeBody(body: Body): Uint8Array {
+export function encodeBody(body: Body): Uint8Array<ArrayBuffer> {
   switch (body.kind) {
     case 'hello': {
       const bytes = new Uint8Array(helloLayout.bytes)
@@ -128,6 +129,8 @@ export function encodeBody(body: Body): Uint8Array {
       return encodeStatus(body)
     case 'blocks':
       return encodeRuns(body.source, body.runs)
+    case 'patches':
+      return encodePatches(body)
     case 'offer': {
       assert(body.root.length === blockBytes, 'a root is one block')
       const bytes = new Uint8Array(offerLayout.bytes + blockBytes)
@@ -190,6 +193,8 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
       return { kind, ...decodeStatus(bytes) }
     case 'blocks':
       return decodeRuns(bytes)
+    case 'patches':
+      return decodePatches(bytes)
     case 'offer': {
       const r = new Reader(offerLayout, bytes)
       exactly(bytes, offerLayout.bytes + blockBytes, 'offer')
@@ -235,7 +240,7 @@ const positionLayout = layout('position', positionBytes, [
   ['hash', 8, sha256Bytes, 'root hash; zeros: nowhere'],
 ])
 
-function encodeStatus(status: MirrorStatus): Uint8Array {
+function encodeStatus(status: MirrorStatus): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(statusLayout.bytes + positionBytes * status.retained.length)
   const w = new Writer(statusLayout, bytes)
   w.put('side', parseUuid(status.side))
@@ -284,7 +289,7 @@ function decodeStatus(bytes: Uint8Array): MirrorStatus {
   }
 }
 
-function encodeRuns(source: BlockSource, runs: readonly WireRun[]): Uint8Array {
+function encodeRuns(source: BlockSource, runs: readonly WireRun[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(blocksLayout.bytes + runLayout.bytes * runs.length)
   const w = new Writer(blocksLayout, bytes)
   w.number('source', blockSources.indexOf(source))

@@ -6,10 +6,10 @@
 import { equalBytes } from '../lib/bytes.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import { isZero } from './fields.ts'
-import type { Geometry } from './geometry.ts'
+import { type Geometry, blockBytes } from './geometry.ts'
 import type { ChecksumKind } from './pointer.ts'
 
-/** From `wireKindMin`; the kinds from 80 are kept for what later versions say. */
+/** From `wireKindMin`; the kinds from 81 are kept for what later versions say. */
 export const frameKinds = {
   hello: 64,
   'hello-answer': 65,
@@ -19,14 +19,17 @@ export const frameKinds = {
   report: 69,
   error: 70,
   poll: 71,
+  patches: 80,
 } as const
 export type FrameKind = keyof typeof frameKinds
-export const reservedFrameKinds = { patches: 80, 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
-export const wireVersion = 1
+export const reservedFrameKinds = { 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
+export const wireVersion = 2
 
 export const bodyBytesMax = 64 * 1024
 export const dataBytesMax = 4 * 1024 * 1024
 export const runsPerFrameMax = 1024
+/** Of a frame of patches: what it makes, and what it makes it from. */
+export const patchedBlocksMax = dataBytesMax / blockBytes
 export const wantsPerFrameMax = 4096
 export const detailBytesMax = 1024
 
@@ -62,6 +65,16 @@ export interface WireRun {
   /** The checksum that pointers to it have. Null for raw runs of a difference. */
   readonly claim: Claim | null
   readonly wireSum: Uint8Array
+}
+/** A run that travels as what differs from another one, or from nothing. */
+export interface PatchedRun {
+  readonly address: number
+  readonly blocks: number
+  /** Blocks of the base that the frame names. */
+  readonly base: { readonly address: number; readonly blocks: number } | null
+  /** Which checksum pointers to it have; whoever makes it computes it. */
+  readonly sum: { readonly kind: ChecksumKind; readonly payloadBytes: number } | null
+  readonly patch: Uint8Array
 }
 export const blockSources = ['live', 'difference', 'first-copy', 'want'] as const
 export type BlockSource = (typeof blockSources)[number]
@@ -116,6 +129,7 @@ export type Body =
   | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
   | ({ readonly kind: 'hello-answer' } & MirrorStatus)
   | { readonly kind: 'blocks'; readonly source: BlockSource; readonly runs: readonly WireRun[] }
+  | { readonly kind: 'patches'; readonly source: BlockSource; readonly runs: readonly PatchedRun[] }
   | {
       readonly kind: 'offer'
       readonly offer: number

@@ -5,12 +5,14 @@
  *   alone, and a stream that was cut anywhere goes on with the next frame of the next connection.
  * - Every frame names volume, epoch, session, cp and base. A position is (cp, root hash): equal numbers of two
  *   histories differ in the hash. The position before the first root is cp 0 with a hash of zeros.
+ * - A body may travel packed (zstd); its checksum is of what travels, so nothing is unpacked that was not sent so.
  * - Lengths are limited before anything is taken in, and what a decoder returns was in range: `corrupt` otherwise.
  * - The address range of a run is not known here; who writes checks it against the geometry.
  */
 import { equalBytes } from '../lib/bytes.ts'
 import { sha256Bytes, xxh3, xxh3Bytes } from '../lib/checksum.ts'
 import { formatUuid, parseUuid } from '../lib/random.ts'
+import { pack, unpack } from '../lib/zstd.ts'
 import { Reader, Writer, layout } from './fields.ts'
 import { blockBytes, epochMax } from './geometry.ts'
 import { cpMax } from './position.ts'
@@ -35,8 +37,12 @@ import {
   frameKinds,
   wireVersion,
 } from './wire-messages.ts'
+import { patchLayout } from './patch.ts'
+import { patchedRunLayout, patchesLayout } from './wire-patches.ts'
 
 const wireSumSeed = 0
+/** Those that may be long and are not full of checksums. */
+const packedKinds: ReadonlySet<FrameKind> = new Set(['offer', 'patches'])
 const magic = 0x46_57_50_53
 
 export const frameLayout = layout(
@@ -57,8 +63,14 @@ export const frameLayout = layout(
     ['number', 96, 6, 'counts the frames of the session in this direction'],
     ['epoch', 102, 2, "the sender's"],
     ['epochId', 104, 8, 'its random id'],
-    ['reserved', 112, 8, 'zero'],
-    ['checksum', 120, xxh3Bytes, 'XXH3-64, seed 0, of the head before this field, then the body'],
+    ['packedBytes', 112, 4, 'length of the body as it travels, in zstd; 0: it travels as it is'],
+    ['reserved', 116, 4, 'zero'],
+    [
+      'checksum',
+      120,
+      xxh3Bytes,
+      'XXH3-64, seed 0, of the head before this field, then the body as it travels',
+    ],
   ],
   [
     ['body', 'by kind'],
@@ -73,6 +85,9 @@ export const wireLayouts = [
   statusLayout,
   blocksLayout,
   runLayout,
+  patchesLayout,
+  patchedRunLayout,
+  patchLayout,
   offerLayout,
   wantLayout,
   errorLayout,
@@ -82,13 +97,17 @@ export const wireSumOf = (bytes: Uint8Array): Uint8Array => xxh3(bytes, wireSumS
 
 /** Head and body in one buffer. The blocks of a `blocks` frame follow it, as they are. */
 export function encodeFrame(message: Message): Uint8Array {
-  const body = encodeBody(message)
+  const plain = encodeBody(message)
+  const packed = packedKinds.has(message.kind) ? pack(plain) : plain
+  const isPacked = packed.length < plain.length
+  const body = isPacked ? packed : plain
   const bytes = new Uint8Array(frameHeadBytes + body.length)
   const w = new Writer(frameLayout, bytes)
   w.number('kind', frameKinds[message.kind])
   w.number('version', wireVersion)
   w.number('magic', magic)
-  w.number('bodyBytes', body.length, bodyBytesMax)
+  w.number('bodyBytes', plain.length, bodyBytesMax)
+  w.number('packedBytes', isPacked ? packed.length : 0)
   w.number('dataBytes', dataBytesOf(message), dataBytesMax)
   w.put('volume', parseUuid(message.volume))
   w.put('session', parseUuid(message.session))
@@ -116,14 +135,15 @@ function frameSum(frame: Uint8Array): Uint8Array {
   return wireSumOf(covered)
 }
 
-/** What has to arrive after a head. Believes only the lengths, which are limited; the checksum is not known yet. */
+/** What has to arrive after a head: the body as it travels, and the blocks. Believes only the lengths, which are limited; the checksum is not known yet. */
 export function frameLengths(head: Uint8Array): { readonly body: number; readonly data: number } {
   const r = new Reader(frameLayout, head)
   if (r.number('magic') !== magic) throw r.problem('magic', 'is not that of a frame')
   if (r.number('version') !== wireVersion) throw r.problem('version', 'is not known here')
   const data = r.number('dataBytes', dataBytesMax)
   if (data % blockBytes !== 0) throw r.problem('dataBytes', 'is not a whole number of blocks')
-  return { body: r.number('bodyBytes', bodyBytesMax), data }
+  const bytes = r.number('bodyBytes', bodyBytesMax)
+  return { body: r.number('packedBytes', Math.max(0, bytes - 1)) || bytes, data }
 }
 
 /** Head and body as they came. Null for a sound frame of a kind that is not known here. */
@@ -146,7 +166,14 @@ export function decodeFrame(frame: Uint8Array): Message | null {
   const number = r.number('kind')
   const kind = (Object.keys(frameKinds) as FrameKind[]).find((name) => frameKinds[name] === number)
   if (!kind) return null
-  const body = decodeBody(kind, frame.subarray(frameHeadBytes))
+  const body = decodeBody(kind, bodyOf(r, frame.subarray(frameHeadBytes)))
   if (dataBytesOf(body) !== lengths.data) throw r.problem('dataBytes', 'is not what the runs need')
   return { ...head, ...body }
+}
+
+function bodyOf(r: Reader<keyof typeof frameLayout.at>, travelled: Uint8Array): Uint8Array {
+  if (r.number('packedBytes') === 0) return travelled
+  const body = unpack(travelled, r.number('bodyBytes', bodyBytesMax))
+  if (!body) throw r.problem('packedBytes', 'is not what the body makes')
+  return body
 }

@@ -54,6 +54,27 @@ const bodies: Body[] = [
   { kind: 'error', code: 'block-in-use', detail: 'block 5 – in use' },
   { kind: 'poll' },
   {
+    kind: 'patches',
+    source: 'live',
+    runs: [
+      {
+        address: 40,
+        blocks: 16,
+        base: { address: 90, blocks: 17 },
+        sum: { kind: 'xxh3', payloadBytes: 65_000 },
+        patch: random.bytes(300),
+      },
+      { address: 56, blocks: 1, base: null, sum: null, patch: new Uint8Array(900).fill(7) },
+      {
+        address: 57,
+        blocks: 1,
+        base: { address: 1, blocks: 1 },
+        sum: { kind: 'sha256', payloadBytes: blockBytes },
+        patch: random.bytes(1),
+      },
+    ],
+  },
+  {
     kind: 'blocks',
     source: 'difference',
     runs: [
