@@ -14,6 +14,8 @@ export const isFull = process.env['E2E'] === 'full'
 
 /** Of a test that starts processes: generous, because several run at once. */
 export const testMsMax = isFull ? 3_600_000 : 120_000
+/** Many small files take their time to go. */
+const cleanMsMax = 60_000
 export const rssBytesMax = 512 * 2 ** 20
 
 export interface Live {
@@ -30,7 +32,7 @@ export function live(): Live {
     for (const pair of pairs.splice(0)) await pair.remove()
     for (const server of servers.splice(0)) await server.kill()
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-  })
+  }, cleanMsMax)
   return {
     async pair(options = {}) {
       const pair = await Pair.start(options)

@@ -11,6 +11,7 @@
 import { rmSync } from 'node:fs'
 import { checkFolder } from '../../src/cli/check-folder.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { queryCatalog } from '../live/command.ts'
 import { ServerProcess } from '../live/server-process.ts'
 import { Client, type Urls } from './client.ts'
 import { readTree } from './door.ts'
@@ -283,6 +284,7 @@ class Life {
     await primary.kill()
     await Promise.all(clients.map((client) => client.stopped()))
     this.throwFailure()
+    await this.expectOneCopy()
     rmSync(primary.data, { recursive: true, force: true })
     await mirror.kill()
     await expectSound(mirror.data)
@@ -291,6 +293,14 @@ class Life {
       const { tree } = await readTree(mirror.url, history.folder)
       history.expectAt(mirror.cp, tree, 'the mirror that was left')
     }
+  }
+
+  /** Whatever died: after the first copy only what changed has travelled. */
+  private async expectOneCopy(): Promise<void> {
+    const query = "select count(*) as copies from transfers where kind = 'first-copy'"
+    const [row] = await queryCatalog(this.primary.data, query)
+    if (Number(row?.['copies']) > 1)
+      throw new Violation(`the mirror was copied ${String(row?.['copies'])} times`)
   }
 
   async end(): Promise<void> {
