@@ -8,9 +8,8 @@
 import { StillpointError } from '../lib/errors.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { CpPublished, WriteCommand } from '../cp-engine/contract.ts'
-import { blockBytes } from '../format/geometry.ts'
 import type { FrameHead } from '../format/wire-messages.ts'
-import { BlockSet } from './block-set.ts'
+import { HeldBytes } from './held-bytes.ts'
 import { type LinkParts, MemberLink } from './member-link.ts'
 import { type MirrorState, type ShipperLimits, type Transfer, shipperLimits } from './shipper-events.ts'
 
@@ -46,11 +45,13 @@ const isPending = (id: string): boolean => id[14] === '0'
 export class Mirrors {
   private readonly members: Member[] = []
   private readonly parts: LinkParts
+  private readonly heldBytes: HeldBytes
   private readonly waiters = new Set<() => void>()
   private stopObserving: (() => void) | null = null
 
   constructor(private readonly options: MirrorsOptions) {
     this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
+    this.heldBytes = new HeldBytes(options.primary, options.source)
   }
 
   start(): void {
@@ -86,7 +87,7 @@ export class Mirrors {
     const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
     const deadline = this.parts.clock.monotonic() + firstAnswerMs
     while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
-    return { reached: isReached(), record: this.describe(member, await this.heldBytes(member.id)) }
+    return { reached: isReached(), record: this.describe(member, await this.heldBytes.of(member.id)) }
   }
 
   async remove(id: string): Promise<boolean> {
@@ -94,6 +95,7 @@ export class Mirrors {
     if (index < 0) return false
     const [member] = this.members.splice(index, 1)
     member!.link.close()
+    this.heldBytes.forget(id)
     await this.parts.primary.removeMember(id)
     this.wake()
     return true
@@ -102,7 +104,7 @@ export class Mirrors {
   async list(): Promise<readonly MirrorInfo[]> {
     const infos: MirrorInfo[] = []
     for (const member of this.members.slice())
-      infos.push(this.describe(member, await this.heldBytes(member.id)))
+      infos.push(this.describe(member, await this.heldBytes.of(member.id)))
     return infos
   }
 
@@ -169,17 +171,6 @@ export class Mirrors {
     const { state, cp, lagCps, lagMs, needs, silentMs } = link.describe()
     const lastSeenMs = silentMs === null ? null : clock.now() - silentMs
     return { id, url: link.url, state, cp, lagCps, lagMs, needs, heldBytes, lastSeenMs }
-  }
-
-  private async heldBytes(id: string): Promise<number> {
-    const { primary, source } = this.parts
-    const blocks = new BlockSet()
-    const current = source.current()
-    for (const root of primary.holds.of(id)) {
-      if (root.root.cp === current.root.cp) continue
-      for (const run of await primary.difference(root, current)) blocks.add(run.address, run.blocks)
-    }
-    return blocks.size * blockBytes
   }
 
   private wake(): void {
