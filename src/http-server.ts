@@ -13,7 +13,8 @@ import { methodNotAllowed, problem } from './routes/problem.ts'
 export interface Mount {
   /** Of the raw path, for example `/replica/v1/`; `/` takes the rest. */
   readonly prefix: string
-  fetch(request: Request): Response | Promise<Response>
+  /** `url` is that of the request: asking for it again costs as much as asking first. */
+  fetch(request: Request, url: string): Response | Promise<Response>
 }
 
 export interface HttpServerOptions {
@@ -47,6 +48,7 @@ const idleSecondsDefault = 120
 const graceMsDefault = 10_000
 
 const methods = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS']
+const knownMethods: ReadonlySet<string> = new Set(methods)
 const hostForm = /^[A-Za-z0-9._~%:[\]-]*$/
 
 export function startHttpServer(options: HttpServerOptions): HttpServer {
@@ -55,16 +57,15 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     if (server.pendingRequests > requestsMax) {
       return problem(new StillpointError('busy', `at most ${requestsMax} requests at once`))
     }
-    if (!methods.includes(request.method)) return methodNotAllowed(request.method, methods)
+    if (!knownMethods.has(request.method)) return methodNotAllowed(request.method, methods)
     // Two Host headers arrive joined by a comma.
     if (!hostForm.test(request.headers.get('Host') ?? '')) {
       return problem(new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' }))
     }
-    const path = request.url.indexOf('/', request.url.indexOf('://') + 3)
-    const mount = mounts.find(({ prefix }) => request.url.startsWith(prefix, path))
-    return mount
-      ? mount.fetch(request)
-      : problem(new StillpointError('not-found', 'there is no such address'))
+    const { url } = request
+    const path = url.indexOf('/', url.indexOf('://') + 3)
+    for (const mount of mounts) if (url.startsWith(mount.prefix, path)) return mount.fetch(request, url)
+    return problem(new StillpointError('not-found', 'there is no such address'))
   }
   const server = listen(options, handle)
   const port = server.port ?? options.port

@@ -84,7 +84,7 @@ export async function serveMirror(
         }
       },
     },
-    { prefix: '/', fetch: (request) => app.fetch(request) },
+    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
 
   const endWaiting = (): void => {

@@ -106,7 +106,9 @@ export async function servePrimary(
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [{ prefix: '/', fetch: (request) => app.fetch(request) }])
+  const http = listen(configuration, clock, [
+    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
+  ])
   files.start()
   mirrors.start()
   const adding = addMirrors(mirrors, configuration.mirrors)

@@ -52,8 +52,9 @@ export interface Tx extends ItemReader {
   put(key: Uint8Array, value: Uint8Array): void
   delete(key: Uint8Array): void
   /**
-   * Makes a prepared record part of this operation: a value put in it must name the pointer. A pointer that was in a
-   * value before the operation and is in none after it is freed; moving it to another key keeps it.
+   * Makes a prepared record part of this operation, for a value that names the pointer; when none does in the end, the
+   * record is discarded. A pointer that was in a value before the operation and is in none after it is freed; moving it
+   * to another key keeps it.
    */
   use(record: PreparedRecord): BlockPointer
   /** Eight integers that the tree carries for its owner (next id, number of files …). */

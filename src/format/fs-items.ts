@@ -19,7 +19,7 @@ import {
   writeU64,
 } from '../lib/bytes.ts'
 import { type EntryExtra, decodeEntryExtra, encodeEntryExtra, noExtra } from './entry-extra.ts'
-import { type Layout, Reader, Writer, corrupt, layout } from './fields.ts'
+import { corrupt, layout } from './fields.ts'
 import {
   epochMax,
   itemBytesMax,
@@ -34,12 +34,10 @@ import {
   type ChecksumKind,
   blockPointerBytes,
   readBlockPointer,
-  valueBodyOffset,
-  valueHead,
-  valuePointers,
   writeBlockPointer,
 } from './pointer.ts'
 import { openingMax, sequenceMax, timeMsMax, timeMsMin } from './position.ts'
+import { bareReader, exact, valueReader, valueWriter } from './value-codec.ts'
 
 export type EntryKind = 'file' | 'directory' | 'link'
 const entryKinds: readonly EntryKind[] = ['file', 'directory', 'link']
@@ -190,6 +188,13 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
   const problem = entryProblem(item)
   if (problem !== null) refuse('entryKind', `is refused: ${problem}`)
   return item
+}
+
+/** The id alone, of what is a directory; else null. Enough for those on the way to an entry. Throws `corrupt`. */
+export function directoryIdOf(value: Uint8Array, records: ChecksumKind): number | null {
+  const base = entryBase(value, records)
+  const isDirectory = entryKinds[value[base + at.entryKind]! - 1] === 'directory'
+  return isDirectory ? believed('id', readU64(value, base + at.id), Number.MAX_SAFE_INTEGER, 1) : null
 }
 
 function entryPointer(value: Uint8Array, from: number, records: ChecksumKind): BlockPointer {
@@ -362,38 +367,4 @@ export function decodeOrphanItem(value: Uint8Array): OrphanItem {
     id: r.number('id', Number.MAX_SAFE_INTEGER, 1),
     offset: r.number('offset', kind === 'tail' ? Number.MAX_SAFE_INTEGER : 0),
   }
-}
-
-function valueWriter<N extends string>(
-  of: Layout<N>,
-  pointers: readonly BlockPointer[],
-  records: ChecksumKind,
-  tailBytes = 0,
-): { bytes: Uint8Array; w: Writer<N> } {
-  const head = valueHead(pointers, records)
-  const bytes = new Uint8Array(head.length + of.bytes + tailBytes)
-  bytes.set(head)
-  return { bytes, w: new Writer(of, bytes, head.length) }
-}
-
-function valueReader<N extends string>(
-  of: Layout<N>,
-  value: Uint8Array,
-  records: ChecksumKind,
-): { r: Reader<N>; pointers: BlockPointer[] } {
-  const pointers = valuePointers(value, records)
-  if (!pointers) throw corrupt(of.title, 'pointers', 'are malformed')
-  return { r: new Reader(of, value, valueBodyOffset(value, records)), pointers }
-}
-
-/** A value without pointers and without a tail. */
-function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<N> {
-  if (value[0] !== 0) throw corrupt(of.title, 'pointers', 'are not expected')
-  const r = new Reader(of, value, 1)
-  exact(r, value)
-  return r
-}
-
-function exact<N extends string>(r: Reader<N>, value: Uint8Array): void {
-  if (value.length !== r.base + r.of.bytes) throw corrupt(r.of.title, 'length', 'is another')
 }

@@ -12,7 +12,7 @@
  * UTF-8 of 1 to 255 bytes; which names a client may give is decided above.
  */
 import { assert } from '../lib/assert.ts'
-import { readU64BigEndian, writeU64BigEndian } from '../lib/bytes.ts'
+import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../lib/bytes.ts'
 import { corrupt, textOf } from './fields.ts'
 import { keyBytesMax } from './geometry.ts'
 
@@ -49,6 +49,20 @@ export function entryKey(directory: number, name: Uint8Array): Uint8Array {
   assert(directory > 0 ? name.length > 0 : name.length === 0, 'only the entry of the root has no name')
   const key = numbered(keyKinds.entry, entryHeadBytes + name.length, directory)
   key.set(name, entryHeadBytes)
+  return key
+}
+
+/** The same of a name that is text; most are ASCII, and need no encoder. */
+export function entryKeyOf(directory: number, name: string): Uint8Array {
+  const key = new Uint8Array(entryHeadBytes + name.length)
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code > 0x7f) return entryKey(directory, encodeUtf8(name))
+    key[entryHeadBytes + i] = code
+  }
+  assert(directory > 0 && name.length > 0 && name.length <= entryNameBytesMax, 'a name in a directory')
+  key[0] = keyKinds.entry
+  writeU64BigEndian(key, 1, directory)
   return key
 }
 

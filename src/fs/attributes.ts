@@ -13,6 +13,7 @@ import {
   linkTargetBytesMax,
   metaBytesMax,
   metaNameBytesMax,
+  noExtra,
 } from '../format/entry-extra.ts'
 import { type EntryItem, entryItemLayout, modeMax } from '../format/fs-items.ts'
 import { blockBytes, itemBytesMax, keyBytesMax, pointersPerValueMax } from '../format/geometry.ts'
@@ -43,19 +44,28 @@ export interface CheckedAttributes {
 
 /** Throws `metadata-too-large` or `bad-parameter`. */
 export function checkAttributes(attributes: Attributes, target: string | null = null): CheckedAttributes {
-  const meta = Object.entries(attributes.meta ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const extra: EntryExtra = { contentType: attributes.contentType || null, meta, target }
+  const meta = Object.entries(attributes.meta ?? {})
+  const contentType = attributes.contentType || null
+  const isPlain = contentType === null && meta.length === 0 && target === null
+  const extra: EntryExtra = isPlain
+    ? noExtra
+    : { contentType, meta: meta.toSorted(([a], [b]) => (a < b ? -1 : 1)), target }
+  return {
+    extra,
+    extraBytes: isPlain ? null : longExtra(extra),
+    mode: integerOrNull('mode', attributes.mode, 0, modeMax),
+    modifiedMs: integerOrNull('modified', attributes.modifiedMs, timeMsMin, timeMsMax),
+  }
+}
+
+/** Null when it is short enough for the item. */
+function longExtra(extra: EntryExtra): Uint8Array | null {
   checkSizes(extra)
   const problem = extraProblem(extra)
   if (problem !== null) throw new StillpointError('bad-parameter', problem)
   const bytes = encodeEntryExtra(extra)
   if (bytes.length > extraBytesMax) throw tooLarge(`what is stored beside the content`, extraBytesMax)
-  return {
-    extra,
-    extraBytes: bytes.length > inlineExtraBytesMax ? bytes : null,
-    mode: integerOrNull('mode', attributes.mode, 0, modeMax),
-    modifiedMs: integerOrNull('modified', attributes.modifiedMs, timeMsMin, timeMsMax),
-  }
+  return bytes.length > inlineExtraBytesMax ? bytes : null
 }
 
 function checkSizes({ contentType, meta, target }: EntryExtra): void {
@@ -98,6 +108,8 @@ export const etagOf = ({ epoch, opening, sequence }: Version): string =>
 export const equalVersions = (a: Version, b: Version): boolean =>
   a.epoch === b.epoch && a.opening === b.opening && a.sequence === b.sequence
 
+const noMeta: Stat['meta'] = Object.freeze({})
+
 export function statOf(item: EntryItem, extra: EntryExtra): Stat {
   return {
     kind: item.kind,
@@ -107,7 +119,7 @@ export function statOf(item: EntryItem, extra: EntryExtra): Stat {
     createdMs: item.createdMs,
     modifiedMs: item.modifiedMs,
     mode: item.mode,
-    meta: Object.fromEntries(extra.meta),
+    meta: extra.meta.length === 0 ? noMeta : Object.fromEntries(extra.meta),
     target: extra.target,
   }
 }
@@ -118,6 +130,7 @@ export function statOf(item: EntryItem, extra: EntryExtra): Stat {
  */
 export function checkPreconditions(conditions: Preconditions, entry: EntryItem | null): void {
   const { ifMatch, ifNoneMatch } = conditions
+  if (ifMatch === undefined && ifNoneMatch === undefined) return
   const etag = entry && etagOf(entry.version)
   const isAmong = (tags: readonly string[] | '*') => etag !== null && (tags === '*' || tags.includes(etag))
   // As everywhere in an answer: with its quotes.

@@ -40,9 +40,9 @@ export async function runEdit<T>(
   const applied = await context.engine.run((tx: Tx) => {
     const edit = new Edit(tx, context.kind)
     const result = operation(edit)
-    edit.finish()
     // Only what the last run says counts.
-    ;({ orphans, orphanBytes } = edit)
+    orphans = edit.orphans
+    orphanBytes = edit.orphanBytes
     return result
   }, options)
   if (orphans > 0) context.reaper.heard(orphans, orphanBytes)

@@ -3,8 +3,8 @@
  *
  * - An object is named by as many entries as it counts. When the last one goes, its few records go with it; more make
  *   it an orphan, and so does a directory that is not empty.
- * - Prepared records are used at the end, and only those that an item still names: a later operation of a batch may
- *   have removed what an earlier one put.
+ * - A record is used as soon as an item names it: that a later operation of a batch may remove it again is the
+ *   engine's to see.
  */
 import type { ItemReader, PreparedRecord, Tx, Version } from '../cp-engine/contract.ts'
 import {
@@ -16,7 +16,7 @@ import {
 } from '../format/fs-items.ts'
 import type { OrphanItem } from '../format/fs-items.ts'
 import {
-  entryKey,
+  entryKeyOf,
   entryRange,
   objectKey,
   orphanKey,
@@ -27,12 +27,11 @@ import {
 import { noExtra } from '../format/entry-extra.ts'
 import { inlineExtra } from '../format/fs-items.ts'
 import { recordBytesDefault } from '../format/geometry.ts'
-import { type BlockPointer, type ChecksumKind, valuePointers } from '../format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
-import { encodeUtf8 } from '../lib/bytes.ts'
 import { defaultModes } from './attributes.ts'
 import { type Counted, count, takeId } from './counters.ts'
-import { findPlace } from './entries.ts'
+import { type Place, findPlace } from './entries.ts'
 import type { Path } from './paths.ts'
 
 /** An object with more records is left to the reaper. */
@@ -49,9 +48,6 @@ export class Edit {
   /** What this operation left to the reaper. */
   orphans = 0
   orphanBytes = 0
-  readonly #unused = new Map<number, PreparedRecord>()
-  /** Values that this operation put and that name pointers, by key. */
-  readonly #named = new Map<string, Uint8Array>()
 
   constructor(
     readonly tx: Tx,
@@ -67,40 +63,24 @@ export class Edit {
   }
 
   use(record: PreparedRecord): BlockPointer {
-    this.#unused.set(record.pointer.address, record)
-    return record.pointer
+    return this.tx.use(record)
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.tx.put(key, value)
-    if (value[0] !== 0) this.#named.set(textOf(key), value)
-    else this.#named.delete(textOf(key))
   }
 
   delete(key: Uint8Array): void {
     this.tx.delete(key)
-    this.#named.delete(textOf(key))
   }
 
-  /** Once, when everything has been put. */
-  finish(): void {
-    if (this.#unused.size === 0) return
-    for (const value of this.#named.values()) {
-      for (const { address } of valuePointers(value, this.kind) ?? []) {
-        const record = this.#unused.get(address)
-        if (record) this.tx.use(record)
-      }
-    }
-  }
-
-  /** The directory that holds the last name of `path`; the missing ones are made. */
-  parentOf(path: Path): number {
+  /** The directory that holds the last name of `path`; the missing ones are made. `place`: where the path leads now. */
+  parentOf(path: Path, place: Place = findPlace(this.tx, this.kind, path)): number {
     assert(path.length > 0, 'the root has no parent')
-    const place = findPlace(this.tx, this.kind, path)
     let { directory } = place
-    for (const name of path.slice(place.depth, -1)) {
+    for (let depth = place.depth; depth < path.length - 1; depth++) {
       const id = takeId(this.tx)
-      this.putEntry(directory, name, this.newDirectory(id), null)
+      this.putEntry(directory, path[depth]!, this.newDirectory(id), null)
       directory = id
     }
     return directory
@@ -122,7 +102,7 @@ export class Edit {
 
   /** `before` is what the name led to; its content is the caller's to unlink. */
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
-    this.put(entryKey(directory, encodeUtf8(name)), encodeEntryItem(item, this.kind))
+    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
     this.#count(item, 1)
     if (before) this.#count(before, -1)
   }
@@ -135,7 +115,7 @@ export class Edit {
 
   /** The entry alone; its content has moved or is unlinked. */
   deleteEntry(directory: number, name: string, item: EntryItem): void {
-    this.delete(entryKey(directory, encodeUtf8(name)))
+    this.delete(entryKeyOf(directory, name))
     this.#count(item, -1)
   }
 
@@ -195,6 +175,3 @@ export class Edit {
     if (item.kind === 'file') count(this.tx, 'fileBytes', by * item.size)
   }
 }
-
-const textOf = (key: Uint8Array): string =>
-  Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')

@@ -4,10 +4,9 @@
  */
 import type { ItemReader } from '../cp-engine/contract.ts'
 import { noExtra } from '../format/entry-extra.ts'
-import { type EntryItem, decodeEntryItem, inlineExtra } from '../format/fs-items.ts'
-import { entryKey, rootDirectoryId, rootEntryKey } from '../format/fs-keys.ts'
+import { type EntryItem, decodeEntryItem, directoryIdOf, inlineExtra } from '../format/fs-items.ts'
+import { entryKeyOf, rootDirectoryId, rootEntryKey } from '../format/fs-keys.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
-import { encodeUtf8 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { defaultModes } from './attributes.ts'
 import { type Path, formatPath } from './paths.ts'
@@ -40,15 +39,18 @@ export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Pl
     return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, kind) : plainRoot }
   }
   let directory = rootDirectoryId
-  for (let depth = 0; ; depth++) {
-    const value = items.get(entryKey(directory, encodeUtf8(path[depth]!)))
-    const entry = value ? decodeEntryItem(value, kind) : null
-    if (depth === path.length - 1 || !entry) {
-      return { directory, depth, entry: depth === path.length - 1 ? entry : null }
-    }
-    if (entry.kind !== 'directory') throw notADirectory(path.slice(0, depth + 1))
-    directory = entry.id
+  const last = path.length - 1
+  for (let depth = 0; depth < last; depth++) {
+    const value = items.get(entryKeyOf(directory, path[depth]!))
+    if (!value) return { directory, depth, entry: null }
+    directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
   }
+  const value = items.get(entryKeyOf(directory, path[last]!))
+  return { directory, depth: last, entry: value ? decodeEntryItem(value, kind) : null }
+}
+
+function refuse(path: readonly string[]): never {
+  throw notADirectory(path)
 }
 
 /** Throws `not-found` as well. */

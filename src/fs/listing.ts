@@ -4,10 +4,10 @@
  */
 import type { Item, ItemReader } from '../cp-engine/contract.ts'
 import { type EntryItem, decodeEntryItem } from '../format/fs-items.ts'
-import { decodeKey, entryKey, entryRange } from '../format/fs-keys.ts'
+import { decodeKey, entryKeyOf, entryRange } from '../format/fs-keys.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
-import { encodeUtf8, equalBytes } from '../lib/bytes.ts'
+import { equalBytes } from '../lib/bytes.ts'
 import { findEntry, notADirectory } from './entries.ts'
 import type { Path } from './paths.ts'
 
@@ -66,7 +66,7 @@ function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Lo
   const levels = [levelOf(id, [])]
   for (const [depth, name] of (look.after ?? []).entries()) {
     const level = levels.at(-1)!
-    const key = entryKey(level.directory, encodeUtf8(name))
+    const key = entryKeyOf(level.directory, name)
     level.from = key
     level.isBehind = true
     const value = look.recursive ? items.get(key) : null

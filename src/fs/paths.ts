@@ -29,12 +29,26 @@ function checkNames(names: readonly string[]): Path {
 function checkName(name: string): number {
   if (name === '') refuse('a segment is empty')
   if (name === '.' || name === '..') refuse('a segment is "." or ".."')
+  const length = isPlain(name) ? name.length : checkCharacters(name)
+  return length <= nameBytesMax ? length : refuse(`a segment is longer than ${nameBytesMax} bytes`)
+}
+
+/** Visible ASCII without a slash, as most names are. */
+function isPlain(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code < 0x20 || code > 0x7e || code === 0x2f) return false
+  }
+  return true
+}
+
+/** Answers their bytes. */
+function checkCharacters(name: string): number {
   if (name.includes('/')) refuse('a segment contains a slash')
   if (!name.isWellFormed()) refuse('a segment has a lone surrogate')
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('a segment has a control character')
-  const length = encodeUtf8(name).length
-  return length <= nameBytesMax ? length : refuse(`a segment is longer than ${nameBytesMax} bytes`)
+  return encodeUtf8(name).length
 }
 
 export const rootPath: Path = checkNames([])
@@ -54,6 +68,7 @@ export function parseListedPath(text: string): readonly string[] {
 /** The part of a raw URL behind the prefix of a route: split at `/` and `%2F`, each segment decoded once. */
 export function parseUrlPath(raw: string): Path {
   if (raw === '') return rootPath
+  if (!raw.includes('%')) return checkNames(raw.split('/'))
   return checkNames(raw.split(/\/|%2f/i).map(decodeSegment))
 }
 

@@ -3,6 +3,7 @@
  * which a large body reaches as an upload before it has a name.
  */
 import type { EntryItem } from '../format/fs-items.ts'
+import { recordBytesDefault } from '../format/geometry.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { type CheckedAttributes, checkAttributes, checkPreconditions, defaultModes } from './attributes.ts'
@@ -49,6 +50,10 @@ export async function putFile(
   const checked = checkAttributes(attributes)
   const hint = body instanceof Uint8Array ? body.length : (options.lengthHint ?? 0)
   if (hint > fileBytesMax) throw tooLarge()
+  if (body instanceof Uint8Array && body.length <= recordBytesDefault) {
+    const small = { kind: 'file' as const, path, attributes: checked, conditions: options }
+    return putOne(context, small, body.length > 0 ? body : null)
+  }
   // A refusal should not wait for a body.
   if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
   const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
@@ -137,43 +142,49 @@ async function putEntry(
   base: Omit<Put, 'extra' | 'content'>,
   content: Content,
 ): Promise<Written> {
-  const put = { ...base, content, extra: await preparation.extra(base.attributes) }
+  const { extra, extraBytes } = base.attributes
+  const { kind, path, attributes, conditions } = base
+  const stored = extraBytes ? await preparation.extra(base.attributes) : { extra, record: null }
+  const put: Put = { kind, path, attributes, conditions, content, extra: stored }
   const applied = await preparation.run((edit) => applyPut(edit, put), content.upload?.stream)
-  return written(preparation.context, put.path, applied, put.extra.extra)
+  return written(preparation.context, path, applied, extra)
 }
 
 export function applyPut(edit: Edit, put: Put): { readonly created: boolean; readonly item: EntryItem } {
-  const { path, attributes, content } = put
-  const { entry } = findPlace(edit.tx, edit.kind, path)
+  const { path, attributes } = put
+  const place = findPlace(edit.tx, edit.kind, path)
+  const { entry } = place
   if (entry?.kind === 'directory') throw isADirectory(path)
   checkPreconditions(put.conditions, entry)
   const { nowMs } = edit.tx
+  const version = edit.version()
+  const { id, content } = nameContent(edit, put.content)
   const item: EntryItem = {
     kind: put.kind,
-    version: edit.version(),
+    version,
     mode: attributes.mode ?? defaultModes[put.kind],
     createdMs: entry?.createdMs ?? nowMs,
     modifiedMs: attributes.modifiedMs ?? nowMs,
-    size: content.size,
-    ...nameContent(edit, content),
+    size: put.content.size,
+    id,
+    content,
     extra: storeExtra(edit, put.extra),
   }
   if (entry) edit.unlink(entry)
-  edit.putEntry(edit.parentOf(path), path.at(-1)!, item, entry)
+  edit.putEntry(edit.parentOf(path, place), path.at(-1)!, item, entry)
   return { created: entry === null, item }
 }
 
-function nameContent(edit: Edit, content: Content): Pick<EntryItem, 'id' | 'content'> {
-  if (content.upload) {
-    content.upload.take(edit)
-    edit.putObject(content.upload.id, content.size)
-    return { id: content.upload.id, content: null }
+function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryItem, 'id' | 'content'> {
+  if (upload) {
+    upload.take(edit)
+    edit.putObject(upload.id, size)
+    return { id: upload.id, content: null }
   }
-  const [piece, ...more] = content.pieces
-  if (!piece) return { id: 0, content: null }
-  if (more.length === 0) return { id: 0, content: edit.use(piece.record) }
+  if (pieces.length === 0) return { id: 0, content: null }
+  if (pieces.length === 1) return { id: 0, content: edit.use(pieces[0]!.record) }
   const id = takeId(edit.tx)
-  edit.putObject(id, content.size)
-  for (const each of content.pieces) putPiece(edit, edit.kind, id, each)
+  edit.putObject(id, size)
+  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
   return { id, content: null }
 }

@@ -21,7 +21,8 @@ import { methodNotAllowed, problem } from './problem.ts'
 import { splitUrl } from './raw-url.ts'
 
 export interface App {
-  fetch(request: Request): Promise<Response>
+  /** `url`: that of the request, if it is at hand. */
+  fetch(request: Request, url?: string): Promise<Response>
 }
 
 /** The fixed part of a path, up to its parameter. */
@@ -64,11 +65,11 @@ export function makeApp(dependencies: Dependencies): App {
   })
   hono.onError((error) => failed(error, dependencies))
   return {
-    async fetch(request) {
+    async fetch(request, url = request.url) {
       try {
-        const url = splitUrl(request.url)
-        const run = url.pathname.startsWith(contentPrefix) ? direct.get(request.method) : undefined
-        return await (run ? run(request, url) : hono.fetch(request))
+        const target = splitUrl(url)
+        const run = target.pathname.startsWith(contentPrefix) ? direct.get(request.method) : undefined
+        return await (run ? run(request, target) : hono.fetch(request))
       } catch (error) {
         return failed(error, dependencies)
       }

@@ -29,20 +29,23 @@ const tooLarge = (detail: string): never => {
   throw new StillpointError('metadata-too-large', detail)
 }
 
+const noMeta: Readonly<Record<string, string>> = {}
+
 /** `fileType` is false where a Content-Type would say nothing about the entry. */
 export function parseAttributes(headers: Headers, fileType: boolean): Attributes {
   let meta: Record<string, string> | null = null
-  headers.forEach((value, name) => {
-    if (!name.startsWith(metaPrefix)) return
+  const all = headers.toJSON()
+  for (const name in all) {
+    if (!name.startsWith(metaPrefix)) continue
     meta ??= Object.create(null) as Record<string, string>
-    meta[name.slice(metaPrefix.length)] = value
-  })
+    meta[name.slice(metaPrefix.length)] = all[name]!
+  }
   const contentType = fileType ? headers.get('Content-Type') : null
   const mode = headers.get('Stillpoint-Mode')
   const modified = headers.get('Stillpoint-Modified')
   return {
     contentType: contentType === null ? null : checkContentType(contentType, 'Content-Type'),
-    meta: meta === null ? {} : checkMeta(meta),
+    meta: meta === null ? noMeta : checkMeta(meta),
     mode: mode === null ? null : parseMode(mode, 'Stillpoint-Mode'),
     modifiedMs: modified === null ? null : parseModified(modified, 'Stillpoint-Modified'),
   }

@@ -5,7 +5,7 @@
 import type { Body } from '../fs/contract.ts'
 import { decodeUtf8 } from '../lib/bytes.ts'
 import { type ErrorCode, StillpointError } from '../lib/errors.ts'
-import { parseDigests } from './digest.ts'
+import { type Digest, parseDigests } from './digest.ts'
 
 /** Read in one piece: a stream costs more than it saves. */
 export const wholeBodyBytesMax = 64 * 1024
@@ -38,31 +38,32 @@ export async function fileBody(request: Request, whole: boolean): Promise<Body> 
   if (reprDigest !== null && !whole)
     bad('bad-parameter', 'Repr-Digest is of a whole file; use Content-Digest')
   const length = contentLength(headers)
-  const digests = [
-    ...parseDigests(reprDigest, 'Repr-Digest'),
-    ...parseDigests(contentDigest, 'Content-Digest'),
-  ]
-  if (request.body === null) {
-    if (length !== null && length > 0) bad('bad-parameter', 'the body was cut short')
-    for (const digest of digests) digest.verify()
-    return new Uint8Array(0)
-  }
-  if (length !== null && length <= wholeBodyBytesMax) {
-    const bytes = new Uint8Array(await readAll(request))
-    if (bytes.length !== length) bad('bad-parameter', 'the body does not have its declared length')
-    for (const digest of digests) digest.update(bytes)
-    for (const digest of digests) digest.verify()
-    return bytes
-  }
-  return checked(request.body, length, digests)
+  const digests =
+    reprDigest === null && contentDigest === null
+      ? noDigests
+      : [...parseDigests(reprDigest, 'Repr-Digest'), ...parseDigests(contentDigest, 'Content-Digest')]
+  // Asking for `request.body` makes a stream, also where none is wanted.
+  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests)
+  if (request.body !== null) return checked(request.body, length, digests)
+  if (length !== null) bad('bad-parameter', 'the body was cut short')
+  for (const digest of digests) digest.verify()
+  return new Uint8Array(0)
 }
 
-async function readAll(request: Request): Promise<ArrayBuffer> {
+const noDigests: readonly Digest[] = []
+
+async function wholeBody(request: Request, length: number, digests: readonly Digest[]): Promise<Uint8Array> {
+  let bytes: Uint8Array
   try {
-    return await request.arrayBuffer()
+    bytes = await request.bytes()
   } catch (error) {
     throw cutShort(error)
   }
+  if (bytes.length < length) bad('bad-parameter', 'the body was cut short')
+  if (bytes.length > length) bad('bad-parameter', 'the body is longer than declared')
+  for (const digest of digests) digest.update(bytes)
+  for (const digest of digests) digest.verify()
+  return bytes
 }
 
 const cutShort = (cause: unknown): StillpointError =>
@@ -71,7 +72,7 @@ const cutShort = (cause: unknown): StillpointError =>
 async function* checked(
   body: ReadableStream<Uint8Array>,
   length: number | null,
-  digests: ReturnType<typeof parseDigests>,
+  digests: readonly Digest[],
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader()
   let received = 0

@@ -51,6 +51,29 @@ export async function answerMutation(
   return json(status, { ...fields, cp: applied.cp, durability: level }, headers)
 }
 
+/** As `answerMutation` of `writtenMutation`, for the route that is asked most: text and headers made in one piece. */
+export async function answerWritten(
+  dependencies: PrimaryDependencies,
+  wish: DurabilityWish,
+  path: string,
+  { created, stat, applied }: Written,
+): Promise<Response> {
+  const { level } = await dependencies.reach(applied, wish)
+  const { size, etag } = stat
+  const { cp } = applied
+  const text = `{"path":${JSON.stringify(path)},"size":${size},"etag":"\\"${etag}\\"","cp":${cp},"durability":"${level}"}`
+  return new Response(text, {
+    status: created ? 201 : 200,
+    headers: {
+      'Content-Type': 'application/json',
+      'X-Content-Type-Options': 'nosniff',
+      'Stillpoint-CP': String(cp),
+      'Stillpoint-Durability': level,
+      ETag: `"${etag}"`,
+    },
+  })
+}
+
 /** The usual answer about one entry. */
 export const writtenMutation = (
   path: string,

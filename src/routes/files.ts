@@ -10,7 +10,13 @@ import { fileHeaders, parseAttributes, parseLinkTarget } from './attributes.ts'
 import { contentLength, fileBody, hasBody } from './body.ts'
 import { streamFile } from './content-stream.ts'
 import type { Dependencies, PrimaryDependencies } from './dependencies.ts'
-import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
+import {
+  answerMutation,
+  answerWritten,
+  durabilityParameters,
+  parseWish,
+  writtenMutation,
+} from './durability.ts'
 import type { Handler, Operation } from './operation.ts'
 import {
   attributeHeaders,
@@ -121,12 +127,12 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
         throw new StillpointError('bad-parameter', 'a link has no body', { parameter: 'Stillpoint-Link' })
       }
       const written = await files.putLink(path, linkTarget, attributes, conditions)
-      return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
+      return answerWritten(dependencies, wish, formatPath(path), written)
     }
     const body = await fileBody(request, true)
     const lengthHint = body instanceof Uint8Array ? body.length : contentLength(headers)
     const written = await files.putFile(path, body, attributes, { ...conditions, lengthHint })
-    return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
+    return answerWritten(dependencies, wish, formatPath(path), written)
   }
 }
 

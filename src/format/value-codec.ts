@@ -1,0 +1,37 @@
+/** The body of a value of the file tree, behind its pointers: what a layout describes, and perhaps a tail. */
+import { type Layout, Reader, Writer, corrupt } from './fields.ts'
+import { type BlockPointer, type ChecksumKind, valueBodyOffset, valueHead, valuePointers } from './pointer.ts'
+
+export function valueWriter<N extends string>(
+  of: Layout<N>,
+  pointers: readonly BlockPointer[],
+  records: ChecksumKind,
+  tailBytes = 0,
+): { bytes: Uint8Array; w: Writer<N> } {
+  const head = valueHead(pointers, records)
+  const bytes = new Uint8Array(head.length + of.bytes + tailBytes)
+  bytes.set(head)
+  return { bytes, w: new Writer(of, bytes, head.length) }
+}
+
+export function valueReader<N extends string>(
+  of: Layout<N>,
+  value: Uint8Array,
+  records: ChecksumKind,
+): { r: Reader<N>; pointers: BlockPointer[] } {
+  const pointers = valuePointers(value, records)
+  if (!pointers) throw corrupt(of.title, 'pointers', 'are malformed')
+  return { r: new Reader(of, value, valueBodyOffset(value, records)), pointers }
+}
+
+/** A value without pointers and without a tail. */
+export function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<N> {
+  if (value[0] !== 0) throw corrupt(of.title, 'pointers', 'are not expected')
+  const r = new Reader(of, value, 1)
+  exact(r, value)
+  return r
+}
+
+export function exact<N extends string>(r: Reader<N>, value: Uint8Array): void {
+  if (value.length !== r.base + r.of.bytes) throw corrupt(r.of.title, 'length', 'is another')
+}
