@@ -67,7 +67,7 @@ export function makeTree(root: string, files: number, seed: number): void {
     fs.symlinkSync(target, path)
     fs.lutimesSync(path, 1e9 + i / 8, 1e9 + i / 8)
   }
-  while (made < files)
+  for (let left = files - made; left > 0; left--)
     makeFile(
       folders[dice.below(folders.length)]!,
       `f${made}.txt`,
