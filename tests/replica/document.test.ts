@@ -6,7 +6,7 @@ import { reactions } from '../../src/replica/mirror-troubles.ts'
 const text = await Bun.file(`${import.meta.dir}/../../docs/replication.md`).text()
 
 test('the table of refusals has every code, and what the primary does about it', () => {
-  const rows = [...text.matchAll(/^\| `([a-z-]+)` \|.*\| ([a-z ]+) \|$/gm)].map(([, code, does]) => [
+  const rows = [...text.matchAll(/^\| `([a-z-]+)` +\|.*\| ([a-z ]+?) +\|$/gm)].map(([, code, does]) => [
     code,
     does,
   ])
