@@ -10,9 +10,9 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { isFixedBlock } from '../format/geometry.ts'
+import { isDataRun, isFixedBlock } from '../format/geometry.ts'
 import { blocksPerMapPage } from '../format/map-page.ts'
-import { bitsInByte } from './space-map.ts'
+import { bitsInByte, eachByte } from './space-map.ts'
 import type { Run } from './space-map.ts'
 
 export type BlockClass = 'map' | 'node' | 'record'
@@ -84,7 +84,7 @@ export class Allocator {
     for (; address < blockCount; address++) this.setFree(address)
     for (const fixed of fixedBlocks(this.geometry))
       if (fixed >= before && fixed < blockCount) {
-        this.clearFree(fixed)
+        this.clearRun(fixed, 1)
         this.fixedCount++
       }
     this.freed(before)
@@ -119,7 +119,7 @@ export class Allocator {
     if (blocks > this.free) return null
     const address = kind === 'map' ? this.takeMap(blocks) : this.takeRun(kind, blocks)
     if (address === null) return null
-    for (let i = 0; i < blocks; i++) this.clearFree(address + i)
+    this.clearRun(address, blocks)
     return address
   }
 
@@ -127,7 +127,7 @@ export class Allocator {
   takeAt(address: number, blocks: number): boolean {
     if (address + blocks > this.blockCount) return false
     for (let i = 0; i < blocks; i++) if (!this.isWritable(address + i)) return false
-    for (let i = 0; i < blocks; i++) this.clearFree(address + i)
+    this.clearRun(address, blocks)
     return true
   }
 
@@ -136,11 +136,12 @@ export class Allocator {
   }
 
   release({ address, blocks }: Run): void {
-    for (let i = 0; i < blocks; i++) {
-      assert(!this.isWritable(address + i), `block ${address + i} is released twice`)
-      assert(!isFixedBlock(this.geometry, address + i), `block ${address + i} is fixed`)
-      this.setFree(address + i)
-    }
+    assert(isDataRun(this.geometry, address, blocks), `a block from ${address} on is fixed`)
+    eachByte(address, blocks, (byte, mask) => {
+      assert((this.bits[byte]! & mask) === 0, `a block near ${byte * 8} is released twice`)
+      this.bits[byte]! |= mask
+    })
+    this.free += blocks
     this.freed(address)
   }
 
@@ -154,10 +155,12 @@ export class Allocator {
     this.free++
   }
 
-  private clearFree(address: number): void {
-    assert(this.isWritable(address), `block ${address} is handed out twice`)
-    this.bits[address >>> 3]! &= ~(1 << (address & 7))
-    this.free--
+  private clearRun(address: number, blocks: number): void {
+    eachByte(address, blocks, (byte, mask) => {
+      assert((this.bits[byte]! & mask) === mask, `a block near ${byte * 8} is handed out twice`)
+      this.bits[byte]! &= ~mask
+    })
+    this.free -= blocks
   }
 
   /**
@@ -224,6 +227,14 @@ export class Allocator {
         address += 8
         length = 0
         continue
+      }
+      if ((address & 7) === 0 && blocks - length > 8 && this.bits[address >>> 3] === 0xff) {
+        // Eight at once, as long as the run does not end among them, nor the scope.
+        if (address + 8 <= end && (anywhere || address % blocksPerMapPage >= mapRunBlocks)) {
+          address += 8
+          length += 8
+          continue
+        }
       }
       if (this.isWritable(address)) {
         if (++length === blocks) return address - blocks + 1

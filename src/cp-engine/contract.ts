@@ -42,6 +42,21 @@ export interface PreparedRecord {
   readonly length: number
 }
 
+export interface PrepareOptions {
+  /**
+   * It goes to the device at once, and no longer fills the queue of whoever prepares much before its operation; so
+   * large records always do.
+   */
+  readonly leavesEarly?: boolean | undefined
+  /** The bytes become records of this many (a power of two), in one run and one write where free space has one. */
+  readonly recordBytes?: number
+  /**
+   * For what leaves early: called once, when its writes have ended, maybe before `prepare` has resolved. `isFree`: no
+   * reader and no observer may have the bytes either, so they may be changed.
+   */
+  readonly onWritten?: ((isFree: boolean) => void) | undefined
+}
+
 /** The open tree as one operation sees and changes it. Nothing is visible to others before the function has returned. */
 export interface Tx extends ItemReader {
   /** The CP that will first contain this operation. */
@@ -104,6 +119,8 @@ export interface TreeView {
   read<T>(look: (items: ItemReader) => T): Promise<T>
   /** The raw bytes of a record that `read` of this view has returned: verified, or `corrupt`. */
   record(pointer: BlockPointer): Promise<Uint8Array>
+  /** Bytes [start, end) of it, fewer at its end. All of it is verified, and only what is returned stays in memory. */
+  recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array>
   /** Ends the reader: blocks that it could reach may be reused. Idempotent; every view must be released. */
   release(): void
 }
@@ -157,10 +174,8 @@ export interface Engine extends RootSource {
   /**
    * Cuts, encodes and sums the bytes (1 … recordBytesMax) and gives them addresses. Waits while the queues are full
    * (back-pressure) and while CPs may yet free space; then `disk-full`. What is prepared must be used or discarded.
-   * `leavesEarly`: it goes to the device at once, and no longer fills the queue of whoever prepares much before its
-   * operation; so large records always do.
    */
-  prepare(bytes: Uint8Array, floor?: SpaceFloor, leavesEarly?: boolean): Promise<PreparedRecord[]>
+  prepare(bytes: Uint8Array, floor?: SpaceFloor, options?: PrepareOptions): Promise<PreparedRecord[]>
   discard(records: readonly PreparedRecord[]): void
   /** Gathers, then applies in one synchronous step. */
   run<T>(operation: (tx: Tx) => T, options?: RunOptions): Promise<Applied<T>>
@@ -180,7 +195,7 @@ export interface Engine extends RootSource {
   }
 }
 
-/** One write of the CP: whole blocks for one address. Its bytes never change once it exists. */
+/** One write of the CP: whole blocks for one address. Its bytes never change while anybody has it. */
 export interface WriteCommand {
   readonly address: number
   readonly bytes: Uint8Array
@@ -202,8 +217,11 @@ export interface BlockRun {
 export interface CpObserver {
   /** The CP has been sealed; commands of it may have left before (large records of streams). */
   sealed(cp: number): void
-  /** These leave for the local device now, in address order, and should leave for the mirrors at the same time. */
-  leaving(cp: number, commands: readonly WriteCommand[]): void
+  /**
+   * These leave for the local device now, in address order, and should leave for the mirrors at the same time. False
+   * when the observer has not kept the bytes: they may change once the device has them.
+   */
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean
   published(event: CpPublished): void
 }
 

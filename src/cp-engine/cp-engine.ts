@@ -162,7 +162,7 @@ export class CpEngine implements contract.Engine {
   async prepare(
     raw: Uint8Array,
     floor: contract.SpaceFloor = 'write',
-    leavesEarly?: boolean,
+    options?: contract.PrepareOptions,
   ): Promise<contract.PreparedRecord[]> {
     const blocks = Math.ceil(raw.length / blockBytes)
     for (let isStalled = false; ;) {
@@ -171,7 +171,7 @@ export class CpEngine implements contract.Engine {
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
         this.spaceWatch.growAhead()
-        return this.state.intake.prepare(raw, leavesEarly)
+        return this.state.intake.prepare(raw, options)
       }
     }
   }

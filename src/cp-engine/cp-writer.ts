@@ -144,8 +144,10 @@ export class CpWriter {
     return address
   }
 
-  /** To the mirrors, at the same time as to the device. */
-  leaving(cp: number, commands: readonly WriteCommand[]): void {
-    for (const observer of this.observers) observer.leaving(cp, commands)
+  /** To the mirrors, at the same time as to the device. True when one of them has kept the bytes. */
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean {
+    let isKept = false
+    for (const observer of this.observers) isKept = observer.leaving(cp, commands) || isKept
+    return isKept
   }
 }

@@ -15,7 +15,7 @@ import { blocksPerMapPage, encodeMapIndex, encodeMapPage, mapIndexFanout } from 
 import type { MapKind } from '../format/map-page.ts'
 import { noNode } from '../format/pointer.ts'
 import type { WriteCommand } from './contract.ts'
-import { SpaceMap } from './space-map.ts'
+import { SpaceMap, eachByte } from './space-map.ts'
 import type { MapIndex, MapPage, Run } from './space-map.ts'
 
 export interface MapChange {
@@ -39,7 +39,7 @@ interface Draft {
   readonly indexes: Map<number, number>[]
 }
 
-type Pending = { kind: MapKind; address: number; used: boolean }
+type Pending = { readonly kind: MapKind; readonly run: Run; readonly used: boolean }
 
 export function buildMaps(
   live: SpaceMap,
@@ -54,9 +54,9 @@ export function buildMaps(
 
   const replace = (kind: MapKind, before: number | undefined): number => {
     const address = allocate()
-    pending.push({ kind, address, used: true })
+    pending.push({ kind, run: { address, blocks: 1 }, used: true })
     if (before !== undefined) {
-      pending.push({ kind, address: before, used: false })
+      pending.push({ kind, run: { address: before, blocks: 1 }, used: false })
       replacing.set(address, before)
       replaced++
     }
@@ -69,9 +69,8 @@ export function buildMaps(
     indexes[level - 1]!.set(index, replace(kind, base.indexes[level - 1]![index]?.pointer.address))
     dirtyIndex(kind, level + 1, Math.floor(index / mapIndexFanout))
   }
-  const setBit = (kind: MapKind, address: number, value: boolean): void => {
+  const bitsOf = (kind: MapKind, index: number): Uint8Array => {
     const { base, pages } = drafts[kind]
-    const index = Math.floor(address / blocksPerMapPage)
     assert(index < base.pages.length, 'a block lies in the volume')
     let page = pages.get(index)
     if (!page) {
@@ -81,21 +80,32 @@ export function buildMaps(
       page.address = replace(kind, before?.pointer.address)
       dirtyIndex(kind, 1, Math.floor(index / mapIndexFanout))
     }
-    const bit = address % blocksPerMapPage
-    const mask = 1 << (bit & 7)
-    const is = (page.bits[bit >>> 3]! & mask) !== 0
-    assert(is !== value, `block ${address} changes in the ${kind} map`)
-    page.bits[bit >>> 3]! ^= mask
+    return page.bits
   }
-  const apply = ({ kind, address, used: value }: Pending): void => {
-    if (kind === 'live') setBit('live', address, value)
-    if (kind === 'used' || value || !change.keptBySnapshot(address)) setBit('used', address, value)
+  const setRun = (kind: MapKind, { address, blocks }: Run, value: boolean): void => {
+    for (let at = address; at < address + blocks;) {
+      const index = Math.floor(at / blocksPerMapPage)
+      const first = index * blocksPerMapPage
+      const end = Math.min(address + blocks, first + blocksPerMapPage)
+      const bits = bitsOf(kind, index)
+      eachByte(at - first, end - at, (byte, mask) => {
+        assert(
+          (bits[byte]! & mask) === (value ? 0 : mask),
+          `blocks near ${first + byte * 8} change in the ${kind} map`,
+        )
+        bits[byte]! ^= mask
+      })
+      at = end
+    }
+  }
+  const apply = ({ kind, run, used: value }: Pending): void => {
+    if (kind === 'live') setRun('live', run, value)
+    if (kind === 'used' || value) return setRun('used', run, value)
+    for (const unkept of withoutKept(run, change.keptBySnapshot)) setRun('used', unkept, value)
   }
 
-  for (const { address, blocks } of change.freed)
-    for (let i = 0; i < blocks; i++) apply({ kind: 'live', address: address + i, used: false })
-  for (const { address, blocks } of change.born)
-    for (let i = 0; i < blocks; i++) apply({ kind: 'live', address: address + i, used: true })
+  for (const run of change.freed) apply({ kind: 'live', run, used: false })
+  for (const run of change.born) apply({ kind: 'live', run, used: true })
   for (let i = 0; i < pending.length; i++) apply(pending[i]!)
 
   const commands: WriteCommand[] = []
@@ -104,6 +114,15 @@ export function buildMaps(
     used: encode(drafts.used, replacing, commands),
   }
   return { ...maps, commands, replaced }
+}
+
+function* withoutKept({ address, blocks }: Run, isKept: (address: number) => boolean): Generator<Run> {
+  let start = address
+  for (let at = address; at <= address + blocks; at++) {
+    if (at < address + blocks && !isKept(at)) continue
+    if (at > start) yield { address: start, blocks: at - start }
+    start = at + 1
+  }
 }
 
 const draftOf = (base: SpaceMap): Draft => ({

@@ -22,7 +22,7 @@ export interface OpenStateParts {
   readonly queue: WriteQueue
   readonly sums: RecordSums
   readonly firstCp: number
-  leaving(cp: number, commands: readonly WriteCommand[]): void
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean
   failed(error: unknown): void
 }
 

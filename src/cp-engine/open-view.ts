@@ -1,7 +1,7 @@
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { ItemReader, TreeView } from './contract.ts'
 import { lookWith } from './looking.ts'
-import { decodeRecord, readRecord } from './records.ts'
+import { decodeRecord, readRecord, readRecordPart } from './records.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -43,5 +43,12 @@ export class OpenView implements TreeView {
     const { queue, volume, sums } = this.parts
     const queued = queue.find(pointer)
     return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
+  }
+
+  async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
+    return readRecordPart(volume.device, pointer, sums, start, end)
   }
 }

@@ -9,10 +9,10 @@ import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, inlineBytesMax, recordBytesMax } from '../format/geometry.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
-import type { PreparedRecord, WriteCommand } from './contract.ts'
+import type { PrepareOptions, PreparedRecord, WriteCommand } from './contract.ts'
 import type { OpenCp } from './open-cp.ts'
 import { encodeRecord } from './records.ts'
-import type { WriteQueue } from './write-queue.ts'
+import type { Loan, WriteQueue } from './write-queue.ts'
 
 export interface IntakeContext {
   readonly device: BlockDevice
@@ -22,7 +22,8 @@ export interface IntakeContext {
   openCp(): OpenCp
   /** The addresses are given to something new: nothing cached may answer for them. */
   forget(address: number, blocks: number): void
-  leaving(cp: number, commands: readonly WriteCommand[]): void
+  /** True when somebody has kept the bytes. */
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean
   failed(error: unknown): void
 }
 
@@ -35,11 +36,19 @@ export class RecordIntake {
   constructor(private readonly context: IntakeContext) {}
 
   /** The caller has made sure that there is space; free space without a long enough run cuts the bytes in halves. */
-  prepare(raw: Uint8Array, leavesEarly = raw.length > inlineBytesMax): PreparedRecord[] {
+  prepare(
+    raw: Uint8Array,
+    {
+      leavesEarly = raw.length > inlineBytesMax,
+      recordBytes = recordBytesMax,
+      onWritten,
+    }: PrepareOptions = {},
+  ): PreparedRecord[] {
     assert(raw.length > 0 && raw.length <= recordBytesMax, 'a record has 1 to recordBytesMax bytes')
+    assert(leavesEarly || !onWritten, 'only what leaves early is waited for')
     const records: PreparedRecord[] = []
-    this.cut(raw, 0, records)
-    if (leavesEarly) for (const { pointer } of records) this.leave(pointer)
+    this.cut(raw, 0, recordBytes, records)
+    if (leavesEarly) this.leave(records, onWritten)
     return records
   }
 
@@ -77,7 +86,7 @@ export class RecordIntake {
 
   /** Makes sure that the record leaves before its CP. */
   leaveNow(record: PreparedRecord): void {
-    if (!this.hasLeft(record)) this.leave(record.pointer)
+    if (!this.hasLeft(record)) this.leave([record])
   }
 
   /** The writes of all records that have left and are not on the device yet. */
@@ -94,33 +103,53 @@ export class RecordIntake {
     return Promise.all(running)
   }
 
-  private cut(raw: Uint8Array, offset: number, records: PreparedRecord[]): void {
-    const { allocator, queue, sums } = this.context
+  private cut(raw: Uint8Array, offset: number, recordBytes: number, records: PreparedRecord[]): void {
+    const { allocator } = this.context
     const blocks = Math.ceil(raw.length / blockBytes)
     const address = allocator.take('record', blocks)
     if (address === null) {
       assert(blocks > 1, 'space was made sure of')
       const half = 2 ** (Math.ceil(Math.log2(blocks)) - 1) * blockBytes
-      this.cut(raw.subarray(0, half), offset, records)
-      this.cut(raw.subarray(half), offset + half, records)
+      this.cut(raw.subarray(0, half), offset, recordBytes, records)
+      this.cut(raw.subarray(half), offset + half, recordBytes, records)
       return
     }
     this.context.forget(address, blocks)
-    const { pointer, command } = encodeRecord(raw, address, sums)
-    queue.prepare(command)
-    records.push({ pointer, offset, length: raw.length })
+    for (let at = 0; at < raw.length; at += recordBytes) {
+      const part = raw.length <= recordBytes ? raw : raw.subarray(at, at + recordBytes)
+      records.push(this.encode(part, address + at / blockBytes, offset + at))
+    }
   }
 
-  private leave(pointer: BlockPointer): void {
-    const { command, done } = this.context.queue.leaveEarly(pointer.address)
-    this.leftEarly.add(pointer.address)
-    this.context.leaving(this.context.openCp().cp, [command])
-    const write = this.context.device
-      .write([command])
-      .then(done)
-      .finally(() => this.writes.delete(pointer.address))
+  private encode(raw: Uint8Array, address: number, offset: number): PreparedRecord {
+    const { pointer, command } = encodeRecord(raw, address, this.context.sums)
+    this.context.queue.prepare(command)
+    return { pointer, offset, length: raw.length }
+  }
+
+  private leave(records: readonly PreparedRecord[], onWritten?: (isFree: boolean) => void): void {
+    const { queue, device } = this.context
+    const loan: Loan = { isKept: false }
+    const addresses = records.map(({ pointer }) => pointer.address).sort((a, b) => a - b)
+    const commands = addresses.map((address) => queue.leaveEarly(address, loan))
+    for (const address of addresses) this.leftEarly.add(address)
+    if (this.context.leaving(this.context.openCp().cp, commands)) loan.isKept = true
+    const ended = (isWritten: boolean) => {
+      for (const address of addresses) this.writes.delete(address)
+      onWritten?.(isWritten && !loan.isKept)
+    }
+    const write = device.write(commands).then(
+      () => {
+        queue.hasLeft(addresses)
+        ended(true)
+      },
+      (error: unknown) => {
+        ended(false)
+        throw error
+      },
+    )
     // Whoever waits for the write hears of it as well.
     write.catch((error: unknown) => this.context.failed(error))
-    this.writes.set(pointer.address, write)
+    for (const address of addresses) this.writes.set(address, write)
   }
 }

@@ -55,13 +55,42 @@ export async function readRecord(
   pointer: BlockPointer,
   sums: RecordSums,
 ): Promise<Uint8Array> {
+  const blocks = new Uint8Array(pointer.blocks * blockBytes)
+  await readBlocks(device, pointer, blocks)
+  return decodeRecord(blocks, pointer, sums)
+}
+
+/** Read for a part of them: nobody sees these buffers, so they are used again. */
+const scratch: Uint8Array[] = []
+const scratchMax = 8
+
+/** Bytes [start, end) of the record, copied; all of it is verified. */
+export async function readRecordPart(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  if (end - start > pointer.payloadBytes / 2)
+    return (await readRecord(device, pointer, sums)).subarray(start, end)
+  const whole = scratch.pop() ?? new Uint8Array(recordBytesMax)
+  const blocks = whole.subarray(0, pointer.blocks * blockBytes)
+  // Not in a `finally`: after a failed read the device may still be filling it.
+  await readBlocks(device, pointer, blocks)
+  try {
+    return decodeRecord(blocks, pointer, sums).slice(start, end)
+  } finally {
+    if (scratch.length < scratchMax) scratch.push(whole)
+  }
+}
+
+async function readBlocks(device: BlockDevice, pointer: BlockPointer, blocks: Uint8Array): Promise<void> {
   if (pointer.address + pointer.blocks > device.blockCount)
     throw new StillpointError(
       'corrupt',
       `the record at block ${pointer.address} lies behind the end of the volume`,
     )
-  const blocks = new Uint8Array(pointer.blocks * blockBytes)
   if (blocks.length <= synchronousBytesMax) device.readSync(pointer.address, blocks)
   else await device.read(pointer.address, blocks)
-  return decodeRecord(blocks, pointer, sums)
 }

@@ -168,6 +168,21 @@ function copySubtree(
   }
 }
 
+/** The bytes of a bitmap that a run lies in, each with its bits of the run. */
+export function eachByte(
+  address: number,
+  blocks: number,
+  change: (byte: number, mask: number) => void,
+): void {
+  const end = address + blocks
+  for (let at = address; at < end;) {
+    const byte = Math.floor(at / 8)
+    const next = Math.min(end, (byte + 1) * 8)
+    change(byte, (0xff >>> (8 - (next - at))) << (at % 8))
+    at = next
+  }
+}
+
 export const bitsInByte = Uint8Array.from({ length: 256 }, (_, byte) => {
   let count = 0
   for (let rest = byte; rest > 0; rest >>= 1) count += rest & 1

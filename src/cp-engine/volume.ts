@@ -20,7 +20,7 @@ import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } fro
 import { NodeCache, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { Readers } from './readers.ts'
-import { readRecord } from './records.ts'
+import { readRecord, readRecordPart } from './records.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from './space-map.ts'
@@ -315,5 +315,9 @@ class RootView implements TreeView {
 
   record(pointer: BlockPointer): Promise<Uint8Array> {
     return readRecord(this.volume.device, pointer, this.published.root.records)
+  }
+
+  recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
+    return readRecordPart(this.volume.device, pointer, this.published.root.records, start, end)
   }
 }

@@ -13,12 +13,17 @@ import type { BlockPointer } from '../format/pointer.ts'
 import type { BlockRun, WriteCommand } from './contract.ts'
 import type { Readers } from './readers.ts'
 
+/** Of bytes that somebody wants back: kept, once a reader may have them. */
+export interface Loan {
+  isKept: boolean
+}
+
 export class WriteQueue {
   private readonly prepared = new Map<number, WriteCommand>()
   private open = new Map<number, WriteCommand>()
   private writing = new Map<number, WriteCommand>()
   /** Left already, not yet on the device. */
-  private readonly leaving = new Map<number, WriteCommand>()
+  private readonly leaving = new Map<number, { readonly command: WriteCommand; readonly loan: Loan }>()
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
   private preparedBytes = 0
@@ -104,15 +109,23 @@ export class WriteQueue {
     return true
   }
 
-  /** A prepared command leaves before any CP: its buffer stays findable until `done`. */
-  leaveEarly(address: number): { command: WriteCommand; done: () => void } {
+  /** A prepared command leaves before any CP: its buffer stays findable until it `hasLeft`. */
+  leaveEarly(address: number, loan: Loan = { isKept: false }): WriteCommand {
     const command = this.takePrepared(address)
-    this.leaving.set(address, command)
-    const done = () => {
+    this.leaving.set(address, { command, loan })
+    return command
+  }
+
+  /** The device has them. */
+  hasLeft(addresses: readonly number[]): void {
+    let bytes = 0
+    for (const address of addresses) {
+      const left = this.leaving.get(address)
+      assert(left, `block ${address} is leaving`)
       this.leaving.delete(address)
-      this.shrink(command.bytes.length)
+      bytes += left.command.bytes.length
     }
-    return { command, done }
+    this.shrink(bytes)
   }
 
   /** The open commands become those of the CP being written: in address order, with how many were dropped. */
@@ -137,12 +150,11 @@ export class WriteQueue {
   /** The bytes of a record that may not be on the device yet. */
   find(pointer: BlockPointer): Uint8Array | null {
     const { address } = pointer
-    const command =
-      this.open.get(address) ??
-      this.writing.get(address) ??
-      this.leaving.get(address) ??
-      this.dropped.get(address)
-    return command ? command.bytes : null
+    const queued = this.open.get(address) ?? this.writing.get(address)
+    if (queued) return queued.bytes
+    const left = this.leaving.get(address)
+    if (left) left.loan.isKept = true
+    return (left?.command ?? this.dropped.get(address))?.bytes ?? null
   }
 
   private takePrepared(address: number): WriteCommand {

@@ -1,16 +1,20 @@
-/** Bodies as they come, cut into the buffers that become records. Nothing is copied where a chunk is large enough. */
+/** Bodies as they come, cut into the buffers that become records. Small ones are not copied where a chunk is large enough. */
 import { concatBytes } from '../lib/bytes.ts'
 import type { Body } from './contract.ts'
+import type { RecordBuffers } from './record-buffers.ts'
 
 /** Many tiny chunks are joined before they become many tiny objects. */
 const partsMax = 256
+/** A body that is shorter than this should not take more memory than it has bytes. */
+const gatheredBytesMax = 64 * 1024
 
-export async function* chunksOf(body: Body): AsyncGenerator<Uint8Array> {
-  if (body instanceof Uint8Array) {
-    if (body.length > 0) yield body
-    return
-  }
-  for await (const chunk of body) if (chunk.length > 0) yield chunk
+/** Chunks may be empty. */
+export function chunksOf(body: Body): AsyncIterable<Uint8Array> {
+  return body instanceof Uint8Array ? one(body) : body
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }
 
 /** Bytes that wait until enough have come. */
@@ -38,21 +42,31 @@ export class Gathered {
 export async function* buffersOf(
   body: AsyncIterable<Uint8Array>,
   sizeAt: (position: number) => number,
+  /** Larger ones are filled here; without it, and up to `gatheredBytesMax`, what came is joined. */
+  buffers: RecordBuffers | null = null,
 ): AsyncGenerator<Uint8Array> {
   const gathered = new Gathered()
+  let filling: Uint8Array | null = null
+  let filled = 0
   let position = 0
   let size = sizeAt(0)
   for await (const chunk of body) {
-    let at = 0
-    while (chunk.length - at >= size - gathered.length) {
-      const end = at + size - gathered.length
-      gathered.add(chunk.subarray(at, end))
+    for (let at = 0; at < chunk.length;) {
+      const end = Math.min(chunk.length, at + size - filled)
+      const part = at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end)
+      if (buffers && size > gatheredBytesMax) filling ??= buffers.take(size)
+      if (filling) filling.set(part, filled)
+      else gathered.add(part)
+      filled += end - at
       at = end
+      if (filled < size) continue
       position += size
-      yield gathered.take()
+      const full = filling ?? gathered.take()
+      filling = null
+      filled = 0
+      yield full
       size = sizeAt(position)
     }
-    gathered.add(chunk.subarray(at))
   }
-  if (gathered.length > 0) yield gathered.take()
+  if (filled > 0) yield filling ? filling.subarray(0, filled) : gathered.take()
 }

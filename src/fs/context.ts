@@ -10,6 +10,7 @@ import type { Stat, Written } from './contract.ts'
 import { Edit } from './edit.ts'
 import type { ByteGate, Turns } from './gates.ts'
 import type { Path } from './paths.ts'
+import type { RecordBuffers } from './record-buffers.ts'
 import { type Piece, preparePieces } from './records.ts'
 import type { Reaper } from './reaper.ts'
 import { statStored } from './stored-extra.ts'
@@ -20,6 +21,7 @@ export interface Context {
   readonly kind: ChecksumKind
   readonly reaper: Reaper
   readonly preparing: ByteGate
+  readonly buffers: RecordBuffers
   /** By path: those who change a part of a file. */
   readonly turns: Turns
 }
@@ -79,7 +81,7 @@ export class Preparation {
   async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {
     this.#bytes += bytes.length
     const leavesEarly = this.#bytes > queuedBytesMax ? true : undefined
-    const pieces = await preparePieces(this.context.engine, bytes, offset, leavesEarly)
+    const pieces = await preparePieces(this.context.engine, bytes, offset, { leavesEarly })
     for (const { record } of pieces) this.#records.push(record)
     return pieces
   }

@@ -17,6 +17,7 @@ import type { Path } from './paths.ts'
 import { putFile, putLink } from './put.ts'
 import { readOpenTree } from './read-view.ts'
 import { Reaper } from './reaper.ts'
+import { RecordBuffers } from './record-buffers.ts'
 import { remove } from './remove.ts'
 import { resizeFile } from './resize.ts'
 
@@ -39,6 +40,7 @@ export class VolumeFiles implements contract.FileSystem {
       kind,
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
+      buffers: new RecordBuffers(),
       turns: new Turns(),
     }
   }

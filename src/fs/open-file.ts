@@ -11,7 +11,7 @@ import type { ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { type OpenFile, type Stat, bufferedBytesMax } from './contract.ts'
-import { type RecordRef, loadRecord, recordEnd, recordsBetween } from './records.ts'
+import { type RecordRef, loadRecordPart, recordEnd, recordsBetween } from './records.ts'
 import { recordBytesMin } from '../format/geometry.ts'
 
 /** Lends views of one image for as long as it is held. */
@@ -96,8 +96,13 @@ export class StoredFile implements OpenFile {
       const view = this.views.borrow()
       try {
         const refs = await this.#find(view, start, end)
-        const loaded = await Promise.all(refs.map((ref) => loadRecord(view, ref)))
-        return assemble(refs, loaded, start, end)
+        const loaded = await Promise.all(refs.map((ref) => loadRecordPart(view, ref, start, end)))
+        return assemble(
+          loaded,
+          loaded.map(({ bytes }) => bytes),
+          start,
+          end,
+        )
       } finally {
         this.views.giveBack(view)
       }
@@ -116,7 +121,7 @@ export class StoredFile implements OpenFile {
 
 /** Zeros where there is no record; nothing of a record that the file does not reach. */
 export function assemble(
-  refs: readonly RecordRef[],
+  refs: readonly Pick<RecordRef, 'offset'>[],
   loaded: readonly Uint8Array[],
   start: number,
   end: number,

@@ -21,7 +21,7 @@ import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
 import { findPlace, isADirectory } from './entries.ts'
 import type { Path } from './paths.ts'
-import { type Piece, putPiece, spanOf, streamSpan } from './records.ts'
+import { type Piece, gatheredBytes, putPiece, spanOf, streamSpan } from './records.ts'
 import { Upload } from './upload.ts'
 
 /** Content that is prepared and waits for its name. */
@@ -57,14 +57,14 @@ export async function putFile(
   // A refusal should not wait for a body.
   if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
   const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
-  const buffers = buffersOf(chunksOf(body), (position) => streamSpan(Math.max(position, hint)))
+  const buffers = buffersOf(chunksOf(body), (position) => gatheredBytes(position, hint), context.buffers)
   try {
     const first = await buffers.next()
     const second = first.done ? first : await buffers.next()
     if (second.done) return await putOne(context, put, first.done ? null : first.value)
     const upload = await Upload.begin(context)
     try {
-      const size = await send(upload, [first.value!, second.value], buffers)
+      const size = await send(upload, hint, [first.value!, second.value], buffers)
       return await prepared(context, 0, (preparation) =>
         putEntry(preparation, put, { pieces: null, upload, size }),
       )
@@ -119,12 +119,13 @@ async function checkTarget({ engine, kind }: Context, path: Path, conditions: Pr
 
 async function send(
   upload: Upload,
+  hint: number,
   begun: readonly Uint8Array[],
   rest: AsyncIterable<Uint8Array>,
 ): Promise<number> {
   let size = 0
   const add = async (buffer: Uint8Array) => {
-    await upload.add(buffer, size)
+    await upload.add(buffer, size, streamSpan(Math.max(size, hint)))
     size += buffer.length
     if (size > fileBytesMax) throw tooLarge()
   }

@@ -5,7 +5,14 @@
  * - Its bytes are the first of the span; the rest of the span, and what no record covers, reads as zeros.
  * - The small content of an entry is treated as a record at 0.
  */
-import type { Engine, ItemReader, PreparedRecord, TreeView, Tx } from '../cp-engine/contract.ts'
+import type {
+  Engine,
+  ItemReader,
+  PrepareOptions,
+  PreparedRecord,
+  TreeView,
+  Tx,
+} from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
 import { type RecordItem, decodeRecordItem, encodeRecordItem } from '../format/fs-items.ts'
 import { recordKey, recordRange } from '../format/fs-keys.ts'
@@ -64,6 +71,22 @@ export async function loadRecord(view: TreeView, ref: RecordRef): Promise<Uint8A
   throw corrupt('record', 'length', `is ${bytes.length}, its item says ${ref.rawBytes}`)
 }
 
+/** Of [start, end) of the file what the record has; null when that is nothing. */
+export async function loadRecordPart(
+  view: TreeView,
+  ref: RecordRef,
+  start: number,
+  end: number,
+): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
+  const from = Math.max(0, start - ref.offset)
+  const to = Math.min(ref.rawBytes, end - ref.offset)
+  if ((from === 0 && to === ref.rawBytes) || ref.rawBytes === unknownLength || from >= to)
+    return { offset: ref.offset, bytes: await loadRecord(view, ref) }
+  const bytes = await view.recordPart(ref.pointer, from, to)
+  if (bytes.length === to - from) return { offset: ref.offset + from, bytes }
+  throw corrupt('record', 'length', `ends before ${to}, its item says ${ref.rawBytes}`)
+}
+
 function refOf(key: Uint8Array, value: Uint8Array, kind: ChecksumKind): RecordRef {
   const offset = offsetOfRecordKey(key)
   const item: RecordItem = decodeRecordItem(value, kind)
@@ -86,11 +109,12 @@ export async function preparePieces(
   engine: Engine,
   bytes: Uint8Array,
   offset: number,
-  leavesEarly?: boolean,
+  options: PrepareOptions = {},
 ): Promise<Piece[]> {
   const span = spanOf(bytes.length)
   assert(offset % span === 0, 'a record lies at a multiple of its span')
-  const records = await engine.prepare(bytes, 'write', leavesEarly)
+  const written = new Deferred(options.onWritten)
+  const records = await engine.prepare(bytes, 'write', { ...options, ...written.option })
   const pieces = records.map((record) => ({
     offset: offset + record.offset,
     span: spanOf(record.length),
@@ -98,15 +122,45 @@ export async function preparePieces(
   }))
   const isSound = ({ offset: at, span: bytesMax }: Piece, i: number) =>
     at % bytesMax === 0 && at + bytesMax <= (pieces[i + 1]?.offset ?? Infinity)
-  if (pieces.every(isSound)) return pieces
+  if (pieces.every(isSound)) {
+    written.begin()
+    return pieces
+  }
   engine.discard(records)
   const half = span / 2
-  const first = await preparePieces(engine, bytes.subarray(0, half), offset, leavesEarly)
+  // The bytes may change when what was discarded has been written.
+  const copy = options.onWritten ? bytes.slice() : bytes
+  written.begin()
+  const again = { ...options, onWritten: undefined }
+  const first = await preparePieces(engine, copy.subarray(0, half), offset, again)
   try {
-    return [...first, ...(await preparePieces(engine, bytes.subarray(half), offset + half, leavesEarly))]
+    return [...first, ...(await preparePieces(engine, copy.subarray(half), offset + half, again))]
   } catch (error) {
     engine.discard(first.map(({ record }) => record))
     throw error
+  }
+}
+
+/** Tells nobody before it is known what becomes of the bytes. */
+class Deferred {
+  #hasBegun = false
+  #told: { readonly isFree: boolean } | null = null
+
+  constructor(private readonly listener: ((isFree: boolean) => void) | undefined) {}
+
+  get option(): PrepareOptions {
+    if (!this.listener) return {}
+    return {
+      onWritten: (isFree) => {
+        if (this.#hasBegun) this.listener!(isFree)
+        else this.#told = { isFree }
+      },
+    }
+  }
+
+  begin(): void {
+    this.#hasBegun = true
+    if (this.#told) this.listener?.(this.#told.isFree)
   }
 }
 
@@ -168,8 +222,22 @@ function alignChunk(start: number, part: Uint8Array): Chunk {
   return { offset, bytes: padded }
 }
 
-/** Records grow with the file, so that a large one has few; small ones are cheap to change. */
+/** Of large files: few records, and a part of one is still read fast. */
+export const largeRecordBytes = 4 * recordBytesDefault
+
+/** Records grow with the file; small ones are cheap to change. */
 export function streamSpan(bytes: number): number {
-  if (bytes < 8 * 2 ** 20) return recordBytesDefault
-  return bytes < 32 * 2 ** 20 ? 4 * recordBytesDefault : recordBytesMax
+  return bytes < 8 * 2 ** 20 ? recordBytesDefault : largeRecordBytes
+}
+
+/**
+ * How many bytes are gathered at a position of a stream before they become records, together: many for a large body,
+ * few while there may be many bodies. A power of two that divides the position.
+ */
+export function gatheredBytes(position: number, hint: number): number {
+  const largest = Math.max(position, hint) < 32 * 2 ** 20 ? largeRecordBytes : recordBytesMax
+  if (position === 0) return hint > largest ? largest : recordBytesDefault
+  let bytes = recordBytesDefault
+  while (bytes < largest && position % (bytes * 2) === 0) bytes *= 2
+  return bytes
 }

@@ -71,13 +71,13 @@ async function spoolLarge(
     let length = 0
     let last: Uint8Array | null = null
     for await (const buffer of buffersOf(joined(begun, rest), sizeAt)) {
-      if (last) await upload.add(last, offset + length - last.length)
+      if (last) await upload.add(last, offset + length - last.length, recordBytesMax)
       if (length === 0 && headBytes > 0) head = new Uint8Array(buffer)
       else last = buffer
       length += buffer.length
     }
     const isWhole = last !== null && (offset + length) % recordBytesDefault === 0
-    if (last && isWhole) await upload.add(last, offset + length - last.length)
+    if (last && isWhole) await upload.add(last, offset + length - last.length, recordBytesMax)
     await upload.drain()
     return { length, offset, head, upload, tail: isWhole || !last ? new Uint8Array(0) : last }
   } catch (error) {

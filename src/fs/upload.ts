@@ -1,7 +1,7 @@
 /**
  * Large content on its way: records of an object that nobody can see, named by one operation at the end.
  *
- * - Memory holds at most `recordsInFlightMax` records of an upload; waiting for their place is the back-pressure.
+ * - At most `writesInFlightMax` buffers of an upload are on their way to the device; waiting is the back-pressure.
  * - The object and its orphan are there before the first record, so whatever becomes of this process, the reaper finds
  *   it. It is handed over only when nothing is being added any more.
  */
@@ -12,12 +12,14 @@ import { recordBytesDefault } from '../format/geometry.ts'
 import type { Context } from './context.ts'
 import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
-import { preparePieces, putPiece } from './records.ts'
+import { type Piece, largeRecordBytes, preparePieces, putPiece } from './records.ts'
 
-const recordsInFlightMax = 2
+const writesInFlightMax = 4
 
 export class Upload {
   readonly #running = new Set<Promise<void>>()
+  #writes = 0
+  #wake: (() => void) | null = null
   #isAbandoned = false
   #failure: { readonly error: unknown } | null = null
 
@@ -39,11 +41,32 @@ export class Upload {
     return new Upload(context, id, stream)
   }
 
-  /** One record; `offset` is a multiple of its span. Resolves when the next one may come. */
-  async add(bytes: Uint8Array, offset: number): Promise<void> {
-    while (this.#running.size >= recordsInFlightMax) await Promise.race(this.#running)
+  /**
+   * Bytes for one span, to be stored as records of `recordBytes`. Resolves when the next ones may come; the buffer goes
+   * back to the pool, if it came from there, when nobody needs it any more.
+   */
+  async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
+    while (this.#writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.#wake = resolve))
     this.#throwFailure()
-    const work = this.#store(bytes, offset)
+    this.#writes++
+    let hasEnded = false
+    const ended = () => {
+      if (!hasEnded) this.#ended()
+      hasEnded = true
+    }
+    const onWritten = (isFree: boolean) => {
+      if (isFree) this.context.buffers.giveBack(bytes)
+      ended()
+    }
+    const { engine } = this.context
+    let pieces: Piece[]
+    try {
+      pieces = await preparePieces(engine, bytes, offset, { leavesEarly: true, recordBytes, onWritten })
+    } catch (error) {
+      ended()
+      throw error
+    }
+    const work = this.#name(pieces)
       .catch((error: unknown) => {
         this.#failure ??= { error }
       })
@@ -69,15 +92,20 @@ export class Upload {
     this.#isAbandoned = true
   }
 
-  async #store(bytes: Uint8Array, offset: number): Promise<void> {
-    const { engine, kind } = this.context
-    const pieces = await preparePieces(engine, bytes, offset)
-    await this.stream.add(
+  #name(pieces: readonly Piece[]): Promise<void> {
+    const { kind } = this.context
+    return this.stream.add(
       (tx) => {
         for (const piece of pieces) putPiece(tx, kind, this.id, piece)
       },
       pieces.map(({ record }) => record),
     )
+  }
+
+  #ended(): void {
+    this.#writes--
+    this.#wake?.()
+    this.#wake = null
   }
 
   #throwFailure(): void {

@@ -60,7 +60,10 @@ export class Mirrors {
     }
     this.stopObserving = this.parts.primary.observe({
       sealed: (cp: number) => each((link) => link.sealed(cp)),
-      leaving: (cp: number, commands: readonly WriteCommand[]) => each((link) => link.leaving(cp, commands)),
+      leaving: (cp: number, commands: readonly WriteCommand[]) => {
+        each((link) => link.leaving(cp, commands))
+        return this.members.length > 0
+      },
       published: (_event: CpPublished) => each((link) => link.published()),
     })
     for (const { uuid, url } of this.parts.primary.members()) {

@@ -91,7 +91,7 @@ class Attempt {
 
   /** Leaves before its CP, and is never used. */
   private async large(engine: CpEngine): Promise<void> {
-    const records = await engine.prepare(new Uint8Array(200_000).fill(1), 'write', true)
+    const records = await engine.prepare(new Uint8Array(200_000).fill(1), 'write', { leavesEarly: true })
     engine.discard(records)
   }
 

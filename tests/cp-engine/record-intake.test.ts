@@ -6,6 +6,7 @@ import { OpenCp } from '../../src/cp-engine/open-cp.ts'
 import { Readers } from '../../src/cp-engine/readers.ts'
 import { RecordIntake } from '../../src/cp-engine/record-intake.ts'
 import { WriteQueue } from '../../src/cp-engine/write-queue.ts'
+import type { PreparedRecord } from '../../src/cp-engine/contract.ts'
 import type { FaultPlan } from '../simulated/faults.ts'
 import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
@@ -20,7 +21,7 @@ function harness(faults: FaultPlan = () => undefined) {
   allocator.extend(blockCount)
   const readers = new Readers()
   const queue = new WriteQueue(2 ** 26, readers)
-  const state = { open: new OpenCp(1) }
+  const state = { open: new OpenCp(1), isKept: false }
   const failures: unknown[] = []
   const left: number[] = []
   const intake = new RecordIntake({
@@ -30,7 +31,10 @@ function harness(faults: FaultPlan = () => undefined) {
     sums: { kind: 'xxh3', seed: 1 },
     openCp: () => state.open,
     forget: () => {},
-    leaving: (_cp, commands) => void left.push(...commands.map(({ address }) => address)),
+    leaving: (_cp, commands) => {
+      left.push(...commands.map(({ address }) => address))
+      return state.isKept
+    },
     failed: (error) => void failures.push(error),
   })
   const releaseAll = async () => {
@@ -46,7 +50,7 @@ describe('record intake', () => {
   test('discarded before it left: its blocks are writable at once', () => {
     const { intake, allocator, queue, left } = harness()
     const free = allocator.writable
-    const [record] = intake.prepare(bytes(20_000), false)
+    const [record] = intake.prepare(bytes(20_000), { leavesEarly: false })
     expect(allocator.writable).toBe(free - 5)
     intake.discard(record!)
     expect([allocator.writable, queue.bytes, left.length]).toEqual([free, 0, 0])
@@ -55,7 +59,7 @@ describe('record intake', () => {
   test('discarded after it left: its blocks rest until the open CP has been published', async () => {
     const { intake, allocator, state, left, releaseAll } = harness()
     const free = allocator.writable
-    const [record] = intake.prepare(bytes(100_000), true)
+    const [record] = intake.prepare(bytes(100_000), { leavesEarly: true })
     expect(left).toEqual([record!.pointer.address])
     intake.discard(record!)
     expect(allocator.writable).toBe(free - 25)
@@ -68,8 +72,8 @@ describe('record intake', () => {
   test('replaced in its own CP: coalesced when it had not left, resting when it had', () => {
     const { intake, allocator, queue, state } = harness()
     const free = allocator.writable
-    const [queued] = intake.prepare(bytes(9000), false)
-    const [early] = intake.prepare(bytes(9000), true)
+    const [queued] = intake.prepare(bytes(9000), { leavesEarly: false })
+    const [early] = intake.prepare(bytes(9000), { leavesEarly: true })
     for (const record of [queued!, early!]) intake.use(record)
     expect(state.open.growth).toBe(6)
     for (const record of [queued!, early!]) intake.free(record.pointer)
@@ -82,7 +86,7 @@ describe('record intake', () => {
   test('replaced in a later CP, published or being written: freed by that CP, and not writable', () => {
     const { intake, allocator, queue, state } = harness()
     const free = allocator.writable
-    const [record] = intake.prepare(bytes(9000), false)
+    const [record] = intake.prepare(bytes(9000), { leavesEarly: false })
     intake.use(record!)
     queue.seal()
     state.open = new OpenCp(2)
@@ -94,7 +98,7 @@ describe('record intake', () => {
 
   test('a seal waits for the writes that have begun, also of what was discarded; a failed one is heard of', async () => {
     const good = harness()
-    const [record] = good.intake.prepare(bytes(100_000), true)
+    const [record] = good.intake.prepare(bytes(100_000), { leavesEarly: true })
     good.intake.discard(record!)
     const writes = good.intake.inFlight()
     expect(await stateOf(writes)).toBe('waiting')
@@ -103,12 +107,54 @@ describe('record intake', () => {
     expect(good.failures).toEqual([])
 
     const bad = harness(({ kind }) => (kind === 'write' ? { kind: 'error' } : undefined))
-    bad.intake.prepare(bytes(100_000), true)
+    bad.intake.prepare(bytes(100_000), { leavesEarly: true })
     const failing = bad.intake.inFlight()
     const outcome = failing.catch((error: unknown) => error)
     await bad.releaseAll()
     expect(String(await outcome)).toContain('the write failed')
     expect(bad.failures).toHaveLength(1)
+  })
+
+  test('records of one buffer lie in one run, and the buffer is free when nobody else has it', async () => {
+    const outcome = async (
+      use: (h: ReturnType<typeof harness>, addresses: readonly PreparedRecord[]) => void,
+      faults?: FaultPlan,
+    ) => {
+      const h = harness(faults)
+      const told: boolean[] = []
+      const content = Uint8Array.from({ length: 150_000 }, (_, i) => i % 251)
+      const onWritten = (isFree: boolean) => void told.push(isFree)
+      const records = h.intake.prepare(content, { leavesEarly: true, recordBytes: 65_536, onWritten })
+      const [first] = records
+      expect(records.map(({ offset, length }) => [offset, length])).toEqual([
+        [0, 65_536],
+        [65_536, 65_536],
+        [131_072, 18_928],
+      ])
+      expect(records.map(({ pointer }) => pointer.address - first!.pointer.address)).toEqual([0, 16, 32])
+      expect(h.left).toEqual(records.map(({ pointer }) => pointer.address))
+      use(h, records)
+      expect(told).toEqual([])
+      await h.releaseAll()
+      return { ...h, told }
+    }
+    expect((await outcome(() => {})).told).toEqual([true])
+    const discarded = await outcome(({ intake }, records) => {
+      for (const record of records) intake.discard(record)
+    })
+    expect(discarded.told).toEqual([true])
+    const seen = await outcome(({ queue }, records) => void queue.find(records[1]!.pointer))
+    expect(seen.told).toEqual([false])
+    const failing: FaultPlan = ({ kind }) => (kind === 'write' ? { kind: 'error' } : undefined)
+    const failed = await outcome(() => {}, failing)
+    expect([failed.told, failed.failures.length]).toEqual([[false], 1])
+
+    const kept = harness()
+    kept.state.isKept = true
+    const told: boolean[] = []
+    kept.intake.prepare(bytes(9000), { leavesEarly: true, onWritten: (isFree) => void told.push(isFree) })
+    await kept.releaseAll()
+    expect(told).toEqual([false])
   })
 
   test('free space without a long run: halves, each a record of its own, in order, nothing lost', () => {
@@ -124,7 +170,7 @@ describe('record intake', () => {
       if (address % 5 !== 0) allocator.giveBack({ address, blocks: 1 })
     const free = allocator.writable
     const content = Uint8Array.from({ length: 100_001 }, (_, i) => i % 251)
-    const records = intake.prepare(content, false)
+    const records = intake.prepare(content, { leavesEarly: false })
     expect(records.length).toBeGreaterThan(6)
     let end = 0
     for (const { offset, length, pointer } of records) {

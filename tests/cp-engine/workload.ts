@@ -92,7 +92,7 @@ export class Workload {
     this.acknowledged = sequence
     engine.observe({
       sealed: (next) => void this.sealed.set(next, new Map(this.model)),
-      leaving: () => {},
+      leaving: () => false,
       published: () => {},
     })
   }
@@ -108,7 +108,7 @@ export class Workload {
     try {
       for (const { seed } of plan) {
         const early = this.below(16) === 0
-        prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', early))
+        prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', { leavesEarly: early }))
       }
     } catch (error) {
       engine.discard(prepared.flat())

@@ -57,12 +57,12 @@ describe('write queue', () => {
   test('a record that leaves early is found until its own write has ended, across CPs', () => {
     const { queue } = harness()
     queue.prepare(command(40, 4))
-    const { done } = queue.leaveEarly(40)
+    queue.leaveEarly(40)
     expect(queue.bytes).toBe(4 * block)
     queue.seal()
     queue.written()
     expect(queue.find(pointer(40))?.[0]).toBe(40)
-    done()
+    queue.hasLeft([40])
     expect(queue.find(pointer(40))).toBeNull()
     expect(queue.bytes).toBe(0)
   })
@@ -117,7 +117,13 @@ describe('write queue', () => {
     ['a seal', ({ queue }) => void queue.seal()],
     ['a discard', ({ queue }) => queue.discard(2)],
     ['a drop', ({ queue }) => void queue.drop(1, () => {})],
-    ['an early write that has ended', ({ queue }) => queue.leaveEarly(2).done()],
+    [
+      'an early write that has ended',
+      ({ queue }) => {
+        queue.leaveEarly(2)
+        queue.hasLeft([2])
+      },
+    ],
     ['a wake', ({ queue }) => queue.wake()],
   ])('%s lets those look again who wait for room', async (_what, make) => {
     const h = harness(2)
@@ -152,9 +158,9 @@ describe('write queue', () => {
     expect(queue.isOnlyPrepared).toBe(false)
     queue.seal()
     expect(queue.isOnlyPrepared).toBe(true)
-    const { done } = queue.leaveEarly(2)
+    queue.leaveEarly(2)
     expect(queue.isOnlyPrepared).toBe(false)
-    done()
+    queue.hasLeft([2])
     queue.discard(3)
     expect([queue.isOnlyPrepared, queue.bytes]).toEqual([true, 0])
   })

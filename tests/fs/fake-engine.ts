@@ -21,6 +21,7 @@ import type {
   DurabilityLevel,
   Engine,
   Item,
+  PrepareOptions,
   PreparedRecord,
   PublishedRoot,
   RecordStream,
@@ -146,7 +147,11 @@ export class FakeEngine implements Engine {
     )
   }
 
-  async prepare(bytes: Uint8Array, _floor: SpaceFloor = 'write'): Promise<PreparedRecord[]> {
+  async prepare(
+    bytes: Uint8Array,
+    _floor: SpaceFloor = 'write',
+    { recordBytes = recordBytesMax, onWritten }: PrepareOptions = {},
+  ): Promise<PreparedRecord[]> {
     assert(bytes.length >= 1 && bytes.length <= recordBytesMax, 'prepare takes 1 to recordBytesMax bytes')
     await this.pause()
     const failure = this.failPrepare?.() ?? null
@@ -160,7 +165,8 @@ export class FakeEngine implements Engine {
         cut(offset + first, length - first)
       } else records.push(this.blocks.prepare(bytes.slice(offset, offset + length), offset))
     }
-    cut(0, bytes.length)
+    for (let at = 0; at < bytes.length; at += recordBytes) cut(at, Math.min(recordBytes, bytes.length - at))
+    onWritten?.(true)
     return records
   }
 
@@ -289,6 +295,9 @@ export class FakeEngine implements Engine {
         assert(shown.has(pointer.address), 'a view gives only records that it has shown')
         await this.pause()
         return this.blocks.read(pointer)
+      },
+      async recordPart(pointer, start, end) {
+        return (await this.record(pointer)).subarray(start, end)
       },
       release: () => {
         if (released) return
