@@ -141,6 +141,11 @@ export class History {
 
   etagOf = (token: string): string | null => this.etags.get(token) ?? null
 
+  /** Nothing that was written before has this version. */
+  isFresh(etag: string): boolean {
+    return !this.tokens.has(etag)
+  }
+
   /** No version is ever given to two contents, and no content has two. */
   match(token: string, etag: string, where: string): void {
     const before = this.etags.get(token)

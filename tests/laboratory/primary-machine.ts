@@ -4,15 +4,13 @@
  */
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
-import { formatUuid } from '../../src/lib/random.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
-import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
-import { Mirrors } from '../../src/replica/mirrors.ts'
+import type { Mirrors } from '../../src/replica/mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
 import { compareAll } from './compare.ts'
 import { mustBeSound } from './checks.ts'
@@ -21,6 +19,7 @@ import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import { observedEngine, sequenceOf } from './observed-engine.ts'
+import { makeMirrors } from './small-pair.ts'
 import { Violation, must } from './violation.ts'
 
 export interface PrimaryProcess {
@@ -194,28 +193,9 @@ export class PrimaryMachine {
     const files = new VolumeFiles(observed, clock)
     engine.onSpaceShort(() => files.hurry())
     engine.onPublished(({ published }) => this.published(published))
-    const { superblock } = engine.volume
-    const mirrors = new Mirrors({
-      source: engine,
-      primary: new EngineVolume(engine),
-      identity: {
-        side: formatUuid(superblock.sideUuid),
-        geometry: superblock.geometry,
-        epoch: () => engine.volume.superblock.epoch,
-      },
-      transport: network.transport(clock),
-      clock,
-      random,
-      limits: {
-        heartbeatMs: 50,
-        silenceMsMax: 500,
-        offerAgainMs: 100,
-        backoffMsMin: 5,
-        backoffMsMax: 100,
-        troubleMs: 200,
-      },
-      onHigherEpoch: () => lab.loop.fail(new Violation('the primary met a higher epoch')),
-    })
+    const mirrors = makeMirrors(engine, clock, network.transport(clock), random, () =>
+      lab.loop.fail(new Violation('the primary met a higher epoch')),
+    )
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
     const readers = new HeldReaders(chance.of(`readers ${opening}`), engine, (root) =>

@@ -1,0 +1,94 @@
+/** A primary's mirrors with one mirror that answers at once, over a line without weather: for small exact runs. */
+import { formatUuid } from '../../src/lib/random.ts'
+import type { Applied } from '../../src/cp-engine/contract.ts'
+import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
+import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
+import { Volume } from '../../src/cp-engine/volume.ts'
+import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
+import { Mirrors } from '../../src/replica/mirrors.ts'
+import type { ReplicaTransport } from '../../src/replica/transport.ts'
+import type { Image } from '../simulated/crash-image.ts'
+import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { Chance } from './chance.ts'
+import { type EventLoop, ProcessClock } from './event-loop.ts'
+import { Network, fairWeather } from './network.ts'
+import { Trace } from './trace.ts'
+import { must } from './violation.ts'
+
+const url = 'mirror'
+const patienceMs = 60_000
+
+const limits = {
+  heartbeatMs: 50,
+  silenceMsMax: 500,
+  offerAgainMs: 100,
+  backoffMsMin: 5,
+  backoffMsMax: 100,
+  troubleMs: 200,
+}
+
+export function makeMirrors(
+  engine: CpEngine,
+  clock: ProcessClock,
+  transport: ReplicaTransport,
+  chance: Chance,
+  onHigherEpoch: () => void = () => {},
+): Mirrors {
+  const { superblock } = engine.volume
+  return new Mirrors({
+    source: engine,
+    primary: new EngineVolume(engine),
+    identity: {
+      side: formatUuid(superblock.sideUuid),
+      geometry: superblock.geometry,
+      epoch: () => engine.volume.superblock.epoch,
+    },
+    transport,
+    clock,
+    random: chance,
+    limits,
+    onHigherEpoch,
+  })
+}
+
+export class SmallPair {
+  private constructor(
+    readonly device: SimulatedDevice,
+    readonly volume: Volume,
+    readonly mirrors: Mirrors,
+    private readonly clock: ProcessClock,
+  ) {}
+
+  /** The mirror is empty, and a member already when it is made; it is not waited for. */
+  static async make(
+    loop: EventLoop,
+    clock: ProcessClock,
+    engine: CpEngine,
+    mirror: Image,
+  ): Promise<SmallPair> {
+    const network = new Network(loop, new Chance('line'), new Trace('line'), [url])
+    const line = network.lines.get(url)!
+    line.weather = { ...fairWeather, latencyMsMax: 0 }
+    const device = new SimulatedDevice({ image: mirror })
+    const volume = await Volume.open(device)
+    const mirrorClock = new ProcessClock(loop)
+    const applier = new MirrorApplier(volume, { clock: mirrorClock, onFailed: (error) => loop.fail(error) })
+    line.listen({ applier, clock: mirrorClock })
+    const mirrors = makeMirrors(engine, clock, network.transport(clock), new Chance('shipper'))
+    const pair = new SmallPair(device, volume, mirrors, clock)
+    loop.background(mirrors.add(url))
+    mirrors.start()
+    return pair
+  }
+
+  async mirrored({ cp, sequence }: Applied<unknown>): Promise<void> {
+    const isMirrored = await this.mirrors.waitMirrored(cp, 1, this.clock.monotonic() + patienceMs)
+    must(isMirrored, `cp ${cp} is never mirrored`)
+    const { root } = this.volume.current()
+    must(root.sequence >= sequence, `cp ${cp} is mirrored, and operation ${sequence} is not there`)
+  }
+
+  close(): void {
+    this.mirrors.close()
+  }
+}
