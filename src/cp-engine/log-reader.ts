@@ -27,6 +27,7 @@ import { decodeLogRecord } from '../format/log-record.ts'
 import type { LogRecord } from '../format/log-record.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import type { LogStart } from '../format/superblock.ts'
+import { countBits } from './space-map.ts'
 
 export interface LogGroup {
   readonly records: readonly LogRecord[]
@@ -86,10 +87,14 @@ export class LogReader {
     return lost.sort((a, b) => a.position - b.position)
   }
 
-  /** A group of this opening begins at `end` and is not whole. */
+  /** A group of this opening begins at `end` and is not whole: torn by a crash, or damaged since. */
   async isTornAt(end: LogStart): Promise<boolean> {
-    const head = headOf(await this.read(end.position, blockBytes), end.nonce)
-    return head !== null && head.position === end.position
+    const block = await this.read(end.position, blockBytes)
+    const head = headOf(block, end.nonce)
+    // A head fits a sector, so no crash tears it: one that is nearly of this opening was whole before it was damaged.
+    return head
+      ? head.position === end.position
+      : isNearly(block.subarray(logGroupLayout.at.nonce), end.nonce)
   }
 
   private async groupAt(at: LogStart, first: number): Promise<LogGroup | null> {
@@ -130,4 +135,10 @@ function headOf(block: Uint8Array, nonce: Uint8Array): LogGroupHead | null {
     if (hasCode(error, 'corrupt')) return null
     throw error
   }
+}
+
+/** A few bits differ: two nonces that have nothing to do with each other differ in about half of theirs. */
+function isNearly(bytes: Uint8Array, nonce: Uint8Array): boolean {
+  const differences = nonce.map((byte, i) => byte ^ bytes[i]!)
+  return countBits(differences) <= nonce.length
 }
