@@ -68,6 +68,17 @@ function inAddressOrder(runs: readonly WriteRun[]): readonly WriteRun[] {
   return runs
 }
 
+/** The buffers without their first `count` bytes. */
+export function withoutFirst(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count
+  for (let i = 0; i < buffers.length; i++) {
+    const buffer = buffers[i]!
+    if (left < buffer.length) return [buffer.subarray(left), ...buffers.slice(i + 1)]
+    left -= buffer.length
+  }
+  return []
+}
+
 export const closedError = (): DeviceError => new DeviceError('the device is closed')
 export const failedError = (cause: unknown): DeviceError =>
   new DeviceError('an earlier write or sync failed, so the device is no longer used', { cause })

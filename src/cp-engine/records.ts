@@ -8,9 +8,6 @@ import { recordSum } from '../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { WriteCommand } from './contract.ts'
 
-/** Up to here a cached read takes a few microseconds, less than handing it to another thread. */
-const synchronousBytesMax = 64 * 1024
-
 /** Whole blocks; the bytes behind the payload are zeros. The payload is not copied when it fills its blocks. */
 export function encodeRecord(
   raw: Uint8Array,
@@ -91,6 +88,5 @@ async function readBlocks(device: BlockDevice, pointer: BlockPointer, blocks: Ui
       'corrupt',
       `the record at block ${pointer.address} lies behind the end of the volume`,
     )
-  if (blocks.length <= synchronousBytesMax) device.readSync(pointer.address, blocks)
-  else await device.read(pointer.address, blocks)
+  await device.read(pointer.address, blocks)
 }
