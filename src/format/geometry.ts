@@ -99,8 +99,13 @@ export const epochsMax = 64
 export const countersMax = 8
 export const snapshotNameBytesMax = 255
 export const membersMax = 8
-/** Roots that one member may report, so that the holds of all fit a superblock. */
-export const rootsPerMemberMax = 12
+/** Roots that are held for one member: what it reports, and what is offered to it. */
+export const rootsHeldMax = 12
+/**
+ * And those of the two slots, which an open adds because they may have been offered as well: once for the open that finds
+ * the holds, and once for any after it, since nothing is offered before the member has reported. So all fit a superblock.
+ */
+export const rootsPerMemberMax = rootsHeldMax + 2 * 2
 export const holdsMax = membersMax * rootsPerMemberMax
 export const memberUrlBytesMax = 240
 

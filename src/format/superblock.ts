@@ -94,6 +94,9 @@ export const memberLayout = layout('member', 264, [
   ['url', 24, memberUrlBytesMax, 'UTF-8, zeros behind it'],
 ])
 
+/** The rest stands behind the members. */
+const firstHoldsMax = 96
+
 export const superblockLayout = layout('superblock', superblockBytes, [
   ['kind', 0, 1, 'superblock'],
   ['version', 1, 1, 'of this layout'],
@@ -101,7 +104,7 @@ export const superblockLayout = layout('superblock', superblockBytes, [
   ['role', 3, 1, '1 primary, 2 mirror'],
   ['flags', 4, 1, '1 fenced, 2 going back, 4 has a root'],
   ['memberCount', 5, 1, 'up to 8'],
-  ['holdCount', 6, 1, 'up to 96'],
+  ['holdCount', 6, 1, 'up to 128'],
   ['reserved', 7, 1, 'zero'],
   ['magic', 8, 8, '`STILLPNT`: for whoever looks at the file'],
   ['sum', 16, sha256Bytes, 'SHA-256 of the whole copy with this field as zeros'],
@@ -122,9 +125,10 @@ export const superblockLayout = layout('superblock', superblockBytes, [
   ['logBlocks', 200, 8, 'geometry: blocks of the ring'],
   ['reserved2', 208, 304, 'zero'],
   ['root', 512, blockBytes, 'the bytes of the root node; zeros when there is none'],
-  ['holds', 4608, holdLayout.bytes * holdsMax, '96 holds; unused ones are zero'],
+  ['holds', 4608, holdLayout.bytes * firstHoldsMax, '96 holds; unused ones are zero'],
   ['members', 10752, memberLayout.bytes * membersMax, '8 members; unused ones are zero'],
-  ['reserved3', 12864, 3520, 'zero'],
+  ['moreHolds', 12864, holdLayout.bytes * (holdsMax - firstHoldsMax), '32 more holds'],
+  ['reserved3', 14912, 1472, 'zero'],
 ])
 
 /** One copy: both copies of a slot are equal. */
@@ -159,7 +163,7 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
     w.put('root', s.root.bytes)
   }
   for (const [i, hold] of s.holds.entries()) {
-    const h = new Writer(holdLayout, bytes, superblockLayout.at.holds + holdLayout.bytes * i)
+    const h = new Writer(holdLayout, bytes, offsetOfHold(i))
     h.put('memberUuid', hold.memberUuid)
     h.number('cp', hold.cp, cpMax)
     h.pointer('root', hold.root)
@@ -238,16 +242,22 @@ function read(bytes: Uint8Array, slot: number): Superblock {
   return s
 }
 
+const offsetOfHold = (index: number): number =>
+  index < firstHoldsMax
+    ? superblockLayout.at.holds + holdLayout.bytes * index
+    : superblockLayout.at.moreHolds + holdLayout.bytes * (index - firstHoldsMax)
+
 function readHolds(bytes: Uint8Array, count: number): Hold[] {
-  const from = superblockLayout.at.holds
-  const end = from + holdLayout.bytes * count
   const holds: Hold[] = []
-  for (let at = from; at < end; at += holdLayout.bytes) {
-    const h = new Reader(holdLayout, bytes, at)
+  for (let i = 0; i < count; i++) {
+    const h = new Reader(holdLayout, bytes, offsetOfHold(i))
     holds.push({ memberUuid: h.copy('memberUuid'), cp: h.number('cp', cpMax), root: h.pointer('root') })
   }
-  if (!isZero(bytes, end, superblockLayout.at.members)) {
-    throw new Reader(superblockLayout, bytes).problem('holds', 'has bytes after its end')
+  for (let i = count; i < holdsMax; i++) {
+    const at = offsetOfHold(i)
+    if (!isZero(bytes, at, at + holdLayout.bytes)) {
+      throw new Reader(superblockLayout, bytes).problem('holds', 'has bytes after its end')
+    }
   }
   return holds
 }
@@ -261,7 +271,7 @@ function readMembers(bytes: Uint8Array, count: number): SuperblockMember[] {
     m.zero('reserved')
     members.push({ uuid: m.copy('uuid'), url: m.text('url', m.number('urlBytes', memberUrlBytesMax)) })
   }
-  if (!isZero(bytes, end, superblockLayout.at.reserved3)) {
+  if (!isZero(bytes, end, superblockLayout.at.moreHolds)) {
     throw new Reader(superblockLayout, bytes).problem('members', 'has bytes after its end')
   }
   return members

@@ -6,11 +6,11 @@
  */
 import { toHex } from '../lib/bytes.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
-import { rootsPerMemberMax } from '../format/geometry.ts'
+import { rootsHeldMax } from '../format/geometry.ts'
 import type { MirrorStatus, Position } from '../format/wire-messages.ts'
 
 /** With its target; there must be room for the next one. */
-export const reportedRootsMax = rootsPerMemberMax - 1
+export const reportedRootsMax = rootsHeldMax - 1
 
 export class MemberHolds {
   private reported: readonly PublishedRoot[] = []
@@ -41,6 +41,6 @@ export class MemberHolds {
   }
 
   hasRoomFor(root: PublishedRoot, target: PublishedRoot | null): boolean {
-    return this.roots(target, root).length <= rootsPerMemberMax
+    return this.roots(target, root).length <= rootsHeldMax
   }
 }

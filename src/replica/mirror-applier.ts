@@ -11,7 +11,7 @@ import { formatUuid, parseUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import type { SpaceMap } from '../cp-engine/space-map.ts'
 import type { Volume } from '../cp-engine/volume.ts'
-import { blockBytes, rootsPerMemberMax } from '../format/geometry.ts'
+import { blockBytes, rootsHeldMax } from '../format/geometry.ts'
 import { type BlockSource, type MirrorStatus, wantsPerFrameMax } from '../format/wire-messages.ts'
 import { encodeFrame } from '../format/wire.ts'
 import { Applier } from './applier.ts'
@@ -70,7 +70,7 @@ export class MirrorApplier {
       },
     )
     this.applier = new Applier(factsOf(volume), this.presence, {
-      rootsMax: rootsPerMemberMax - 1,
+      rootsMax: rootsHeldMax - 1,
       wantsMax: wantsPerFrameMax,
       wantsPerBlockMax: 4,
     })

@@ -8,7 +8,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { sha256 } from '../../src/lib/checksum.ts'
 import { formatUuid } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
-import { membersMax, rootsPerMemberMax } from '../../src/format/geometry.ts'
+import { membersMax, rootsHeldMax, rootsPerMemberMax } from '../../src/format/geometry.ts'
 import type { PublishedRoot, TreeView } from '../../src/cp-engine/contract.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
@@ -205,6 +205,29 @@ describe('retained roots', () => {
         expect(held).toContain(nameOf(base))
         expect(held).toContain(nameOf(engine.current()))
       }
+    }
+    expect((await checkVolume(device)).findings).toEqual([])
+  })
+
+  test('as much as a mirror may hold is kept through restarts: also what was offered to it last', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1, 6)
+    let engine = await open(device, 1)
+    const [uuid] = members
+    await new EngineVolume(engine).addMember({ uuid, url: 'http://mirror' })
+    const held: PublishedRoot[] = []
+    for (let n = 0; n < rootsHeldMax; n++) {
+      await engine.run((tx) => tx.put(keyOf(n), Uint8Array.of(0)))
+      await engine.requestCp('requested')
+      held.push(engine.current())
+      new EngineVolume(engine).holds.set(uuid, held)
+    }
+    for (let n = 0; n < 6; n++) {
+      await engine.run((tx) => tx.put(keyOf(100 + n), Uint8Array.of(0)))
+      await engine.close()
+      engine = await open(device, n)
+      const now = new EngineVolume(engine).holds.of(uuid).map(nameOf)
+      expect(now).toEqual(expect.arrayContaining(held.map(nameOf)))
     }
     expect((await checkVolume(device)).findings).toEqual([])
   })

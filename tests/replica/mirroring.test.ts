@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
-import { rootsPerMemberMax } from '../../src/format/geometry.ts'
+import { rootsHeldMax } from '../../src/format/geometry.ts'
 import { Workload, expectModel } from '../cp-engine/workload.ts'
 import { Pair } from './pair.ts'
 
@@ -73,7 +73,7 @@ test('readers that keep many CPs of a mirror do not stop it: the oldest are cut'
   workload.watch(pair.engine)
   await pair.join()
   const pinned: { current: PublishedRoot; pin: { release(): void } }[] = []
-  for (let round = 0; round < 2 * rootsPerMemberMax; round++) {
+  for (let round = 0; round < 2 * rootsHeldMax; round++) {
     await workload.step(pair.engine)
     await pair.engine.requestCp('requested')
     expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()

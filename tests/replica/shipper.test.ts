@@ -1,6 +1,6 @@
 /** The primary's decisions about one mirror, against scripted events: no socket, no device, no time. */
 import { beforeEach, describe, expect, test } from 'bun:test'
-import { rootsPerMemberMax } from '../../src/format/geometry.ts'
+import { rootsHeldMax } from '../../src/format/geometry.ts'
 import { nowhere } from '../../src/format/wire-messages.ts'
 import { base as root5, first, positionOf, rootOf, uuid } from './applier-scene.ts'
 import {
@@ -333,16 +333,14 @@ describe('holds', () => {
   })
 
   test('never more than a superblock has room for', () => {
-    const many = Array.from({ length: rootsPerMemberMax - 1 }, (_, i) =>
-      rootOf(10 + i, null, { sequence: i }),
-    )
+    const many = Array.from({ length: rootsHeldMax - 1 }, (_, i) => rootOf(10 + i, null, { sequence: i }))
     stage = new Stage(many.at(-1), many)
     stage.connect()
     stage.answer(many[0]!, { retained: many.map(positionOf) })
-    expect(stage.held.length).toBe(rootsPerMemberMax - 1)
+    expect(stage.held.length).toBe(rootsHeldMax - 1)
     const more = rootOf(40, null)
     stage.publish(more)
     stage.report(many.at(-2)!, { offerSeen: 9, retained: many.map(positionOf) })
-    expect(stage.held.length).toBeLessThanOrEqual(rootsPerMemberMax)
+    expect(stage.held.length).toBeLessThanOrEqual(rootsHeldMax)
   })
 })
