@@ -7,7 +7,7 @@
  * - `sync` covers every write that had resolved when it was called. After a failed write or sync nothing is known
  *   about any write since the last sync, and the device must not be used again: a sync is never retried.
  * - `writeDurable` resolves when its bytes are durable, and waits for no other dirty block. One at a time.
- * - `readSync` and `read` see every write that has resolved. Reading beyond `blockCount` is an assertion.
+ * - `read`, `readNow` and `readSync` see every write that has resolved. Reading beyond `blockCount` is an assertion.
  * - `grow` really reserves the space (`disk-full` when there is none) and what it adds reads as zeros, or as bytes
  *   that were never acknowledged.
  *
@@ -31,6 +31,8 @@ export interface BlockDevice {
   /** Blocks that the device has really reserved. */
   readonly blockCount: number
   read(address: number, target: Uint8Array, options?: ReadOptions): Promise<void>
+  /** True when all of it could be read without waiting for a disk; else nothing is known of `target`. */
+  readNow(address: number, target: Uint8Array): boolean
   /** For short reads that are probably cached: it blocks the event loop. */
   readSync(address: number, target: Uint8Array): void
   /** Runs may be given in any order; neighbours are joined into few vectored writes. */

@@ -113,6 +113,12 @@ export class FileDevice implements BlockDevice {
     if (done < target.length) await this.#tracked(this.#readWhole(target, position, done))
   }
 
+  readNow(address: number, target: Uint8Array): boolean {
+    this.#assertUsable()
+    assertInside(address, blocksOf(target), this.#blockCount)
+    return this.#readNow(address, target) === target.length
+  }
+
   readSync(address: number, target: Uint8Array): void {
     this.#assertUsable()
     assertInside(address, blocksOf(target), this.#blockCount)

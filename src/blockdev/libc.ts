@@ -60,8 +60,9 @@ const reading = load(
       __errno_location: { args: [], returns: FFIType.ptr },
     }).symbols,
 )
-/** One `struct iovec`. */
-const vector = new BigUint64Array(2)
+/** One `struct iovec`: an address and a length, in halves, because big integers would be made for each call. */
+const vector = new Uint32Array(4)
+const vectorAddress = ptr(vector)
 const isWide = process.arch === 'x64' || process.arch === 'arm64'
 let canReadCached = reading !== null && isWide
 
@@ -71,9 +72,11 @@ let canReadCached = reading !== null && isWide
  */
 export function readCached(descriptor: number, target: Uint8Array, position: number): number | null {
   if (!canReadCached || !reading) return null
-  vector[0] = BigInt(ptr(target))
-  vector[1] = BigInt(target.length)
-  const count = Number(reading.preadv2(descriptor, ptr(vector), 1, position, notNow))
+  const address = ptr(target)
+  vector[0] = address
+  vector[1] = Math.floor(address / 2 ** 32)
+  vector[2] = target.length
+  const count = Number(reading.preadv2(descriptor, vectorAddress, 1, position, notNow))
   if (count >= 0) return count
   const location = reading.__errno_location()
   if (location !== null && read.i32(location, 0) === again) return 0

@@ -42,6 +42,11 @@ export class MemoryDevice implements BlockDevice {
     this.readSync(address, target)
   }
 
+  readNow(address: number, target: Uint8Array): boolean {
+    this.readSync(address, target)
+    return true
+  }
+
   readSync(address: number, target: Uint8Array): void {
     if (this.#closed) throw closedError()
     assertInside(address, blocksOf(target), this.#store.blockCount)

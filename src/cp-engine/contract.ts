@@ -121,6 +121,10 @@ export interface TreeView {
   record(pointer: BlockPointer): Promise<Uint8Array>
   /** Bytes [start, end) of it, fewer at its end. All of it is verified, and only what is returned stays in memory. */
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array>
+  /** As `read`, at once: null when a node would have to be loaded. */
+  readNow<T extends {}>(look: (items: ItemReader) => T): T | null
+  /** As `record`, at once: null for one that takes so long that others would wait. */
+  recordNow(pointer: BlockPointer): Uint8Array | null
   /** Ends the reader: blocks that it could reach may be reused. Idempotent; every view must be released. */
   release(): void
 }

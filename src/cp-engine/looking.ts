@@ -2,7 +2,7 @@ import { NotLoaded } from './node-cache.ts'
 import type { NodeLoader } from './node-loader.ts'
 
 /** One look at a tree: what it gives, or the node that was missing. */
-export function look<T>(at: () => T): T | NotLoaded {
+export function lookOnce<T>(at: () => T): T | NotLoaded {
   try {
     return at()
   } catch (error) {
@@ -17,7 +17,7 @@ export function look<T>(at: () => T): T | NotLoaded {
  */
 export async function lookWith<T>(loader: NodeLoader, at: () => T): Promise<T> {
   for (;;) {
-    const seen = look(at)
+    const seen = lookOnce(at)
     if (!(seen instanceof NotLoaded)) return seen
     await loader.load(seen)
   }

@@ -1,7 +1,8 @@
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { ItemReader, TreeView } from './contract.ts'
-import { lookWith } from './looking.ts'
-import { decodeRecord, readRecord, readRecordPart } from './records.ts'
+import { lookOnce, lookWith } from './looking.ts'
+import { NotLoaded } from './node-cache.ts'
+import { decodeRecord, readRecord, readRecordNow, readRecordPart } from './records.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -32,17 +33,30 @@ export class OpenView implements TreeView {
   }
 
   read<T>(look: (items: ItemReader) => T): Promise<T> {
-    return lookWith(this.parts.volume.loader, () => {
-      const seen = look(this.parts.items)
-      this.seen = this.parts.carrier()
-      return seen
-    })
+    return lookWith(this.parts.volume.loader, () => this.look(look))
+  }
+
+  readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
+    const seen = lookOnce(() => this.look(look))
+    return seen instanceof NotLoaded ? null : seen
+  }
+
+  private look<T>(look: (items: ItemReader) => T): T {
+    const seen = look(this.parts.items)
+    this.seen = this.parts.carrier()
+    return seen
   }
 
   async record(pointer: BlockPointer): Promise<Uint8Array> {
     const { queue, volume, sums } = this.parts
     const queued = queue.find(pointer)
     return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
+  }
+
+  recordNow(pointer: BlockPointer): Uint8Array | null {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecordNow(volume.device, pointer, sums)
   }
 
   async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {

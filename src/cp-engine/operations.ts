@@ -11,7 +11,7 @@ import type { Applied, PreparedRecord, RecordStream, RunOptions, Tx } from './co
 import type { DataSync } from './data-sync.ts'
 import type { IntentLog } from './intent-log.ts'
 import { logRecordOf } from './log-outcome.ts'
-import { look } from './looking.ts'
+import { lookOnce } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
 import { OperationTx } from './operation.ts'
@@ -89,7 +89,7 @@ export class Operations {
         const isThrottled = this.parts.throttle()
         if (isThrottled) await isThrottled
         // Usually every node is in memory, and nothing is waited for from here to the end of the change.
-        const attempt = look(() => this.attempt(operation, options, unused, isHidden))
+        const attempt = lookOnce(() => this.attempt(operation, options, unused, isHidden))
         if (attempt instanceof NotLoaded) await volume.loader.load(attempt)
         else if (attempt.applied) {
           for (const record of attempt.change.used) unused.delete(record)

@@ -29,7 +29,7 @@ export function encodeRecord(
 
 /** The raw bytes behind a pointer; `corrupt` when the blocks do not have the checksum that it names. */
 export function decodeRecord(blocks: Uint8Array, pointer: BlockPointer, sums: RecordSums): Uint8Array {
-  const payload = blocks.subarray(0, pointer.payloadBytes)
+  const payload = blocks.length === pointer.payloadBytes ? blocks : blocks.subarray(0, pointer.payloadBytes)
   if (!equalBytes(recordSum(payload, sums), pointer.sum))
     throw new StillpointError(
       'corrupt',
@@ -55,6 +55,21 @@ export async function readRecord(
   const blocks = new Uint8Array(pointer.blocks * blockBytes)
   await readBlocks(device, pointer, blocks)
   return decodeRecord(blocks, pointer, sums)
+}
+
+/** A larger one is not worth stopping everybody else for. */
+const nowBytesMax = 64 * 1024
+
+/** Null for a record that the device would have to wait for. */
+export function readRecordNow(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+): Uint8Array | null {
+  if (pointer.payloadBytes > nowBytesMax) return null
+  checkWithin(device, pointer)
+  const blocks = new Uint8Array(pointer.blocks * blockBytes)
+  return device.readNow(pointer.address, blocks) ? decodeRecord(blocks, pointer, sums) : null
 }
 
 /** Read for a part of them: nobody sees these buffers, so they are used again. */
@@ -83,10 +98,11 @@ export async function readRecordPart(
 }
 
 async function readBlocks(device: BlockDevice, pointer: BlockPointer, blocks: Uint8Array): Promise<void> {
-  if (pointer.address + pointer.blocks > device.blockCount)
-    throw new StillpointError(
-      'corrupt',
-      `the record at block ${pointer.address} lies behind the end of the volume`,
-    )
+  checkWithin(device, pointer)
   await device.read(pointer.address, blocks)
+}
+
+function checkWithin(device: BlockDevice, { address, blocks }: BlockPointer): void {
+  if (address + blocks <= device.blockCount) return
+  throw new StillpointError('corrupt', `the record at block ${address} lies behind the end of the volume`)
 }

@@ -18,6 +18,15 @@ import type { SpaceMap } from './space-map.ts'
 /** Why a root is retained. */
 export type Reason = 'slot 0' | 'slot 1' | 'listed' | 'pin' | 'offered' | `hold ${string}`
 
+/** By root hash: after a failover two roots may have one cp. */
+const names = new WeakMap<PublishedRoot, string>()
+
+function nameOf(published: PublishedRoot): string {
+  let name = names.get(published)
+  if (name === undefined) names.set(published, (name = toHex(published.hash)))
+  return name
+}
+
 interface Kept {
   readonly published: PublishedRoot
   readonly used: SpaceMap
@@ -29,7 +38,6 @@ interface Kept {
 export type OnReleased = (pageIndex: number, mask: Uint8Array) => void
 
 export class Retention {
-  /** By root hash: after a failover two roots may have one cp. */
   private readonly roots = new Map<string, Kept>()
   private readonly listeners: (() => void)[] = []
 
@@ -40,7 +48,7 @@ export class Retention {
 
   /** The same root may be kept for many reasons, and several times for one. */
   keep(published: PublishedRoot, used: SpaceMap, reason: Reason): void {
-    const key = toHex(published.hash)
+    const key = nameOf(published)
     let kept = this.roots.get(key)
     if (!kept) this.roots.set(key, (kept = { published, used, reasons: new Map(), draining: false }))
     assert(!kept.draining, `cp ${published.root.cp} is draining and cannot be kept again`)
@@ -48,7 +56,7 @@ export class Retention {
   }
 
   drop(published: PublishedRoot, reason: Reason): void {
-    const kept = this.roots.get(toHex(published.hash))
+    const kept = this.roots.get(nameOf(published))
     const count = kept?.reasons.get(reason)
     assert(kept && count !== undefined, `cp ${published.root.cp} is not kept as ${reason}`)
     if (count > 1) kept.reasons.set(reason, count - 1)
@@ -69,16 +77,16 @@ export class Retention {
   }
 
   isRetained(published: PublishedRoot): boolean {
-    const kept = this.roots.get(toHex(published.hash))
+    const kept = this.roots.get(nameOf(published))
     return kept !== undefined && !kept.draining
   }
 
   reasonsOf(published: PublishedRoot): readonly Reason[] {
-    return [...(this.roots.get(toHex(published.hash))?.reasons.keys() ?? [])]
+    return [...(this.roots.get(nameOf(published))?.reasons.keys() ?? [])]
   }
 
   usedMap(published: PublishedRoot): SpaceMap {
-    const kept = this.roots.get(toHex(published.hash))
+    const kept = this.roots.get(nameOf(published))
     assert(kept, `cp ${published.root.cp} is not kept`)
     return kept.used
   }
@@ -100,7 +108,7 @@ export class Retention {
   }
 
   private release(kept: Kept): void {
-    this.roots.delete(toHex(kept.published.hash))
+    this.roots.delete(nameOf(kept.published))
     const rest = [...this.roots.values()].map((other) => other.used)
     for (const [index, page] of kept.used.pages.entries()) {
       if (!page || rest.some((map) => map.pages[index] === page)) continue

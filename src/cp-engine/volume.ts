@@ -17,16 +17,16 @@ import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/root.ts'
 import type { Superblock } from '../format/superblock.ts'
 import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } from './contract.ts'
-import { NodeCache, cacheBytesDefault } from './node-cache.ts'
+import { NodeCache, NotLoaded, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { Readers } from './readers.ts'
-import { readRecord, readRecordPart } from './records.ts'
+import { readRecord, readRecordNow, readRecordPart } from './records.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from './space-map.ts'
 import { SuperblockStore } from './superblock-store.ts'
 import type { OpenOptions, SuperblockChange } from './superblock-store.ts'
-import { lookWith } from './looking.ts'
+import { lookOnce, lookWith } from './looking.ts'
 import { treeReader } from './tree.ts'
 
 export interface VolumeOptions extends OpenOptions {
@@ -46,6 +46,7 @@ export class Volume implements RootSource {
   private readonly pins = new Set<Pin>()
   private readonly holdRoots = new Map<string, readonly PublishedRoot[]>()
   private readonly listeners = new Set<(event: CpPublished) => void>()
+  private lastRead: { readonly published: PublishedRoot; readonly items: ItemReader } | null = null
 
   private constructor(
     readonly device: BlockDevice,
@@ -98,6 +99,13 @@ export class Volume implements RootSource {
   view(published: PublishedRoot): TreeView {
     if (!this.retention.isRetained(published)) throw cpGone(published.root.cp, this.readable())
     return new RootView(this, published)
+  }
+
+  /** Shared by the views of a root: most are of the newest. */
+  readerOf(published: PublishedRoot): ItemReader {
+    if (this.lastRead?.published !== published)
+      this.lastRead = { published, items: treeReader(this.nodes, published.root.fileTree) }
+    return this.lastRead.items
   }
 
   /** `sinceMs` is for `cutPins`. */
@@ -306,11 +314,20 @@ class RootView implements TreeView {
   ) {
     this.cp = published.root.cp
     this.release = volume.readers.begin()
-    this.items = treeReader(volume.nodes, published.root.fileTree)
+    this.items = volume.readerOf(published)
   }
 
   read<T>(look: (items: ItemReader) => T): Promise<T> {
     return lookWith(this.volume.loader, () => look(this.items))
+  }
+
+  readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
+    const seen = lookOnce(() => look(this.items))
+    return seen instanceof NotLoaded ? null : seen
+  }
+
+  recordNow(pointer: BlockPointer): Uint8Array | null {
+    return readRecordNow(this.volume.device, pointer, this.published.root.records)
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {

@@ -71,10 +71,20 @@ export interface OpenFile {
   close(): void
 }
 
+/** A file that is read in one piece. */
+export interface SmallFile {
+  readonly stat: Stat
+  readonly cp: number
+  /** All of it, verified; null when it was not asked for. */
+  readonly bytes: Uint8Array | null
+}
+
 /** One image of the files: a CP for ever, or the open tree. Must be released. */
 export interface ReadView {
   readonly cp: number
   stat(path: Path): Promise<Stat>
+  /** What `open` would give, at once; null when it is not small, or something has to be waited for. */
+  openNow(path: Path, content: 'with content' | 'without'): SmallFile | null
   list(
     path: Path,
     options: { after: readonly string[] | null; limit: number; recursive: boolean },

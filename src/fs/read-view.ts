@@ -6,12 +6,13 @@ import type { Engine, ItemReader, PublishedRoot, RootSource, TreeView } from '..
 import type { EntryItem } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
-import { etagOf } from './attributes.ts'
+import { etagOf, statOf } from './attributes.ts'
 import {
   type ListedEntry,
   type Listing,
   type OpenFile,
   type ReadView,
+  type SmallFile,
   type Stat,
   bufferedBytesMax,
 } from './contract.ts'
@@ -93,6 +94,17 @@ class TreeReadView implements ReadView {
     return { entries, next: found.length === wanted ? entries.at(-1)!.path : null }
   }
 
+  openNow(path: Path, content: 'with content' | 'without'): SmallFile | null {
+    const item = this.tree.readNow((items) => findFile(items, this.kind, path))
+    if (!item?.extra.inline) return null
+    const { inline } = item.extra
+    if (content === 'without') return { stat: statOf(item, inline), cp: this.cp, bytes: null }
+    const bytes = item.content ? this.tree.recordNow(item.content) : noBytes
+    // A file that was extended, or has an object, is longer than that.
+    if (bytes?.length !== item.size) return null
+    return { stat: statOf(item, inline), cp: this.cp, bytes }
+  }
+
   async open(path: Path): Promise<OpenFile> {
     const opened = await this.look(path)
     if (opened.refs) return this.held(opened)
@@ -116,8 +128,7 @@ class TreeReadView implements ReadView {
 
   protected look(path: Path): Promise<Opened> {
     return this.tree.read((items) => {
-      const item = findEntry(items, this.kind, path)
-      mustBeFile(item, path)
+      const item = findFile(items, this.kind, path)
       return { item, refs: gather(items, this.kind, item) }
     })
   }
@@ -187,6 +198,14 @@ const mayBeAnother: ReadonlySet<string> = new Set([
   'is-a-directory',
   'is-a-link',
 ])
+
+const noBytes = new Uint8Array(0)
+
+function findFile(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
+  const item = findEntry(items, kind, path)
+  mustBeFile(item, path)
+  return item
+}
 
 /** All records of the file; null when it is too large for that. */
 function gather(items: ItemReader, kind: ChecksumKind, item: EntryItem): RecordRef[] | null {

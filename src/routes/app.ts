@@ -22,7 +22,7 @@ import { splitUrl } from './raw-url.ts'
 
 export interface App {
   /** `url`: that of the request, if it is at hand. */
-  fetch(request: Request, url?: string): Promise<Response>
+  fetch(request: Request, url?: string): Response | Promise<Response>
 }
 
 /** The fixed part of a path, up to its parameter. */
@@ -64,12 +64,19 @@ export function makeApp(dependencies: Dependencies): App {
     return answer
   })
   hono.onError((error) => failed(error, dependencies))
+  const routed = async (request: Request): Promise<Response> => {
+    try {
+      return await hono.fetch(request)
+    } catch (error) {
+      return failed(error, dependencies)
+    }
+  }
   return {
-    async fetch(request, url = request.url) {
+    fetch(request, url) {
       try {
-        const target = splitUrl(url)
+        const target = splitUrl(url ?? request.url)
         const run = target.pathname.startsWith(contentPrefix) ? direct.get(request.method) : undefined
-        return await (run ? run(request, target) : hono.fetch(request))
+        return run ? run(request, target) : routed(request)
       } catch (error) {
         return failed(error, dependencies)
       }
@@ -80,8 +87,12 @@ export function makeApp(dependencies: Dependencies): App {
 const contentPath = '/v1/files/{path}'
 const { prefix: contentPrefix } = prefixOf(contentPath)
 
-type Run = (request: Request, url: { readonly pathname: string; readonly query: string }) => Promise<Response>
+type Run = (
+  request: Request,
+  url: { readonly pathname: string; readonly query: string },
+) => Response | Promise<Response>
 
+/** An answer that is there at once stays so: a promise for each would only be waited for. */
 function runner(
   operation: Operation,
   handler: Handler,
@@ -92,19 +103,28 @@ function runner(
   const { prefix } = prefixOf(operation.path)
   const hasParameter = prefix !== operation.path
   const name = operation.contract.operationId ?? operation.path
-  return async (request, { pathname, query }) => {
+  const counted = (answer: Response, start: number): Response => {
+    metrics.count(name, answer.status, clock.monotonic() - start)
+    return answer
+  }
+  const settled = async (answer: Promise<Response>, start: number): Promise<Response> => {
+    try {
+      return counted(await answer, start)
+    } catch (error) {
+      return counted(failed(error, dependencies), start)
+    }
+  }
+  return (request, { pathname, query }) => {
     const start = clock.monotonic()
-    let answer: Response
     try {
       // The router takes `/v1/files/*` for `/v1/files` as well.
       if (hasParameter && !pathname.startsWith(prefix)) return answerUnknown(request, dependencies)
       const rest = hasParameter ? pathname.slice(prefix.length) : null
-      answer = await handler(request, { pathname, query, rest })
+      const answer = handler(request, { pathname, query, rest })
+      return answer instanceof Promise ? settled(answer, start) : counted(answer, start)
     } catch (error) {
-      answer = failed(error, dependencies)
+      return counted(failed(error, dependencies), start)
     }
-    metrics.count(name, answer.status, clock.monotonic() - start)
-    return answer
   }
 }
 

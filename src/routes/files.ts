@@ -3,8 +3,9 @@
  * takes one pass over its headers.
  */
 import { z } from '@hono/zod-openapi'
-import type { OpenFile, ReadView } from '../fs/contract.ts'
+import type { OpenFile, ReadView, Stat } from '../fs/contract.ts'
 import { type Path, formatPath, parseUrlPath } from '../fs/paths.ts'
+import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { fileHeaders, parseAttributes, parseLinkTarget } from './attributes.ts'
 import { contentLength, fileBody, hasBody } from './body.ts'
@@ -48,28 +49,60 @@ function pathOf({ rest }: Target): Path {
 }
 
 export const readHandler = (dependencies: Dependencies): Handler => {
-  const { limits, views } = dependencies
-  return async (request, target) => {
+  const { views } = dependencies
+  return (request, target) => {
     const path = pathOf(target)
     const query = Query.parse(target.query, readingParameters)
-    const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
-    let file: OpenFile
-    try {
-      file = await view.open(path)
-    } catch (error) {
-      return failedRead(error, view.cp)
-    } finally {
-      // The file keeps what it needs itself: a slow reader holds no view.
-      view.release()
-    }
-    try {
-      const answer = await readFile(request, file, limits.bufferedBytesMax)
-      if (!answer.keepsFile) file.close()
-      return answer.response
-    } catch (error) {
-      file.close()
-      return failedRead(error, file.cp)
-    }
+    return (
+      (query === Query.none && readNow(request, path, views)) || readLater(request, path, query, dependencies)
+    )
+  }
+}
+
+/** The usual request, of a small file whose way is in memory: it waits for nothing. Null for what has to. */
+function readNow(request: Request, path: Path, views: Dependencies['views']): Response | null {
+  const view = views.open()
+  try {
+    const small = view.openNow(path, request.method === 'HEAD' ? 'without' : 'with content')
+    if (!small) return null
+    const { stat, cp, bytes } = small
+    const head = headOf(request, stat, cp)
+    if (head.answer) return head.answer
+    assert(bytes?.length === stat.size, 'a small file is read whole')
+    const { start, end, init } = head
+    const wanted = end - start === bytes.length ? bytes : bytes.subarray(start, end)
+    return new Response(wanted as Uint8Array<ArrayBuffer>, init)
+  } catch (error) {
+    return failedRead(error, view.cp)
+  } finally {
+    view.release()
+  }
+}
+
+async function readLater(
+  request: Request,
+  path: Path,
+  query: Query,
+  dependencies: Dependencies,
+): Promise<Response> {
+  const { limits, views } = dependencies
+  const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
+  let file: OpenFile
+  try {
+    file = await view.open(path)
+  } catch (error) {
+    return failedRead(error, view.cp)
+  } finally {
+    // The file keeps what it needs itself: a slow reader holds no view.
+    view.release()
+  }
+  try {
+    const answer = await readFile(request, file, limits.bufferedBytesMax)
+    if (!answer.keepsFile) file.close()
+    return answer.response
+  } catch (error) {
+    file.close()
+    return failedRead(error, file.cp)
   }
 }
 
@@ -88,28 +121,37 @@ async function readFile(
   file: OpenFile,
   bufferedBytesMax: number,
 ): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
-  const { stat } = file
-  const headers = fileHeaders(stat, file.cp)
+  const head = headOf(request, file.stat, file.cp)
+  if (head.answer) return { response: head.answer, keepsFile: false }
+  const { start, end, init } = head
+  if (end - start <= bufferedBytesMax) {
+    const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
+    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
+  }
+  return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
+}
+
+/** All of an answer but the bytes: either none are wanted, or which. Throws when a condition does not hold. */
+type Head =
+  | { readonly answer: Response }
+  | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
+
+function headOf(request: Request, stat: Stat, cp: number): Head {
+  const headers = fileHeaders(stat, cp)
   if (evaluateRead(request.headers, stat) === 'not modified') {
     delete headers['Content-Type']
-    return { response: new Response(null, { status: 304, headers }), keepsFile: false }
+    return { answer: new Response(null, { status: 304, headers }) }
   }
   if (request.method === 'HEAD') {
     headers['Content-Length'] = String(stat.size)
-    return { response: new Response(null, { headers }), keepsFile: false }
+    return { answer: new Response(null, { headers }) }
   }
   const header = request.headers.get('Range')
   const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
-  const { start, end } = range ?? { start: 0, end: stat.size }
-  if (range) headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
-  const status = range ? 206 : 200
-  const length = end - start
-  if (length <= bufferedBytesMax) {
-    const bytes = length === 0 ? new Uint8Array(0) : await file.read(start, end)
-    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers }), keepsFile: false }
-  }
-  const body = await streamFile(file, start, end)
-  return { response: new Response(body, { status, headers }), keepsFile: true }
+  if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
+  const { start, end } = range
+  headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
+  return { answer: null, start, end, init: { status: 206, headers } }
 }
 
 const putHandler = (dependencies: PrimaryDependencies): Handler => {

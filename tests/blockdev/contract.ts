@@ -38,6 +38,8 @@ export function blockDeviceContract(
     const readBoth = async (address: number, blocks = 1): Promise<Uint8Array> => {
       const sync = new Uint8Array(blocks * blockBytes).fill(0xee)
       device.readSync(address, sync)
+      const now = new Uint8Array(blocks * blockBytes).fill(0xcc)
+      if (device.readNow(address, now)) expect(Buffer.compare(now, sync)).toBe(0)
       for (const uncached of [false, true]) {
         const target = new Uint8Array(blocks * blockBytes).fill(0xdd)
         await device.read(address, target, { uncached })

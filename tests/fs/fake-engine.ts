@@ -299,6 +299,22 @@ export class FakeEngine implements Engine {
       async recordPart(pointer, start, end) {
         return (await this.record(pointer)).subarray(start, end)
       },
+      readNow: (look) => {
+        assert(!released, 'a released view is not read')
+        try {
+          const result = look(readerOf(items(), this.isMissing, seen))
+          seenCp = cp()
+          return result
+        } catch (error) {
+          if (error instanceof NotLoaded) return null
+          throw error
+        }
+      },
+      recordNow: (pointer) => {
+        assert(!released, 'a released view gives no record')
+        assert(shown.has(pointer.address), 'a view gives only records that it has shown')
+        return this.random.below(4) === 0 ? null : this.blocks.read(pointer)
+      },
       release: () => {
         if (released) return
         released = true

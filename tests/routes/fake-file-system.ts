@@ -11,6 +11,7 @@ import type {
   OpenFile,
   Preconditions,
   ReadView,
+  SmallFile,
   Stat,
   Written,
 } from '../../src/fs/contract.ts'
@@ -80,6 +81,7 @@ export class FakeFileSystem implements FileSystem {
       stat: async (path) => find(image, path).stat,
       list: async (path, options) => list(image, path, options),
       open: async (path) => this.#open(image, path, cp()),
+      openNow: (path, content) => this.#openNow(image, path, cp(), content === 'with content'),
       release: () => {
         if (!released) this.openViews--
         released = true
@@ -87,10 +89,15 @@ export class FakeFileSystem implements FileSystem {
     }
   }
 
+  #openNow(image: Image, path: Path, cp: number, isRead: boolean): SmallFile | null {
+    const { stat, bytes } = findFile(image, path)
+    if (bytes.length > smallBytesMax) return null
+    if (isRead && this.corrupt?.path === formatPath(path)) fail('corrupt', 'a record')
+    return { stat, cp, bytes: isRead ? bytes.slice() : null }
+  }
+
   #open(image: Image, path: Path, cp: number): OpenFile {
-    const node = find(image, path)
-    if (node.stat.kind === 'directory') fail('is-a-directory', formatPath(path))
-    if (node.stat.kind === 'link') fail('is-a-link', formatPath(path))
+    const node = findFile(image, path)
     let closed = false
     this.openFiles++
     const check = (end: number) => {
@@ -286,6 +293,16 @@ async function collect(body: Body): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   for await (const part of body) parts.push(part.slice())
   return concatBytes(...parts)
+}
+
+/** So both ways of reading a file are taken. */
+const smallBytesMax = 8
+
+function findFile(image: Image, path: Path): Node {
+  const node = find(image, path)
+  if (node.stat.kind === 'directory') fail('is-a-directory', formatPath(path))
+  if (node.stat.kind === 'link') fail('is-a-link', formatPath(path))
+  return node
 }
 
 function find(image: Image, path: Path): Node {

@@ -172,11 +172,11 @@ export class Harness {
   }
 
   /** On the primary. `path` is the raw address. */
-  request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  async request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     return this.primary.fetch(new Request(`http://test${path}`, { ...init, method }))
   }
 
-  onMirror(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  async onMirror(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     return this.mirror.fetch(new Request(`http://test${path}`, { ...init, method }))
   }
 

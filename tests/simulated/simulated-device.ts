@@ -109,6 +109,11 @@ export class SimulatedDevice implements BlockDevice {
     this.#fill(address, target, fault, options.uncached ?? false)
   }
 
+  readNow(address: number, target: Uint8Array): boolean {
+    this.readSync(address, target)
+    return true
+  }
+
   readSync(address: number, target: Uint8Array): void {
     const blocks = blocksOf(target)
     assertInside(address, blocks, this.#blockCount)
