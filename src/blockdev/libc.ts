@@ -64,7 +64,7 @@ const reading = load(
 const vector = new Uint32Array(4)
 const vectorAddress = ptr(vector)
 const isWide = process.arch === 'x64' || process.arch === 'arm64'
-let canReadCached = reading !== null && isWide
+let canReadCached = false
 
 /**
  * What the page cache has, without waiting for a disk: the bytes read, from the first on. Null where the system or the
