@@ -3,7 +3,7 @@
  * Each call does what the kernel does, once: it may write less than it was given, and nothing is retried.
  */
 import * as fs from 'node:fs'
-import { forgetPages, readCached, reserveSpace, type Reservation } from './libc.ts'
+import { forgetPages, reserveSpace, type Reservation } from './libc.ts'
 
 export interface FileCalls {
   /** Resolves to the bytes written, which may be fewer. */
@@ -11,8 +11,6 @@ export interface FileCalls {
   /** Resolves to the bytes read; 0 is the end of the file. */
   read(descriptor: number, target: Uint8Array, position: number): Promise<number>
   readSync(descriptor: number, target: Uint8Array, position: number): number
-  /** Only what is in memory, maybe nothing; null where that cannot be asked for. */
-  readCached(descriptor: number, target: Uint8Array, position: number): number | null
   fdatasync(descriptor: number): Promise<void>
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
@@ -31,7 +29,6 @@ export const systemFileCalls: FileCalls = {
       )
     }),
   readSync: (descriptor, target, position) => fs.readSync(descriptor, target, 0, target.length, position),
-  readCached,
   fdatasync: (descriptor) =>
     new Promise((resolve, reject) =>
       fs.fdatasync(descriptor, (error) => (error ? reject(error) : resolve())),

@@ -6,7 +6,6 @@
  *   trusted, and a sync that is tried again can succeed with the data lost.
  * - `writeDurable` has a descriptor of its own, opened O_DSYNC, because a sync of the file waits for all of its dirty
  *   pages (measured with 200 MiB dirty: 61 ms against 0.7 ms).
- * - A read that the page cache can answer is answered at once; only what has to come from the disk goes to a thread.
  * - Space is allocated, not only promised, before it counts in `blockCount`.
  *
  * Errors: StillpointError `disk-full` from `open`, `create` and `grow`, `exists` from `create`; else DeviceError.
@@ -31,9 +30,7 @@ const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
 const callsInFlightMax = 4
 const zeroFillBytes = 4 * 2 ** 20
-/** What is in memory is copied at once up to here: handing it to another thread costs more (measured: 200 µs). */
-const cachedReadBytesMax = 256 * 1024
-/** The same where nobody can say what is in memory. */
+/** Up to here a read is made at once: handing it to another thread costs more (measured: 200 µs). */
 const synchronousReadBytesMax = 64 * 1024
 
 export interface FileDeviceOptions {
@@ -109,14 +106,16 @@ export class FileDevice implements BlockDevice {
     assertInside(address, blocksOf(target), this.#blockCount)
     const position = address * deviceBlockBytes
     if (options.uncached) return this.#tracked(this.#readUncached(target, position))
-    const done = target.length <= cachedReadBytesMax ? this.#readNow(address, target) : 0
-    if (done < target.length) await this.#tracked(this.#readWhole(target, position, done))
+    if (target.length <= synchronousReadBytesMax) this.readSync(address, target)
+    else await this.#tracked(this.#readWhole(target, position))
   }
 
   readNow(address: number, target: Uint8Array): boolean {
     this.#assertUsable()
     assertInside(address, blocksOf(target), this.#blockCount)
-    return this.#readNow(address, target) === target.length
+    if (target.length > synchronousReadBytesMax) return false
+    this.readSync(address, target)
+    return true
   }
 
   readSync(address: number, target: Uint8Array): void {
@@ -201,25 +200,17 @@ export class FileDevice implements BlockDevice {
     }
   }
 
-  /** The bytes that were there without waiting. */
-  #readNow(address: number, target: Uint8Array): number {
-    const done = this.#calls.readCached(this.#descriptor, target, address * deviceBlockBytes)
-    if (done !== null || target.length > synchronousReadBytesMax) return done ?? 0
-    this.readSync(address, target)
-    return target.length
-  }
-
-  async #readWhole(target: Uint8Array, position: number, done = 0): Promise<void> {
+  async #readWhole(target: Uint8Array, position: number): Promise<void> {
     try {
-      await this.#readLoop(this.#descriptor, target, position, done)
+      await this.#readLoop(this.#descriptor, target, position)
     } catch (error) {
       throw this.#readError(error)
     }
   }
 
   /** Null when the descriptor does not take the buffer or the position (EINVAL). */
-  async #readLoop(descriptor: number, target: Uint8Array, position: number, begun = 0): Promise<true | null> {
-    let done = begun
+  async #readLoop(descriptor: number, target: Uint8Array, position: number): Promise<true | null> {
+    let done = 0
     while (done < target.length) {
       const rest = done === 0 ? target : target.subarray(done)
       let count: number

@@ -33,10 +33,6 @@ function shortCalls(): FileCalls {
       systemFileCalls.read(descriptor, target.subarray(0, 1 + random.below(target.length)), position),
     readSync: (descriptor, target, position) =>
       systemFileCalls.readSync(descriptor, target.subarray(0, 1 + random.below(target.length)), position),
-    readCached: (descriptor, target, position) => {
-      const bytes = random.below(target.length + 1)
-      return bytes === 0 ? 0 : systemFileCalls.readCached(descriptor, target.subarray(0, bytes), position)
-    },
   }
 }
 
@@ -44,7 +40,6 @@ const withoutFfi: FileCalls = {
   ...systemFileCalls,
   reserve: () => 'unsupported',
   forgetPages: () => undefined,
-  readCached: () => null,
 }
 /** O_DIRECT takes no buffer of ours. */
 let refusedDirect = 0
@@ -245,13 +240,12 @@ describe('FileDevice', () => {
     let broken = true
     const calls: FileCalls = {
       ...systemFileCalls,
-      readCached: () => 0,
       read: (...given) => (broken ? Promise.reject(new CallError('EIO')) : systemFileCalls.read(...given)),
     }
-    const device = await FileDevice.create(path, 10, { calls })
-    await expect(device.read(0, new Uint8Array(blockBytes))).rejects.toThrow(/EIO/)
+    const device = await FileDevice.create(path, 40, { calls })
+    await expect(device.read(0, new Uint8Array(20 * blockBytes))).rejects.toThrow(/EIO/)
     broken = false
-    await device.read(0, new Uint8Array(blockBytes))
+    await device.read(0, new Uint8Array(20 * blockBytes))
     await device.close()
   })
 
