@@ -16,19 +16,29 @@ export interface Memory {
 const lookMs = 50
 /** Below this nothing is asked for. */
 const smallBytes = 224 * 2 ** 20
-const largeBytes = 352 * 2 ** 20
 /** Growth since the lowest point: a process that is large for good reasons is left alone. */
 const growthBytes = 48 * 2 ** 20
+/** Above this a collection is worth a pause, if there has been growth since the last one, and not too often. */
+const largeBytes = 400 * 2 ** 20
+const pauseGrowthBytes = 24 * 2 ** 20
+const pauseEveryMs = 200
 
 /** Until the returned function is called. */
 export function guardMemory(clock: Clock, memory: Memory): () => void {
   let lowest = Infinity
+  let paused = { atMs: -Infinity, leftBytes: 0 }
   let cancel = (): void => {}
   const look = (): void => {
     const bytes = memory.residentBytes()
+    const nowMs = clock.monotonic()
     lowest = Math.min(lowest, bytes)
-    if (bytes > smallBytes && bytes > lowest + growthBytes) {
-      memory.collect(bytes > largeBytes)
+    const grewSince = bytes > paused.leftBytes + pauseGrowthBytes
+    if (bytes > largeBytes && grewSince && nowMs >= paused.atMs + pauseEveryMs) {
+      memory.collect(true)
+      paused = { atMs: nowMs, leftBytes: memory.residentBytes() }
+      lowest = paused.leftBytes
+    } else if (bytes > smallBytes && bytes > lowest + growthBytes) {
+      memory.collect(false)
       // The next one after half as much growth again, however little this one frees.
       lowest = bytes - growthBytes / 2
     }

@@ -8,25 +8,35 @@ const mib = 2 ** 20
 async function asked(sizes: readonly number[]): Promise<string[]> {
   const clock = new VirtualClock()
   const found: string[] = []
-  let at = 0
+  const began = clock.monotonic()
+  const now = () => sizes[Math.min(sizes.length - 1, Math.floor((clock.monotonic() - began) / 50))]!
   const stop = guardMemory(clock, {
-    residentBytes: () => sizes[Math.min(at++, sizes.length - 1)]! * mib,
-    collect: (waits) => found.push(`${sizes[at - 1]}${waits ? ' now' : ''}`),
+    residentBytes: () => now() * mib,
+    collect: (waits) => found.push(`${now()}${waits ? ' now' : ''}`),
   })
-  await clock.until(() => at >= sizes.length, 50 * sizes.length + 50)
+  await clock.until(() => false, 50 * (sizes.length - 1))
   stop()
   return found
 }
 
-test('growth is collected beside, then at once, and a process that is small or stays as it is is left alone', async () => {
+test('growth is collected beside, then with a pause, and a process that stays as it is is left alone', async () => {
   expect(await asked([80, 120, 150, 190, 150, 200, 220, 100])).toEqual([])
   expect(await asked([80, 150, 230, 240, 260])).toEqual(['230', '260'])
-  expect(await asked([80, 230, 300, 360, 370, 390, 100, 140, 200])).toEqual([
-    '230',
-    '300',
-    '360 now',
-    '390 now',
+  expect(await asked([80, 230, 300, 390, 100, 140, 200])).toEqual(['230', '300', '390'])
+  expect(await asked([380, 390, 380, 390, 399])).toEqual([])
+})
+
+test('a pause is rare, and only after growth', async () => {
+  const large = [450, 450, 450, 450, 450, 450, 450, 450, 450, 450]
+  expect(await asked([300, ...large])).toEqual(['450 now'])
+  // Every 50 ms a look, every 200 ms at most a pause.
+  expect(await asked([300, 430, 460, 490, 520, 550, 580, 610, 640, 670])).toEqual([
+    '430 now',
+    '490',
+    '520',
+    '550 now',
+    '610',
+    '640',
+    '670 now',
   ])
-  expect(await asked([400, 400, 410, 420, 400, 430, 440])).toEqual([])
-  expect(await asked([400, 449, 449, 460, 474])).toEqual(['449 now', '474 now'])
 })
