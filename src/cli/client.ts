@@ -117,9 +117,16 @@ export class Client {
   async *pages(path: readonly string[], first: Page, recursive: boolean): AsyncGenerator<RemoteEntry> {
     let page = first
     for (;;) {
+      // On its way while this one is worked through.
+      const next =
+        page.next === null
+          ? null
+          : this.list(path, { limit: pageEntries, ...flagOf(recursive), cursor: page.next })
+      // Whoever comes to it hears of a failure.
+      next?.catch(() => {})
       yield* page.entries
-      if (page.next === null) return
-      page = await this.list(path, { limit: pageEntries, ...flagOf(recursive), cursor: page.next })
+      if (!next) return
+      page = await next
     }
   }
 
@@ -140,6 +147,24 @@ export class Client {
       { ...writing },
       { body, headers: headersOf(attributes) },
     )
+  }
+
+  /** All of them or none. */
+  async putAll(
+    files: readonly {
+      readonly path: readonly string[]
+      readonly bytes: Uint8Array
+      readonly attributes: Attributes
+    }[],
+    writing: Writing = {},
+  ): Promise<void> {
+    const operations = files.map(({ path, bytes, attributes }) => ({
+      op: 'put',
+      path: path.join('/'),
+      content: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'),
+      ...fieldsOf(attributes),
+    }))
+    await this.#json('POST', '/v1/batch', { ...writing }, jsonBody({ operations }))
   }
 
   putLink(
@@ -236,13 +261,21 @@ const flagOf = (recursive: boolean): { recursive?: true } => (recursive ? { recu
 const target = (prefix: string, path: readonly string[]): string =>
   path.length === 0 ? prefix : `${prefix}/${encodePath(path)}`
 
+/** As JSON has them; what was not said is left out of it. */
+function fieldsOf({ mode, modifiedMs, contentType }: Attributes) {
+  return {
+    mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
+    modified: modifiedMs === undefined ? undefined : new Date(modifiedMs).toISOString(),
+    contentType,
+  }
+}
+
 function headersOf(attributes: Attributes): Record<string, string> {
+  const { mode, modified, contentType } = fieldsOf(attributes)
   const headers: Record<string, string> = {}
-  if (attributes.mode !== undefined)
-    headers['Stillpoint-Mode'] = (attributes.mode & 0o7777).toString(8).padStart(4, '0')
-  if (attributes.modifiedMs !== undefined)
-    headers['Stillpoint-Modified'] = new Date(attributes.modifiedMs).toISOString()
-  if (attributes.contentType !== undefined) headers['Content-Type'] = attributes.contentType
+  if (mode !== undefined) headers['Stillpoint-Mode'] = mode
+  if (modified !== undefined) headers['Stillpoint-Modified'] = modified
+  if (contentType !== undefined) headers['Content-Type'] = contentType
   return headers
 }
 

@@ -19,6 +19,8 @@ import {
   localStat,
   replaceWithLink,
   setFolderAttributes,
+  wholeFileBytesMax,
+  writeSmall,
 } from './local-tree.ts'
 import { requestsMax } from './put-tree.ts'
 import type { Progress } from './progress.ts'
@@ -64,6 +66,14 @@ export async function getTree(
         break
       }
       case 'file': {
+        if (entry.size <= wholeFileBytesMax) {
+          const bytes = await receiveWhole(client, [...source, ...names], { cp }, entry.size)
+          // A rename replaces no folder: it fails.
+          writeSmall(join(target, ...folder, temporaryName()), local, bytes, { mode, modifiedMs })
+          done.files++
+          done.bytes += entry.size
+          break
+        }
         await refuseFolder(local)
         const file = await createTemporary(join(target, ...folder), temporaryName(), local)
         try {
@@ -138,6 +148,23 @@ async function firstPage(
       if (!(error instanceof ApiError && error.code === 'cp-gone') || attempt === attemptsMax) throw error
     }
   }
+}
+
+async function receiveWhole(
+  client: Client,
+  path: readonly string[],
+  reading: Reading,
+  size: number,
+): Promise<Uint8Array> {
+  const response = await client.get(path, reading)
+  let bytes: Uint8Array
+  try {
+    bytes = new Uint8Array(await response.arrayBuffer())
+  } catch (error) {
+    throw new CliError('the answer was cut short', { cause: error })
+  }
+  if (bytes.length !== size) throw new CliError(`got ${bytes.length} bytes instead of ${size}`)
+  return bytes
 }
 
 export interface Received {

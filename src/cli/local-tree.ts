@@ -4,6 +4,7 @@
  * Times are set as a Date: as seconds in a float they come back a millisecond short.
  */
 import * as fs from 'node:fs/promises'
+import * as sync from 'node:fs'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { CliError } from './cli-error.ts'
@@ -53,7 +54,10 @@ export const wholeFileBytesMax = 1024 * 1024
  * file that shrinks meanwhile is a body cut short, which changes nothing on the server.
  */
 export async function fileBody(path: string, size: number): Promise<Uint8Array<ArrayBuffer> | Blob> {
-  if (size > wholeFileBytesMax) return Bun.file(path)
+  return size > wholeFileBytesMax ? Bun.file(path) : readSmall(path)
+}
+
+export async function readSmall(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return fs.readFile(path).catch((error: unknown) => {
     throw localError(path, error)
   })
@@ -73,10 +77,11 @@ export interface TemporaryFile {
   discard(): Promise<void>
 }
 
+const temporaryFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
 export async function createTemporary(folder: string, name: string, path: string): Promise<TemporaryFile> {
   const temporary = join(folder, name)
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const handle = await fs.open(temporary, flags, 0o600).catch((error: unknown) => {
+  const handle = await fs.open(temporary, temporaryFlags, 0o600).catch((error: unknown) => {
     throw localError(path, error)
   })
   let isOpen = true
@@ -104,6 +109,35 @@ export async function createTemporary(folder: string, name: string, path: string
       if (isThere) await fs.rm(temporary, { force: true }).catch(() => undefined)
       isThere = false
     },
+  }
+}
+
+/**
+ * The same for content that is at hand: one call after the other without waiting, because for a small file handing
+ * each to a thread costs more than it does.
+ */
+export function writeSmall(
+  temporary: string,
+  path: string,
+  bytes: Uint8Array,
+  { mode, modifiedMs }: { readonly mode: number; readonly modifiedMs: number },
+): void {
+  let isThere = false
+  try {
+    const descriptor = sync.openSync(temporary, temporaryFlags, 0o600)
+    isThere = true
+    try {
+      for (let at = 0; at < bytes.length;) at += sync.writeSync(descriptor, bytes, at)
+      sync.fchmodSync(descriptor, mode)
+      sync.futimesSync(descriptor, new Date(modifiedMs), new Date(modifiedMs))
+    } finally {
+      sync.closeSync(descriptor)
+    }
+    sync.renameSync(temporary, path)
+  } catch (error) {
+    if (isThere) sync.rmSync(temporary, { force: true })
+    if (errorCode(error) === 'EISDIR') throw new CliError(`${path}: is a directory here`, { cause: error })
+    throw localError(path, error)
   }
 }
 

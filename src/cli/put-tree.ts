@@ -10,13 +10,14 @@ import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from './client.ts'
 import { CliError } from './cli-error.ts'
-import { contentTypeOf, fileBody, localError, localStat } from './local-tree.ts'
+import { contentTypeOf, fileBody, localError, localStat, readSmall } from './local-tree.ts'
 import { runPool, type Task } from './pool.ts'
 import type { Progress } from './progress.ts'
 import { showPath } from './server-path.ts'
+import { type SmallFile, SmallFiles, smallFileBytesMax } from './small-files.ts'
 import { Failures, type TreeReport } from './tree-report.ts'
 
-export const requestsMax = 32
+export const requestsMax = 64
 
 export async function putTree(
   client: Client,
@@ -28,6 +29,21 @@ export async function putTree(
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
   const buffered = { durability: 'buffered' }
 
+  const stored = (bytes: number) => {
+    done.files++
+    done.bytes += bytes
+    progress.count(bytes)
+  }
+  const small = new SmallFiles(
+    client,
+    buffered,
+    ({ bytes }) => stored(bytes.length),
+    ({ path, bytes, attributes }: SmallFile) =>
+      failures.gather(showPath(path), async () => {
+        await client.put(path, bytes, attributes, buffered)
+        stored(bytes.length)
+      }),
+  )
   const putEntry =
     (local: string, remote: readonly string[]): Task =>
     (add) =>
@@ -53,18 +69,22 @@ export async function putTree(
           case 'file': {
             const contentType = contentTypeOf(local)
             const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
-            await client.put(remote, await fileBody(local, stat.size), attributes, buffered)
-            done.files++
-            done.bytes += stat.size
-            break
+            if (stat.size <= smallFileBytesMax) {
+              await small.add({ path: remote, bytes: await readSmall(local), attributes })
+            } else {
+              await client.put(remote, await fileBody(local, stat.size), attributes, buffered)
+              stored(stat.size)
+            }
+            return
           }
           case 'other':
             throw new CliError('is neither a file, nor a directory, nor a symbolic link')
         }
-        progress.count(stat.kind === 'file' ? stat.size : 0)
+        progress.count(0)
       })
 
   await runPool(putEntry(source, target), requestsMax)
+  await small.end()
   const { cp } = await client.takeCp()
   return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
 }

@@ -144,7 +144,7 @@ test('what was just written is got, after its CP has come', async () => {
 describe('what goes wrong', () => {
   test('entries that the server refuses are listed, the rest is there, the exit is not 0', async () => {
     const { run, harness } = serve((request) =>
-      request.method === 'PUT' && request.url.includes('/bad')
+      request.url.includes('/v1/batch') || (request.method === 'PUT' && request.url.includes('/bad'))
         ? Response.json({ code: 'too-large', detail: 'too large' }, { status: 413 })
         : null,
     )
@@ -156,6 +156,24 @@ describe('what goes wrong', () => {
     expect(out).toContain('2 files')
     expect([harness.content('d/good'), harness.content('d/also good')]).toEqual(['good', 'also good'])
     expect(harness.files.dirty).toBe(false)
+  })
+
+  test('small files travel together, and one that cannot be there does not keep the others away', async () => {
+    const { run, harness, requests } = serve()
+    const source = folder()
+    for (let i = 0; i < 500; i++) fs.writeFileSync(join(source, `f${i}`), `content ${i}`)
+    await run('put', '-r', source, 'd')
+    expect(requests.length).toBeLessThan(10)
+    expect(harness.content('d/f499')).toBe('content 499')
+    // In the place of f7 there is a directory now.
+    await run('rm', 'd/f7')
+    await run('put', '-r', source, 'd/f7')
+    for (let i = 0; i < 500; i++) fs.writeFileSync(join(source, `f${i}`), `new ${i}`)
+    const { code, err, out } = await run('put', '-r', source, 'd', '--json')
+    expect(code).toBe(1)
+    expect(report(out)).toMatchObject({ files: 499, failuresTotal: 1 })
+    expect(err).toContain('1 entry failed')
+    expect([harness.content('d/f6'), harness.content('d/f8')]).toEqual(['new 6', 'new 8'])
   })
 
   test('what is neither file nor directory nor link is listed', async () => {
@@ -171,7 +189,7 @@ describe('what goes wrong', () => {
   test('a server that refuses everything ends the copy in one line', async () => {
     let count = 0
     const { run } = serve((request) => {
-      if (request.method !== 'PUT') return null
+      if (request.method !== 'PUT' && !request.url.includes('/v1/batch')) return null
       count++
       return Response.json({ code: 'disk-full', detail: 'there is no space left' }, { status: 507 })
     })
