@@ -75,6 +75,11 @@ export function readRecordNow(
 /** Read for a part of them: nobody sees these buffers, so they are used again. */
 const scratch: Uint8Array[] = []
 const scratchMax = 8
+/**
+ * Up to here, which is a record of a large file, a part is read without handing it to a thread: that costs more than
+ * reading what is in memory (measured: 0.5 ms of CPU against 0.1), and to a disk the length makes little difference.
+ */
+const partSynchronousBytesMax = 256 * 1024
 
 /** Bytes [start, end) of the record, copied; all of it is verified. */
 export async function readRecordPart(
@@ -88,8 +93,10 @@ export async function readRecordPart(
     return (await readRecord(device, pointer, sums)).subarray(start, end)
   const whole = scratch.pop() ?? new Uint8Array(recordBytesMax)
   const blocks = whole.subarray(0, pointer.blocks * blockBytes)
+  checkWithin(device, pointer)
   // Not in a `finally`: after a failed read the device may still be filling it.
-  await readBlocks(device, pointer, blocks)
+  if (blocks.length <= partSynchronousBytesMax) device.readSync(pointer.address, blocks)
+  else await device.read(pointer.address, blocks)
   try {
     return decodeRecord(blocks, pointer, sums).slice(start, end)
   } finally {
