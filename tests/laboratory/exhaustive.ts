@@ -44,12 +44,16 @@ export const before: readonly FileOperation[] = [
   put('d/f', 5000),
   put('d/sub/g', 10),
   { op: 'mkdir', path: ['e'] },
+  // Too large for one operation to unlink with its records, and nearly empty.
+  put('sparse', 70_000, 30_000),
+  { op: 'resize', path: ['sparse'], size: 600_000, when: 'always' },
 ]
 
 export const alphabet: Readonly<Record<string, FileOperation>> = {
   'put small': put('new', 500),
   'put large': put('n/big', 150_000, 60_000),
   replace: put('small', 70_000),
+  'replace an object': put('sparse', 300),
   patch: {
     op: 'patch',
     path: ['large'],
@@ -93,7 +97,7 @@ export function sampled(length: number, chance: Chance): SmallWorkload {
 export const nameOf = (workload: SmallWorkload): string => {
   const names = Object.entries(alphabet)
   const nameOfOne = ({ operation, level }: Asked) =>
-    `${names.find(([, other]) => other === operation)![0]} (${level})`
+    `${names.find(([, other]) => other === operation)?.[0] ?? operation.op} (${level})`
   return workload.map(nameOfOne).join(', ')
 }
 
@@ -115,25 +119,32 @@ async function record(volumes: SmallVolumes, workload: SmallWorkload): Promise<R
   const history = new History()
   const moments: Moment[] = []
   let isRecording = false
+  const loop = new EventLoop()
+  const chance = new Chance(`latencies of ${nameOf(workload)}`)
   const device = new SimulatedDevice({
     image: volumes.primary,
+    // What is answered too early is answered while the write is still on its way.
+    scheduler: { schedule: (_operation, done) => void loop.after(chance.below(3), done) },
     onMutation: () => {
       if (isRecording) moments.push({ state: device.crashState(), durable: history.durable })
     },
   })
-  const process = await SmallProcess.open(device, history, 'opening')
-  const { loop, clock, engine } = process
+  const process = await SmallProcess.open(device, history, 'opening', {}, loop)
+  const { clock, engine } = process
   const isMirrored = workload.some(({ level }) => level === 'mirrored')
   const pair = isMirrored ? await SmallPair.make(loop, clock, engine, volumes.mirror) : null
   const run = async () => {
     for (const operation of before) await process.ask({ operation, level: 'buffered' })
     await engine.requestCp('requested')
     isRecording = true
-    for (const asked of workload)
+    for (const asked of workload) {
       await process.ask(asked, pair).catch((error: unknown) => {
         // The second of two may find nothing to do.
         if (!hasCode(error, 'not-found') && !hasCode(error, 'exists')) throw error
       })
+      // Sometimes the reaper comes first.
+      await clock.sleep(chance.pick([0, 20]))
+    }
   }
   await process.finished(run())
   await process.end()

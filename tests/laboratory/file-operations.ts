@@ -270,13 +270,15 @@ function newPath(chance: Chance, { directories }: Known): Names {
 
 function someContent(chance: Chance, { largeMax }: Habits): Content {
   const seed = chance.below(2 ** 31) + 1
-  const size = chance.weighted({ empty: 1, tiny: 8, block: 3, record: 2, large: 2 })
+  const size = chance.weighted({ empty: 2, tiny: 16, block: 6, record: 4, large: 4, huge: 1 })
   const length = {
     empty: () => 0,
     tiny: () => 1 + chance.below(400),
     block: () => 4000 + chance.below(9000),
     record: () => 65_530 + chance.below(12),
     large: () => chance.below(largeMax),
+    // Beyond what one operation unlinks with its records.
+    huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
   }[size]()
   return { length, seed }
 }
@@ -333,13 +335,13 @@ export function someOperation(chance: Chance, habits: Habits, known: Known): Fil
       return { op, path, content, when: isNew ? 'always' : when, chunkBytes, isLengthTold }
     }
     case 'patch': {
-      const offset = chance.below(chance.pick([100, 5000, 70_000, 200_000]))
+      const offset = chance.below(chance.pick([100, 5000, 70_000, 200_000, 1_000_000]))
       return { op, path: file, offset, content: someContent(chance, habits), when }
     }
     case 'append':
       return { op: 'patch', path: file, offset: 'end', content: someContent(chance, habits), when }
     case 'resize':
-      return { op, path: file, size: chance.below(chance.pick([10, 5000, 200_000])), when }
+      return { op, path: file, size: chance.below(chance.pick([10, 5000, 200_000, 2_000_000])), when }
     case 'deleteFile':
       return { op, path: file, when }
     case 'deleteDirectory':
