@@ -188,6 +188,9 @@ export class Applier {
     const { target } = this
     if (target?.stage === 'wanting' && !target.hasProgress) this.sayWants(target)
     if (target) target.hasProgress = false
+    // Somebody may have made room meanwhile; nothing else of the target is under way in these stages.
+    if (this.needs === 'space' && target && (target.stage === 'receiving' || target.stage === 'wanting'))
+      this.prepareSpace(target)
     this.sayStatus('report')
   }
 
@@ -265,8 +268,11 @@ export class Applier {
   private goOn(target: Target, { isComplete }: MessageOf<'offer'>): void {
     if (target.stage !== 'receiving') return
     if (isComplete) return this.verify(target)
-    const token = this.ask(null)
-    this.actions.push({ kind: 'prepare', token, blockCount: target.root.root.blockCount })
+    this.prepareSpace(target)
+  }
+
+  private prepareSpace({ root }: Target): void {
+    this.actions.push({ kind: 'prepare', token: this.ask(null), blockCount: root.root.blockCount })
   }
 
   /** The offer carries it, so it need not be sent as a block too. */

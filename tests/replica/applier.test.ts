@@ -1,4 +1,5 @@
 /** The mirror's decisions, against scripted frames: no device, no socket. */
+import type { ApplierAction } from '../../src/replica/applier-events.ts'
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { newUuid } from '../../src/lib/random.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
@@ -283,5 +284,21 @@ describe('offers', () => {
     expect(kinds(scene.event({ kind: 'no-space', bytesLacking: 4096 }))).toEqual(['report'])
     expect(scene.presence.size).toBe(0)
     expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'space', needsBytes: 4096 })
+  })
+
+  test('space that somebody made is noticed, also when a want list is out', () => {
+    const prepare = (actions: readonly ApplierAction[], bytesLacking: number) => {
+      const asked = actions.find((action) => action.kind === 'prepare')!
+      scene.event({ kind: 'prepared', token: asked.token, bytesLacking })
+    }
+    scene.greet()
+    prepare(scene.offer(next, 1, false), 8192)
+    expect(scene.applier.status()).toMatchObject({ stage: 'receiving', needs: 'space' })
+    const verify = scene.answerDrain(scene.offer(next, 2))
+    const wanted = [{ address: first, blocks: 1 }]
+    scene.event({ kind: 'missing', token: tokenOf(verify, 'verify'), wanted })
+    expect(scene.applier.status()).toMatchObject({ stage: 'wanting', needs: 'space' })
+    prepare(scene.send(6, { kind: 'poll' }), 0)
+    expect(scene.applier.status()).toMatchObject({ stage: 'wanting', needs: 'nothing' })
   })
 })
