@@ -167,7 +167,8 @@ export class CpEngine implements contract.Engine {
     const blocks = Math.ceil(raw.length / blockBytes)
     for (let isStalled = false; ;) {
       this.assertWritable()
-      if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
+      if (options?.leavesEarly && !this.queue.hasRoomToLeave(raw.length)) await this.queue.change()
+      else if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
         this.spaceWatch.growAhead()

@@ -18,6 +18,9 @@ export interface Loan {
   isKept: boolean
 }
 
+/** On their way to the device before their CP: enough to keep it busy, and no more memory than that. */
+const leavingBytesMax = 24 * 2 ** 20
+
 export class WriteQueue {
   private readonly prepared = new Map<number, WriteCommand>()
   private open = new Map<number, WriteCommand>()
@@ -27,6 +30,7 @@ export class WriteQueue {
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
   private preparedBytes = 0
+  private leavingBytes = 0
   private dropCount = 0
   private readonly waiting: (() => void)[] = []
 
@@ -45,6 +49,11 @@ export class WriteQueue {
 
   hasRoom(bytes: number): boolean {
     return this.openBytes === 0 || this.openBytes + bytes <= this.bytesMax
+  }
+
+  /** The device itself makes room for these. */
+  hasRoomToLeave(bytes: number): boolean {
+    return this.leavingBytes === 0 || this.leavingBytes + bytes <= leavingBytesMax
   }
 
   /** No CP would make room: those who prepared all this may be waiting for the rest of their operation. */
@@ -113,6 +122,7 @@ export class WriteQueue {
   leaveEarly(address: number, loan: Loan = { isKept: false }): WriteCommand {
     const command = this.takePrepared(address)
     this.leaving.set(address, { command, loan })
+    this.leavingBytes += command.bytes.length
     return command
   }
 
@@ -125,6 +135,7 @@ export class WriteQueue {
       this.leaving.delete(address)
       bytes += left.command.bytes.length
     }
+    this.leavingBytes -= bytes
     this.shrink(bytes)
   }
 

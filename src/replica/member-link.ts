@@ -72,8 +72,12 @@ export class MemberLink {
   sealed(cp: number): void {
     this.dispatch({ kind: 'sealed', cp })
   }
-  leaving(cp: number, commands: readonly WriteCommand[]): void {
+  /** True when the mirror is to have them: then they wait here, at least until the next turn. */
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean {
+    const { outbox } = this.shipper
+    const before = outbox.bytes
     this.dispatch({ kind: 'leaving', cp, commands })
+    return outbox.bytes !== before
   }
   published(): void {
     this.dispatch({ kind: 'published' })

@@ -61,8 +61,9 @@ export class Mirrors {
     this.stopObserving = this.parts.primary.observe({
       sealed: (cp: number) => each((link) => link.sealed(cp)),
       leaving: (cp: number, commands: readonly WriteCommand[]) => {
-        each((link) => link.leaving(cp, commands))
-        return this.members.length > 0
+        let isKept = false
+        each((link) => (isKept = link.leaving(cp, commands) || isKept))
+        return isKept
       },
       published: (_event: CpPublished) => each((link) => link.published()),
     })

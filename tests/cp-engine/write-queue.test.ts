@@ -31,6 +31,16 @@ function harness(blocksMax = 10) {
 }
 
 describe('write queue', () => {
+  test('only so much is on its way to the device early, but one command always may be', () => {
+    const { queue } = harness(20_000)
+    queue.prepare(command(1, 6144))
+    expect(queue.hasRoomToLeave(2 ** 30)).toBe(true)
+    queue.leaveEarly(1)
+    expect(queue.hasRoomToLeave(block)).toBe(false)
+    queue.hasLeft([1])
+    expect(queue.hasRoomToLeave(block)).toBe(true)
+  })
+
   test('a seal takes what is queued, in address order, and leaves what is only prepared', () => {
     const { queue, enqueue } = harness()
     for (const address of [30, 10, 20]) enqueue(address)
