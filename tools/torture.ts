@@ -62,7 +62,10 @@ let failure: Error | null = null
 try {
   for (let i = 0; i < cycles && performance.now() < deadline && !interrupted.signal.aborted; i++) {
     await torture.cycle()
-    if (process.stderr.isTTY) process.stderr.write(`\r${torture.totals.cycles} `)
+    if (torture.totals.cycles % 100 === 0)
+      console.log(
+        `${torture.totals.cycles} of ${cycles}, ${((performance.now() - began) / 60_000).toFixed(1)} minutes`,
+      )
   }
   await torture.endLife()
 } catch (error) {

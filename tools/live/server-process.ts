@@ -72,27 +72,20 @@ export class ServerProcess {
 
   /** Resolves when it serves. */
   async start(): Promise<this> {
-    const { verb, data, mirrors = [], flags = [], wrapper = [] } = this.options
-    mkdirSync(dirname(data), { recursive: true })
-    const args = [verb, '--data', data, '--listen', `127.0.0.1:${this.port}`, ...flags]
-    for (const url of mirrors) args.push('--mirror', url)
-    const log = openSync(this.logPath, 'a')
-    const process = Bun.spawn([...wrapper, ...commandLine(args)], {
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: log,
-      cwd: project,
-      env: cleanEnvironment(),
-    })
-    closeSync(log)
-    this.process = process
-    const line = await this.readyLine(process)
+    const line = await this.readyLine(this.spawn())
     const match = /^ready (http:\S+:(\d+)) role=\w+ cp=(\d+)$/.exec(line)
     if (!match) throw new Error(`not a ready line: ${line}`)
     this.url = match[1]!
     this.port = Number(match[2])
     this.cp = Number(match[3])
     return this
+  }
+
+  /** Starts, and after so long `end` ends it, whatever it has done by then. */
+  async startAndDie(ms: number, end: () => Promise<void>): Promise<void> {
+    const process = this.spawn()
+    await Promise.race([Bun.sleep(ms), process.exited])
+    await end()
   }
 
   /** How it ended by itself, or null when it has not in time. */
@@ -137,6 +130,24 @@ export class ServerProcess {
   /** The kernel counts it, so nothing between two looks is missed. */
   peakBytes(): number {
     return Math.max(this.mostRss, statusBytes(this.pid, 'VmHWM'))
+  }
+
+  private spawn(): Bun.Subprocess<'ignore', 'pipe', number> {
+    const { verb, data, mirrors = [], flags = [], wrapper = [] } = this.options
+    mkdirSync(dirname(data), { recursive: true })
+    const args = [verb, '--data', data, '--listen', `127.0.0.1:${this.port}`, ...flags]
+    for (const url of mirrors) args.push('--mirror', url)
+    const log = openSync(this.logPath, 'a')
+    const process = Bun.spawn([...wrapper, ...commandLine(args)], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: log,
+      cwd: project,
+      env: cleanEnvironment(),
+    })
+    closeSync(log)
+    this.process = process
+    return process
   }
 
   private async readyLine(process: Bun.Subprocess<'ignore', 'pipe', number>): Promise<string> {

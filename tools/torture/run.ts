@@ -34,6 +34,8 @@ export interface Totals {
   cycles: number
   primaryDeaths: number
   mirrorDeaths: number
+  /** Of a server that had not come back yet. */
+  deathsInRecovery: number
   lives: number
   checks: number
   requests: number
@@ -60,6 +62,7 @@ export class Torture {
     cycles: 0,
     primaryDeaths: 0,
     mirrorDeaths: 0,
+    deathsInRecovery: 0,
     lives: 0,
     checks: 0,
     requests: 0,
@@ -123,6 +126,7 @@ export class Torture {
   private count(life: Life): void {
     const { totals } = this
     totals.unanswered += life.unanswered
+    totals.deathsInRecovery += life.deathsInRecovery
     for (const { history, requests, mirrorReads } of life.clients) {
       totals.requests += requests
       totals.mirrorReads += mirrorReads
@@ -134,6 +138,7 @@ export class Torture {
 
 class Life {
   deaths = 0
+  deathsInRecovery = 0
   unanswered = 0
   /** What was done, for whoever has to explain a violation. */
   private readonly events: string[] = []
@@ -144,6 +149,7 @@ class Life {
 
   private constructor(
     private readonly ground: Ground,
+    private readonly dice: Dice,
     private readonly primary: ServerProcess,
     private readonly mirror: ServerProcess,
     readonly clients: readonly Client[],
@@ -158,9 +164,9 @@ class Life {
     const ticks = new Ticks()
     const urls = (): Urls => ({ primary: primary.url, mirror: mirror.url })
     const clients: Client[] = []
-    const life = new Life(ground, primary, mirror, clients)
+    const life = new Life(ground, seededRandom(seed), primary, mirror, clients)
     for (let i = 0; i < options.clients; i++) {
-      const dice = seededRandom(seed + i)
+      const dice = seededRandom(seed + 1 + i)
       const failed = (error: unknown): void => {
         life.failure ??= error instanceof Error ? error : new Error(String(error))
       }
@@ -213,9 +219,20 @@ class Life {
     if (this.deaths % 4 === 3) await this.expectMirrorFollows()
   }
 
+  /** Now and then it dies again before it serves, once or several times. */
+  private async dieInRecovery(server: ServerProcess): Promise<void> {
+    while (this.dice.below(4) === 0) {
+      const ms = 40 + this.dice.below(260)
+      await server.startAndDie(ms, () => this.ground.strike([server], () => undefined))
+      this.deathsInRecovery++
+      this.note(`${server === this.primary ? 'primary' : 'mirror'} dies after ${ms} ms of opening`)
+    }
+  }
+
   private async restartMirror(): Promise<void> {
     const { mirror } = this
     const promised = Math.max(this.mirrorCp, ...this.clients.map(({ history }) => history.mirroredCp))
+    await this.dieInRecovery(mirror)
     await mirror.start()
     this.note(`mirror opens with CP ${mirror.cp}`)
     if (mirror.cp < promised)
@@ -226,6 +243,7 @@ class Life {
     const { primary, clients } = this
     const promised = Math.max(...clients.map(({ history }) => history.committedCp))
     const before = primary.cp
+    await this.dieInRecovery(primary)
     await primary.start()
     this.note(`primary opens with CP ${primary.cp}`)
     if (primary.cp < promised || primary.cp < before)
