@@ -34,6 +34,11 @@ const observedView = (view: contract.TreeView, looked: () => void): contract.Tre
         looked()
         return look(items)
       }),
+    readNow: (look) =>
+      view.readNow((items) => {
+        looked()
+        return look(items)
+      }),
   })
 
 /** The same object, but for these. */
