@@ -227,7 +227,7 @@ describe('retained roots', () => {
       await engine.close()
       engine = await open(device, n)
       const now = new EngineVolume(engine).holds.of(uuid).map(nameOf)
-      expect(now).toEqual(expect.arrayContaining(held.map(nameOf)))
+      for (const name of held.map(nameOf)) expect(now).toContain(name)
     }
     expect((await checkVolume(device)).findings).toEqual([])
   })

@@ -108,7 +108,9 @@ export class Workload {
     try {
       for (const { seed } of plan) {
         const early = this.below(16) === 0
-        prepared.push(seed === null ? [] : await engine.prepare(contentOf(seed), 'write', { leavesEarly: early }))
+        prepared.push(
+          seed === null ? [] : await engine.prepare(contentOf(seed), 'write', { leavesEarly: early }),
+        )
       }
     } catch (error) {
       engine.discard(prepared.flat())

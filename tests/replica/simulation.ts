@@ -130,7 +130,11 @@ class Simulation {
     const remember = ({ root, hash }: PublishedRoot) => void this.history.set(root.cp, toHex(hash))
     remember(engine.current())
     this.workload.watch(engine)
-    engine.observe({ sealed: () => {}, leaving: () => false, published: ({ published }) => remember(published) })
+    engine.observe({
+      sealed: () => {},
+      leaving: () => false,
+      published: ({ published }) => remember(published),
+    })
   }
 
   /** At once, or in the middle of what the side does next: a crash at any device operation. */
