@@ -56,7 +56,11 @@ const torture = new Torture(
 )
 
 const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupted.abort())
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(name, () => {
+    console.log(`${name}: ending`)
+    interrupted.abort()
+  })
 
 let failure: Error | null = null
 try {

@@ -46,16 +46,21 @@ export interface Totals {
 
 const weights: Readonly<Record<Level, number>> = { buffered: 35, logged: 40, committed: 15, mirrored: 10 }
 const mirrorMsMax = 30_000
-const flags = [
-  '--volume-bytes-max',
-  '1GiB',
-  '--log-bytes',
-  '4MiB',
-  '--queue-bytes-max',
-  '16MiB',
-  '--cp-interval-ms',
-  '200',
-]
+
+/** What a life is like: from small and always full to roomy, from one CP after the other to rare ones. */
+function flagsOf(dice: Dice): string[] {
+  const one = (values: readonly string[]): string => values[dice.below(values.length)]!
+  const choices = {
+    'volume-bytes-max': one(['256MiB', '1GiB', '1TiB']),
+    // An operation takes at most half of the log.
+    'log-bytes': one(['4MiB', '32MiB']),
+    'queue-bytes-max': one(['4MiB', '16MiB', '32MiB']),
+    'node-cache-bytes-max': one(['4MiB', '32MiB']),
+    'cp-interval-ms': one(['20', '200', '1000']),
+    'record-checksum': one(['xxh3', 'sha256']),
+  }
+  return Object.entries(choices).flatMap(([name, value]) => [`--${name}`, value])
+}
 
 export class Torture {
   readonly totals: Totals = {
@@ -157,6 +162,8 @@ class Life {
 
   static async begin(ground: Ground, options: TortureOptions, seed: number): Promise<Life> {
     await ground.make()
+    const lifeDice = seededRandom(seed)
+    const flags = flagsOf(lifeDice)
     const mirror = new ServerProcess({ verb: 'mirror', ...ground.mirror })
     await mirror.start()
     const primary = new ServerProcess({ verb: 'serve', ...ground.primary, mirrors: [mirror.url], flags })
@@ -164,7 +171,8 @@ class Life {
     const ticks = new Ticks()
     const urls = (): Urls => ({ primary: primary.url, mirror: mirror.url })
     const clients: Client[] = []
-    const life = new Life(ground, seededRandom(seed), primary, mirror, clients)
+    const life = new Life(ground, lifeDice, primary, mirror, clients)
+    life.note(flags.join(' '))
     for (let i = 0; i < options.clients; i++) {
       const dice = seededRandom(seed + 1 + i)
       const failed = (error: unknown): void => {
@@ -180,7 +188,7 @@ class Life {
   }
 
   logs(): string {
-    return `--- events\n${this.events.slice(-40).join('\n')}\n--- primary\n${this.primary.log}\n--- mirror\n${this.mirror.log}`
+    return `--- events\n${[this.events[0], ...this.events.slice(1).slice(-40)].join('\n')}\n--- primary\n${this.primary.log}\n--- mirror\n${this.mirror.log}`
   }
 
   async load(ms: number): Promise<void> {
