@@ -191,6 +191,8 @@ export class Applier {
     // Somebody may have made room meanwhile; nothing else of the target is under way in these stages.
     if (this.needs === 'space' && target && (target.stage === 'receiving' || target.stage === 'wanting'))
       this.prepareSpace(target)
+    // The need was told with the target that it belonged to; whether it is still there shows with the next offer.
+    if (this.needs === 'space' && !target) this.needs = 'nothing'
     this.sayStatus('report')
   }
 

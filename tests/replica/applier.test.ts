@@ -284,6 +284,9 @@ describe('offers', () => {
     expect(kinds(scene.event({ kind: 'no-space', bytesLacking: 4096 }))).toEqual(['report'])
     expect(scene.presence.size).toBe(0)
     expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'space', needsBytes: 4096 })
+    // A need without a target would keep the primary from offering one, for ever.
+    scene.send(6, { kind: 'poll' })
+    expect(scene.applier.status().needs).toBe('nothing')
   })
 
   test('space that somebody made is noticed, also when a want list is out', () => {
