@@ -20,7 +20,6 @@ import { Reaper } from './reaper.ts'
 import { RecordBuffers } from './record-buffers.ts'
 import { remove } from './remove.ts'
 import { resizeFile } from './resize.ts'
-import type { SmallFiles } from './small-files.ts'
 
 type Preconditions = contract.Preconditions
 type Written = contract.Written
@@ -32,7 +31,6 @@ export class VolumeFiles implements contract.FileSystem {
   constructor(
     private readonly engine: Engine,
     clock: Clock,
-    private readonly smallFiles: SmallFiles | null = null,
   ) {
     const { kind } = engine.current().root.records
     this.reaper = new Reaper(engine, clock, kind)
@@ -48,7 +46,7 @@ export class VolumeFiles implements contract.FileSystem {
   }
 
   view(): contract.ReadView {
-    return readOpenTree(this.engine, this.smallFiles)
+    return readOpenTree(this.engine)
   }
 
   async putFile(
