@@ -7,12 +7,15 @@
  * - `sound` faults break no rule of the contract. Against the others nobody can promise more than an error.
  */
 import type { Clock } from '../../src/lib/clock.ts'
+import type { WriteRun } from '../../src/blockdev/block-device.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
 import { crashImage, randomChoice } from '../simulated/crash-image.ts'
 import type { Fault, Operation } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
 import type { Chance } from './chance.ts'
 import type { Trace } from './trace.ts'
+import { Violation } from './violation.ts'
 
 /** Of a million operations of that kind. */
 export interface DiskFaults {
@@ -46,6 +49,8 @@ export interface DiskOptions {
   readonly chance: Chance
   readonly trace: Trace
   readonly name: string
+  /** Whoever writes may not be the one who tells. */
+  readonly onViolation: (violation: Violation) => void
   readonly faults: DiskFaults
   /** Of each operation: 0 to so many milliseconds. */
   readonly latencyMsMax: number
@@ -57,6 +62,8 @@ export class Disk {
   areFaultsOn = false
   /** The disk that gets full, in blocks. */
   blocksMax = Number.POSITIVE_INFINITY
+  /** I1: whether anything that the running process must keep uses one of these blocks. */
+  isKept: (address: number, blocks: number) => boolean = () => false
   /** The power goes out at this many operations other than reads from now. */
   private fuse: number | null = null
   private onPowerLoss: () => void = () => {}
@@ -106,6 +113,7 @@ export class Disk {
   private deviceOptions(clock: Clock, onPowerLoss: () => void): SimulatedOptions {
     const { chance, latencyMsMax } = this.options
     this.fuse = null
+    this.isKept = () => false
     this.onPowerLoss = onPowerLoss
     const slow = {
       schedule: (_operation: Operation, done: () => void) =>
@@ -113,8 +121,21 @@ export class Disk {
     }
     return {
       traced: true,
+      onWrite: (runs) => this.guard(runs),
       faults: (operation) => this.fault(operation),
       ...(latencyMsMax > 0 ? { scheduler: slow } : {}),
+    }
+  }
+
+  private guard(runs: readonly WriteRun[]): void {
+    for (const { address, bytes } of runs) {
+      const blocks = bytes.length / blockBytes
+      if (!this.isKept(address, blocks)) continue
+      const violation = new Violation(
+        `${this.options.name} writes ${blocks} blocks at ${address}, which a kept root uses`,
+      )
+      this.options.onViolation(violation)
+      throw violation
     }
   }
 

@@ -54,7 +54,13 @@ export class MirrorMachine {
   ) {
     const { profile, chance, trace } = lab
     const name = `mirror ${index}`
-    this.disk = new Disk({ ...profile.mirrorDisks[index]!, chance: chance.of(`${name} disk`), trace, name })
+    this.disk = new Disk({
+      ...profile.mirrorDisks[index]!,
+      chance: chance.of(`${name} disk`),
+      trace,
+      name,
+      onViolation: (violation) => lab.loop.fail(violation),
+    })
     this.clock = new ProcessClock(lab.loop, this.wall)
   }
 
@@ -132,6 +138,7 @@ export class MirrorMachine {
     const { nodeCacheBytesMax } = lab.profile
     const volume = await Volume.open(this.disk.device, { nodeCacheBytesMax })
     if (this.clock !== clock || this.end) return
+    this.disk.isKept = (address, blocks) => volume.retention.uses(address, blocks)
     const opened = volume.currentOrNull()
     const cp = opened?.root.cp ?? 0
     must(cp >= this.cp || !this.isSound, `${this.url} went back from cp ${this.cp} to ${cp}`)

@@ -232,7 +232,7 @@ export function wholeFrames(bytes: Uint8Array): Uint8Array[] {
     const { body, data } = frameLengths(bytes.subarray(at, at + frameHeadBytes))
     const end = at + frameHeadBytes + body + data
     if (end > bytes.length) break
-    frames.push(bytes.slice(at, end))
+    frames.push(bytes.subarray(at, end))
     at = end
   }
   return frames

@@ -70,6 +70,7 @@ export class PrimaryMachine {
       chance: chance.of('primary disk'),
       trace,
       name: 'primary',
+      onViolation: (violation) => lab.loop.fail(violation),
     })
     this.clock = new ProcessClock(lab.loop, this.wall)
   }
@@ -187,6 +188,7 @@ export class PrimaryMachine {
       onPoisoned: (error) => this.poisoned(clock, error),
     })
     if (this.clock !== clock || this.end) return
+    disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return
     const observed = observedEngine(engine, history)

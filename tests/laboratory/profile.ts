@@ -89,7 +89,7 @@ export function someProfile(chance: Chance): Profile {
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),
     queueBytesMax: chance.pick([256 * 1024, 2 * mebibyte, 64 * mebibyte]),
-    nodeCacheBytesMax: chance.pick([mebibyte / 2, 2 * mebibyte]),
+    nodeCacheBytesMax: chance.pick([2, 4]) * mebibyte,
     safetyMs: chance.pick([800, 1500, 3000]),
     levels: chance.pick([
       { buffered: 40, logged: 40, committed: 10, mirrored: 10 },

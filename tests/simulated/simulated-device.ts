@@ -122,6 +122,7 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   async write(runs: readonly WriteRun[]): Promise<void> {
+    this.#options.onWrite?.(runs)
     const extents = joinRuns(runs, this.#blockCount, 1, blockBytes)
     const first = extents[0]?.address ?? 0
     const [operation, fault] = this.#begin(

@@ -1,3 +1,4 @@
+import type { WriteRun } from '../../src/blockdev/block-device.ts'
 import type { Image } from './crash-image.ts'
 import type { FaultPlan, Operation } from './faults.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -12,6 +13,8 @@ export interface SimulatedOptions {
   readonly scheduler?: Scheduler
   /** Runs when a mutation has begun and nothing of it is done: the moment to take a `crashState`. */
   readonly onMutation?: (operation: Operation) => void
+  /** Sees every write before it begins: for those who know what must not be written. */
+  readonly onWrite?: (runs: readonly WriteRun[]) => void
   /** False: like a kernel, which goes on after a failed write or sync. The file device refuses, and so does this. */
   readonly refusesAfterFailure?: boolean
   /** Keeps a hash over all operations and their bytes, for tests of determinism. */
