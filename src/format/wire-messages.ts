@@ -23,7 +23,7 @@ export const frameKinds = {
 } as const
 export type FrameKind = keyof typeof frameKinds
 export const reservedFrameKinds = { 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
-export const wireVersion = 2
+export const wireVersion = 1
 
 export const bodyBytesMax = 64 * 1024
 export const dataBytesMax = 4 * 1024 * 1024

@@ -10,6 +10,7 @@
  * | publishing | writes are awaited, then sync, superblock, readers switch        | published                              |
  *
  * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained.
+ * - Patches are applied to blocks of kept roots only, and what they make is treated like what arrives whole.
  * - Nothing is written that a kept root or a reader uses, that is verified for the target, or that belongs to a CP that
  *   is not above the published one. Whatever is dropped here is wanted later if it is needed.
  * - The target outlives sessions: a root that was offered stays one of the primary's history.
@@ -18,17 +19,15 @@
 import { equalBytes } from '../lib/bytes.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import {
+  type BlockSource,
   type Body,
   type FrameHead,
   type Message,
   type MessageOf,
   type MirrorNeed,
   type MirrorStatus,
-  type Position,
   type WantedRun,
   type WireErrorCode,
-  isNowhere,
-  nowhere,
   samePosition,
 } from '../format/wire-messages.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts, ApplierLimits } from './applier-events.ts'
@@ -36,9 +35,10 @@ import type { BlockSet } from './block-set.ts'
 import { type Target, newTarget } from './applier-target.ts'
 import { claimedSum } from './claimed-sum.ts'
 import type { ReceivedFrame, ReceivedRun } from './frame-stream.ts'
-import { type Problem, noUuid, problemOfFrame, problemOfRun } from './frame-checks.ts'
+import { type Problem, isAt, knows, noUuid, problemOfFrame, problemOfRun } from './frame-checks.ts'
 import { readOfferedRoot } from './offered-root.ts'
-import { positionOf } from './position-of.ts'
+import { patchedRuns } from './patched-runs.ts'
+import { positionOf, publishedPosition } from './position-of.ts'
 import type { Presence } from './presence.ts'
 
 export class Applier {
@@ -78,13 +78,12 @@ export class Applier {
 
   status(): MirrorStatus {
     const { target } = this
-    const published = this.facts.published()
     const retained = this.facts.kept().map(positionOf)
-    const at = target ? positionOf(target.root) : nowhere
+    const at = publishedPosition(target?.root ?? null)
     if (target && !retained.some((position) => samePosition(position, at))) retained.push(at)
     return {
       side: this.facts.side,
-      published: published ? positionOf(published) : nowhere,
+      published: publishedPosition(this.facts.published()),
       target: at,
       stage: target?.stage ?? 'idle',
       needs: this.needs,
@@ -143,10 +142,15 @@ export class Applier {
     }
     if (message.kind === 'hello') return this.hello(message)
     if (message.kind === 'poll') return this.poll()
+    if (message.kind === 'patches') return this.patches(message)
     if (message.kind !== 'blocks' && message.kind !== 'offer') {
       return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
     }
-    if (message.kind === 'blocks' ? !this.knows(message.base) : !this.isAt(message.base)) {
+    if (
+      message.kind === 'blocks'
+        ? !knows(message.base, this.facts, this.target)
+        : !isAt(message.base, this.facts)
+    ) {
       return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
     }
     if (message.kind === 'offer') this.offer(message)
@@ -198,7 +202,14 @@ export class Applier {
 
   // --- Blocks ---
 
-  private blocks(message: MessageOf<'blocks'>, runs: readonly ReceivedRun[]): void {
+  private patches(message: MessageOf<'patches'>): void {
+    const made = patchedRuns(message, this.facts)
+    if (!made) return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
+    this.refused += made.refused
+    this.blocks(message, made.runs)
+  }
+
+  private blocks(message: FrameHead & { source: BlockSource }, runs: readonly ReceivedRun[]): void {
     const { cp, source } = message
     const { target } = this
     const isForTarget = source !== 'live' && target !== null && target.root.root.cp === cp
@@ -331,7 +342,7 @@ export class Applier {
     const next = this.nextOffer
     this.nextOffer = null
     // Its base was this root if the primary knew better than this side; else it is offered again.
-    if (next && this.isAt(next.base)) this.takeOffer(next)
+    if (next && isAt(next.base, this.facts)) this.takeOffer(next)
   }
 
   private prepared(bytesLacking: number): void {
@@ -344,9 +355,7 @@ export class Applier {
   private noSpace(bytesLacking: number): void {
     this.presence.forgetAll()
     if (!this.isPublishing) this.dropTarget()
-    this.needs = 'space'
-    this.needsBytes = bytesLacking
-    if (this.session) this.sayStatus('report')
+    this.prepared(bytesLacking)
   }
 
   private dropTarget(): void {
@@ -368,18 +377,6 @@ export class Applier {
 
   // --- What it says ---
 
-  /** Of blocks: any root that is known here, because they may have left before the last report arrived. */
-  private knows(base: Position): boolean {
-    if (isNowhere(base)) return this.facts.published() === null
-    const roots = [...this.facts.kept(), ...(this.target ? [this.target.root] : [])]
-    return roots.some((root) => samePosition(positionOf(root), base))
-  }
-
-  private isAt(base: Position): boolean {
-    const published = this.facts.published()
-    return published ? samePosition(positionOf(published), base) : isNowhere(base)
-  }
-
   private refuse({ session, cp }: Message, code: WireErrorCode, detail: string): void {
     this.refused++
     this.sayError(session, code, detail, cp)
@@ -394,8 +391,7 @@ export class Applier {
   }
 
   private say(session: string, body: Body, cp?: number): void {
-    const published = this.facts.published()
-    const base = published ? positionOf(published) : nowhere
+    const base = publishedPosition(this.facts.published())
     const head = { volume: this.facts.volume() ?? noUuid, session, epoch: this.facts.epoch(), base }
     this.actions.push({
       kind: 'answer',

@@ -8,6 +8,7 @@ import { type BlockSource, nowhere } from '../format/wire-messages.ts'
 import type { BlockRange } from './read-back.ts'
 import type { OutgoingRun, Outbox } from './outbox.ts'
 import { positionOf } from './position-of.ts'
+import type { ReplacedRuns } from './replaced-runs.ts'
 
 /** Read ahead of the connection. */
 const aheadBytesMax = 8 * 2 ** 20
@@ -28,10 +29,13 @@ export class BlockSender {
   constructor(
     private readonly primary: PrimaryVolume,
     private readonly outbox: Outbox,
+    private readonly replaced: ReplacedRuns,
     private readonly events: SenderEvents,
   ) {}
 
   difference(target: PublishedRoot, base: PublishedRoot | null, from: number): void {
+    // The root itself is in its offer.
+    this.outbox.sentLive.add(target.root.cp, target.address, 1)
     const ranges = async () => {
       const rest = remaining(await this.primary.difference(target, base), from)
       return this.outbox.sentLive.without(rest, target.root.cp)
@@ -90,13 +94,22 @@ export class BlockSender {
       if (order !== this.order) return
       const read = await this.primary.readBlocks(address, blocks)
       if (order !== this.order) return
-      runs.push({ address, bytes: read, claim: null })
+      for (const piece of this.pieces(source, { address, blocks })) {
+        const from = (piece.address - address) * blockBytes
+        const part = read.subarray(from, from + piece.blocks * blockBytes)
+        runs.push({ address: piece.address, bytes: part, claim: null })
+      }
       bytes += blocks * blockBytes
       if (bytes >= frameBytes || runs.length >= runsPerFrame) put()
     }
     if (order !== this.order) return
     if (runs.length > 0) put()
     if (source !== 'want') this.events.sentDifference(cp)
+  }
+
+  /** What is wanted travels as it was asked for, or the mirror would not know that it has it. */
+  private pieces(source: BlockSource, run: BlockRange): Iterable<BlockRange> {
+    return source === 'want' ? [run] : this.replaced.cut(run)
   }
 
   private room(): Promise<void> {

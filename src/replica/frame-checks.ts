@@ -2,10 +2,19 @@
 import { equalBytes } from '../lib/bytes.ts'
 import { formatUuid } from '../lib/random.ts'
 import { isDataRun } from '../format/geometry.ts'
-import type { FrameHead, Message, WireErrorCode } from '../format/wire-messages.ts'
+import {
+  type FrameHead,
+  type Message,
+  type Position,
+  type WireErrorCode,
+  isNowhere,
+  samePosition,
+} from '../format/wire-messages.ts'
 import type { ApplierFacts } from './applier-events.ts'
+import type { Target } from './applier-target.ts'
 import type { BlockSet } from './block-set.ts'
 import type { ReceivedRun } from './frame-stream.ts'
+import { positionOf, publishedPosition } from './position-of.ts'
 import type { Presence } from './presence.ts'
 
 export type Problem = readonly [code: WireErrorCode, detail: string]
@@ -54,3 +63,13 @@ export function problemOfRun(
     return ['block-in-use', `a retained root uses block ${address} or its followers`]
   return presence.isNewer(address, blocks, cp) ? undefined : null
 }
+
+/** Of blocks: any root that is known here, because they may have left before the last report arrived. */
+export function knows(base: Position, facts: ApplierFacts, target: Target | null): boolean {
+  if (isNowhere(base)) return facts.published() === null
+  const roots = [...facts.kept(), ...(target ? [target.root] : [])]
+  return roots.some((root) => samePosition(positionOf(root), base))
+}
+
+export const isAt = (base: Position, facts: ApplierFacts): boolean =>
+  samePosition(publishedPosition(facts.published()), base)

@@ -14,6 +14,7 @@ import type { Claim, Message } from '../format/wire-messages.ts'
 export interface ReceivedRun {
   readonly address: number
   readonly blocks: number
+  /** The sum of one that was made from a patch is empty: it is computed here. */
   readonly claim: Claim | null
   readonly bytes: Uint8Array
 }
@@ -23,6 +24,8 @@ export interface ReceivedFrame {
   readonly runs: readonly ReceivedRun[]
   /** Runs that were damaged on the way. */
   readonly damaged: number
+  /** What travelled. */
+  readonly bytes: number
 }
 
 export class FrameStream {
@@ -72,11 +75,12 @@ export class FrameStream {
       return null
     }
     const { message, data } = this
+    const bytes = this.frame.length + data.length
     this.frame = null
     this.data = null
     this.message = null
     this.filled = 0
-    return message ? { message, ...takeRuns(message, data) } : null
+    return message ? { message, bytes, ...takeRuns(message, data) } : null
   }
 }
 

@@ -6,7 +6,9 @@ import type { PrimaryVolume, PublishedRoot, RootSource, WriteCommand } from '../
 import type { Geometry } from '../format/geometry.ts'
 import { type FrameHead, samePosition } from '../format/wire-messages.ts'
 import { BlockSender } from './block-sender.ts'
+import { PatchMaker } from './patch-maker.ts'
 import { positionOf } from './position-of.ts'
+import { ReplacedRuns } from './replaced-runs.ts'
 import { Shipper } from './shipper.ts'
 import type {
   ShipperAction,
@@ -45,6 +47,7 @@ export interface LinkEvents {
 export class MemberLink {
   private readonly shipper: Shipper
   private readonly sender: BlockSender
+  private readonly replaced = new ReplacedRuns()
   private connection: Connection | null = null
   private cancelTimer: (() => void) | null = null
   private isClosed = false
@@ -58,7 +61,7 @@ export class MemberLink {
     public member: string | null,
   ) {
     this.shipper = new Shipper(this.facts(), parts.limits, parts.random, member)
-    this.sender = new BlockSender(parts.primary, this.shipper.outbox, {
+    this.sender = new BlockSender(parts.primary, this.shipper.outbox, this.replaced, {
       sentDifference: (cp) => this.dispatch({ kind: 'difference-read', cp }),
       unavailable: (cp, detail) => this.dispatch({ kind: 'unavailable', cp, detail }),
       wake: () => this.connection?.wake(),
@@ -74,8 +77,9 @@ export class MemberLink {
   }
   /** True when the mirror is to have them: then they wait here, at least until the next turn. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean {
-    const { outbox } = this.shipper
+    const { outbox, base } = this.shipper
     const before = outbox.bytes
+    this.replaced.note(commands, base && this.parts.primary.held(base))
     this.dispatch({ kind: 'leaving', cp, commands })
     return outbox.bytes !== before
   }
@@ -160,7 +164,7 @@ export class MemberLink {
   }
 
   private take() {
-    const batch = this.shipper.outbox.take(this.shipper.head)
+    const batch = this.shipper.outbox.take(this.shipper.head, this.shipper.base)
     if (batch) this.sender.roomChanged()
     return batch
   }
@@ -188,12 +192,13 @@ export class MemberLink {
   }
 
   private facts(): ShipperFacts {
-    const { primary, source, identity } = this.parts
+    const { primary, source, identity, clock } = this.parts
     return {
       volume: primary.volumeUuid,
       side: identity.side,
       geometry: identity.geometry,
       epoch: () => identity.epoch(),
+      patches: new PatchMaker(primary, this.replaced, clock),
       current: () => source.current(),
       find: (position) => {
         const held = this.member ? primary.holds.of(this.member) : []

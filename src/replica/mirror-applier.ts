@@ -9,6 +9,7 @@ import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { formatUuid, parseUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
+import { heldBlocks } from '../cp-engine/held-blocks.ts'
 import type { SpaceMap } from '../cp-engine/space-map.ts'
 import type { Volume } from '../cp-engine/volume.ts'
 import { blockBytes, rootsHeldMax } from '../format/geometry.ts'
@@ -80,11 +81,11 @@ export class MirrorApplier {
   async receive(frame: ReceivedFrame): Promise<void> {
     if (this.isClosed) return
     this.lastHeardMs = this.clock.monotonic()
-    const { message, runs } = frame
-    if (message.kind === 'blocks') {
-      const blocks = runs.reduce((sum, run) => sum + run.blocks, 0)
-      this.transfers.sent(message.source, message.cp, blocks, blocks * blockBytes, this.lastHeardMs)
-    }
+    const { message, bytes } = frame
+    if (message.kind === 'blocks' || message.kind === 'patches') {
+      const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
+      this.transfers.sent(message.source, message.cp, blocks, bytes, this.lastHeardMs)
+    } else if (message.kind === 'offer') this.transfers.sent(null, message.cp, 0, bytes, this.lastHeardMs)
     this.feed({ kind: 'frame', frame })
     await this.pipeline.room()
   }
@@ -247,5 +248,6 @@ function factsOf(volume: Volume): ApplierFacts {
     published: () => volume.currentOrNull(),
     kept: () => volume.retention.kept(),
     uses: (address, blocks) => volume.retention.uses(address, blocks),
+    held: (root) => heldBlocks(volume, root),
   }
 }

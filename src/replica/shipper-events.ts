@@ -2,6 +2,7 @@
 import type { PublishedRoot, WriteCommand } from '../cp-engine/contract.ts'
 import type { Geometry } from '../format/geometry.ts'
 import type { BlockSource, FrameHead, Message, Position, WantedRun } from '../format/wire-messages.ts'
+import type { PatchSource } from './outbox.ts'
 
 /** Synchronous looks at the primary. */
 export interface ShipperFacts {
@@ -12,6 +13,8 @@ export interface ShipperFacts {
   current(): PublishedRoot
   /** A root that is retained and so can be held; null when there is none at this position. */
   find(position: Position): PublishedRoot | null
+  /** Null: everything travels whole. */
+  readonly patches: PatchSource | null
 }
 
 export type ShipperEvent =

@@ -27,6 +27,7 @@ import {
   nowhere,
   samePosition,
 } from '../format/wire-messages.ts'
+import { noUuid } from './frame-checks.ts'
 import { Lag } from './lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds, reportedRootsMax } from './member-holds.ts'
@@ -42,8 +43,6 @@ import type {
   ShipperStatus,
 } from './shipper-events.ts'
 import { TransferLog } from './transfer-log.ts'
-
-const noUuid = formatUuid(new Uint8Array(16))
 
 interface Target {
   readonly root: PublishedRoot
@@ -65,7 +64,8 @@ export class Shipper {
 
   private status: MirrorStatus | null = null
   private statusNumber = -1
-  private base: PublishedRoot | null = null
+  /** What the mirror has published, as it last reported: held, so patches may be made against it. */
+  base: PublishedRoot | null = null
   private target: Target | null = null
   private readonly holds = new MemberHolds()
   private isHoldDue = false
@@ -86,8 +86,10 @@ export class Shipper {
     private member: string | null,
   ) {
     this.current = facts.current()
-    this.outbox = new Outbox(limits.outboxBytesMax, (source, cp, blocks, bytes) =>
-      this.transfers.sent(source, cp, blocks, bytes, this.nowMs),
+    this.outbox = new Outbox(
+      limits.outboxBytesMax,
+      (source, cp, blocks, bytes) => this.transfers.sent(source, cp, blocks, bytes, this.nowMs),
+      facts.patches,
     )
   }
 

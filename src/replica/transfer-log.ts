@@ -13,13 +13,24 @@ interface Count {
 
 export class TransferLog {
   readonly bytesBySource = new Map<BlockSource, number>()
+  private offeredBytesEver = 0
+  private readonly offeredBytes = new Map<number, number>()
   private readonly open = new Map<number, Map<BlockSource, Count>>()
 
   get bytesEver(): number {
-    return [...this.bytesBySource.values()].reduce((sum, bytes) => sum + bytes, 0)
+    return [...this.bytesBySource.values()].reduce((sum, bytes) => sum + bytes, this.offeredBytesEver)
   }
 
-  sent(source: BlockSource, cp: number, blocks: number, bytes: number, nowMs: number): void {
+  /** It belongs to whatever brings the most of its CP. */
+  private offered(cp: number, bytes: number): void {
+    this.offeredBytesEver += bytes
+    this.offeredBytes.set(cp, (this.offeredBytes.get(cp) ?? 0) + bytes)
+    if (this.offeredBytes.size > cpsMax) this.offeredBytes.delete(this.offeredBytes.keys().next().value!)
+  }
+
+  /** Source null: an offer. */
+  sent(source: BlockSource | null, cp: number, blocks: number, bytes: number, nowMs: number): void {
+    if (source === null) return this.offered(cp, bytes)
     this.bytesBySource.set(source, (this.bytesBySource.get(source) ?? 0) + bytes)
     let counts = this.open.get(cp)
     if (!counts) {
@@ -45,6 +56,12 @@ export class TransferLog {
         row.bytes += bytes
         rows.set(source, row)
       }
+    }
+    const largest = [...rows.values()].toSorted((a, b) => b.bytes - a.bytes)[0]
+    for (const [of, bytes] of this.offeredBytes) {
+      if (of > cp) continue
+      this.offeredBytes.delete(of)
+      if (largest) largest.bytes += bytes
     }
     return [...rows].map(([kind, { blocks, bytes, sinceMs }]) => ({
       kind,

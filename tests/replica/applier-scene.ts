@@ -1,7 +1,7 @@
 /** A mirror's machine with facts that a test sets, and roots that nobody else has. */
 import { sha256 } from '../../src/lib/checksum.ts'
 import { formatUuid, newUuid, parseUuid, seededRandom } from '../../src/lib/random.ts'
-import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
+import type { BlockRun, PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { blockBytes, countersMax, makeGeometry } from '../../src/format/geometry.ts'
 import { noNode, recordSum } from '../../src/format/pointer.ts'
 import { type Root, encodeRoot } from '../../src/format/root.ts'
@@ -73,6 +73,12 @@ export class Scene {
       kept: () => this.kept,
       uses: (address, blocks) =>
         Array.from({ length: blocks }, (_, i) => address + i).some((a) => this.used.has(a)),
+      held: (root) => {
+        const has = ({ address, blocks }: BlockRun) =>
+          Array.from({ length: blocks }, (_, i) => address + i).every((a) => this.used.has(a))
+        const read = (run: BlockRun) => (has(run) ? block(run.address, run.blocks) : null)
+        return this.kept.includes(root) ? { has, read } : null
+      },
     }
     this.applier = new Applier(facts, this.presence, { rootsMax, wantsMax: 4, wantsPerBlockMax: 2 })
   }
@@ -96,7 +102,7 @@ export class Scene {
       ...head,
     } as Message
     const runs = message.kind === 'blocks' ? message.runs.map((run, i) => ({ ...run, bytes: bytes[i]! })) : []
-    return this.event({ kind: 'frame', frame: { message, runs, damaged: 0 } })
+    return this.event({ kind: 'frame', frame: { message, runs, damaged: 0, bytes: 0 } })
   }
 
   hello(head: Partial<Message> = {}): readonly ApplierAction[] {

@@ -40,6 +40,7 @@ export class Stage {
       side,
       geometry,
       epoch: () => epoch,
+      patches: null,
       current: () => this.current,
       find: (position: { cp: number; hash: Uint8Array }) =>
         [...this.held, ...this.retained].find((root) => samePosition(positionOf(root), position)) ?? null,
