@@ -5,6 +5,7 @@ import { Volume } from './cp-engine/volume.ts'
 import { blockBytes } from './format/geometry.ts'
 import { isNowhere, type MirrorNeed } from './format/wire-messages.ts'
 import { readTree } from './fs/read-view.ts'
+import { SmallFiles } from './fs/small-files.ts'
 import { Views } from './fs/views.ts'
 import { logger } from './lib/log.ts'
 import { formatUuid } from './lib/random.ts'
@@ -37,7 +38,8 @@ export async function serveMirror(
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp(), clock)
   const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
-  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
+  const smallFiles = new SmallFiles()
+  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree, smallFiles) })
   const applier = new MirrorApplier(volume, {
     clock,
     queueBytesMax: configuration.queueBytesMax,

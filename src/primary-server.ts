@@ -8,6 +8,7 @@ import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from './format/geometry.ts'
 import { VolumeFiles } from './fs/file-system.ts'
 import { readTree } from './fs/read-view.ts'
+import { SmallFiles } from './fs/small-files.ts'
 import { Views } from './fs/views.ts'
 import { logger } from './lib/log.ts'
 import { formatUuid } from './lib/random.ts'
@@ -49,12 +50,13 @@ export async function servePrimary(
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
   const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
-  const files = new VolumeFiles(engine, clock)
+  const smallFiles = new SmallFiles()
+  const files = new VolumeFiles(engine, clock, smallFiles)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
     source: engine,
     clock,
-    view: (tree) => readTree(engine, tree),
+    view: (tree) => readTree(engine, tree, smallFiles),
     openView: () => files.view(),
     settle: () => engine.requestCp('requested'),
   })

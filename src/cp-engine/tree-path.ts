@@ -7,6 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { isZero } from '../format/fields.ts'
 import { keyBytesMax } from '../format/geometry.ts'
 import { type NodePointer, readNodePointer } from '../format/pointer.ts'
 import { type TreeRoot, treeLevelMax } from '../format/root.ts'
@@ -169,7 +170,7 @@ export class TreePath {
   }
 }
 
-const hasSum = (pointer: NodePointer): boolean => pointer.sum.some((byte) => byte !== 0)
+const hasSum = ({ sum }: NodePointer): boolean => !isZero(sum, 0, sum.length)
 
 function missing(
   pointer: NodePointer,

@@ -190,6 +190,10 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
   return item
 }
 
+/** Of its version; anything for a value that is no entry. */
+export const entrySequenceOf = (value: Uint8Array, records: ChecksumKind): number =>
+  readU48(value, 1 + value[0]! * blockPointerBytes(records) + at.sequence)
+
 /** The id alone, of what is a directory; else null. Enough for those on the way to an entry. Throws `corrupt`. */
 export function directoryIdOf(value: Uint8Array, records: ChecksumKind): number | null {
   const base = entryBase(value, records)

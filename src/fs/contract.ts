@@ -71,12 +71,18 @@ export interface OpenFile {
   close(): void
 }
 
+/** For those who answer: what they made of a content the last time. It lasts as long as the content is remembered. */
+export interface Memo {
+  made: unknown
+}
+
 /** A file that is read in one piece. */
 export interface SmallFile {
   readonly stat: Stat
   readonly cp: number
   /** All of it, verified; null when it was not asked for. */
   readonly bytes: Uint8Array | null
+  readonly memo: Memo
 }
 
 /** One image of the files: a CP for ever, or the open tree. Must be released. */

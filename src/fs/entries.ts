@@ -38,15 +38,24 @@ export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Pl
     const value = items.get(rootEntryKey())
     return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, kind) : plainRoot }
   }
+  const { directory, depth, value } = findValue(items, kind, path)
+  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+}
+
+/** As `findPlace`, and the entry is as it is stored. The root has no place. */
+export function findValue(
+  items: ItemReader,
+  kind: ChecksumKind,
+  path: Path,
+): Omit<Place, 'entry'> & { readonly value: Uint8Array | null } {
   let directory = rootDirectoryId
   const last = path.length - 1
   for (let depth = 0; depth < last; depth++) {
     const value = items.get(entryKeyOf(directory, path[depth]!))
-    if (!value) return { directory, depth, entry: null }
+    if (!value) return { directory, depth, value: null }
     directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
   }
-  const value = items.get(entryKeyOf(directory, path[last]!))
-  return { directory, depth: last, entry: value ? decodeEntryItem(value, kind) : null }
+  return { directory, depth: last, value: items.get(entryKeyOf(directory, path[last]!)) }
 }
 
 function refuse(path: readonly string[]): never {

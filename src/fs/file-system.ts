@@ -20,6 +20,7 @@ import { Reaper } from './reaper.ts'
 import { RecordBuffers } from './record-buffers.ts'
 import { remove } from './remove.ts'
 import { resizeFile } from './resize.ts'
+import type { SmallFiles } from './small-files.ts'
 
 type Preconditions = contract.Preconditions
 type Written = contract.Written
@@ -31,6 +32,7 @@ export class VolumeFiles implements contract.FileSystem {
   constructor(
     private readonly engine: Engine,
     clock: Clock,
+    private readonly smallFiles: SmallFiles | null = null,
   ) {
     const { kind } = engine.current().root.records
     this.reaper = new Reaper(engine, clock, kind)
@@ -46,7 +48,7 @@ export class VolumeFiles implements contract.FileSystem {
   }
 
   view(): contract.ReadView {
-    return readOpenTree(this.engine)
+    return readOpenTree(this.engine, this.smallFiles)
   }
 
   async putFile(

@@ -3,7 +3,7 @@
  * calls. Every answer of the open tree comes from one look at it.
  */
 import type { Engine, ItemReader, PublishedRoot, RootSource, TreeView } from '../cp-engine/contract.ts'
-import type { EntryItem } from '../format/fs-items.ts'
+import { type EntryItem, decodeEntryItem } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
 import { etagOf, statOf } from './attributes.ts'
@@ -16,28 +16,29 @@ import {
   type Stat,
   bufferedBytesMax,
 } from './contract.ts'
-import { findEntry, mustBeFile } from './entries.ts'
+import { findEntry, findValue, isADirectory, mustBeFile, notFound } from './entries.ts'
 import { type Found, listEntries } from './listing.ts'
 import { StoredFile, heldView, pinnedViews, windowRecordsMax } from './open-file.ts'
 import type { Path } from './paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from './records.ts'
+import type { SeenFile, SmallFiles } from './small-files.ts'
 import { readStat } from './stored-extra.ts'
 
 /** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
 const entriesPerLook = 128
 
 /** A published root, by a view of it that is this one's to release. */
-export function readTree(source: RootSource, tree: TreeView): ReadView {
+export function readTree(source: RootSource, tree: TreeView, smallFiles: SmallFiles | null = null): ReadView {
   const find = () => source.readable().find(({ root }) => root.cp === tree.cp) ?? null
-  return new TreeReadView(source, tree, find)
+  return new TreeReadView(source, tree, find, smallFiles)
 }
 
 export function readPublished(source: RootSource, published: PublishedRoot): ReadView {
-  return new TreeReadView(source, source.view(published), () => published)
+  return new TreeReadView(source, source.view(published), () => published, null)
 }
 
-export function readOpenTree(engine: Engine): ReadView {
-  return new OpenReadView(engine)
+export function readOpenTree(engine: Engine, smallFiles: SmallFiles | null = null): ReadView {
+  return new OpenReadView(engine, smallFiles)
 }
 
 /** How a file is stored, as one look found it. */
@@ -57,6 +58,7 @@ class TreeReadView implements ReadView {
     protected readonly tree: TreeView,
     /** The root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
+    private readonly smallFiles: SmallFiles | null,
   ) {
     this.kind = source.current().root.records.kind
   }
@@ -95,14 +97,27 @@ class TreeReadView implements ReadView {
   }
 
   openNow(path: Path, content: 'with content' | 'without'): SmallFile | null {
-    const item = this.tree.readNow((items) => findFile(items, this.kind, path))
-    if (!item?.extra.inline) return null
+    const value = this.tree.readNow((items) => valueOf(items, this.kind, path))
+    if (!value) return null
+    const isWanted = content === 'with content'
+    const known = this.smallFiles?.find(value, this.kind)
+    if (known && (known.bytes || !isWanted)) return smallFile(known, this.cp)
+    const item = decodeEntryItem(value, this.kind)
+    mustBeFile(item, path)
     const { inline } = item.extra
-    if (content === 'without') return { stat: statOf(item, inline), cp: this.cp, bytes: null }
-    const bytes = item.content ? this.tree.recordNow(item.content) : noBytes
+    if (!inline) return null
+    const stat = known?.stat ?? statOf(item, inline)
+    const bytes = isWanted ? this.#contentNow(item) : null
+    if (isWanted && !bytes) return null
+    const seen = { value, stat, bytes, memo: known?.memo ?? { made: null } }
+    this.smallFiles?.add(seen, this.kind)
+    return smallFile(seen, this.cp)
+  }
+
+  #contentNow({ size, content }: EntryItem): Uint8Array | null {
+    const bytes = content ? this.tree.recordNow(content) : noBytes
     // A file that was extended, or has an object, is longer than that.
-    if (bytes?.length !== item.size) return null
-    return { stat: statOf(item, inline), cp: this.cp, bytes }
+    return bytes?.length === size ? bytes : null
   }
 
   async open(path: Path): Promise<OpenFile> {
@@ -157,8 +172,11 @@ class TreeReadView implements ReadView {
 }
 
 class OpenReadView extends TreeReadView {
-  constructor(private readonly engine: Engine) {
-    super(engine, engine.openView(), () => null)
+  constructor(
+    private readonly engine: Engine,
+    smallFiles: SmallFiles | null,
+  ) {
+    super(engine, engine.openView(), noRoot, smallFiles)
   }
 
   /** The open tree moves on: one page is one look. */
@@ -200,6 +218,17 @@ const mayBeAnother: ReadonlySet<string> = new Set([
 ])
 
 const noBytes = new Uint8Array(0)
+
+const noRoot = (): null => null
+
+const smallFile = ({ stat, bytes, memo }: SeenFile, cp: number): SmallFile => ({ stat, cp, bytes, memo })
+
+function valueOf(items: ItemReader, kind: ChecksumKind, path: Path): Uint8Array {
+  if (path.length === 0) throw isADirectory(path)
+  const { value } = findValue(items, kind, path)
+  if (!value) throw notFound(path)
+  return value
+}
 
 function findFile(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
   const item = findEntry(items, kind, path)

@@ -1,16 +1,14 @@
 /**
  * /v1/files/{path}: content. The hot routes: nothing here validates through schemas, and the usual request of each kind
- * takes one pass over its headers.
+ * takes one pass over its headers. Reading is in `read-file.ts`.
  */
 import { z } from '@hono/zod-openapi'
-import type { OpenFile, ReadView, Stat } from '../fs/contract.ts'
-import { type Path, formatPath, parseUrlPath } from '../fs/paths.ts'
-import { assert } from '../lib/assert.ts'
+import type { ReadView } from '../fs/contract.ts'
+import { type Path, formatPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { fileHeaders, parseAttributes, parseLinkTarget } from './attributes.ts'
+import { parseAttributes, parseLinkTarget } from './attributes.ts'
 import { contentLength, fileBody, hasBody } from './body.ts'
-import { streamFile } from './content-stream.ts'
-import type { Dependencies, PrimaryDependencies } from './dependencies.ts'
+import type { PrimaryDependencies } from './dependencies.ts'
 import {
   answerMutation,
   answerWritten,
@@ -30,134 +28,19 @@ import {
   readingQuery,
   writeConditionHeaders,
 } from './parameters.ts'
-import { evaluateRead, isRangeWanted, parseWriteConditions, withUnmodifiedSince } from './preconditions.ts'
-import { problem } from './problem.ts'
-import { parseRange } from './ranges.ts'
-import { Query, type Target } from './raw-url.ts'
-import { openWanted, parseWanted, readingParameters } from './reading.ts'
+import { parseWriteConditions, withUnmodifiedSince } from './preconditions.ts'
+import { Query } from './raw-url.ts'
+import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
 const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
 const tags = ['files']
 const address = '/v1/files/{path}'
 
-function pathOf({ rest }: Target): Path {
-  if (rest === null || rest === '') {
-    throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
-  }
-  return parseUrlPath(rest)
-}
-
-export const readHandler = (dependencies: Dependencies): Handler => {
-  const { views } = dependencies
-  return (request, target) => {
-    const path = pathOf(target)
-    const query = Query.parse(target.query, readingParameters)
-    return (
-      (query === Query.none && readNow(request, path, views)) || readLater(request, path, query, dependencies)
-    )
-  }
-}
-
-/** The usual request, of a small file whose way is in memory: it waits for nothing. Null for what has to. */
-function readNow(request: Request, path: Path, views: Dependencies['views']): Response | null {
-  const view = views.open()
-  try {
-    const small = view.openNow(path, request.method === 'HEAD' ? 'without' : 'with content')
-    if (!small) return null
-    const { stat, cp, bytes } = small
-    const head = headOf(request, stat, cp)
-    if (head.answer) return head.answer
-    assert(bytes?.length === stat.size, 'a small file is read whole')
-    const { start, end, init } = head
-    const wanted = end - start === bytes.length ? bytes : bytes.subarray(start, end)
-    return new Response(wanted as Uint8Array<ArrayBuffer>, init)
-  } catch (error) {
-    return failedRead(error, view.cp)
-  } finally {
-    view.release()
-  }
-}
-
-async function readLater(
-  request: Request,
-  path: Path,
-  query: Query,
-  dependencies: Dependencies,
-): Promise<Response> {
-  const { limits, views } = dependencies
-  const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
-  let file: OpenFile
-  try {
-    file = await view.open(path)
-  } catch (error) {
-    return failedRead(error, view.cp)
-  } finally {
-    // The file keeps what it needs itself: a slow reader holds no view.
-    view.release()
-  }
-  try {
-    const answer = await readFile(request, file, limits.bufferedBytesMax)
-    if (!answer.keepsFile) file.close()
-    return answer.response
-  } catch (error) {
-    file.close()
-    return failedRead(error, file.cp)
-  }
-}
-
-/** Says which CP the failure was seen in; what is no answer is thrown on. */
-function failedRead(error: unknown, cp: number): Response {
-  if (!(error instanceof StillpointError)) throw error
-  const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
-  if (error.code === 'range-not-satisfiable')
-    headers['Content-Range'] = `bytes */${String(error.help['size'])}`
-  return problem(error, headers)
-}
-
-/** `keepsFile`: the body is still to be read, and will close it. */
-async function readFile(
-  request: Request,
-  file: OpenFile,
-  bufferedBytesMax: number,
-): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
-  const head = headOf(request, file.stat, file.cp)
-  if (head.answer) return { response: head.answer, keepsFile: false }
-  const { start, end, init } = head
-  if (end - start <= bufferedBytesMax) {
-    const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
-    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
-  }
-  return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
-}
-
-/** All of an answer but the bytes: either none are wanted, or which. Throws when a condition does not hold. */
-type Head =
-  | { readonly answer: Response }
-  | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
-
-function headOf(request: Request, stat: Stat, cp: number): Head {
-  const headers = fileHeaders(stat, cp)
-  if (evaluateRead(request.headers, stat) === 'not modified') {
-    delete headers['Content-Type']
-    return { answer: new Response(null, { status: 304, headers }) }
-  }
-  if (request.method === 'HEAD') {
-    headers['Content-Length'] = String(stat.size)
-    return { answer: new Response(null, { headers }) }
-  }
-  const header = request.headers.get('Range')
-  const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
-  if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
-  const { start, end } = range
-  headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
-  return { answer: null, start, end, init: { status: 206, headers } }
-}
-
 const putHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   return async (request, target) => {
-    const path = pathOf(target)
+    const path = filePathOf(target)
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const { headers } = request
     const link = headers.get('Stillpoint-Link')
@@ -195,7 +78,7 @@ async function statOnce(view: ReadView, path: Path) {
 const patchHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   return async (request, target) => {
-    const path = pathOf(target)
+    const path = filePathOf(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
     const wish = parseWish(query, limits.mirrorsMax)
     const size = query.integer('size', 0, Number.MAX_SAFE_INTEGER)
@@ -223,7 +106,7 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
 const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   return async (request, target) => {
-    const path = pathOf(target)
+    const path = filePathOf(target)
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const applied = await files.deleteFile(path, await conditionsOf(request, path, dependencies))
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })

@@ -265,9 +265,15 @@ class Run {
     await this.#expectSame(
       (tree) => tree.file(path),
       async () => {
+        const small = view.openNow(pathOf(path), 'with content')
         const file = await view.open(pathOf(path))
         try {
-          const expected = this.#tree.file(path).bytes.subarray(start, end)
+          const { bytes } = this.#tree.file(path)
+          if (small) {
+            expect(equal(small.bytes!, bytes)).toBe(true)
+            expect(small.stat).toEqual(file.stat)
+          }
+          const expected = bytes.subarray(start, end)
           if (length <= bufferedBytesMax) expect(equal(await file.read(start, end), expected)).toBe(true)
           expect(equal(await streamAll(file, start, end), expected)).toBe(true)
         } finally {

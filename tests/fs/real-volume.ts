@@ -7,6 +7,7 @@ import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import type { ChecksumKind } from '../../src/format/pointer.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
+import { SmallFiles } from '../../src/fs/small-files.ts'
 import { ItemCheck } from '../../src/fs/item-check.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -27,6 +28,8 @@ export class RealVolume implements ModelVolume {
   engine!: CpEngine
   #device: MemoryDevice
   readonly #random: ReturnType<typeof seededRandom>
+  /** Longer than any process, and small: it must be right whatever it holds. */
+  readonly #smallFiles = new SmallFiles(256 * 1024)
 
   private constructor(private readonly options: RealVolumeOptions) {
     this.#device = new MemoryDevice()
@@ -54,7 +57,7 @@ export class RealVolume implements ModelVolume {
       cpIntervalMs: 20,
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
     })
-    this.files = new VolumeFiles(this.engine, systemClock)
+    this.files = new VolumeFiles(this.engine, systemClock, this.#smallFiles)
     this.engine.onSpaceShort(() => this.files.hurry())
     this.files.start()
   }

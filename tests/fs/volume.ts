@@ -1,6 +1,7 @@
 /** A volume on the fake engine, with what every test of files wants to do with one. */
 import { checkItems } from '../../src/fs/item-check.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
+import { SmallFiles } from '../../src/fs/small-files.ts'
 import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -21,17 +22,19 @@ export const quickClock: Clock = {
 export class FakeVolume {
   engine: FakeEngine
   files: VolumeFiles
+  /** Longer than any process, and small: it must be right whatever it holds. */
+  readonly #smallFiles = new SmallFiles(64 * 1024)
 
   constructor(options: FakeEngineOptions = {}) {
     this.engine = new FakeEngine(options)
-    this.files = new VolumeFiles(this.engine, quickClock)
+    this.files = new VolumeFiles(this.engine, quickClock, this.#smallFiles)
     this.files.start()
   }
 
   async reopen(): Promise<void> {
     await this.files.close()
     this.engine = this.engine.crash()
-    this.files = new VolumeFiles(this.engine, quickClock)
+    this.files = new VolumeFiles(this.engine, quickClock, this.#smallFiles)
     this.files.start()
   }
 

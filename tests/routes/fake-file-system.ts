@@ -8,6 +8,7 @@ import type {
   FileSystem,
   ListedEntry,
   Listing,
+  Memo,
   OpenFile,
   Preconditions,
   ReadView,
@@ -35,6 +36,7 @@ const parentsOf = (key: string): string[] => {
 
 export class FakeFileSystem implements FileSystem {
   image: Map<string, Node> = new Map()
+  readonly #memos = new WeakMap<Stat, Memo>()
   published = 1
   dirty = false
   sequence = 0
@@ -93,7 +95,13 @@ export class FakeFileSystem implements FileSystem {
     const { stat, bytes } = findFile(image, path)
     if (bytes.length > smallBytesMax) return null
     if (isRead && this.corrupt?.path === formatPath(path)) fail('corrupt', 'a record')
-    return { stat, cp, bytes: isRead ? bytes.slice() : null }
+    return { stat, cp, bytes: isRead ? bytes.slice() : null, memo: this.#memoOf(stat) }
+  }
+
+  #memoOf(stat: Stat): Memo {
+    let memo = this.#memos.get(stat)
+    if (!memo) this.#memos.set(stat, (memo = { made: null }))
+    return memo
   }
 
   #open(image: Image, path: Path, cp: number): OpenFile {

@@ -1,0 +1,79 @@
+/**
+ * Small files that were read lately. A look at the tree always comes first; what is here serves only an entry that is
+ * byte for byte the one that it was read for, so it is never older than the tree and nobody has to say what changed.
+ * The bytes were verified when they came in.
+ *
+ * Bounded by `bytesMax`: what nobody has asked for since it was last passed over leaves first.
+ */
+import { entrySequenceOf } from '../format/fs-items.ts'
+import type { ChecksumKind } from '../format/pointer.ts'
+import { equalBytes } from '../lib/bytes.ts'
+import type { Memo, Stat } from './contract.ts'
+
+export const smallFilesBytesMaxDefault = 32 * 2 ** 20
+/** What an entry costs beside its content: about so much, in many small objects. */
+const entryBytes = 1024
+
+export interface SeenFile {
+  /** The value of the entry. */
+  readonly value: Uint8Array
+  readonly stat: Stat
+  /** Null when only the attributes were asked for. */
+  readonly bytes: Uint8Array | null
+  readonly memo: Memo
+}
+
+interface Kept {
+  readonly seen: SeenFile
+  wasAsked: boolean
+}
+
+export class SmallFiles {
+  /** By sequence number, which names a content within an opening; in the order in which they leave. */
+  readonly #kept = new Map<number, Kept>()
+  #bytes = 0
+
+  constructor(private readonly bytesMax = smallFilesBytesMaxDefault) {}
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  find(value: Uint8Array, kind: ChecksumKind): SeenFile | null {
+    const kept = this.#kept.get(entrySequenceOf(value, kind))
+    if (!kept || !equalBytes(kept.seen.value, value)) return null
+    kept.wasAsked = true
+    return kept.seen
+  }
+
+  add(seen: SeenFile, kind: ChecksumKind): void {
+    const { value, bytes } = seen
+    const sequence = entrySequenceOf(value, kind)
+    const before = this.#kept.get(sequence)
+    if (before) this.#forget(sequence, before)
+    // A part of a larger buffer would keep all of it.
+    const isPart = bytes !== null && bytes.buffer.byteLength > bytes.length
+    const kept = { seen: isPart ? { ...seen, bytes: bytes.slice() } : seen, wasAsked: false }
+    this.#kept.set(sequence, kept)
+    this.#bytes += costOf(seen)
+    this.#trim()
+  }
+
+  #trim(): void {
+    for (const [sequence, kept] of this.#kept) {
+      if (this.#bytes <= this.bytesMax) return
+      this.#forget(sequence, kept)
+      if (!kept.wasAsked) continue
+      kept.wasAsked = false
+      this.#kept.set(sequence, kept)
+      this.#bytes += costOf(kept.seen)
+    }
+  }
+
+  #forget(sequence: number, { seen }: Kept): void {
+    this.#kept.delete(sequence)
+    this.#bytes -= costOf(seen)
+  }
+}
+
+const costOf = ({ bytes }: SeenFile): number => entryBytes + (bytes?.length ?? 0)

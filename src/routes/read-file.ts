@@ -1,0 +1,165 @@
+/**
+ * GET and HEAD of a file. What is small and at hand is answered at once; everything else opens the file, reads it in
+ * one piece or as a stream, and says what went wrong before the first byte.
+ */
+import type { OpenFile, SmallFile, Stat } from '../fs/contract.ts'
+import { type Path, parseUrlPath } from '../fs/paths.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { fileHeaders } from './attributes.ts'
+import { streamFile } from './content-stream.ts'
+import type { Dependencies } from './dependencies.ts'
+import type { Handler } from './operation.ts'
+import { evaluateRead, isRangeWanted } from './preconditions.ts'
+import { problem } from './problem.ts'
+import { parseRange } from './ranges.ts'
+import { Query, type Target } from './raw-url.ts'
+import { openWanted, parseWanted, readingParameters } from './reading.ts'
+
+/** Of a file: never the root. */
+export function filePathOf({ rest }: Target): Path {
+  if (rest === null || rest === '') {
+    throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
+  }
+  return parseUrlPath(rest)
+}
+
+export const readHandler = (dependencies: Dependencies): Handler => {
+  const { views } = dependencies
+  return (request, target) => {
+    const path = filePathOf(target)
+    const query = Query.parse(target.query, readingParameters)
+    return (
+      (query === Query.none && readNow(request, path, views)) || readLater(request, path, query, dependencies)
+    )
+  }
+}
+
+/** The usual request, of a small file whose way is in memory: it waits for nothing. Null for what has to. */
+function readNow(request: Request, path: Path, views: Dependencies['views']): Response | null {
+  const view = views.open()
+  try {
+    const isHead = request.method === 'HEAD'
+    const small = view.openNow(path, isHead ? 'without' : 'with content')
+    if (!small) return null
+    const { stat, cp, bytes } = small
+    if (isPlain(request.headers)) {
+      const init = plainHead(small, isHead)
+      return new Response(isHead ? null : partOf(bytes!, 0, stat.size), init)
+    }
+    const head = headOf(request, stat, cp)
+    return head.answer ?? new Response(partOf(bytes!, head.start, head.end), head.init)
+  } catch (error) {
+    return failedRead(error, view.cp)
+  } finally {
+    view.release()
+  }
+}
+
+const partOf = (bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> =>
+  (end - start === bytes.length ? bytes : bytes.subarray(start, end)) as Uint8Array<ArrayBuffer>
+
+/** No condition and no range. */
+const isPlain = (headers: Headers): boolean =>
+  !(
+    headers.has('Range') ||
+    headers.has('If-Match') ||
+    headers.has('If-None-Match') ||
+    headers.has('If-Modified-Since') ||
+    headers.has('If-Unmodified-Since')
+  )
+
+/** Kept beside a content, because making the headers costs more than sending them. An answer takes a copy. */
+interface PlainHead {
+  cp: number
+  readonly isHead: boolean
+  readonly init: { readonly headers: Headers }
+}
+
+function plainHead({ stat, cp, memo }: SmallFile, isHead: boolean): ResponseInit {
+  const made = memo.made as PlainHead | null
+  if (made?.isHead === isHead) {
+    if (made.cp !== cp) made.init.headers.set('Stillpoint-CP', String(cp))
+    made.cp = cp
+    return made.init
+  }
+  const headers = new Headers(fileHeaders(stat, cp))
+  if (isHead) headers.set('Content-Length', String(stat.size))
+  const fresh: PlainHead = { cp, isHead, init: { headers } }
+  memo.made = fresh
+  return fresh.init
+}
+
+async function readLater(
+  request: Request,
+  path: Path,
+  query: Query,
+  dependencies: Dependencies,
+): Promise<Response> {
+  const { limits, views } = dependencies
+  const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
+  let file: OpenFile
+  try {
+    file = await view.open(path)
+  } catch (error) {
+    return failedRead(error, view.cp)
+  } finally {
+    // The file keeps what it needs itself: a slow reader holds no view.
+    view.release()
+  }
+  try {
+    const answer = await readFile(request, file, limits.bufferedBytesMax)
+    if (!answer.keepsFile) file.close()
+    return answer.response
+  } catch (error) {
+    file.close()
+    return failedRead(error, file.cp)
+  }
+}
+
+/** Says which CP the failure was seen in; what is no answer is thrown on. */
+function failedRead(error: unknown, cp: number): Response {
+  if (!(error instanceof StillpointError)) throw error
+  const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
+  if (error.code === 'range-not-satisfiable')
+    headers['Content-Range'] = `bytes */${String(error.help['size'])}`
+  return problem(error, headers)
+}
+
+/** `keepsFile`: the body is still to be read, and will close it. */
+async function readFile(
+  request: Request,
+  file: OpenFile,
+  bufferedBytesMax: number,
+): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
+  const head = headOf(request, file.stat, file.cp)
+  if (head.answer) return { response: head.answer, keepsFile: false }
+  const { start, end, init } = head
+  if (end - start <= bufferedBytesMax) {
+    const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
+    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
+  }
+  return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
+}
+
+/** All of an answer but the bytes: either none are wanted, or which. Throws when a condition does not hold. */
+type Head =
+  | { readonly answer: Response }
+  | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
+
+function headOf(request: Request, stat: Stat, cp: number): Head {
+  const headers = fileHeaders(stat, cp)
+  if (evaluateRead(request.headers, stat) === 'not modified') {
+    delete headers['Content-Type']
+    return { answer: new Response(null, { status: 304, headers }) }
+  }
+  if (request.method === 'HEAD') {
+    headers['Content-Length'] = String(stat.size)
+    return { answer: new Response(null, { headers }) }
+  }
+  const header = request.headers.get('Range')
+  const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
+  if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
+  const { start, end } = range
+  headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
+  return { answer: null, start, end, init: { status: 206, headers } }
+}
