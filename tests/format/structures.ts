@@ -26,6 +26,10 @@ export interface Structure<T = unknown> {
   readonly decode: (bytes: Uint8Array) => T | null
   /** Makes the checksums inside right again, so that a mutation reaches what is behind them. */
   readonly reseal?: (bytes: Uint8Array) => void
+  /** One value may have several forms. */
+  readonly hasManyForms?: boolean
+  /** What a decoder may return at most; without it a small multiple of what it was given. */
+  readonly bytesMax?: number
 }
 
 const mapKind = 'used' as const
