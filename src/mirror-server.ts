@@ -18,6 +18,7 @@ import { problem } from './routes/problem.ts'
 import { StillpointError } from './lib/errors.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './served.ts'
 import type { RunningServer, StartOptions } from './server.ts'
+import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
 
@@ -51,8 +52,7 @@ export async function serveMirror(
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: clock.now() }),
   })
 
-  const stopping = Promise.withResolvers<'stopping'>()
-  let isStopping = false
+  const stopping = new Stopping()
   const replica = createReplicaFetch(applier, { clock, secret: configuration.secret })
   const app = makeApp({
     role: 'mirror',
@@ -63,7 +63,7 @@ export async function serveMirror(
     status: () => statusOf(volume, applier, clock.now()),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
-      if (isStopping) return { ok: false, reason: isEnding().message }
+      if (stopping.hasBegun) return { ok: false, reason: isEnding().message }
       return volume.currentOrNull()
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
@@ -78,7 +78,7 @@ export async function serveMirror(
       async fetch(request) {
         try {
           // The primary always has a request waiting for answers: a stopping mirror ends it.
-          const answer = await Promise.race([replica(request), stopping.promise])
+          const answer = await stopping.unless(replica(request))
           return answer === 'stopping' ? problem(isEnding()) : (answer ?? problem(nothingHere()))
         } catch (error) {
           failure.report('a bug', error)
@@ -89,17 +89,13 @@ export async function serveMirror(
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
 
-  const endWaiting = (): void => {
-    isStopping = true
-    stopping.resolve('stopping')
-  }
   return {
     url: http.url,
     role: 'mirror',
     publishedCp,
     failed: failure.happened,
     async stop() {
-      endWaiting()
+      stopping.begin()
       const drained = http.stop(drainMsMax)
       views.close()
       await drained
@@ -109,7 +105,7 @@ export async function serveMirror(
       await opened.close()
     },
     async abandon() {
-      endWaiting()
+      stopping.begin()
       await http.stop(abandonMsMax)
       catalog.close()
     },
