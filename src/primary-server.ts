@@ -123,13 +123,16 @@ export async function servePrimary(
     async stop() {
       isStopping = true
       const drained = http.stop(drainMsMax)
-      // Whoever waits for a CP is answered now.
+      // Whoever waits for a CP or for a mirror is answered now.
       views.close()
+      mirrors.endWaits()
       await drained
       await adding
       await files.close()
       await engine.close()
-      await tellMirrors(mirrors, engine.current().root.cp, clock.monotonic() + flushMsMax)
+      const { cp } = engine.current().root
+      if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
+        log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
       cps.close()
       catalog.close()
@@ -159,13 +162,6 @@ async function addMirrors(mirrors: Mirrors, urls: readonly string[]): Promise<vo
       })
     }
   }
-}
-
-/** The last CP goes to every mirror that is there, but nobody waits for long. */
-async function tellMirrors(mirrors: Mirrors, cp: number, deadlineMs: number): Promise<void> {
-  const there = (await mirrors.list()).filter(({ state }) => state === 'live' || state === 'catching-up')
-  if (there.length > 0 && !(await mirrors.waitMirrored(cp, there.length, deadlineMs)))
-    log.warn('not every mirror has the last consistency point', { cp })
 }
 
 function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {

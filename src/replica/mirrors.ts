@@ -48,6 +48,7 @@ export class Mirrors {
   private readonly heldBytes: HeldBytes
   private readonly waiters = new Set<() => void>()
   private stopObserving: (() => void) | null = null
+  private areWaitsOver = false
 
   constructor(private readonly options: MirrorsOptions) {
     this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
@@ -112,13 +113,34 @@ export class Mirrors {
     return infos
   }
 
-  /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds). */
-  async waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
-    const { clock } = this.parts
+  /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds), or `endWaits`. */
+  waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
     const isReached = () => this.members.filter(({ link }) => link.mirroredCp >= cp).length >= count
+    return this.waitUntil(isReached, () => this.areWaitsOver, deadlineMs)
+  }
+
+  /** The primary stops: whoever waits for a mirror hears now whether it has the CP, and so does who asks later. */
+  endWaits(): void {
+    this.areWaitsOver = true
+    this.wake()
+  }
+
+  /** True when every mirror that is there has published the CP; false at the deadline. Goes on after `endWaits`. */
+  flush(cp: number, deadlineMs: number): Promise<boolean> {
+    const isThere = (link: MemberLink) => ['live', 'catching-up'].includes(link.describe().state)
+    const isReached = () => this.members.every(({ link }) => link.mirroredCp >= cp || !isThere(link))
+    return this.waitUntil(isReached, () => false, deadlineMs)
+  }
+
+  private async waitUntil(
+    isReached: () => boolean,
+    isOver: () => boolean,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const { clock } = this.parts
     while (!isReached()) {
       const ms = deadlineMs - clock.monotonic()
-      if (ms <= 0 || !this.stopObserving) return false
+      if (ms <= 0 || isOver() || !this.stopObserving) return false
       await new Promise<void>((resolve) => {
         const done = () => {
           cancel()

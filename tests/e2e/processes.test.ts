@@ -39,6 +39,33 @@ test(
 )
 
 test(
+  'SIGTERM while clients wait for a mirror that does not answer: they hear what was reached, and it ends soon',
+  async () => {
+    const pair = await startPair()
+    const { primary, mirror } = pair
+    await settle(pair)
+    mirror.signal('SIGSTOP')
+    const waiting = [1, 2, 3].map((i) => put(primary.url, `w${i}`, 'x', '?durability=mirrored&wait=60'))
+    let answered = 0
+    for (const answer of waiting) void answer.then(() => answered++)
+    const isThere = async () => (await fetch(`${primary.url}/v1/stat/w3`)).ok
+    expect(await becomes(isThere, 10_000)).toBeTrue()
+    await Bun.sleep(200)
+    expect(answered).toBe(0)
+
+    const began = performance.now()
+    const stopped = primary.stop()
+    for (const { durability } of await Promise.all(waiting)) expect(durability).toBe('committed')
+    expect(performance.now() - began).toBeLessThan(4000)
+    expect(await stopped).toBe(0)
+    expect(performance.now() - began).toBeLessThan(9000)
+    await primary.start()
+    expect(await (await fetch(`${primary.url}/v1/files/w1`)).text()).toBe('x')
+  },
+  testMsMax,
+)
+
+test(
   'SIGINT in the middle of requests: what was answered is there, the rest is refused or cut',
   async () => {
     const pair = await startPair()
