@@ -86,7 +86,10 @@ export interface Applied<T> {
   readonly sequence: number
 }
 
-/** The floors of space: writes stop first, deletes later, the reaper and what removes holds last. */
+/**
+ * The floors of space: writes stop first, deletes later, the reaper and what removes holds last. A write that gives back
+ * at least as much as it takes, as a rename does, stops with the deletes.
+ */
 export type SpaceFloor = 'write' | 'delete' | 'reclaim'
 
 export type CpCause =

@@ -25,10 +25,17 @@ export interface OperationFacts {
   readonly isHidden: boolean
 }
 
+export interface ChangedItem {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+  /** What the key had. */
+  readonly before: Uint8Array | null
+}
+
 export interface Change {
   readonly isChange: boolean
   /** In key order; null deletes. */
-  readonly items: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[]
+  readonly items: readonly ChangedItem[]
   readonly used: readonly PreparedRecord[]
   readonly freed: readonly BlockPointer[]
   /** Address of a new record → the one that the same key had in the same place. */
@@ -217,6 +224,18 @@ export class OperationTx implements Tx {
     }
     return null
   }
+}
+
+/** It gives back at least as much as it takes, of records and of items: as a deletion does, and a rename. */
+export function givesBack({ items, used, freed }: Change): boolean {
+  let bytes = 0
+  for (const { key, value, before } of items) {
+    if (value) bytes += key.length + value.length
+    if (before) bytes -= key.length + before.length
+  }
+  const blocks = (pointers: readonly BlockPointer[]) =>
+    pointers.reduce((sum, pointer) => sum + pointer.blocks, 0)
+  return bytes <= 0 && blocks(used.map(({ pointer }) => pointer)) <= blocks(freed)
 }
 
 /** Put and deleted again. */

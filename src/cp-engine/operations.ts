@@ -7,14 +7,14 @@ import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { logRecordBytes } from '../format/log-record.ts'
 import type { LogRecord } from '../format/log-record.ts'
-import type { Applied, PreparedRecord, RecordStream, RunOptions, Tx } from './contract.ts'
+import type { Applied, PreparedRecord, RecordStream, RunOptions, SpaceFloor, Tx } from './contract.ts'
 import type { DataSync } from './data-sync.ts'
 import type { IntentLog } from './intent-log.ts'
 import { logRecordOf } from './log-outcome.ts'
 import { lookOnce } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
-import { OperationTx } from './operation.ts'
+import { OperationTx, givesBack } from './operation.ts'
 import type { Change } from './operation.ts'
 import { OperationStream } from './operation-stream.ts'
 import type { Space } from './space.ts'
@@ -40,9 +40,14 @@ export interface OperationsParts {
   poison(error: unknown): void
 }
 
+interface Needs {
+  readonly blocks: number
+  readonly floor: SpaceFloor
+}
+
 type Attempt<T> =
   | { readonly applied: Applied<T>; readonly change: Change }
-  | { readonly applied: null; readonly needs: { readonly blocks: number } | 'log room' }
+  | { readonly applied: null; readonly needs: Needs | 'log room' }
 
 const noRecords: Set<PreparedRecord> = new Set()
 
@@ -95,7 +100,7 @@ export class Operations {
           for (const record of attempt.change.used) unused.delete(record)
           return attempt
         } else if (attempt.needs === 'log room') await this.parts.makeLogRoom()
-        else await space.ensure(attempt.needs.blocks, options.floor ?? 'write')
+        else await space.ensure(attempt.needs.blocks, attempt.needs.floor)
       }
     } finally {
       for (const record of unused) state.intake.discard(record)
@@ -146,7 +151,12 @@ export class Operations {
     const keys = change.items.map((item) => item.key)
     state.tree.ready(keys)
     const blocks = state.tree.nodesWorstCase(keys.length)
-    if (space.available(options.floor ?? 'write') < blocks) return { applied: null, needs: { blocks } }
+    const { floor: asked = 'write' } = options
+    if (space.available(asked) < blocks) {
+      // What gives back as much as it takes must not stop before deletes do.
+      const floor = asked === 'write' && givesBack(change) ? 'delete' : asked
+      if (space.available(floor) < blocks) return { applied: null, needs: { blocks, floor } }
+    }
 
     const { cp } = state
     try {

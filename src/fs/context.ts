@@ -1,5 +1,13 @@
 /** What every part of the writing side works with. */
-import type { Applied, Engine, PreparedRecord, RecordStream, RunOptions, Tx } from '../cp-engine/contract.ts'
+import type {
+  Applied,
+  Engine,
+  PreparedRecord,
+  RecordStream,
+  RunOptions,
+  SpaceFloor,
+  Tx,
+} from '../cp-engine/contract.ts'
 import type { EntryExtra } from '../format/entry-extra.ts'
 import { type EntryItem, type StoredExtra, inlineExtra } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
@@ -68,11 +76,15 @@ export class Preparation {
   #records: PreparedRecord[] = []
   #bytes = 0
 
-  constructor(readonly context: Context) {}
+  /** `floor`: what is prepared takes the place of at least as much, when it is not that of writes. */
+  constructor(
+    readonly context: Context,
+    private readonly floor: SpaceFloor,
+  ) {}
 
   async extra({ extra, extraBytes }: CheckedAttributes): Promise<PreparedExtra> {
     if (!extraBytes) return { extra, record: null }
-    const records = await this.context.engine.prepare(extraBytes)
+    const records = await this.context.engine.prepare(extraBytes, this.floor)
     this.#records.push(...records)
     assert(records.length === 1, 'one block is never cut')
     return { extra, record: records[0]! }
@@ -81,7 +93,7 @@ export class Preparation {
   async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {
     this.#bytes += bytes.length
     const leavesEarly = this.#bytes > queuedBytesMax ? true : undefined
-    const pieces = await preparePieces(this.context.engine, bytes, offset, { leavesEarly })
+    const pieces = await preparePieces(this.context.engine, bytes, offset, { leavesEarly }, this.floor)
     for (const { record } of pieces) this.#records.push(record)
     return pieces
   }
@@ -89,7 +101,8 @@ export class Preparation {
   run<T>(operation: (edit: Edit) => T, stream?: RecordStream): Promise<Applied<T>> {
     const records = this.#records
     this.#records = []
-    return runEdit(this.context, operation, stream ? { records, stream } : { records })
+    const { floor } = this
+    return runEdit(this.context, operation, stream ? { records, stream, floor } : { records, floor })
   }
 
   discard(): void {
@@ -106,9 +119,10 @@ export async function prepared<T>(
   context: Context,
   bytes: number,
   work: (preparation: Preparation) => Promise<T>,
+  floor: SpaceFloor = 'write',
 ): Promise<T> {
   const inside = async () => {
-    const preparation = new Preparation(context)
+    const preparation = new Preparation(context, floor)
     try {
       return await work(preparation)
     } finally {

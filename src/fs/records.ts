@@ -12,6 +12,7 @@ import type {
   PreparedRecord,
   TreeView,
   Tx,
+  SpaceFloor,
 } from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
 import { type RecordItem, decodeRecordItem, encodeRecordItem } from '../format/fs-items.ts'
@@ -110,11 +111,12 @@ export async function preparePieces(
   bytes: Uint8Array,
   offset: number,
   options: PrepareOptions = {},
+  floor: SpaceFloor = 'write',
 ): Promise<Piece[]> {
   const span = spanOf(bytes.length)
   assert(offset % span === 0, 'a record lies at a multiple of its span')
   const written = new Deferred(options.onWritten)
-  const records = await engine.prepare(bytes, 'write', { ...options, ...written.option })
+  const records = await engine.prepare(bytes, floor, { ...options, ...written.option })
   const pieces = records.map((record) => ({
     offset: offset + record.offset,
     span: spanOf(record.length),
@@ -132,9 +134,9 @@ export async function preparePieces(
   const copy = options.onWritten ? bytes.slice() : bytes
   written.begin()
   const again = { ...options, onWritten: undefined }
-  const first = await preparePieces(engine, copy.subarray(0, half), offset, again)
+  const first = await preparePieces(engine, copy.subarray(0, half), offset, again, floor)
   try {
-    return [...first, ...(await preparePieces(engine, copy.subarray(half), offset + half, again))]
+    return [...first, ...(await preparePieces(engine, copy.subarray(half), offset + half, again, floor))]
   } catch (error) {
     engine.discard(first.map(({ record }) => record))
     throw error

@@ -14,7 +14,7 @@ import { decodeRecordItem, type EntryItem } from '../format/fs-items.ts'
 import { orphanKey, recordKey, recordRange } from '../format/fs-keys.ts'
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { type Context, prepared, runEdit } from './context.ts'
+import { type Context, type Preparation, prepared, runEdit } from './context.ts'
 import { type Preconditions, type Written, fileBytesMax } from './contract.ts'
 import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
@@ -81,7 +81,7 @@ async function truncate(
 ): Promise<Written | null> {
   const cut = await findCut(context, path, item, size)
   if (cut === 'again') return null
-  return prepared(context, cut ? spanOf(cut.bytes.length) : 0, async (preparation) => {
+  const resize = async (preparation: Preparation) => {
     const pieces = cut ? await preparation.pieces(cut.bytes, cut.offset) : []
     const applied = await preparation.run<Attempt>((edit) => {
       const { directory, entry } = findPlace(edit.tx, edit.kind, path)
@@ -90,7 +90,9 @@ async function truncate(
       return putResized(edit, directory, path, entry, { size, ...stored })
     })
     return settle(context, path, item, applied)
-  })
+  }
+  // As a deletion: on a full volume it is what makes room.
+  return prepared(context, cut ? spanOf(cut.bytes.length) : 0, resize, 'delete')
 }
 
 function putResized(

@@ -25,7 +25,7 @@ async function fill(files: VolumeFiles, folder: string, bytes: number): Promise<
   }
 }
 
-test('what fills a volume can be deleted at once, and as much fits again', async () => {
+async function openVolume() {
   const device = new MemoryDevice()
   const random = seededRandom(1)
   const geometry = makeGeometry(24 * mebibyte, mebibyte, mebibyte)
@@ -34,6 +34,41 @@ test('what fills a volume can be deleted at once, and as much fits again', async
   const files = new VolumeFiles(engine, systemClock)
   engine.onSpaceShort(() => files.hurry())
   files.start()
+  return { device, engine, files }
+}
+
+test('what frees space, or needs no more than it gives back, goes on when writes are refused', async () => {
+  const { device, engine, files } = await openVolume()
+  await fill(files, 'd/large', 300_000)
+  await fill(files, 'd/small', 4000)
+  // Also what needs no record.
+  await fill(files, 'e', 0)
+  const put = (name: string) => files.putFile(p(`e/${name}`), bytesOf(0), {})
+  await expect(put('another')).rejects.toMatchObject({ code: 'disk-full' })
+
+  await files.move(p('d/small/1'), p('d/small/x'), { overwrite: false })
+  await files.move(p('d/small/2'), p('d/small/x'), { overwrite: true })
+  const cut = await files.resizeFile(p('d/large/0'), 100_001)
+  expect(cut.stat.size).toBe(100_001)
+  await files.batch([
+    { op: 'delete', path: p('d/small/3') },
+    { op: 'move', from: p('d/small/4'), to: p('d/small/y') },
+    { op: 'delete', path: p('d/large/1') },
+  ])
+  // A longer name is more than there was, and has to wait.
+  const longer = () => files.move(p('d/small/5'), p('d/small/a longer name'), { overwrite: false })
+  await fill(files, 'd/again', 4000)
+  await fill(files, 'e/again', 0)
+  await expect(longer()).rejects.toMatchObject({ code: 'disk-full' })
+  await files.deleteDirectory(p('d'), { recursive: true })
+  await put('another')
+  await files.close()
+  await engine.close()
+  await device.close()
+}, 60_000)
+
+test('what fills a volume can be deleted at once, and as much fits again', async () => {
+  const { device, engine, files } = await openVolume()
   const counts: number[] = []
   for (let round = 0; round < 3; round++) {
     const large = await fill(files, 'd/large', 200_000)
