@@ -47,7 +47,8 @@ test(
     mirror.signal('SIGSTOP')
     const waiting = [1, 2, 3].map((i) => put(primary.url, `w${i}`, 'x', '?durability=mirrored&wait=60'))
     let answered = 0
-    for (const answer of waiting) void answer.then(() => answered++)
+    const count = () => answered++
+    for (const answer of waiting) answer.then(count, count)
     const isThere = async () => (await fetch(`${primary.url}/v1/stat/w3`)).ok
     expect(await becomes(isThere, 10_000)).toBeTrue()
     await Bun.sleep(200)
