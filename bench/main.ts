@@ -9,8 +9,16 @@ import { join, resolve } from 'node:path'
 import type { Bench } from './harness/contract.ts'
 import { describeMachine, projectRoot, rivalPackages } from './harness/machine.ts'
 import { parseOptions, usage } from './harness/options.ts'
-import { compare, differences, readReport, type Report, reportFormat, writeReport } from './harness/report.ts'
-import { hasFailed, runScenarios } from './harness/runner.ts'
+import {
+  compare,
+  differences,
+  readReport,
+  type Report,
+  reportFormat,
+  verdictsOf,
+  writeReport,
+} from './harness/report.ts'
+import { hasFailed, type RowResult, runScenarios } from './harness/runner.ts'
 import { showChanges, showMachine, showRow, showSummary } from './harness/table.ts'
 import { Workspace } from './harness/workspace.ts'
 import { scenarios } from './rows/scenarios.ts'
@@ -19,6 +27,7 @@ const signalExit = 130
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args)
+  const began = performance.now()
   const earlier = options.compare === null ? null : readReport(options.compare)
   const { scale, rounds } = options
   const wanted = ({ id }: { readonly id: string }): boolean => options.rows.test(id)
@@ -58,26 +67,36 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const machine = describeMachine(workspace.path)
     console.log(`scale ${scale.name}, ${rounds} rounds\n${showMachine(machine)}`)
+    const takenAt = new Date().toISOString()
+    const done: RowResult[] = []
+    const makeReport = (isComplete: boolean): Report => ({
+      format: reportFormat,
+      takenAt,
+      scale: scale.name,
+      rounds,
+      machine,
+      isComplete,
+      seconds: Math.round((performance.now() - began) / 1000),
+      verdicts: verdictsOf(done),
+      rows: done,
+    })
     const rows = await runScenarios(bench, scenarios, {
       rounds,
       wanted,
       takesPart: ({ name }) => options.contestants.test(name),
+      deadlineMs: began + options.minutesMax * 60_000,
       onRow(row) {
         clear()
         console.log(showRow(row))
+        done.push(row)
+        if (options.json !== null) writeReport(options.json, makeReport(false))
       },
     })
     clear()
     console.log(showSummary(rows, scale.name))
-    const report: Report = {
-      format: reportFormat,
-      takenAt: new Date().toISOString(),
-      scale: scale.name,
-      rounds,
-      machine,
-      rows,
-    }
+    const report = makeReport(true)
     if (options.json !== null) writeReport(options.json, report)
+    console.log(`${report.seconds} s`)
     if (earlier) {
       const differing = differences(earlier, report)
       console.log(`\nagainst ${earlier.takenAt}, commit ${earlier.machine.commit}`)

@@ -127,34 +127,55 @@ export async function fillServer(
 
 export const leftOut = 'rivals are left out of this run'
 
+type Rival = 'bare' | 'bare-log' | 'nginx' | 'rclone'
+
 /** Servers that were asked for, and the reason for those that are not there. */
 export async function rivalServers(
   bench: Bench,
-  names: readonly ('bare' | 'bare-log' | 'nginx' | 'rclone')[],
+  names: readonly Rival[],
   cores: string | null = null,
 ): Promise<readonly (ServerContestant | Absent)[]> {
   const found: (ServerContestant | Absent)[] = []
-  const { workspace } = bench
   for (const name of names) {
-    switch (name) {
-      case 'bare':
-        found.push({ name, role: 'limit', server: await startBare(workspace, 'memory', cores) })
-        break
-      case 'bare-log':
-        found.push({ name, role: 'limit', server: await startBare(workspace, 'log', cores) })
-        break
-      case 'nginx':
-      case 'rclone': {
-        const reason = rivalAbsence(bench, name)
-        if (reason !== null) found.push({ name, role: 'rival', absent: reason })
-        else {
-          const server = name === 'nginx' ? await startNginx(workspace, cores) : await startRclone(workspace)
-          found.push({ name, role: 'rival', server })
-        }
-      }
-    }
+    const role = name === 'nginx' || name === 'rclone' ? 'rival' : 'limit'
+    const absent = role === 'rival' ? rivalAbsence(bench, name) : null
+    if (absent !== null) found.push({ name, role, absent })
+    else
+      found.push(
+        await orAbsent({ name, role }, async () => ({
+          name,
+          role,
+          server: await startRival(bench, name, cores),
+        })),
+      )
   }
   return found
+}
+
+function startRival({ workspace }: Bench, name: Rival, cores: string | null): Promise<FileServer> {
+  switch (name) {
+    case 'bare':
+      return startBare(workspace, 'memory', cores)
+    case 'bare-log':
+      return startBare(workspace, 'log', cores)
+    case 'nginx':
+      return startNginx(workspace, cores)
+    case 'rclone':
+      return startRclone(workspace)
+  }
+}
+
+/** Somebody else who does not come to the start does not end the race. */
+export async function orAbsent<T>(
+  who: { readonly name: string; readonly role: Role },
+  start: () => Promise<T>,
+): Promise<T | Absent> {
+  try {
+    return await start()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return { name: who.name, role: who.role, absent: `it does not start: ${reason.slice(0, 300)}` }
+  }
 }
 
 export function rivalAbsence(bench: Bench, ...tools: readonly string[]): string | null {

@@ -18,12 +18,17 @@ export interface BenchOptions {
   readonly folder: string | null
   readonly profile: string | null
   readonly verbose: boolean
+  /** Rows that have not begun by then are reported as failed. */
+  readonly minutesMax: number
 }
 
 export const usage = `npm run bench -- [options]
   --rows PATTERN   only rows whose id matches, as a regular expression
   --only PATTERN   only contestants whose name matches
   --rounds N       rounds of each row
+  --minutes N      begin no row after so many minutes (default 60)
+  --files N        files of the largest volume that growth is measured on
+  --upload-gib N   size of the upload whose memory is measured
   --quick          small variants: an idea in seconds, not a result
   --json FILE      write the result
   --compare FILE   show what has changed against an earlier result
@@ -35,6 +40,9 @@ export const usage = `npm run bench -- [options]
   --verbose        progress also where stderr is no terminal`
 
 const roundsMax = 100
+const minutesMax = 24 * 60
+const filesMax = 100_000_000
+const uploadGibMax = 1024
 
 export function parseOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
@@ -43,6 +51,9 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       rows: { type: 'string' },
       rounds: { type: 'string' },
       only: { type: 'string' },
+      minutes: { type: 'string', default: '60' },
+      files: { type: 'string' },
+      'upload-gib': { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
       compare: { type: 'string' },
@@ -54,11 +65,19 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       verbose: { type: 'boolean', default: false },
     },
   })
-  const scale = scales[values.quick ? 'quick' : 'full']
-  const rounds = values.rounds === undefined ? scale.rounds : Number(values.rounds)
-  if (!Number.isSafeInteger(rounds) || rounds < 1 || rounds > roundsMax) {
-    throw new Error(`--rounds takes a number from 1 to ${roundsMax}`)
+  let scale = scales[values.quick ? 'quick' : 'full']
+  const number = (name: 'rounds' | 'minutes' | 'files' | 'upload-gib', max: number): number => {
+    const value = Number(values[name])
+    if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value
+    throw new Error(`--${name} takes a number from 1 to ${max}`)
   }
+  const rounds = values.rounds === undefined ? scale.rounds : number('rounds', roundsMax)
+  if (values.files !== undefined) {
+    const most = number('files', filesMax)
+    scale = { ...scale, growthFiles: [...scale.growthFiles.filter((files) => files < most), most] }
+  }
+  if (values['upload-gib'] !== undefined)
+    scale = { ...scale, uploadBytes: number('upload-gib', uploadGibMax) * 2 ** 30 }
   return {
     scale,
     rounds,
@@ -72,5 +91,6 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     folder: values.dir ?? null,
     profile: values.profile ?? null,
     verbose: values.verbose,
+    minutesMax: number('minutes', minutesMax),
   }
 }

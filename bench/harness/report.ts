@@ -1,5 +1,5 @@
 /** The result as JSON, and what has changed against an earlier one. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Metric } from './contract.ts'
 import type { Machine } from './machine.ts'
 import { type RowResult, subjectOf } from './runner.ts'
@@ -13,11 +13,24 @@ export interface Report {
   readonly scale: string
   readonly rounds: number
   readonly machine: Machine
+  /** False in what a run has left that was cut, or has not ended yet. */
+  readonly isComplete: boolean
+  readonly seconds: number
+  readonly verdicts: Readonly<Record<'held' | 'lost' | 'undecided', readonly string[]>>
   readonly rows: readonly RowResult[]
 }
 
+/** Written after every row: a reader finds an earlier whole one, or this one. */
 export function writeReport(path: string, report: Report): void {
-  writeFileSync(path, `${JSON.stringify(report, null, 1)}\n`)
+  const unfinished = `${path}.unfinished`
+  writeFileSync(unfinished, `${JSON.stringify(report, null, 1)}\n`)
+  renameSync(unfinished, path)
+}
+
+export function verdictsOf(rows: readonly RowResult[]): Report['verdicts'] {
+  const saying = (wanted: boolean | null): string[] =>
+    rows.flatMap(({ targets }) => targets.filter(({ holds }) => holds === wanted).map(({ says }) => says))
+  return { held: saying(true), lost: saying(false), undecided: saying(null) }
 }
 
 export function readReport(path: string): Report {

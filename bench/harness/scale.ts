@@ -34,9 +34,9 @@ const gib = 2 ** 30
 export const scales: Readonly<Record<Scale['name'], Scale>> = {
   full: {
     name: 'full',
-    rounds: 5,
-    seconds: 3,
-    warmupSeconds: 1,
+    rounds: 3,
+    seconds: 2,
+    warmupSeconds: 0.5,
     keys: 4096,
     largeBytes: gib,
     manyUploads: 100,

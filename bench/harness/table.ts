@@ -95,9 +95,16 @@ export function showSummary(rows: readonly RowResult[], scale: string): string {
       row.contestants.flatMap(({ name, absent: why }) => (why === undefined ? [] : [`${name} (${why})`])),
     ),
   )
+  const failures = rows.flatMap((row) => [
+    ...row.contestants.flatMap(({ name, failed }) =>
+      failed === undefined ? [] : [`failed: ${row.id}, ${name}: ${failed}`],
+    ),
+    ...(row.statesAgree ? [] : [`failed: ${row.id}: the states differ`]),
+  ])
   return [
     '',
     ...verdicts.map(showVerdict),
+    ...failures,
     ...(scale === 'full' ? [] : [`the targets are meant for the full size, not for ${scale}`]),
     `${rows.length} rows, ${rows.filter(hasFailed).length} failed; targets: ${count(true)} hold, ${count(false)} lost, ${count(null)} undecided`,
     ...(absent.size > 0 ? [`absent: ${[...absent].join('; ')}`] : []),

@@ -37,6 +37,19 @@ export class Workspace {
     this.drop()
   }
 
+  /** What a scenario has left: the next one finds an empty disk and nothing running. */
+  async clear(): Promise<void> {
+    await this.processes.stopAll()
+    for (const action of this.undo.splice(0).reverse()) action()
+    for (const name of readdirSync(this.path)) this.remove(join(this.path, name))
+    await this.settle()
+  }
+
+  /** What somebody has left in the page cache is not for the next one to write. */
+  async settle(): Promise<void> {
+    await this.processes.run(['sync', '-f', this.path])
+  }
+
   /** Without waiting: for the end of an interrupted run. */
   drop(): void {
     this.processes.killAll()

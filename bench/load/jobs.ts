@@ -56,6 +56,8 @@ export interface VerifyJob {
   readonly connections: number
   readonly prefix: string
   readonly bytes: number
+  /** Where it was written, when the server has moved to another port since. */
+  readonly writtenPort?: number
 }
 export interface VerifyResult {
   readonly checked: number

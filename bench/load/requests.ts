@@ -207,7 +207,7 @@ export async function runFill(job: FillJob): Promise<TimedResult> {
 }
 
 export async function runVerify(job: VerifyJob): Promise<VerifyResult> {
-  const left = [...bookOf(job)]
+  const left = [...bookOf({ port: job.writtenPort ?? job.port, prefix: job.prefix })]
   let wrong = 0
   const checked = left.length
   const worker = (): Worker => ({

@@ -13,14 +13,13 @@ import type { Scale } from '../harness/scale.ts'
 import { cpuSecondsOf } from '../servers/server.ts'
 import { startPrimary, type StillpointServer, takeCp } from '../servers/stillpoint.ts'
 import { fillVolume } from './fill-volume.ts'
-import { logFill, plainFiles, quiet, rss } from './sizes.ts'
+import { cpuMs, plainFiles, quiet, reopened, roomyLog, rss, verifyLog } from './sizes.ts'
 
 const connections = 16
 
 const nameOf = (files: number): string => `${files.toLocaleString('en-US')} files`
 const total: Metric = { name: 'total', unit: 'ms', better: 'lower' }
 const cp: Metric = { name: 'cp', unit: 'ms', better: 'lower' }
-const cpuMs: Metric = { name: 'cpu', unit: 'ms', better: 'lower' }
 const written: Metric = { name: 'written', unit: 'bytes', better: 'lower' }
 export const disk: Metric = { name: 'disk', unit: 'bytes', better: 'lower' }
 
@@ -44,6 +43,12 @@ export const growth: Scenario = {
         metrics: [total, cp, cpuMs, written],
       },
       {
+        id: 'open-clean',
+        title: 'open after kill -9, nothing in the log',
+        subject,
+        metrics: [metrics.time, cpuMs, rss],
+      },
+      {
         id: 'open-log',
         title: `open after kill -9, ${mib(scale.logBytes)} of log`,
         subject,
@@ -51,7 +56,7 @@ export const growth: Scenario = {
       },
       {
         id: 'open-full-log',
-        title: 'open after kill -9, full log',
+        title: `open after kill -9, full log, ${mib(scale.fullLogBytes)} in files of 4 KiB`,
         subject,
         metrics: [metrics.time, cpuMs, rss],
       },
@@ -97,12 +102,12 @@ class Volume implements Contestant {
 
   static async make(bench: Bench, generator: Generator, files: number): Promise<Volume> {
     bench.note(`growth: making ${nameOf(files)}`)
-    const server = await startPrimary(bench)
+    const server = await startPrimary(bench, { flags: roomyLog })
     await fillVolume(server, files, bench.scale.growthFileBytes)
     await takeCp(server)
     await server.stop()
-    const reopened = await startPrimary(bench, { data: server.data, flags: quiet })
-    return new Volume(bench.scale, bench, generator, files, reopened)
+    const again = await startPrimary(bench, { data: server.data, flags: quiet })
+    return new Volume(bench.scale, bench, generator, files, again)
   }
 
   async measure(row: Row, round: number): Promise<Sample | null> {
@@ -110,10 +115,12 @@ class Volume implements Contestant {
       case 'growth-random':
       case 'growth-adjacent':
         return this.changes(row.id === 'growth-random', round)
+      case 'open-clean':
+        return this.reopen(0, round)
       case 'open-log':
-        return this.reopen(this.scale.logBytes)
+        return this.reopen(this.scale.logBytes, round)
       case 'open-full-log':
-        return this.reopen(this.scale.fullLogBytes)
+        return this.reopen(this.scale.fullLogBytes, round)
       default:
         return null
     }
@@ -160,14 +167,20 @@ class Volume implements Contestant {
     })
   }
 
-  private async reopen(logBytes: number): Promise<Sample> {
-    await takeCp(this.server)
-    await logFill(this.generator, this.server, logBytes)
-    await this.server.stop('SIGKILL')
-    this.server = await startPrimary(this.bench, { data: this.server.data, flags: quiet })
+  private async reopen(logBytes: number, round: number): Promise<Sample> {
+    const before = this.server
+    // Other content in each row and round: what is read back is not what an earlier one has left.
+    const version = logBytes + round
+    this.server = await reopened(this.bench, this.generator, before, { bytes: logBytes, version })
     this.warm = false
     const [child] = this.server.children
-    return { time: this.server.readyMs, cpu: cpuSecondsOf(this.server) * 1000, rss: child!.memory().now }
+    const sample = {
+      time: this.server.readyMs,
+      cpu: cpuSecondsOf(this.server) * 1000,
+      rss: child!.memory().now,
+    }
+    await verifyLog(this.generator, before, this.server)
+    return sample
   }
 
   /** After reading and changing all over the volume. */

@@ -8,6 +8,7 @@
 import type { Absent, Bench, Contestant, Row, Sample, Scenario } from '../harness/contract.ts'
 import { metrics } from '../harness/contract.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { orAbsent } from '../harness/contestants.ts'
 import type { Change, Copied } from './copied.ts'
 import { btrfsCopy, rsyncCopy } from './plain-copies.ts'
 import { rawPost, stillpointCopy } from './stillpoint-copy.ts'
@@ -37,17 +38,21 @@ export const mirrorSync: Scenario = {
     ]
   },
   async open(bench) {
-    const opened: (Copied | Absent)[] = [
-      await stillpointCopy(bench),
-      await rsyncCopy(bench),
-      await btrfsCopy(bench),
-    ]
-    const contestants: (Contestant | Absent)[] = []
-    for (const one of opened) {
-      if (!('absent' in one)) await one.fill()
-      contestants.push('absent' in one ? one : contestantOf(bench, one))
+    const own = await stillpointCopy(bench)
+    await own.fill()
+    const filled = async (copied: Copied | Absent): Promise<Copied | Absent> => {
+      if (!('absent' in copied)) await copied.fill()
+      return copied
     }
-    return [...contestants, await rawPost(bench)]
+    const others = [
+      await orAbsent({ name: 'rsync', role: 'rival' }, async () => filled(await rsyncCopy(bench))),
+      await orAbsent({ name: 'btrfs', role: 'rival' }, async () => filled(await btrfsCopy(bench))),
+    ]
+    return [
+      contestantOf(bench, own),
+      ...others.map((one) => ('absent' in one ? one : contestantOf(bench, one))),
+      await rawPost(bench),
+    ]
   },
 }
 

@@ -1,6 +1,7 @@
 /** GET of small and large files, ranges, HEAD, and listings: from a primary, and from a mirror that is kept busy. */
-import { fillServer, measureRequests, rivalServers } from '../harness/contestants.ts'
+import { fillServer, measureRequests, orAbsent, rivalServers } from '../harness/contestants.ts'
 import {
+  type Absent,
   type Bench,
   type Contestant,
   metrics,
@@ -200,6 +201,10 @@ export function readingContestant(
   }
 }
 
+/** Without Stillpoint there is no row; without a rival there is one. */
+const startOf = (reader: Reader, start: () => Promise<Contestant>): Promise<Contestant | Absent> =>
+  reader.role === 'stillpoint' ? start() : orAbsent(reader, start)
+
 export const reads: Scenario = {
   name: 'reads',
   rows: (scale) => readRows(scale),
@@ -209,16 +214,21 @@ export const reads: Scenario = {
       { name: 'stillpoint', role: 'stillpoint', server: await startPrimary(bench) } as const,
       ...(await rivalServers(bench, ['bare', 'nginx', 'rclone'])),
     ]
+    const contestants: (Contestant | Absent)[] = []
     for (const reader of readers) {
-      if ('absent' in reader) continue
-      const query = reader.role === 'stillpoint' ? '?durability=buffered' : ''
-      // The bare server makes its pages up, and rclone lists a folder anew for every file that is put into it.
-      const isListed = reader.name === 'stillpoint' || reader.name === 'nginx'
-      await fillForReads(bench, generator, reader.server, rows, { query, isListed })
+      if ('absent' in reader) contestants.push(reader)
+      else
+        contestants.push(
+          await startOf(reader, async () => {
+            const query = reader.role === 'stillpoint' ? '?durability=buffered' : ''
+            // The bare server makes its pages up, and rclone lists a folder anew for every file that is put into it.
+            const isListed = reader.name === 'stillpoint' || reader.name === 'nginx'
+            await fillForReads(bench, generator, reader.server, rows, { query, isListed })
+            return readingContestant(bench, generator, reader)
+          }),
+        )
     }
-    return readers.map((reader) =>
-      'absent' in reader ? reader : readingContestant(bench, generator, reader),
-    )
+    return contestants
   },
 }
 
@@ -241,21 +251,25 @@ export const oneCoreReads: Scenario = {
       ...(await rivalServers(bench, ['bare', 'nginx'], '0')),
     ]
     const asUsual = rows.map((row) => ({ ...row, id: row.id.replace('-one-core', '') }))
+    const plain = (row: Row): Row => ({ ...row, id: row.id.replace('-one-core', '') })
+    const contestants: (Contestant | Absent)[] = []
     for (const reader of readers) {
-      if ('absent' in reader) continue
-      const query = reader.role === 'stillpoint' ? '?durability=buffered' : ''
-      await fillForReads(bench, generator, reader.server, asUsual, { query })
+      if ('absent' in reader) contestants.push(reader)
+      else
+        contestants.push(
+          await startOf(reader, async () => {
+            const query = reader.role === 'stillpoint' ? '?durability=buffered' : ''
+            await fillForReads(bench, generator, reader.server, asUsual, { query })
+            const contestant = readingContestant(bench, generator, reader)
+            return {
+              ...contestant,
+              measure: (row: Row, round: number) => contestant.measure(plain(row), round),
+              state: async (row: Row) => (await contestant.state?.(plain(row))) ?? null,
+            }
+          }),
+        )
     }
-    return readers.map((reader) => {
-      if ('absent' in reader) return reader
-      const contestant = readingContestant(bench, generator, reader)
-      const plain = (row: Row): Row => ({ ...row, id: row.id.replace('-one-core', '') })
-      return {
-        ...contestant,
-        measure: (row: Row, round: number) => contestant.measure(plain(row), round),
-        state: async (row: Row) => (await contestant.state?.(plain(row))) ?? null,
-      }
-    })
+    return contestants
   },
 }
 

@@ -7,27 +7,64 @@ import { Generator } from '../harness/generator.ts'
 import { contentOf, keyPath } from '../load/content.ts'
 import { startBare } from '../servers/bare.ts'
 import type { FileServer } from '../servers/server.ts'
-import { startPrimary, type StillpointServer } from '../servers/stillpoint.ts'
+import { askJson, type CpItem, startPrimary, type StillpointServer, takeCp } from '../servers/stillpoint.ts'
 
 export const rss: Metric = { name: 'rss', unit: 'bytes', better: 'lower' }
+export const cpuMs: Metric = { name: 'cpu', unit: 'ms', better: 'lower' }
 /** No consistency point but those that are asked for. */
 export const quiet = ['--cp-interval-ms', '60000']
 const logFileBytes = 4096
 const plainFilesMax = 100_000
 
-/** So much in the log: acknowledged writes since the last consistency point. */
-export async function logFill(generator: Generator, server: StillpointServer, bytes: number): Promise<void> {
-  await generator.run({
-    kind: 'fill',
-    port: server.port,
-    connections: 32,
-    prefix: '/v1/files/log/',
-    query: '?durability=logged',
-    firstKey: 0,
-    keys: Math.max(1, Math.floor(bytes / logFileBytes)),
+const logPrefix = '/v1/files/log/'
+/** Beyond half of the ring a consistency point is asked for, which empties it: this one is large enough for a full one. */
+export const roomyLog = ['--log-bytes', String(64 * 2 ** 20)]
+
+/**
+ * So much in the log: acknowledged writes since the last consistency point. Then the server is killed and opened again,
+ * and has to have all of them.
+ */
+export async function reopened(
+  bench: Bench,
+  generator: Generator,
+  server: StillpointServer,
+  { bytes, version }: { readonly bytes: number; readonly version: number },
+): Promise<StillpointServer> {
+  const { cp } = await takeCp(server)
+  if (bytes > 0)
+    await generator.run({
+      kind: 'fill',
+      port: server.port,
+      connections: 32,
+      prefix: logPrefix,
+      query: '?durability=logged',
+      firstKey: 0,
+      keys: Math.max(1, Math.floor(bytes / logFileBytes)),
+      bytes: logFileBytes,
+      version,
+    })
+  const { items } = await askJson<{ readonly items: readonly CpItem[] }>(`${server.url}/v1/cps?limit=1`)
+  if (items[0]?.cp !== cp)
+    throw new Error('a consistency point came meanwhile: the log is not as full as it should be')
+  await server.stop('SIGKILL')
+  await bench.workspace.settle()
+  return startPrimary(bench, { data: server.data, flags: quiet })
+}
+
+export async function verifyLog(
+  generator: Generator,
+  before: StillpointServer,
+  now: StillpointServer,
+): Promise<void> {
+  const { wrong, checked } = await generator.run({
+    kind: 'verify',
+    port: now.port,
+    writtenPort: before.port,
+    connections: 8,
+    prefix: logPrefix,
     bytes: logFileBytes,
-    version: 1,
   })
+  if (wrong > 0) throw new Error(`${wrong} of ${checked} acknowledged files are not what they were`)
 }
 
 /** What the same files take as files of the file system that holds the volumes. */

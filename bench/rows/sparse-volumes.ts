@@ -10,9 +10,10 @@ import type { Absent, Bench, Contestant, Scenario } from '../harness/contract.ts
 import { metrics } from '../harness/contract.ts'
 import { Generator } from '../harness/generator.ts'
 import { hasTool, toolPath } from '../harness/machine.ts'
+import { cpuSecondsOf } from '../servers/server.ts'
 import { startPrimary, takeCp } from '../servers/stillpoint.ts'
 import { fillVolume } from './fill-volume.ts'
-import { logFill, quiet, rss } from './sizes.ts'
+import { cpuMs, quiet, reopened, rss, verifyLog } from './sizes.ts'
 
 const files = 1000
 const fileBytes = 4096
@@ -26,7 +27,7 @@ export const sparseVolumes: Scenario = {
       id: 'open-sparse',
       title: `open after kill -9, sparse volumes, ${scale.logBytes / 2 ** 20} MiB of log`,
       subject: nameOf(scale.sparseBytes.at(-1)!),
-      metrics: [metrics.time, rss],
+      metrics: [metrics.time, cpuMs, rss],
     },
   ],
   async open(bench) {
@@ -48,12 +49,20 @@ export const sparseVolumes: Scenario = {
       contestants.push({
         name: nameOf(bytes),
         role: 'stillpoint',
-        async measure() {
-          await takeCp(server)
-          await logFill(generator, server, bench.scale.logBytes)
-          await server.stop('SIGKILL')
-          server = await startPrimary(bench, { data: server.data, flags: quiet })
-          return { time: server.readyMs, rss: server.children[0]!.memory().now }
+        async measure(_row, round) {
+          const before = server
+          server = await reopened(bench, generator, before, {
+            bytes: bench.scale.logBytes,
+            version: round + 1,
+          })
+          const [child] = server.children
+          const sample = {
+            time: server.readyMs,
+            cpu: cpuSecondsOf(server) * 1000,
+            rss: child!.memory().now,
+          }
+          await verifyLog(generator, before, server)
+          return sample
         },
         close: () => server.stop(),
       })

@@ -1,11 +1,21 @@
 /** The bench's own parts: what is made of samples, what a run says, and a generator that believes nothing. */
 import { afterAll, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { orAbsent } from '../../bench/harness/contestants.ts'
 import type { Bench, Metric, Row, Scenario } from '../../bench/harness/contract.ts'
 import { metrics } from '../../bench/harness/contract.ts'
 import { describeMachine, projectRoot } from '../../bench/harness/machine.ts'
 import { parseOptions } from '../../bench/harness/options.ts'
-import { compare, differences, type Report, reportFormat } from '../../bench/harness/report.ts'
+import {
+  compare,
+  differences,
+  readReport,
+  type Report,
+  reportFormat,
+  verdictsOf,
+  writeReport,
+} from '../../bench/harness/report.ts'
 import { hasFailed, type RowResult, runScenarios } from '../../bench/harness/runner.ts'
 import { scales } from '../../bench/harness/scale.ts'
 import { stateHash } from '../../bench/harness/state.ts'
@@ -90,6 +100,9 @@ test('a comparison tells a change from noise', () => {
     scale: 'quick',
     rounds: 3,
     machine,
+    isComplete: true,
+    seconds: 1,
+    verdicts: verdictsOf([]),
     rows: [result(own, [100, 101])],
   })
   const [change, bare] = compare(report([10, 11, 12]), report([20, 22, 24]))
@@ -99,6 +112,33 @@ test('a comparison tells a change from noise', () => {
   expect(differences(report([1]), { ...report([1]), scale: 'full' })).toEqual(['scale quick → full'])
 })
 
+test('a result is whole whenever it is read, and says what was held and what was lost', () => {
+  const folder = tempFolder()
+  try {
+    const path = join(folder.path, 'result.json')
+    const rows = [result([80], [100]), { ...result([60], [100]), id: 'another' }]
+    const report: Report = {
+      format: reportFormat,
+      takenAt: '2026-01-01T00:00:00.000Z',
+      scale: 'quick',
+      rounds: 1,
+      machine: describeMachine(projectRoot),
+      isComplete: false,
+      seconds: 2,
+      verdicts: verdictsOf(rows),
+      rows: rows.slice(0, 1),
+    }
+    writeReport(path, report)
+    writeReport(path, { ...report, isComplete: true, rows })
+    expect(readReport(path)).toEqual({ ...report, isComplete: true, rows })
+    expect(report.verdicts.held).toEqual(['PUT 4 KiB logged: 0.7 × bare'])
+    expect(report.verdicts.lost).toEqual(['PUT 4 KiB logged: 0.7 × bare'])
+    expect(report.verdicts.undecided.length).toBe(2)
+  } finally {
+    folder.remove()
+  }
+})
+
 test('options are checked', () => {
   expect(parseOptions(['--quick', '--rows', '^put-', '--rounds', '3'])).toMatchObject({
     rounds: 3,
@@ -106,6 +146,10 @@ test('options are checked', () => {
   })
   expect(() => parseOptions(['--rounds', '0'])).toThrow('--rounds')
   expect(() => parseOptions(['--fast'])).toThrow()
+  expect(() => parseOptions(['--minutes', 'soon'])).toThrow('--minutes')
+  const { scale } = parseOptions(['--files', '50000', '--upload-gib', '3'])
+  expect(scale.growthFiles).toEqual([10_000, 50_000])
+  expect(scale.uploadBytes).toBe(3 * 2 ** 30)
 })
 
 test('content is told apart by file and by version, in pieces too', async () => {
@@ -244,6 +288,82 @@ test('who fails is out of the row with a reason, and what differs is found', asy
     await workspace.close()
     folder.remove()
   }
+})
+
+test('rows behind one that has failed get a fresh start, without the rivals that have failed', async () => {
+  const folder = tempFolder()
+  const workspace = new Workspace(folder.path)
+  const bench: Bench = {
+    scale: scales.test,
+    workspace,
+    rivals: true,
+    profileFolder: null,
+    note: () => undefined,
+  }
+  const seen: string[] = []
+  let starts = 0
+  const scenario: Scenario = {
+    name: 'made up',
+    rows: () => ['one', 'two', 'three'].map((id) => ({ id, title: id, metrics: [rate] })),
+    async open(_bench, rows) {
+      const start = ++starts
+      await Bun.write(join(workspace.folder('left'), 'behind'), 'x')
+      seen.push(`start ${start} for ${rows.length}`)
+      const own = {
+        name: 'stillpoint',
+        role: 'stillpoint' as const,
+        async measure({ id }: Row) {
+          if (id === 'one') throw new Error('it died')
+          return { rate: start }
+        },
+      }
+      const rival = {
+        name: 'rival',
+        role: 'rival' as const,
+        async measure({ id }: Row) {
+          seen.push(`rival in ${id}`)
+          throw new Error('no luck')
+        },
+      }
+      return [own, rival]
+    },
+  }
+  const run = (deadlineMs: number) =>
+    runScenarios(bench, [scenario], {
+      rounds: 2,
+      wanted: () => true,
+      takesPart: () => true,
+      onRow: ({ id }) => seen.push(id),
+      deadlineMs,
+    })
+  try {
+    const rows = await run(Number.POSITIVE_INFINITY)
+    expect(seen).toEqual(['start 1 for 3', 'rival in one', 'one', 'start 2 for 2', 'two', 'three'])
+    expect(rows.map(hasFailed)).toEqual([true, false, false])
+    expect(rows[2]!.contestants).toMatchObject([
+      { values: { rate: { median: 2 } } },
+      { failed: 'it failed before: no luck' },
+    ])
+    expect(readdirSync(workspace.path)).toEqual([])
+    expect(showSummary(rows, 'full')).toContain('failed: one, stillpoint: it died')
+    const late = await run(performance.now() - 1)
+    expect(late.map(({ contestants }) => contestants[0]!.failed)).toEqual(
+      Array<string>(3).fill('not begun: the run is out of time'),
+    )
+    expect(starts).toBe(2)
+  } finally {
+    await workspace.close()
+    folder.remove()
+  }
+})
+
+test('who does not start is absent, with the reason', async () => {
+  const start = () => Promise.reject(new Error('no such port'))
+  expect(await orAbsent({ name: 'nginx', role: 'rival' }, start)).toEqual({
+    name: 'nginx',
+    role: 'rival',
+    absent: 'it does not start: no such port',
+  })
 })
 
 test('processes end by their pid, and a start that fails says why', async () => {

@@ -33,8 +33,8 @@ test('trees through the command line', async () => expectWorked(await runSmall(t
 test(
   'consistency points, opening after a kill, and memory',
   async () => {
-    const results = await runSmall(growth, /^(?:growth-random|open-log|memory-files)$/)
-    expectWorked(results, 3)
+    const results = await runSmall(growth, /^(?:growth-random|open-clean|open-log|memory-files)$/)
+    expectWorked(results, 4)
     expectWorked(await runSmall(memoryUpload, /./), 1)
   },
   msMax,
