@@ -24,6 +24,9 @@ const answerBytesMax = 16 * 2 ** 20
 /** Below the idle timeout of servers and proxies. */
 const answerWaitMs = 5000
 const requestMsMax = 30_000
+/** So long frames are taken without a break, and so many bytes are looked through for them. */
+const turnMsMax = 5
+const lookedThroughBytes = 64 * 1024
 
 export interface HttpTransportOptions {
   readonly clock: Clock
@@ -74,7 +77,7 @@ class HttpConnection implements Connection {
       const answers = await this.post(framesPath, Buffer.concat(batch.parts))
       if (this.isOver) return
       this.events.received()
-      this.hear(answers)
+      await this.hear(answers)
       // What waited behind a barrier may leave now, also through the other request.
       this.wake()
     }
@@ -82,12 +85,20 @@ class HttpConnection implements Connection {
 
   private async listen(): Promise<void> {
     await Promise.resolve()
-    while (!this.isOver) this.hear(await this.post(answersPath, null))
+    while (!this.isOver) await this.hear(await this.post(answersPath, null))
   }
 
-  private hear(answers: Uint8Array): void {
+  private async hear(answers: Uint8Array): Promise<void> {
     const frames = new FrameStream()
-    for (const { message } of frames.push(answers)) if (!this.isOver) this.events.frame(message)
+    const turns = new Turns(this.options.clock)
+    for (let at = 0; at < answers.length; at += lookedThroughBytes) {
+      for (const { message } of frames.push(answers.subarray(at, at + lookedThroughBytes))) {
+        if (this.isOver) return
+        this.events.frame(message)
+        await turns.next()
+      }
+      await turns.next()
+    }
   }
 
   private async post(path: string, body: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array> {
@@ -162,22 +173,26 @@ export function createReplicaFetch(
       if (!timingSafeEqual(given, expected)) return plain(401, 'the shared secret is needed')
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
-    const problem = await receive(request, applier)
+    const problem = await receive(request, applier, options.clock)
     return problem ?? frames(applier.takeAnswers())
   }
 }
 
 const noChunks: readonly Uint8Array[] = []
 
-async function receive(request: Request, applier: MirrorApplier): Promise<Response | null> {
+async function receive(request: Request, applier: MirrorApplier, clock: Clock): Promise<Response | null> {
   const stream = new FrameStream()
+  const turns = new Turns(clock)
   let bytes = 0
   try {
     const body: AsyncIterable<Uint8Array> | null = request.body
     for await (const chunk of body ?? noChunks) {
       bytes += chunk.length
       if (bytes > requestBytesMax) return plain(413, 'the request is too long')
-      for (const frame of stream.push(chunk)) await applier.receive(frame)
+      for (const frame of stream.push(chunk)) {
+        await applier.receive(frame)
+        await turns.next()
+      }
     }
   } catch (error) {
     // A damaged frame: what came before it counts, and the primary begins a new session.
@@ -186,6 +201,21 @@ async function receive(request: Request, applier: MirrorApplier): Promise<Respon
     return plain(400, 'the request was cut')
   }
   return stream.isAtBoundary ? null : plain(400, 'the last frame was cut')
+}
+
+/** A short frame may ask for much work, and all of it is in memory: others get their turn between two frames. */
+class Turns {
+  private beganMs: number
+
+  constructor(private readonly clock: Clock) {
+    this.beganMs = clock.monotonic()
+  }
+
+  async next(): Promise<void> {
+    if (this.clock.monotonic() - this.beganMs < turnMsMax) return
+    await this.clock.yield()
+    this.beganMs = this.clock.monotonic()
+  }
 }
 
 /** One request waits for answers at a time; the next one takes its place, because the old one may be dead. */
