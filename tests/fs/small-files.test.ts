@@ -75,3 +75,18 @@ test('attributes alone, then the content as well', async () => {
   }
   await volume.files.close()
 })
+
+test('what lies beside a content counts as well', async () => {
+  const volume = await filesOf([bytesOf(100)])
+  const meta = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`n${i}`, `value ${i}`]))
+  await volume.files.putFile(p('f1'), bytesOf(100), { meta })
+  const costOf = (path: string): number => {
+    const smallFiles = new SmallFiles()
+    read(volume, smallFiles, path)
+    return smallFiles.bytes
+  }
+  expect(costOf('f0')).toBeWithin(2048, 3072)
+  // Measured: 8.6 KiB, with the headers of an answer.
+  expect(costOf('f1')).toBeWithin(8 * 1024, 16 * 1024)
+  await volume.files.close()
+})
