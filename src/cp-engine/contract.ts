@@ -242,6 +242,12 @@ export interface Holds {
   of(memberUuid: string): readonly PublishedRoot[]
 }
 
+/**
+ * Space is short: what may still be let go of roots before the carrier. `the next cp`: a mirror that is there keeps one
+ * only as its older slot, and the next CP moves that.
+ */
+export type HoldListener = (carrier: number) => 'nothing' | 'with a report' | 'the next cp'
+
 export interface Member {
   /** The side UUID of the mirror. */
   readonly uuid: string
@@ -268,6 +274,8 @@ export interface PrimaryVolume {
   addMember(member: Member, insteadOf?: string): Promise<void>
   removeMember(uuid: string): Promise<void>
   observe(observer: CpObserver): () => void
+  /** Called, maybe often, while a write waits for space. Returns what ends it. */
+  onHoldsInTheWay(listener: HoldListener): () => void
   /** used(target) and not used(base), in address order, runs of at most `recordBlocksMax`; everything when base is null. */
   difference(
     target: PublishedRoot,

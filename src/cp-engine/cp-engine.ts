@@ -21,6 +21,7 @@ import { IntentLog } from './intent-log.ts'
 import { OpenState } from './open-state.ts'
 import { OpenView } from './open-view.ts'
 import { Operations } from './operations.ts'
+import { Relief } from './relief.ts'
 import { replay } from './replay.ts'
 import type { MergedLog } from './replay.ts'
 import type { LostGroup } from './log-reader.ts'
@@ -30,9 +31,6 @@ import { WriteQueue } from './write-queue.ts'
 
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
 const stallMs = 20
-
-/** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
-const pinMsMax = 60_000
 
 export interface EngineOptions {
   /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
@@ -74,11 +72,11 @@ export class CpEngine implements contract.Engine {
   private readonly state: OpenState
   private readonly log: IntentLog
   private readonly dataSync: DataSync
+  private readonly relief: Relief
   private readonly spaceWatch: Space
   private readonly cycle: CpCycle
   private readonly operations: Operations
   private readonly writer: CpWriter
-  private readonly spaceListeners = new Set<() => boolean>()
   private hasMetHigherEpoch: boolean
   private poisonedBy: { readonly error: unknown } | null = null
 
@@ -114,11 +112,16 @@ export class CpEngine implements contract.Engine {
     )
     const { state, queue, log, dataSync } = this
     this.writer = new CpWriter({ volume, clock, allocator, state, queue, log, dataSync, maps: parts.maps })
-    this.spaceWatch = new Space(allocator, device, geometry, clock, {
-      reclaim: () => this.reclaim(),
-      mayRelease: (floor) => this.mayRelease(floor),
+    this.relief = new Relief({
+      volume,
+      clock,
+      carrier: () => this.carrier(),
+      pending: () => this.space().pending,
+      hasSpent: () => this.state.blocks.spent.length > 0,
+      turn: (always) => this.turn(always),
       failed,
     })
+    this.spaceWatch = new Space(allocator, device, geometry, clock, this.relief)
     this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
       isDirty: () => this.state.isDirty,
       take: (cause) => this.takeCp(cause),
@@ -276,7 +279,12 @@ export class CpEngine implements contract.Engine {
 
   /** Called when space is short: the reaper hurries. The listener says whether it still has something to free. */
   onSpaceShort(listener: () => boolean): void {
-    this.spaceListeners.add(listener)
+    this.relief.onSpaceShort(listener)
+  }
+
+  /** Called when space is short: see PrimaryVolume. */
+  onHoldsInTheWay(listener: contract.HoldListener): () => void {
+    return this.relief.onHoldsInTheWay(listener)
   }
 
   /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
@@ -335,20 +343,11 @@ export class CpEngine implements contract.Engine {
 
   // --- When space is short ---
 
-  private async reclaim(): Promise<void> {
+  private async turn(always: boolean): Promise<void> {
     this.assertAlive()
-    for (const listener of this.spaceListeners) listener()
-    this.volume.cutPins(this.clock.monotonic() - pinMsMax)
-    // What left early and was given up returns with a CP, and with nothing less.
-    if (this.state.blocks.spent.length > 0) this.state.blocks.isDirty = true
+    if (always) this.state.blocks.isDirty = true
     if (this.state.isDirty || this.cycle.isWriting) await this.cycle.request('space')
     else await this.writeSuperblock()
-  }
-
-  private mayRelease(floor: contract.SpaceFloor): boolean {
-    if (this.volume.readers.count > 0 || this.volume.superblock.members.length > 0) return true
-    // The reaper asks from the last floor, and cannot wait for itself.
-    return floor !== 'reclaim' && [...this.spaceListeners].some((listener) => listener())
   }
 
   /** The same root again: holds and members ride in it, and what only the older slot named is released. */

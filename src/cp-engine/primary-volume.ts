@@ -62,6 +62,10 @@ export class EngineVolume implements contract.PrimaryVolume {
     return this.engine.observe(observer)
   }
 
+  onHoldsInTheWay(listener: contract.HoldListener): () => void {
+    return this.engine.onHoldsInTheWay(listener)
+  }
+
   async difference(
     target: contract.PublishedRoot,
     base: contract.PublishedRoot | null,

@@ -22,12 +22,22 @@ const waitStepMs = 50
 const idleRoundsMax = 3
 
 export interface Reclaimer {
-  /** Takes a CP, or only writes a superblock when nothing is dirty. */
-  reclaim(): Promise<void>
-  /** True while somebody else than who asks may still release blocks: a reader, a member that holds, the reaper. */
-  mayRelease(floor: SpaceFloor): boolean
+  /** The CP that will carry what is freed by now: whoever keeps only this one, and later ones, is not in the way. */
+  carrier(): number
+  /** Takes a CP, or only writes a superblock when nothing is dirty. `carrier`: of the begin of the wait. */
+  reclaim(carrier: number): Promise<void>
+  /** True while somebody else than who asks may still release so much: a reader, a mirror that is there, the reaper. */
+  mayRelease(floor: SpaceFloor, blocks: number, carrier: number): boolean
+  /** Whose holds keep space, for who has to make room. */
+  holders(): readonly Holder[]
   /** The device failed while the file was extended, other than by being full. */
   failed(error: unknown): void
+}
+
+export interface Holder {
+  readonly mirror: string
+  readonly url: string
+  readonly cps: readonly number[]
 }
 
 export class Space {
@@ -55,30 +65,39 @@ export class Space {
   }
 
   private async waitForRelease(blocks: number, floor: SpaceFloor): Promise<void> {
+    const { reclaimer } = this
     const deadline = this.clock.monotonic() + waitMsMax
+    const carrier = reclaimer.carrier()
     // Each CP takes blocks and gives others back: only more than there ever was is progress.
     let best = this.allocator.writable
-    for (let idle = 0; this.available(floor) < blocks;) {
-      await this.reclaimer.reclaim()
+    for (let idle = 0, rounds = 0; this.available(floor) < blocks; rounds++) {
+      await reclaimer.reclaim(carrier)
       if (this.allocator.writable > best) {
         best = this.allocator.writable
         idle = 0
         continue
       }
-      const isOver = this.clock.monotonic() >= deadline
-      if (isOver || (++idle >= idleRoundsMax && !this.reclaimer.mayRelease(floor))) {
-        if (this.available(floor) >= blocks) return
-        throw new StillpointError(
-          'disk-full',
-          `${blocks} blocks are needed and ${Math.max(0, this.available(floor))} can be had`,
-          {
-            neededBlocks: blocks,
-            availableBlocks: Math.max(0, this.available(floor)),
-          },
-        )
-      }
-      if (idle >= idleRoundsMax) await this.clock.sleep(waitStepMs)
+      const lacking = blocks - this.available(floor)
+      if (lacking <= 0) return
+      const isHopeful = reclaimer.mayRelease(floor, lacking, carrier)
+      // What somebody has let go returns with the slots that do not list it any more.
+      idle = isHopeful ? 0 : idle + 1
+      if (idle >= idleRoundsMax || this.clock.monotonic() >= deadline) throw this.full(blocks, floor)
+      if (isHopeful && rounds >= idleRoundsMax) await this.clock.sleep(waitStepMs)
     }
+  }
+
+  private full(blocks: number, floor: SpaceFloor): StillpointError {
+    const availableBlocks = Math.max(0, this.available(floor))
+    const heldFor = this.reclaimer.holders()
+    const held = heldFor.map(
+      ({ url, cps }) => `the mirror at ${url} keeps consistency points ${cps.join(', ')}`,
+    )
+    return new StillpointError(
+      'disk-full',
+      [`${blocks} blocks are needed and ${availableBlocks} can be had`, ...held].join('; '),
+      { neededBlocks: blocks, availableBlocks, ...(heldFor.length > 0 ? { heldFor } : {}) },
+    )
   }
 
   private floorBlocks(floor: SpaceFloor): number {

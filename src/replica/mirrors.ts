@@ -7,7 +7,7 @@
  */
 import { StillpointError } from '../lib/errors.ts'
 import { formatUuid } from '../lib/random.ts'
-import type { CpPublished, WriteCommand } from '../cp-engine/contract.ts'
+import type { CpPublished, HoldListener, WriteCommand } from '../cp-engine/contract.ts'
 import type { FrameHead } from '../format/wire-messages.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type LinkParts, MemberLink } from './member-link.ts'
@@ -48,6 +48,7 @@ export class Mirrors {
   private readonly heldBytes: HeldBytes
   private readonly waiters = new Set<() => void>()
   private stopObserving: (() => void) | null = null
+  private stopGivingWay: (() => void) | null = null
   private areWaitsOver = false
 
   constructor(private readonly options: MirrorsOptions) {
@@ -68,6 +69,7 @@ export class Mirrors {
       },
       published: (_event: CpPublished) => each((link) => link.published()),
     })
+    this.stopGivingWay = this.parts.primary.onHoldsInTheWay((carrier) => this.inTheWay(carrier))
     for (const { uuid, url } of this.parts.primary.members()) {
       // It has never been offered anything.
       if (isPending(uuid)) this.parts.primary.holds.set(uuid, [])
@@ -77,6 +79,7 @@ export class Mirrors {
 
   close(): void {
     this.stopObserving?.()
+    this.stopGivingWay?.()
     for (const { link } of this.members) link.close()
     this.wake()
   }
@@ -127,7 +130,6 @@ export class Mirrors {
 
   /** True when every mirror that is there has published the CP; false at the deadline. Goes on after `endWaits`. */
   flush(cp: number, deadlineMs: number): Promise<boolean> {
-    const isThere = (link: MemberLink) => ['live', 'catching-up'].includes(link.describe().state)
     const isReached = () => this.members.every(({ link }) => link.mirroredCp >= cp || !isThere(link))
     return this.waitUntil(isReached, () => false, deadlineMs)
   }
@@ -152,6 +154,19 @@ export class Mirrors {
       })
     }
     return true
+  }
+
+  /** Only who is there is waited for: what is held for a mirror that is away comes back when it is removed. */
+  private inTheWay(carrier: number): ReturnType<HoldListener> {
+    const { primary, source } = this.parts
+    const current = source.current().root.cp
+    const holding = this.members.filter(
+      ({ id, link }) => isThere(link) && primary.holds.of(id).some(({ root }) => root.cp < carrier),
+    )
+    if (holding.length === 0) return 'nothing'
+    // It has everything, and keeps the one before as its older slot: nothing moves that but another CP.
+    const waitsForNext = ({ link }: Member) => link.mirroredCp === current && current <= carrier
+    return holding.some(waitsForNext) ? 'the next cp' : 'with a report'
   }
 
   private begin(id: string, url: string): Member {
@@ -203,6 +218,8 @@ export class Mirrors {
     for (const waiter of this.waiters) waiter()
   }
 }
+
+const isThere = (link: MemberLink): boolean => ['live', 'catching-up'].includes(link.describe().state)
 
 function pendingId(bytes: Uint8Array): string {
   const id = bytes.slice()

@@ -10,7 +10,7 @@ import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { Allocator } from '../../src/cp-engine/allocator.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
-import type { SpaceFloor } from '../../src/cp-engine/contract.ts'
+import type { PublishedRoot, SpaceFloor } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { mapBlocksWorstCase } from '../../src/cp-engine/map-builder.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
@@ -84,15 +84,17 @@ async function smallVolume(mebibytes = 6, device: BlockDevice = new MemoryDevice
   return { device, clock, engine: await open(device, 1, { clock }) }
 }
 
+/** Keeps nothing and lets nothing go. */
+const nobody = { carrier: () => 0, mayRelease: () => false, holders: () => [], failed: () => {} }
+
 describe('floors', () => {
   test('writes stop first, then deletes, then the reaper; below is what two CPs of every map page need', () => {
     const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 2 ** 20)
     const allocator = new Allocator(geometry)
     allocator.extend(geometry.blocksMax)
     const space = new Space(allocator, new MemoryDevice(geometry.blocksMax), geometry, new ManualClock(), {
+      ...nobody,
       reclaim: () => Promise.resolve(),
-      mayRelease: () => false,
-      failed: () => {},
     })
     const write = space.available('write')
     expect(space.available('delete')).toBeGreaterThan(write)
@@ -266,7 +268,13 @@ describe('before disk-full', () => {
     const { engine, clock, device } = await smallVolume()
     const volume = new EngineVolume(engine)
     await volume.addMember({ uuid, url: 'http://mirror' })
-    await fillWhile(clock, fill(engine, 12_000))
+    let asked = 0
+    const stop = volume.onHoldsInTheWay((carrier) => {
+      asked++
+      const isInTheWay = ({ root }: PublishedRoot) => root.cp < carrier
+      return volume.holds.of(uuid).some(isInTheWay) ? 'with a report' : 'nothing'
+    })
+    await fill(engine, 12_000)
     await engine.requestCp('requested')
     volume.holds.set(uuid, [engine.current()])
     await quiet(engine)
@@ -274,11 +282,39 @@ describe('before disk-full', () => {
     const writing = put(engine, 1, 1_000_000)
     await clock.advance(3000)
     expect(await stateOf(writing)).toBe('waiting')
+    expect(asked).toBeGreaterThan(10)
     volume.holds.set(uuid, [])
     await clock.advance(200)
     await writing
+    stop()
     await volume.removeMember(uuid)
     await expectNothingLost(engine, device)
+  })
+
+  test('what is held for a mirror that is away is not waited for, and named', async () => {
+    const { engine } = await smallVolume()
+    const volume = new EngineVolume(engine)
+    await volume.addMember({ uuid, url: 'http://mirror' })
+    await fill(engine, 12_000)
+    const { root } = await engine.requestCp('requested')
+    volume.holds.set(uuid, [engine.current()])
+    await quiet(engine)
+    await remove(engine, await keysOf(engine))
+    const refused = await put(engine, 1, 1_000_000).catch((thrown: unknown) => thrown)
+    expect(refused).toMatchObject({
+      code: 'disk-full',
+      help: { heldFor: [{ mirror: uuid, url: 'http://mirror', cps: [root.cp] }] },
+    })
+    await volume.removeMember(uuid)
+    await put(engine, 1, 1_000_000)
+  })
+
+  test('when all that could come back is not enough, nobody is waited for', async () => {
+    const { engine } = await smallVolume()
+    await fill(engine, 12_000)
+    const view = engine.openView()
+    await expect(put(engine, 9000, 1_000_000)).rejects.toMatchObject({ code: 'disk-full' })
+    view.release()
   })
 
   test('the reaper hurries while it has something', async () => {
@@ -313,8 +349,8 @@ describe('before disk-full', () => {
         if (allocator.isWritable(run.address)) allocator.takeAt(run.address, 1)
         else allocator.giveBack(run)
       },
+      ...nobody,
       mayRelease: () => true,
-      failed: () => {},
     })
     const error = await fillWhile(
       clock,
