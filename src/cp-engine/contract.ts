@@ -124,6 +124,11 @@ export interface TreeView {
   record(pointer: BlockPointer): Promise<Uint8Array>
   /** Bytes [start, end) of it, fewer at its end. All of it is verified, and only what is returned stays in memory. */
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array>
+  /**
+   * As `record`, for records whose blocks follow each other: by one read into `target`, as long as their blocks. Where
+   * they were read the results are parts of it; after an error it may still be being filled.
+   */
+  recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]>
   /** As `read`, at once: null when a node would have to be loaded. */
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null
   /** As `record`, at once: null for one that takes so long that others would wait. */

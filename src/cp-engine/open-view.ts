@@ -2,7 +2,7 @@ import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { ItemReader, TreeView } from './contract.ts'
 import { lookOnce, lookWith } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
-import { decodeRecord, readRecord, readRecordNow, readRecordPart } from './records.ts'
+import { decodeRecord, readRecord, readRecordNow, readRecordPart, readRecordRun } from './records.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -64,5 +64,13 @@ export class OpenView implements TreeView {
     const queued = queue.find(pointer)
     if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
     return readRecordPart(volume.device, pointer, sums, start, end)
+  }
+
+  async recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
+    const { queue, volume, sums } = this.parts
+    // A buffer that is still queued is as good as the device's copy, and is not copied.
+    if (pointers.some((pointer) => queue.find(pointer)))
+      return Promise.all(pointers.map((pointer) => this.record(pointer)))
+    return readRecordRun(volume.device, pointers, sums, target)
   }
 }

@@ -1,12 +1,13 @@
 /** Records on their way between raw bytes and the device: the only place that encodes and decodes them. */
 import { constants, zstdDecompressSync } from 'node:zlib'
+import { assert } from '../lib/assert.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, recordBytesMax } from '../format/geometry.ts'
 import { recordSum } from '../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
-import type { WriteCommand } from './contract.ts'
+import type { BlockRun, WriteCommand } from './contract.ts'
 
 /** Whole blocks; the bytes behind the payload are zeros. The payload is not copied when it fills its blocks. */
 export function encodeRecord(
@@ -104,12 +105,32 @@ export async function readRecordPart(
   }
 }
 
+/** See `TreeView.recordRun`. */
+export async function readRecordRun(
+  device: BlockDevice,
+  pointers: readonly BlockPointer[],
+  sums: RecordSums,
+  target: Uint8Array,
+): Promise<Uint8Array[]> {
+  const first = pointers[0]!.address
+  const blocks = target.length / blockBytes
+  checkWithin(device, { address: first, blocks })
+  await device.read(first, target)
+  let next = 0
+  return pointers.map((pointer) => {
+    assert(pointer.address === first + next && next + pointer.blocks <= blocks, 'a run has no gap')
+    const from = next * blockBytes
+    next += pointer.blocks
+    return decodeRecord(target.subarray(from, next * blockBytes), pointer, sums)
+  })
+}
+
 async function readBlocks(device: BlockDevice, pointer: BlockPointer, blocks: Uint8Array): Promise<void> {
   checkWithin(device, pointer)
   await device.read(pointer.address, blocks)
 }
 
-function checkWithin(device: BlockDevice, { address, blocks }: BlockPointer): void {
+function checkWithin(device: BlockDevice, { address, blocks }: BlockRun): void {
   if (address + blocks <= device.blockCount) return
   throw new StillpointError('corrupt', `the record at block ${address} lies behind the end of the volume`)
 }

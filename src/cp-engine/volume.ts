@@ -20,7 +20,7 @@ import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } fro
 import { NodeCache, NotLoaded, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { Readers } from './readers.ts'
-import { readRecord, readRecordNow, readRecordPart } from './records.ts'
+import { readRecord, readRecordNow, readRecordPart, readRecordRun } from './records.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from './space-map.ts'
@@ -336,5 +336,9 @@ class RootView implements TreeView {
 
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
     return readRecordPart(this.volume.device, pointer, this.published.root.records, start, end)
+  }
+
+  recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
+    return readRecordRun(this.volume.device, pointers, this.published.root.records, target)
   }
 }

@@ -66,8 +66,19 @@ export interface OpenFile {
   readonly cp: number
   /** Bytes [start, end): at most `bufferedBytesMax` of them, all verified. */
   read(start: number, end: number): Promise<Uint8Array>
-  /** The same for any length, piece by piece; every piece is verified before it is given. */
-  stream(start: number, end: number): AsyncGenerator<Uint8Array>
+  /** The same for any length, piece by piece. */
+  stream(start: number, end: number): ByteStream
+  close(): void
+}
+
+/** One call at a time, but for `close`. */
+export interface ByteStream {
+  /** The next bytes, all verified; null at the end. They may change when `next`, `rest` or `close` is called. */
+  next(): Promise<Uint8Array | null>
+  /** For those who keep up: begins to read what comes next, if there is memory for it. */
+  readAhead(): void
+  /** For those who have to wait before they go on: what they were given is not needed any more. */
+  rest(): void
   close(): void
 }
 

@@ -10,8 +10,10 @@ import type { EntryItem } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
-import { type OpenFile, type Stat, bufferedBytesMax } from './contract.ts'
-import { type RecordRef, loadRecordPart, recordEnd, recordsBetween } from './records.ts'
+import { type ByteStream, type OpenFile, type Stat, bufferedBytesMax } from './contract.ts'
+import { FileStream, type LoadWindow } from './file-stream.ts'
+import { loadRecords } from './record-reading.ts'
+import { type RecordRef, recordEnd, recordsBetween } from './records.ts'
 import { recordBytesMin } from '../format/geometry.ts'
 
 /** Lends views of one image for as long as it is held. */
@@ -56,27 +58,13 @@ export class StoredFile implements OpenFile {
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     assert(last - start <= bufferedBytesMax, 'read gives at most bufferedBytesMax')
     if (start >= last) return new Uint8Array(0)
-    const parts = await this.#window(start, last)
+    const parts = await this.#window(start, last, null)
     return parts.length === 1 ? parts[0]! : concatBytes(...parts)
   }
 
-  async *stream(start: number, end: number): AsyncGenerator<Uint8Array> {
-    const last = Math.min(end, this.stat.size)
-    let at = start
-    const next = (): Promise<Uint8Array[]> | null => {
-      if (at >= last) return null
-      const from = at
-      at = Math.min(last, (Math.floor(from / bufferedBytesMax) + 1) * bufferedBytesMax)
-      const window = this.#window(from, at)
-      // Whoever awaits it hears of a failure; a stream that is given up leaves it to nobody.
-      window.catch(() => {})
-      return window
-    }
-    for (let window = next(); window;) {
-      const parts = await window
-      window = next()
-      yield* parts
-    }
+  stream(start: number, end: number): ByteStream {
+    const load: LoadWindow = (from, to, buffer) => this.#window(from, to, buffer)
+    return new FileStream(load, start, Math.min(end, this.stat.size))
   }
 
   close(): void {
@@ -88,20 +76,25 @@ export class StoredFile implements OpenFile {
     if (this.#isClosed && this.#busy === 0) this.views.close()
   }
 
-  /** The bytes of [start, end), all verified, in as few pieces as they are stored in. */
-  async #window(start: number, end: number): Promise<Uint8Array[]> {
+  /**
+   * The bytes of [start, end), all verified, in as few pieces as they are stored in. `buffer` is used for them where they
+   * fit; after an error it may still be being filled.
+   */
+  async #window(start: number, end: number, buffer: Uint8Array | null): Promise<Uint8Array[]> {
     assert(!this.#isClosed, 'a closed file is not read')
     this.#busy++
     try {
       const view = this.views.borrow()
       try {
         const refs = await this.#find(view, start, end)
-        const loaded = await Promise.all(refs.map((ref) => loadRecordPart(view, ref, start, end)))
-        return assemble(
-          loaded,
-          loaded.map(({ bytes }) => bytes),
-          start,
-          end,
+        const loaded = await loadRecords(view, refs, start, end, buffer)
+        return joinNeighbours(
+          assemble(
+            loaded,
+            loaded.map(({ bytes }) => bytes),
+            start,
+            end,
+          ),
         )
       } finally {
         this.views.giveBack(view)
@@ -139,4 +132,17 @@ export function assemble(
   })
   if (at < end) parts.push(new Uint8Array(end - at))
   return parts
+}
+
+/** Pieces that lie one after the other in memory are one. */
+function joinNeighbours(parts: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = []
+  for (const part of parts) {
+    const last = joined.at(-1)
+    const isNext = last?.buffer === part.buffer && last.byteOffset + last.length === part.byteOffset
+    if (isNext)
+      joined[joined.length - 1] = new Uint8Array(part.buffer, last.byteOffset, last.length + part.length)
+    else joined.push(part)
+  }
+  return joined
 }

@@ -31,13 +31,13 @@ import {
   type RecordRef,
   contentRef,
   cutChunks,
-  loadRecord,
   offsetOfRecordKey,
   putPiece,
   recordEnd,
   recordsBetween,
   spanOf,
 } from './records.ts'
+import { loadRecord } from './record-reading.ts'
 import { type Spool, respool, spoolBody } from './spool.ts'
 
 const attemptsMax = 100

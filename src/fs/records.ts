@@ -10,9 +10,8 @@ import type {
   ItemReader,
   PrepareOptions,
   PreparedRecord,
-  TreeView,
-  Tx,
   SpaceFloor,
+  Tx,
 } from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
 import { type RecordItem, decodeRecordItem, encodeRecordItem } from '../format/fs-items.ts'
@@ -63,29 +62,6 @@ export function recordsBetween(
   const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), recordsMax - refs.length)
   for (const { key, value } of rest) refs.push(refOf(key, value, kind))
   return refs
-}
-
-/** The bytes of a record, which its view has shown; `corrupt` when they are not as many as its item says. */
-export async function loadRecord(view: TreeView, ref: RecordRef): Promise<Uint8Array> {
-  const bytes = await view.record(ref.pointer)
-  if (bytes.length === ref.rawBytes || ref.rawBytes === unknownLength) return bytes
-  throw corrupt('record', 'length', `is ${bytes.length}, its item says ${ref.rawBytes}`)
-}
-
-/** Of [start, end) of the file what the record has; null when that is nothing. */
-export async function loadRecordPart(
-  view: TreeView,
-  ref: RecordRef,
-  start: number,
-  end: number,
-): Promise<{ readonly offset: number; readonly bytes: Uint8Array }> {
-  const from = Math.max(0, start - ref.offset)
-  const to = Math.min(ref.rawBytes, end - ref.offset)
-  if ((from === 0 && to === ref.rawBytes) || ref.rawBytes === unknownLength || from >= to)
-    return { offset: ref.offset, bytes: await loadRecord(view, ref) }
-  const bytes = await view.recordPart(ref.pointer, from, to)
-  if (bytes.length === to - from) return { offset: ref.offset + from, bytes }
-  throw corrupt('record', 'length', `ends before ${to}, its item says ${ref.rawBytes}`)
 }
 
 function refOf(key: Uint8Array, value: Uint8Array, kind: ChecksumKind): RecordRef {

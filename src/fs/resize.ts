@@ -24,13 +24,13 @@ import { type Path, formatPath } from './paths.ts'
 import {
   type Piece,
   contentRef,
-  loadRecord,
   offsetOfRecordKey,
   putPiece,
   recordEnd,
   recordsBetween,
   spanOf,
 } from './records.ts'
+import { loadRecord } from './record-reading.ts'
 
 const attemptsMax = 100
 /** Records that one truncation deletes or moves. */

@@ -8,7 +8,8 @@ import { StillpointError } from '../lib/errors.ts'
 import { Gathered, buffersOf } from './body.ts'
 import type { Context } from './context.ts'
 import { patchBytesMax } from './contract.ts'
-import { loadRecord, offsetOfRecordKey, recordsBetween } from './records.ts'
+import { offsetOfRecordKey, recordsBetween } from './records.ts'
+import { loadRecord } from './record-reading.ts'
 import { Upload } from './upload.ts'
 
 /** More would be a large record of the log, too: an upload is named there, not written. */

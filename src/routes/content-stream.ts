@@ -1,7 +1,11 @@
 /**
- * A long answer, piece by piece, as fast as the client reads: the default stream pulls (one of type `direct` would
- * ignore back-pressure). The first piece is read before the answer begins, so damage there is still a clean error;
- * later damage cuts the connection, and the client sees a short body.
+ * A long answer, piece by piece, as fast as the client reads.
+ *
+ * - A stream of type `direct` has every piece sent or copied when `write` returns, so the file's buffers are used again;
+ *   a default stream would queue them. `write` gives a promise when the client does not keep up: waiting for it is all
+ *   of the back-pressure.
+ * - The first piece is read before the answer begins, so damage there is still a clean error; later damage cuts the
+ *   connection, and the client sees a short body.
  */
 import type { OpenFile } from '../fs/contract.ts'
 import { logger } from '../lib/log.ts'
@@ -14,40 +18,44 @@ export async function streamFile(
   start: number,
   end: number,
 ): Promise<ReadableStream<Uint8Array>> {
-  const pieces = file.stream(start, end)
-  let next = await pieces.next()
-  let finished = false
+  const stream = file.stream(start, end)
+  let first: Uint8Array | null
+  try {
+    first = await stream.next()
+  } catch (error) {
+    stream.close()
+    throw error
+  }
+  const answer = { isOver: false }
   const finish = () => {
-    if (finished) return
-    finished = true
+    if (answer.isOver) return
+    answer.isOver = true
+    stream.close()
     file.close()
   }
   return new ReadableStream<Uint8Array>({
+    type: 'direct',
     async pull(controller) {
       try {
-        if (next.done) {
-          finish()
-          controller.close()
-          return
+        let keepsUp = true
+        for (let piece = first; piece && !answer.isOver; piece = await stream.next()) {
+          if (keepsUp) stream.readAhead()
+          const written: number | Promise<number> = controller.write(piece)
+          keepsUp = typeof written === 'number'
+          if (keepsUp) continue
+          stream.rest()
+          await written
         }
-        controller.enqueue(next.value)
-        next = await pieces.next()
-        if (next.done && !finished) {
-          finish()
-          controller.close()
-        }
+        controller.close()
       } catch (error) {
-        finish()
+        // Whoever left is not told.
+        if (answer.isOver) return
         log.warning('a stream was cut: {error}', { error })
-        controller.error(error)
-      }
-    },
-    async cancel() {
-      try {
-        await pieces.return(undefined)
+        throw error
       } finally {
         finish()
       }
     },
+    cancel: finish,
   })
 }

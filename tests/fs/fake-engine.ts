@@ -299,6 +299,18 @@ export class FakeEngine implements Engine {
       async recordPart(pointer, start, end) {
         return (await this.record(pointer)).subarray(start, end)
       },
+      async recordRun(pointers, target) {
+        const parts: Uint8Array[] = []
+        let at = 0
+        for (const pointer of pointers) {
+          const bytes = await this.record(pointer)
+          target.set(bytes, at)
+          parts.push(target.subarray(at, at + bytes.length))
+          at += pointer.blocks * blockBytes
+        }
+        assert(at === target.length, 'a target is as long as the blocks')
+        return parts
+      },
       readNow: (look) => {
         assert(!released, 'a released view is not read')
         try {

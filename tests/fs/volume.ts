@@ -89,10 +89,14 @@ export async function readAll(view: ReadView, path: Path): Promise<Uint8Array> {
 export async function streamAll(file: OpenFile, start: number, end: number): Promise<Uint8Array> {
   const whole = new Uint8Array(Math.max(0, Math.min(end, file.stat.size) - start))
   let at = 0
-  for await (const part of file.stream(start, end)) {
+  const stream = file.stream(start, end)
+  for (let part = await stream.next(); part; part = await stream.next()) {
     whole.set(part, at)
     at += part.length
+    if (at % 2 === 0) stream.readAhead()
+    else stream.rest()
   }
+  stream.close()
   if (at !== whole.length) throw new Error(`${at} bytes came instead of ${whole.length}`)
   return whole
 }

@@ -54,7 +54,8 @@ export async function readFile(view: ReadView, path: readonly string[]): Promise
   const file = await view.open(pathOf(path))
   try {
     const parts: Uint8Array[] = []
-    for await (const part of file.stream(0, file.stat.size)) parts.push(part)
+    const stream = file.stream(0, file.stat.size)
+    for (let part = await stream.next(); part; part = await stream.next()) parts.push(part.slice())
     return Buffer.concat(parts)
   } finally {
     file.close()

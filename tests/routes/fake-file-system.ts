@@ -118,11 +118,22 @@ export class FakeFileSystem implements FileSystem {
         check(end)
         return node.bytes.slice(start, end)
       },
-      async *stream(start, end) {
-        for (let at = start; at < end; at += 65_536) {
-          const to = Math.min(end, at + 65_536)
-          check(to)
-          yield node.bytes.slice(at, to)
+      stream(start, end) {
+        let at = start
+        // One buffer for all of it: whoever keeps a piece too long has another one.
+        const buffer = new Uint8Array(65_536)
+        return {
+          async next() {
+            if (at >= end) return null
+            const from = at
+            at = Math.min(end, from + buffer.length)
+            check(at)
+            buffer.set(node.bytes.subarray(from, at))
+            return buffer.subarray(0, at - from)
+          },
+          readAhead: () => {},
+          rest: () => buffer.fill(0),
+          close: () => buffer.fill(0),
         }
       },
       close: () => {
