@@ -187,9 +187,7 @@ export class MirrorApplier {
   }
 
   private async prepare(token: number, blockCount: number): Promise<void> {
-    const isThere = await this.pipeline.growTo(blockCount)
-    const bytesLacking = isThere ? 0 : (blockCount - this.volume.device.blockCount) * blockBytes
-    this.feed({ kind: 'prepared', token, bytesLacking })
+    this.feed({ kind: 'prepared', token, bytesLacking: await this.pipeline.growTo(blockCount) })
   }
 
   private async verify(token: number, target: PublishedRoot): Promise<void> {

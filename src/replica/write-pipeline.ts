@@ -12,7 +12,7 @@ import type { BlockDevice, WriteRun } from '../blockdev/block-device.ts'
 import { blockBytes, type Geometry } from '../format/geometry.ts'
 
 export interface PipelineEvents {
-  onNoSpace(bytesNeeded: number): void
+  onNoSpace(bytesLacking: number): void
   onFailed(error: unknown): void
 }
 
@@ -61,16 +61,19 @@ export class WritePipeline {
     while (this.doneCount < put && !this.hasFailed) await this.progress()
   }
 
-  /** Extends the device so that blocks up to `end` exist; false when there is no space for that. */
-  async growTo(end: number): Promise<boolean> {
+  /**
+   * Extends the device so that blocks up to `end` exist. Returns the bytes that there is no space for: 0 also when
+   * somebody else has grown it that far meanwhile.
+   */
+  async growTo(end: number): Promise<number> {
     const { growBlocks, blocksMax } = this.geometry()
-    if (end <= this.device.blockCount) return true
+    if (end <= this.device.blockCount) return 0
     try {
       await this.device.grow(Math.min(blocksMax, Math.ceil(end / growBlocks) * growBlocks))
-      return true
+      return 0
     } catch (error) {
       if (!hasCode(error, 'disk-full')) throw error
-      return false
+      return Math.max(0, end - this.device.blockCount) * blockBytes
     }
   }
 
@@ -92,14 +95,15 @@ export class WritePipeline {
   private async writeBatch(): Promise<void> {
     const batch = this.nextBatch()
     const end = batch.reduce((max, run) => Math.max(max, run.address + run.bytes.length / blockBytes), 0)
-    if (await this.growTo(end)) {
+    const bytesLacking = await this.growTo(end)
+    if (bytesLacking === 0) {
       await this.device.write(batch)
       this.done(batch)
       return
     }
     this.done(batch)
     this.dropWaiting()
-    this.events.onNoSpace((end - this.device.blockCount) * blockBytes)
+    this.events.onNoSpace(bytesLacking)
   }
 
   /** As much as one write takes; it ends before a block that the batch already has. */
