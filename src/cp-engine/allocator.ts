@@ -10,7 +10,13 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { isDataRun, isFixedBlock } from '../format/geometry.ts'
+import {
+  isDataRun,
+  superblockAddress,
+  superblockCopies,
+  superblockCopyBlocks,
+  superblockSlots,
+} from '../format/geometry.ts'
 import { blocksPerMapPage } from '../format/map-page.ts'
 import { bitsInByte, eachByte } from './space-map.ts'
 import type { Run } from './space-map.ts'
@@ -19,9 +25,12 @@ export type BlockClass = 'map' | 'node' | 'record'
 
 const pageBytes = blocksPerMapPage / 8
 
-function* fixedBlocks(geometry: Geometry): Generator<number> {
-  for (let address = 0; address < geometry.logAddress + geometry.logBlocks; address++)
-    if (isFixedBlock(geometry, address)) yield address
+/** The copies of the superblocks, and the ring of the log. */
+function* fixedRuns({ logAddress, logBlocks }: Geometry): Generator<Run> {
+  for (let slot = 0; slot < superblockSlots; slot++)
+    for (let copy = 0; copy < superblockCopies; copy++)
+      yield { address: superblockAddress(slot, copy), blocks: superblockCopyBlocks }
+  yield { address: logAddress, blocks: logBlocks }
 }
 
 /** At the start of each map page's reach; others take from it only when nothing else is left. */
@@ -82,11 +91,13 @@ export class Allocator {
       address = wholeEnd
     }
     for (; address < blockCount; address++) this.setFree(address)
-    for (const fixed of fixedBlocks(this.geometry))
-      if (fixed >= before && fixed < blockCount) {
-        this.clearRun(fixed, 1)
-        this.fixedCount++
-      }
+    for (const fixed of fixedRuns(this.geometry)) {
+      const from = Math.max(before, fixed.address)
+      const blocks = Math.min(blockCount, fixed.address + fixed.blocks) - from
+      if (blocks <= 0) continue
+      this.clearRun(from, blocks)
+      this.fixedCount += blocks
+    }
     this.freed(before)
   }
 

@@ -41,11 +41,15 @@ export interface LostGroup {
   readonly operations: number
 }
 
-/** A megabyte at a time. */
-const scanBlocks = 256
+/** Groups are read so many blocks at a time. */
+const aheadBlocks = 256
+/** All of the ring is looked at in parts that a device reads at once and a core keeps in its cache. */
+const scanBlocks = 16
 
 export class LogReader {
   private readonly ringBytes: number
+  /** Of the ring, from this offset on: groups are views of it, and most reads find theirs here. */
+  private ahead = { offset: 0, bytes: new Uint8Array(0) }
 
   constructor(
     private readonly device: BlockDevice,
@@ -70,11 +74,12 @@ export class LogReader {
   async lostBehind(end: LogStart): Promise<LostGroup[]> {
     const lost: LostGroup[] = []
     const { logAddress, logBlocks } = this.geometry
+    const buffer = new Uint8Array(Math.min(scanBlocks, logBlocks) * blockBytes)
     for (let from = 0; from < logBlocks; from += scanBlocks) {
-      const part = new Uint8Array(Math.min(scanBlocks, logBlocks - from) * blockBytes)
+      const part = buffer.subarray(0, Math.min(scanBlocks, logBlocks - from) * blockBytes)
       await this.device.read(logAddress + from, part)
       for (let at = 0; at < part.length; at += blockBytes) {
-        const head = headOf(part.subarray(at, at + blockBytes), end.nonce)
+        const head = headAt(part, at, end.nonce)
         if (!head || head.position % this.ringBytes !== from * blockBytes + at) continue
         if (head.position <= end.position || head.synced <= end.position) continue
         lost.push({
@@ -90,7 +95,7 @@ export class LogReader {
   /** A group of this opening begins at `end` and is not whole: torn by a crash, or damaged since. */
   async isTornAt(end: LogStart): Promise<boolean> {
     const block = await this.read(end.position, blockBytes)
-    const head = headOf(block, end.nonce)
+    const head = headAt(block, 0, end.nonce)
     // A head fits a sector, so no crash tears it: one that is nearly of this opening was whole before it was damaged.
     return head
       ? head.position === end.position
@@ -98,7 +103,7 @@ export class LogReader {
   }
 
   private async groupAt(at: LogStart, first: number): Promise<LogGroup | null> {
-    const head = headOf(await this.read(at.position, blockBytes), at.nonce)
+    const head = headAt(await this.read(at.position, blockBytes), 0, at.nonce)
     if (!head || head.position !== at.position || !equalBytes(head.chain, at.chain)) return null
     const length = logGroupBytes(head.payloadBytes)
     // A ring never holds more than itself.
@@ -113,24 +118,35 @@ export class LogReader {
     }
   }
 
+  /** Whole blocks. What is given out never changes. */
   private async read(position: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length)
+    const { logAddress } = this.geometry
     const offset = position % this.ringBytes
     const first = Math.min(length, this.ringBytes - offset)
-    await this.device.read(this.geometry.logAddress + offset / blockBytes, bytes.subarray(0, first))
-    if (first < length) await this.device.read(this.geometry.logAddress, bytes.subarray(first))
+    let at = offset - this.ahead.offset
+    if (at < 0 || at + first > this.ahead.bytes.length) {
+      const size = Math.max(first, Math.min(aheadBlocks * blockBytes, this.ringBytes - offset))
+      const bytes = new Uint8Array(size)
+      await this.device.read(logAddress + offset / blockBytes, bytes)
+      this.ahead = { offset, bytes }
+      at = 0
+    }
+    if (first === length) return this.ahead.bytes.subarray(at, at + length)
+    const bytes = new Uint8Array(length)
+    bytes.set(this.ahead.bytes.subarray(at, at + first))
+    await this.device.read(logAddress, bytes.subarray(first))
     return bytes
   }
 }
 
-/** The head of a group of this opening that begins in the block; null for anything else. */
-function headOf(block: Uint8Array, nonce: Uint8Array): LogGroupHead | null {
+/** The head of a group of this opening that begins at `start`; null for anything else. */
+function headAt(bytes: Uint8Array, start: number, nonce: Uint8Array): LogGroupHead | null {
   const { at } = logGroupLayout
-  // Most blocks are something else: do not pay for an error for each.
-  if (block[at.kind] !== structures.logGroup.kind) return null
-  if (!equalBytes(block.subarray(at.nonce, at.nonce + nonce.length), nonce)) return null
+  // Most blocks are something else: do not pay for an error or a view for each.
+  if (bytes[start + at.kind] !== structures.logGroup.kind) return null
+  for (let i = 0; i < nonce.length; i++) if (bytes[start + at.nonce + i] !== nonce[i]) return null
   try {
-    return decodeLogGroupHead(block.subarray(0, logGroupHeadBytes))
+    return decodeLogGroupHead(bytes.subarray(start, start + logGroupHeadBytes))
   } catch (error) {
     if (hasCode(error, 'corrupt')) return null
     throw error

@@ -15,7 +15,8 @@ import type { LogRecord } from '../format/log-record.ts'
 import { valuePointers } from '../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
-import { lookWith } from './looking.ts'
+import { lookOnce } from './looking.ts'
+import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
@@ -56,7 +57,7 @@ export class MergedLog {
     if (record.sequence <= this.rootSequence) return true
     const first = record.sequence - record.sequenceCount + 1
     if (first !== this.sequence + 1 || record.countedOnCp > this.rootCp) return false
-    for (const item of record.changes) this.items.set(Buffer.from(item.key).toString('latin1'), item)
+    for (const item of record.changes) this.items.set(nameOf(item.key), item)
     for (const write of record.inlineWrites) this.writes.set(write.pointer.address, write)
     for (const pointer of record.namedWrites) this.writes.set(pointer.address, { pointer, payload: null })
     this.last = record
@@ -73,6 +74,10 @@ export class MergedLog {
   }
 }
 
+/** One character a byte: equal for equal keys. */
+const nameOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('latin1')
+
 export async function replay(merged: MergedLog, parts: ReplayParts): Promise<void> {
   const { state, volume, sums } = parts
   const items = merged.sortedItems()
@@ -81,10 +86,10 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     if (value) for (const pointer of pointersOf(value, sums)) after.set(pointer.address, pointer)
 
   const before = new Map<number, BlockPointer>()
-  for (const { key } of items) {
-    const old = await lookWith(volume.loader, () => state.tree.reader.get(key))
+  await forEach(items, volume, ({ key }) => {
+    const old = state.tree.reader.get(key)
     if (old) for (const pointer of pointersOf(old, sums)) before.set(pointer.address, pointer)
-  }
+  })
   const born: Write[] = []
   for (const pointer of after.values()) {
     if (before.has(pointer.address)) continue
@@ -101,16 +106,26 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     state.blocks.born(pointer)
   }
   for (const pointer of before.values()) if (!after.has(pointer.address)) state.intake.free(pointer)
-  for (const { key, value } of items)
-    await lookWith(volume.loader, () => {
-      state.tree.ready([key])
-      if (value) state.tree.put(key, value)
-      else state.tree.delete(key)
-      volume.nodes.trim()
-    })
+  await forEach(items, volume, ({ key, value }) => {
+    state.tree.ready([key])
+    if (value) state.tree.put(key, value)
+    else state.tree.delete(key)
+    volume.nodes.trim()
+  })
   state.counters = merged.counters ?? state.counters
   state.sequence = merged.sequence
   state.blocks.isDirty = true
+}
+
+/** One step for each item; a step that meets a missing node has changed nothing, and is made again with it. */
+async function forEach(items: readonly Item[], volume: Volume, step: (item: Item) => void): Promise<void> {
+  for (const item of items)
+    for (;;) {
+      // Waits only where something is missing: a promise for each item costs as much as its step.
+      const seen = lookOnce(() => step(item))
+      if (!(seen instanceof NotLoaded)) break
+      await volume.loader.load(seen)
+    }
 }
 
 function reserve({ address, blocks }: BlockPointer, { allocator }: ReplayParts): void {
@@ -122,8 +137,12 @@ function reserve({ address, blocks }: BlockPointer, { allocator }: ReplayParts):
 }
 
 function enqueue(pointer: BlockPointer, payload: Uint8Array, { queue }: ReplayParts): void {
-  const bytes = new Uint8Array(pointer.blocks * blockBytes)
-  bytes.set(payload)
+  const length = pointer.blocks * blockBytes
+  let bytes = payload
+  if (payload.length !== length) {
+    bytes = new Uint8Array(length)
+    bytes.set(payload)
+  }
   queue.prepare({ address: pointer.address, bytes, sum: pointer.sum, payloadBytes: pointer.payloadBytes })
   queue.enqueue(pointer.address)
 }

@@ -8,7 +8,7 @@
  * - Named writes count on a published cp; without them the field is zero.
  */
 import { assert } from '../lib/assert.ts'
-import { compareBytes, readU16, writeU16, writeU32, writeU64 } from '../lib/bytes.ts'
+import { compareBytes, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../lib/bytes.ts'
 import { Reader, corrupt, layout } from './fields.ts'
 import { countersMax, itemBytesMax, keyBytesMax } from './geometry.ts'
 import { structures } from './kinds.ts'
@@ -77,7 +77,6 @@ export const logRecordLayout = layout(
     ['named writes', 'in the order of their addresses: block pointers'],
   ],
 )
-const counterLayout = layout('log counter', 8, [['value', 0, 8, 'below 2⁵³']])
 
 export function logRecordBytes(record: LogRecord, records: ChecksumKind): number {
   const pointer = blockPointerBytes(records)
@@ -154,25 +153,37 @@ export function writeLogRecord(
   return at
 }
 
-const counter = (bytes: Uint8Array, index: number): number =>
-  new Reader(counterLayout, bytes, offsets.counters + 8 * index).number('value')
+/** Straight along as well: an open waits for every record of the log. NaN, of a number of 2^53 and more, is refused. */
+function inRange(value: number, field: string, max: number, min = 0): number {
+  if (!(value >= min && value <= max))
+    throw corrupt(logRecordLayout.title, field, `is out of range (${value})`)
+  return value
+}
 
 /** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
 export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRecord {
   const r = new Reader(logRecordLayout, bytes)
   r.head(structures.logRecord)
   r.zero('reserved')
-  r.number('recordBytes', Math.min(bytes.length, logRecordBytesMax), bytes.length)
+  inRange(
+    readU32(bytes, offsets.recordBytes),
+    'recordBytes',
+    Math.min(bytes.length, logRecordBytesMax),
+    bytes.length,
+  )
+  const counters: number[] = []
+  for (let i = 0; i < countersMax; i++)
+    counters.push(inRange(readU64(bytes, offsets.counters + 8 * i), 'counters', Number.MAX_SAFE_INTEGER))
   const cursor = { at: logRecordLayout.bytes }
   const record: LogRecord = {
-    sequence: r.number('sequence', sequenceMax),
-    sequenceCount: r.number('sequenceCount', 2 ** 32 - 1, 1),
-    countedOnCp: r.number('countedOnCp', cpMax),
-    atMs: r.number('atMs', timeMsMax),
-    counters: Array.from({ length: countersMax }, (_, i) => counter(bytes, i)),
-    changes: readChanges(bytes, cursor, r.number('changeCount')),
-    inlineWrites: readInlineWrites(bytes, cursor, r.number('inlineCount'), records),
-    namedWrites: readNamedWrites(bytes, cursor, r.number('namedCount'), records),
+    sequence: inRange(readU64(bytes, offsets.sequence), 'sequence', sequenceMax),
+    sequenceCount: inRange(readU32(bytes, offsets.sequenceCount), 'sequenceCount', 2 ** 32 - 1, 1),
+    countedOnCp: inRange(readU64(bytes, offsets.countedOnCp), 'countedOnCp', cpMax),
+    atMs: inRange(readU64(bytes, offsets.atMs), 'atMs', timeMsMax),
+    counters,
+    changes: readChanges(bytes, cursor, readU32(bytes, offsets.changeCount)),
+    inlineWrites: readInlineWrites(bytes, cursor, readU32(bytes, offsets.inlineCount), records),
+    namedWrites: readNamedWrites(bytes, cursor, readU32(bytes, offsets.namedCount), records),
   }
   if (cursor.at !== bytes.length) throw r.problem('recordBytes', 'is more than its parts')
   const problem = contradiction(record, records)
@@ -182,8 +193,10 @@ export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRe
 
 /** The length of the record that begins at `at`, within `bytes`: to cut the payload of a group. Throws `corrupt`. */
 export function logRecordLength(bytes: Uint8Array, at: number): number {
-  const r = new Reader(logRecordLayout, bytes, at)
-  return r.number('recordBytes', Math.min(bytes.length - at, logRecordBytesMax), logRecordLayout.bytes)
+  const { title, bytes: headBytes } = logRecordLayout
+  if (at + headBytes > bytes.length) throw corrupt(title, 'length', 'is too short')
+  const lengthMax = Math.min(bytes.length - at, logRecordBytesMax)
+  return inRange(readU32(bytes, at + offsets.recordBytes), 'recordBytes', lengthMax, headBytes)
 }
 
 interface Cursor {
