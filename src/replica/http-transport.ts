@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
-import { FrameStream } from './frame-stream.ts'
+import { FrameStream, type ReceivedFrame } from './frame-stream.ts'
 import type { MirrorApplier } from './mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
 
@@ -160,6 +160,7 @@ export function createReplicaFetch(
   options: ReplicaFetchOptions,
 ): (request: Request) => Promise<Response | null> {
   const waiting = new AnswerQueue(applier, options.clock)
+  const intake = new Intake(applier, options.clock)
   const expected = options.secret === null ? null : sha256(encodeUtf8(`Bearer ${options.secret}`))
   return async (request) => {
     const { pathname } = new URL(request.url)
@@ -173,26 +174,22 @@ export function createReplicaFetch(
       if (!timingSafeEqual(given, expected)) return plain(401, 'the shared secret is needed')
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
-    const problem = await receive(request, applier, options.clock)
+    const problem = await receive(request, intake)
     return problem ?? frames(applier.takeAnswers())
   }
 }
 
 const noChunks: readonly Uint8Array[] = []
 
-async function receive(request: Request, applier: MirrorApplier, clock: Clock): Promise<Response | null> {
+async function receive(request: Request, intake: Intake): Promise<Response | null> {
   const stream = new FrameStream()
-  const turns = new Turns(clock)
   let bytes = 0
   try {
     const body: AsyncIterable<Uint8Array> | null = request.body
     for await (const chunk of body ?? noChunks) {
       bytes += chunk.length
       if (bytes > requestBytesMax) return plain(413, 'the request is too long')
-      for (const frame of stream.push(chunk)) {
-        await applier.receive(frame)
-        await turns.next()
-      }
+      for (const frame of stream.push(chunk)) await intake.take(frame)
     }
   } catch (error) {
     // A damaged frame: what came before it counts, and the primary begins a new session.
@@ -215,6 +212,29 @@ class Turns {
     if (this.clock.monotonic() - this.beganMs < turnMsMax) return
     await this.clock.yield()
     this.beganMs = this.clock.monotonic()
+  }
+}
+
+/** Takes one frame at a time, of all requests together: else each of them could fill the applier's queue by one. */
+class Intake {
+  private last: Promise<unknown> = Promise.resolve()
+  private readonly turns: Turns
+
+  constructor(
+    private readonly applier: MirrorApplier,
+    clock: Clock,
+  ) {
+    this.turns = new Turns(clock)
+  }
+
+  take(frame: ReceivedFrame): Promise<void> {
+    const taken = this.last.then(async () => {
+      await this.applier.receive(frame)
+      await this.turns.next()
+    })
+    // Whoever brought it hears of a failure.
+    this.last = taken.catch(() => {})
+    return taken
   }
 }
 

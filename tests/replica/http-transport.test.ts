@@ -3,16 +3,20 @@ import { afterEach, expect, test } from 'bun:test'
 import { systemClock } from '../../src/lib/clock.ts'
 import { formatUuid, seededRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
-import type { BlockDevice } from '../../src/blockdev/block-device.ts'
+import type { BlockDevice, WriteRun } from '../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { Volume } from '../../src/cp-engine/volume.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
+import { PatchWriter } from '../../src/format/patch.ts'
 import { encodeFrame } from '../../src/format/wire.ts'
 import { nowhere } from '../../src/format/wire-messages.ts'
+import { noUuid } from '../../src/replica/frame-checks.ts'
 import { HttpTransport, createReplicaFetch } from '../../src/replica/http-transport.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { Mirrors } from '../../src/replica/mirrors.ts'
+import { positionOf } from '../../src/replica/position-of.ts'
 import { Workload, expectModel, newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
 
 const secret = 'a secret of the two'
@@ -167,4 +171,68 @@ test('requests that nobody should send get an answer, and change nothing', async
     expect((await post(frame.slice(0, length))).status).toBe(400)
   }
   expect(mirror.applier.status().stage).toBe('idle')
+})
+
+class SlowDevice extends MemoryDevice {
+  private slow: PromiseWithResolvers<void> | null = null
+
+  override async write(runs: readonly WriteRun[]): Promise<void> {
+    await this.slow?.promise
+    await super.write(runs)
+  }
+
+  stop(): void {
+    this.slow = Promise.withResolvers()
+  }
+  goOn(): void {
+    this.slow?.resolve()
+  }
+}
+
+test('short frames that make much fill the queue to its limit, whatever the number of requests', async () => {
+  const device = new SlowDevice()
+  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
+  const { volume, applier, url } = await startMirror(device)
+  const { mirrors, cp } = await newPair()
+  await mirrors.add(url)
+  expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
+  mirrors.close()
+
+  const { geometry, superblock } = volume
+  const root = volume.current()
+  const uuid = formatUuid(superblock.volumeUuid)
+  const head = { volume: uuid, session: uuid, epoch: superblock.epoch, base: positionOf(root) }
+  const post = async (body: Uint8Array): Promise<number> => {
+    const headers = { authorization: `Bearer ${secret}` }
+    const response = await fetch(`${url}/replica/v1/frames`, {
+      method: 'POST',
+      headers,
+      body: body as Uint8Array<ArrayBuffer>,
+    })
+    await response.bytes()
+    return response.status
+  }
+  await post(encodeFrame({ ...head, cp: 1, number: 0, kind: 'hello', side: uuid, member: noUuid, geometry }))
+  // 4 MiB each. Without a checksum it is not known that they are there already.
+  const writer = new PatchWriter(100)
+  writer.zeros(256 * blockBytes)
+  const address = geometry.logAddress + geometry.logBlocks
+  const run = { address, blocks: 256, base: null, sum: null, patch: writer.finish()! }
+  const runs = [run, run, run, run]
+  const { cp: published } = root.root
+  const body = { kind: 'patches', source: 'live', runs } as const
+  const frame = encodeFrame({ ...head, cp: published + 1, number: 1, ...body })
+  expect(frame.length).toBeLessThan(300)
+  const received = () => applier.status().receivedBytes.get('live') ?? 0
+  const [before, { refused }] = [received(), applier.status()]
+  const taken = () => (received() - before) / frame.length
+  device.stop()
+  const requests = Array.from({ length: 40 }, () => post(frame))
+  await systemClock.sleep(200)
+  // 32 MiB, what is being written, and one.
+  expect(taken()).toBeWithin(8, 12)
+  device.goOn()
+  for (const request of requests) expect(await request).toBe(200)
+  expect(taken()).toBe(40)
+  expect(applier.status().refused).toBe(refused)
 })
