@@ -11,20 +11,30 @@ export interface Reaching {
 }
 
 /** A level that is not reached in time is no failure; a poisoned engine is. */
-export async function reachLevel(
+export function reachLevel(
   parts: Reaching,
   applied: Applied<unknown>,
   wish: DurabilityWish,
-): Promise<{ readonly level: Durability }> {
+): Promise<Durability> {
+  const { level, waitMs } = wish
+  return level === 'mirrored' || waitMs !== null
+    ? reachInTime(parts, applied, wish)
+    : parts.reach(applied, level)
+}
+
+async function reachInTime(
+  parts: Reaching,
+  applied: Applied<unknown>,
+  { level, mirrors, waitMs }: DurabilityWish,
+): Promise<Durability> {
   const { clock } = parts
-  const { level, mirrors, waitMs } = wish
   const deadline = waitMs === null ? Infinity : clock.monotonic() + waitMs
   const own = parts.reach(applied, level === 'mirrored' ? 'committed' : level)
   const reached = waitMs === null ? await own : await inTime(clock, own, waitMs)
-  if (reached === null) return { level: 'buffered' }
-  if (level !== 'mirrored') return { level: reached }
+  if (reached === null) return 'buffered'
+  if (level !== 'mirrored') return reached
   const leftMs = Math.max(0, deadline - clock.monotonic())
-  return { level: (await parts.mirrored(applied.cp, mirrors, leftMs)) ? 'mirrored' : reached }
+  return (await parts.mirrored(applied.cp, mirrors, leftMs)) ? 'mirrored' : reached
 }
 
 /** Null when it takes longer; its failure counts only while somebody waits for it. */

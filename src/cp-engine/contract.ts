@@ -188,9 +188,16 @@ export interface Engine extends RootSource {
    * (back-pressure) and while CPs may yet free space; then `disk-full`. What is prepared must be used or discarded.
    */
   prepare(bytes: Uint8Array, floor?: SpaceFloor, options?: PrepareOptions): Promise<PreparedRecord[]>
+  /** As `prepare` for a write that stays in the queue, at once; null when something has to be waited for. */
+  prepareNow(bytes: Uint8Array): PreparedRecord[] | null
   discard(records: readonly PreparedRecord[]): void
   /** Gathers, then applies in one synchronous step. */
   run<T>(operation: (tx: Tx) => T, options?: RunOptions): Promise<Applied<T>>
+  /**
+   * As `run`, at once. Null when something has to be waited for: then nothing has happened, and `records` are still the
+   * caller's.
+   */
+  runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null
   openStream(): RecordStream
   /** Resolves when the level is reached; `poisoned` when it never will be. Answers the level that was reached. */
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>

@@ -134,7 +134,8 @@ export class CpEngine implements contract.Engine {
       log: this.log,
       dataSync: this.dataSync,
       assertWritable: () => this.assertWritable(),
-      throttle: () => this.throttle(),
+      isThrottled: this.isThrottled,
+      untilSmaller: () => this.untilSmaller(),
       makeLogRoom: () => this.cycle.request('log-full'),
       carrier: () => this.carrier(),
       applied: () => this.applied(),
@@ -187,12 +188,24 @@ export class CpEngine implements contract.Engine {
     return this.queue.isOnlyPrepared && !this.state.isDirty && !this.cycle.isWriting
   }
 
+  prepareNow(raw: Uint8Array): contract.PreparedRecord[] | null {
+    this.assertWritable()
+    const hasSpace = this.spaceWatch.available('write') >= Math.ceil(raw.length / blockBytes)
+    if (!hasSpace || !this.queue.hasRoom(raw.length)) return null
+    this.spaceWatch.growAhead()
+    return this.state.intake.prepare(raw)
+  }
+
   discard(records: readonly contract.PreparedRecord[]): void {
     for (const record of records) this.state.intake.discard(record)
   }
 
   run<T>(operation: (tx: contract.Tx) => T, options?: contract.RunOptions): Promise<contract.Applied<T>> {
     return this.operations.run(operation, options)
+  }
+
+  runNow<T>(operation: (tx: contract.Tx) => T, records: readonly contract.PreparedRecord[]) {
+    return this.operations.runNow(operation, records)
   }
 
   runHidden<T>(operation: (tx: contract.Tx) => T, options?: contract.RunOptions): Promise<T> {
@@ -228,9 +241,7 @@ export class CpEngine implements contract.Engine {
     return this.current()
   }
 
-  observe(observer: contract.CpObserver): () => void {
-    return this.writer.observe(observer)
-  }
+  observe = (observer: contract.CpObserver) => this.writer.observe(observer)
 
   /** A last CP when something is dirty; nothing may be running any more. */
   async close(): Promise<void> {
@@ -321,15 +332,10 @@ export class CpEngine implements contract.Engine {
   }
 
   /** The open tree may hold a quarter of the cache; beyond that operations wait for its CP. */
-  private throttle(): Promise<void> | null {
-    return this.state.tree.dirtyNodes > this.dirtyNodesMax ? this.untilSmaller() : null
-  }
+  private readonly isThrottled = () => this.state.tree.dirtyNodes > this.dirtyNodesMax
 
   private async untilSmaller(): Promise<void> {
-    while (this.state.tree.dirtyNodes > this.dirtyNodesMax) {
-      this.assertAlive()
-      await this.cycle.request('high-water')
-    }
+    for (; this.isThrottled(); await this.cycle.request('high-water')) this.assertAlive()
   }
 
   private get dirtyNodesMax(): number {

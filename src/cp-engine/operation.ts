@@ -44,6 +44,9 @@ export interface Change {
   readonly sequence: number
 }
 
+/** What an operation may use. */
+export type GivenRecords = Pick<ReadonlySet<PreparedRecord>, 'has'>
+
 type Overlaid = { readonly key: Uint8Array; value: Uint8Array | null; readonly before: Uint8Array | null }
 
 export class OperationTx implements Tx {
@@ -58,7 +61,7 @@ export class OperationTx implements Tx {
   constructor(
     private readonly tree: ItemReader,
     private readonly facts: OperationFacts,
-    private readonly records: ReadonlySet<PreparedRecord>,
+    private readonly records: GivenRecords,
   ) {
     this.cp = facts.cp
     this.nowMs = facts.nowMs

@@ -15,7 +15,7 @@ import { lookOnce } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
 import { OperationTx, givesBack } from './operation.ts'
-import type { Change } from './operation.ts'
+import type { Change, GivenRecords } from './operation.ts'
 import { OperationStream } from './operation-stream.ts'
 import type { Space } from './space.ts'
 import type { Volume } from './volume.ts'
@@ -29,8 +29,9 @@ export interface OperationsParts {
   readonly dataSync: DataSync
   /** Throws when the engine is poisoned or fenced. */
   assertWritable(): void
-  /** Waits while the open tree is too large; null when it is not. */
-  throttle(): Promise<void> | null
+  /** The open tree is too large: operations wait until a CP has made it smaller. */
+  isThrottled(): boolean
+  untilSmaller(): Promise<void>
   /** Resolves when a CP has made room in the log. */
   makeLogRoom(): Promise<void>
   /** The CP that carries what the open tree shows. */
@@ -50,12 +51,33 @@ type Attempt<T> =
   | { readonly applied: null; readonly needs: Needs | 'log room' }
 
 const noRecords: Set<PreparedRecord> = new Set()
+const noOptions: RunOptions = {}
 
 export class Operations {
   constructor(private readonly parts: OperationsParts) {}
 
   run<T>(operation: (tx: Tx) => T, options: RunOptions = {}): Promise<Applied<T>> {
     return this.gather(operation, options, false)
+  }
+
+  /** As `run` when there is nothing to wait for; else null, and nothing has happened. */
+  runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null {
+    const { intake } = this.parts.state
+    const given: GivenRecords = { has: (record) => records.includes(record) }
+    let isTaken = true
+    let used: readonly PreparedRecord[] = []
+    try {
+      const mustWait = this.parts.isThrottled() || records.some((record) => intake.hasLeft(record))
+      const attempt = mustWait ? null : lookOnce(() => this.attempt(operation, noOptions, given, false))
+      if (attempt === null || attempt instanceof NotLoaded || !attempt.applied) {
+        isTaken = false
+        return null
+      }
+      used = attempt.change.used
+      return attempt.applied
+    } finally {
+      if (isTaken) for (const record of records) if (!used.includes(record)) intake.discard(record)
+    }
   }
 
   async runHidden<T>(operation: (tx: Tx) => T, options: RunOptions = {}): Promise<T> {
@@ -91,8 +113,7 @@ export class Operations {
     try {
       if (!isHidden && this.hasLeft(options)) await this.syncWhatHasLeft(options)
       for (;;) {
-        const isThrottled = this.parts.throttle()
-        if (isThrottled) await isThrottled
+        if (this.parts.isThrottled()) await this.parts.untilSmaller()
         // Usually every node is in memory, and nothing is waited for from here to the end of the change.
         const attempt = lookOnce(() => this.attempt(operation, options, unused, isHidden))
         if (attempt instanceof NotLoaded) await volume.loader.load(attempt)
@@ -129,7 +150,7 @@ export class Operations {
   private attempt<T>(
     operation: (tx: Tx) => T,
     options: RunOptions,
-    records: ReadonlySet<PreparedRecord>,
+    records: GivenRecords,
     isHidden: boolean,
   ): Attempt<T> {
     const { state, space, log, volume } = this.parts

@@ -59,6 +59,18 @@ export async function runEdit<T>(
   return applied
 }
 
+/** As `runEdit`, at once. Null when something has to be waited for: the records are still the caller's. */
+export function runEditNow<T>(
+  { engine, kind, reaper }: Context,
+  operation: (edit: Edit) => T,
+  records: readonly PreparedRecord[],
+): Applied<T> | null {
+  let edit = null as Edit | null
+  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, kind))), records)
+  if (applied && edit && edit.orphans > 0) reaper.heard(edit.orphans, edit.orphanBytes)
+  return applied
+}
+
 /** An extra on its way into an item. */
 export interface PreparedExtra {
   readonly extra: EntryExtra

@@ -6,13 +6,20 @@ import type { EntryItem } from '../format/fs-items.ts'
 import { recordBytesDefault } from '../format/geometry.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { type CheckedAttributes, checkAttributes, checkPreconditions, defaultModes } from './attributes.ts'
+import {
+  type CheckedAttributes,
+  checkAttributes,
+  checkPreconditions,
+  defaultModes,
+  statOf,
+} from './attributes.ts'
 import { buffersOf, chunksOf } from './body.ts'
 import {
   type Context,
   type Preparation,
   type PreparedExtra,
   prepared,
+  runEditNow,
   storeExtra,
   written,
 } from './context.ts'
@@ -47,6 +54,8 @@ export async function putFile(
   attributes: Attributes,
   options: Preconditions & { readonly lengthHint?: number | null },
 ): Promise<Written> {
+  const done = body instanceof Uint8Array ? putNow(context, path, body, attributes, options) : null
+  if (done) return done
   const checked = checkAttributes(attributes)
   const hint = body instanceof Uint8Array ? body.length : (options.lengthHint ?? 0)
   if (hint > fileBytesMax) throw tooLarge()
@@ -75,6 +84,42 @@ export async function putFile(
   } finally {
     await buffers.return(undefined)
   }
+}
+
+/**
+ * The usual file, of one record: what `putFile` does, at once. Null when something has to be waited for, and for what is
+ * not so simple; then nothing has happened.
+ */
+export function putNow(
+  context: Context,
+  path: Path,
+  bytes: Uint8Array,
+  attributes: Attributes,
+  conditions: Preconditions,
+): Written | null {
+  if (bytes.length > recordBytesDefault) return null
+  const checked = checkAttributes(attributes)
+  if (checked.extraBytes) return null
+  const { engine } = context
+  const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
+  if (!records) return null
+  const pieces = records.map((record) => ({ offset: 0, span: spanOf(bytes.length), record }))
+  const put: Put = {
+    kind: 'file',
+    path,
+    attributes: checked,
+    extra: { extra: checked.extra, record: null },
+    content: { pieces, upload: null, size: bytes.length },
+    conditions,
+  }
+  // A record that was cut becomes an object: not here.
+  const applied = records.length > 1 ? null : runEditNow(context, (edit) => applyPut(edit, put), records)
+  if (!applied) {
+    engine.discard(records)
+    return null
+  }
+  const { created, item } = applied.result
+  return { created, stat: statOf(item, checked.extra), applied }
 }
 
 export async function putLink(

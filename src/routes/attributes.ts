@@ -8,6 +8,7 @@ import type { Attributes, Stat } from '../fs/contract.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { toRfc3339 } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
+import type { HeaderValues } from './header-values.ts'
 import { parseTime } from './raw-url.ts'
 
 export const metaNameBytesMax = 64
@@ -32,22 +33,21 @@ const tooLarge = (detail: string): never => {
 const noMeta: Readonly<Record<string, string>> = {}
 
 /** `fileType` is false where a Content-Type would say nothing about the entry. */
-export function parseAttributes(headers: Headers, fileType: boolean): Attributes {
+export function parseAttributes(headers: HeaderValues, fileType: boolean): Attributes {
   let meta: Record<string, string> | null = null
-  const all = headers.toJSON()
-  for (const name in all) {
+  for (const name in headers) {
     if (!name.startsWith(metaPrefix)) continue
     meta ??= Object.create(null) as Record<string, string>
-    meta[name.slice(metaPrefix.length)] = all[name]!
+    meta[name.slice(metaPrefix.length)] = headers[name]!
   }
-  const contentType = fileType ? headers.get('Content-Type') : null
-  const mode = headers.get('Stillpoint-Mode')
-  const modified = headers.get('Stillpoint-Modified')
+  const contentType = fileType ? headers['content-type'] : undefined
+  const mode = headers['stillpoint-mode']
+  const modified = headers['stillpoint-modified']
   return {
-    contentType: contentType === null ? null : checkContentType(contentType, 'Content-Type'),
+    contentType: contentType === undefined ? null : checkContentType(contentType, 'Content-Type'),
     meta: meta === null ? noMeta : checkMeta(meta),
-    mode: mode === null ? null : parseMode(mode, 'Stillpoint-Mode'),
-    modifiedMs: modified === null ? null : parseModified(modified, 'Stillpoint-Modified'),
+    mode: mode === undefined ? null : parseMode(mode, 'Stillpoint-Mode'),
+    modifiedMs: modified === undefined ? null : parseModified(modified, 'Stillpoint-Modified'),
   }
 }
 

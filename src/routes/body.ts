@@ -5,6 +5,7 @@
 import type { Body } from '../fs/contract.ts'
 import { decodeUtf8 } from '../lib/bytes.ts'
 import { type ErrorCode, StillpointError } from '../lib/errors.ts'
+import { type HeaderValues, headerValues } from './header-values.ts'
 import { type Digest, parseDigests } from './digest.ts'
 
 /** Read in one piece: a stream costs more than it saves. */
@@ -16,25 +17,28 @@ const bad = (code: ErrorCode, detail: string): never => {
 }
 
 /** Null when the request does not say. Two headers arrive joined by a comma, and are refused. */
-export function contentLength(headers: Headers): number | null {
-  const text = headers.get('Content-Length')
-  if (text === null) return null
+export function contentLength(headers: HeaderValues): number | null {
+  const text = headers['content-length']
+  if (text === undefined) return null
   const length = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(length)) bad('bad-parameter', 'Content-Length is not one number')
   return length
 }
 
 /** The content of a file, or of a part of one. `whole`: the body is the whole file, so Repr-Digest can be checked. */
-export async function fileBody(request: Request, whole: boolean): Promise<Body> {
-  const { headers } = request
-  const encoding = headers.get('Content-Encoding')
-  if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') {
+export function fileBody(
+  request: Request,
+  headers: HeaderValues,
+  whole: boolean,
+): Body | Promise<Uint8Array> {
+  const encoding = headers['content-encoding']
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
     bad('unsupported-media-type', 'content codings are not supported; send the bytes as they are')
   }
-  if (headers.has('Content-Range'))
+  if (headers['content-range'] !== undefined)
     bad('bad-parameter', 'Content-Range is not supported; PATCH takes ?offset=')
-  const reprDigest = headers.get('Repr-Digest')
-  const contentDigest = headers.get('Content-Digest')
+  const reprDigest = headers['repr-digest'] ?? null
+  const contentDigest = headers['content-digest'] ?? null
   if (reprDigest !== null && !whole)
     bad('bad-parameter', 'Repr-Digest is of a whole file; use Content-Digest')
   const length = contentLength(headers)
@@ -98,8 +102,8 @@ async function* checked(
 }
 
 /** True when there is at least one byte. Only for bodies that must be empty. */
-export async function hasBody(request: Request): Promise<boolean> {
-  const length = contentLength(request.headers)
+export async function hasBody(request: Request, headers: HeaderValues): Promise<boolean> {
+  const length = contentLength(headers)
   if (length !== null) return length > 0
   if (request.body === null) return false
   const body: ReadableStream<Uint8Array> = request.body
@@ -122,7 +126,7 @@ export async function jsonBody(request: Request, bytesMax: number): Promise<unkn
     bad('unsupported-media-type', 'content codings are not supported')
   }
   const tooLarge = `the body is at most ${bytesMax} bytes`
-  const length = contentLength(request.headers)
+  const length = contentLength(headerValues(request.headers))
   if (length !== null && length > bytesMax) bad('too-large', tooLarge)
   const parts: Uint8Array[] = []
   let received = 0

@@ -126,7 +126,7 @@ export interface PrimaryDependencies extends Common {
   readonly files: FileSystem
   readonly mirrors: Mirrors
   readonly taker: CpTaker
-  reach(applied: Applied<unknown>, wish: DurabilityWish): Promise<{ readonly level: Durability }>
+  reach(applied: Applied<unknown>, wish: DurabilityWish): Promise<Durability>
 }
 
 export interface MirrorDependencies extends Common {

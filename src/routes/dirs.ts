@@ -13,6 +13,7 @@ import { hasBody } from './body.ts'
 import { badCursor, makeCursor, readCursor } from './cursor.ts'
 import type { Dependencies, PrimaryDependencies } from './dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
+import { headerValues } from './header-values.ts'
 import type { Handler, Operation } from './operation.ts'
 import {
   attributeHeaders,
@@ -130,15 +131,16 @@ const makeDirectoryHandler =
     const { files, limits } = dependencies
     const path = pathOrRoot(target)
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
-    const attributes = parseAttributes(request.headers, false)
-    if (await hasBody(request)) throw new StillpointError('bad-parameter', 'a directory has no body')
-    if (request.headers.has('If-Match')) {
+    const headers = headerValues(request.headers)
+    const attributes = parseAttributes(headers, false)
+    if (await hasBody(request, headers)) throw new StillpointError('bad-parameter', 'a directory has no body')
+    if (headers['if-match'] !== undefined) {
       throw new StillpointError('bad-parameter', 'If-Match says nothing about making a directory', {
         parameter: 'If-Match',
       })
     }
-    const ifNoneMatch = request.headers.get('If-None-Match')
-    const createOnly = ifNoneMatch !== null && parseTags(ifNoneMatch, 'If-None-Match') === '*'
+    const ifNoneMatch = headers['if-none-match']
+    const createOnly = ifNoneMatch !== undefined && parseTags(ifNoneMatch, 'If-None-Match') === '*'
     if (createOnly) await refuseExisting(files.view(), path)
     const written = await files.makeDirectory(path, attributes)
     if (createOnly && !written.created) throw exists()
@@ -168,7 +170,7 @@ const deleteDirectoryHandler =
     const query = Query.parse(target.query, [...durabilityParameters, 'recursive'])
     const wish = parseWish(query, limits.mirrorsMax)
     const recursive = query.flag('recursive')
-    const conditions = parseWriteConditions(request.headers)
+    const conditions = parseWriteConditions(headerValues(request.headers))
     const applied = await files.deleteDirectory(path, { ...conditions, recursive })
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }

@@ -5,14 +5,29 @@
 import type { Written } from '../fs/contract.ts'
 import type { Applied } from '../cp-engine/contract.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { type DurabilityWish, type PrimaryDependencies, durabilityLevels } from './dependencies.ts'
+import {
+  type Durability,
+  type DurabilityWish,
+  type PrimaryDependencies,
+  durabilityLevels,
+} from './dependencies.ts'
 import { json } from './problem.ts'
-import type { Query } from './raw-url.ts'
+import { Query } from './raw-url.ts'
 import { waitSecondsMax } from './reading.ts'
 
 export const durabilityParameters = ['durability', 'mirrors', 'wait'] as const
 /** `mirrored` cannot wait for ever: a mirror may be away for days. */
 export const mirroredWaitMsDefault = 10_000
+
+/** Remembers the last query: clients ask the same of every write. */
+export function wishParser(mirrorsMax: number): (query: string) => DurabilityWish {
+  let last = { query: '', wish: parseWish(Query.none, mirrorsMax) }
+  return (query) => {
+    if (query !== last.query)
+      last = { query, wish: parseWish(Query.parse(query, durabilityParameters), mirrorsMax) }
+    return last.wish
+  }
+}
 
 export function parseWish(query: Query, mirrorsMax: number): DurabilityWish {
   const level = query.choice('durability', durabilityLevels) ?? 'logged'
@@ -41,7 +56,7 @@ export async function answerMutation(
   wish: DurabilityWish,
   { status, applied, etag, fields }: Mutation,
 ): Promise<Response> {
-  const { level } = await dependencies.reach(applied, wish)
+  const level = await dependencies.reach(applied, wish)
   const headers: Record<string, string> = {
     'Stillpoint-CP': String(applied.cp),
     'Stillpoint-Durability': level,
@@ -51,14 +66,12 @@ export async function answerMutation(
   return json(status, { ...fields, cp: applied.cp, durability: level }, headers)
 }
 
-/** As `answerMutation` of `writtenMutation`, for the route that is asked most: text and headers made in one piece. */
-export async function answerWritten(
-  dependencies: PrimaryDependencies,
-  wish: DurabilityWish,
+/** As `answerMutation` of `writtenMutation`, for the route that is asked most: the text is made in one piece. */
+export function answerWritten(
   path: string,
   { created, stat, applied }: Written,
-): Promise<Response> {
-  const { level } = await dependencies.reach(applied, wish)
+  level: Durability,
+): Response {
   const { size, etag } = stat
   const { cp } = applied
   const text = `{"path":${JSON.stringify(path)},"size":${size},"etag":"\\"${etag}\\"","cp":${cp},"durability":"${level}"}`

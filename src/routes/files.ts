@@ -3,7 +3,7 @@
  * takes one pass over its headers. Reading is in `read-file.ts`.
  */
 import { z } from '@hono/zod-openapi'
-import type { ReadView } from '../fs/contract.ts'
+import type { Preconditions, ReadView, Written } from '../fs/contract.ts'
 import { type Path, formatPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { parseAttributes, parseLinkTarget } from './attributes.ts'
@@ -14,8 +14,10 @@ import {
   answerWritten,
   durabilityParameters,
   parseWish,
+  wishParser,
   writtenMutation,
 } from './durability.ts'
+import { type HeaderValues, headerValues } from './header-values.ts'
 import type { Handler, Operation } from './operation.ts'
 import {
   attributeHeaders,
@@ -39,32 +41,42 @@ const address = '/v1/files/{path}'
 
 const putHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
+  const wishOf = wishParser(limits.mirrorsMax)
   return async (request, target) => {
     const path = filePathOf(target)
-    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
-    const { headers } = request
-    const link = headers.get('Stillpoint-Link')
-    const attributes = parseAttributes(headers, link === null)
-    const conditions = await conditionsOf(request, path, dependencies)
-    if (link !== null) {
+    const wish = wishOf(target.query)
+    const headers = headerValues(request.headers)
+    const link = headers['stillpoint-link']
+    const attributes = parseAttributes(headers, link === undefined)
+    const known = conditionsOf(headers, path, dependencies)
+    const conditions = known instanceof Promise ? await known : known
+    let written: Written
+    if (link === undefined) {
+      const coming = fileBody(request, headers, true)
+      const body = coming instanceof Promise ? await coming : coming
+      const now = body instanceof Uint8Array ? files.putNow(path, body, attributes, conditions) : null
+      const lengthHint = contentLength(headers)
+      written = now ?? (await files.putFile(path, body, attributes, { ...conditions, lengthHint }))
+    } else {
       const linkTarget = parseLinkTarget(link)
-      if (await hasBody(request)) {
+      if (await hasBody(request, headers)) {
         throw new StillpointError('bad-parameter', 'a link has no body', { parameter: 'Stillpoint-Link' })
       }
-      const written = await files.putLink(path, linkTarget, attributes, conditions)
-      return answerWritten(dependencies, wish, formatPath(path), written)
+      written = await files.putLink(path, linkTarget, attributes, conditions)
     }
-    const body = await fileBody(request, true)
-    const lengthHint = body instanceof Uint8Array ? body.length : contentLength(headers)
-    const written = await files.putFile(path, body, attributes, { ...conditions, lengthHint })
-    return answerWritten(dependencies, wish, formatPath(path), written)
+    return answerWritten(formatPath(path), written, await dependencies.reach(written.applied, wish))
   }
 }
 
-function conditionsOf(request: Request, path: Path, { files }: PrimaryDependencies) {
-  const conditions = parseWriteConditions(request.headers)
-  if (!request.headers.has('If-Unmodified-Since')) return conditions
-  return withUnmodifiedSince(request.headers, conditions, () => statOnce(files.view(), path))
+/** A promise only for the one condition that needs a look at the file. */
+function conditionsOf(
+  headers: HeaderValues,
+  path: Path,
+  { files }: PrimaryDependencies,
+): Preconditions | Promise<Preconditions> {
+  const conditions = parseWriteConditions(headers)
+  if (headers['if-unmodified-since'] === undefined) return conditions
+  return withUnmodifiedSince(headers, conditions, () => statOnce(files.view(), path))
 }
 
 async function statOnce(view: ReadView, path: Path) {
@@ -87,16 +99,17 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
     if ((size === null) === (offset === null)) {
       throw new StillpointError('bad-parameter', 'give either offset or size', { parameter: 'offset' })
     }
-    const conditions = await conditionsOf(request, path, dependencies)
+    const headers = headerValues(request.headers)
+    const conditions = await conditionsOf(headers, path, dependencies)
     if (offset === null) {
-      if (await hasBody(request)) {
+      if (await hasBody(request, headers)) {
         throw new StillpointError('bad-parameter', 'size goes with an empty body', { parameter: 'size' })
       }
       const written = await files.resizeFile(path, size!, conditions)
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
-    const body = await fileBody(request, false)
+    const body = await fileBody(request, headers, false)
     const written = await files.patchFile(path, offset, body, conditions)
     const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
     return answerMutation(dependencies, wish, { ...mutation, status: 200 })
@@ -105,10 +118,12 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
 
 const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
+  const wishOf = wishParser(limits.mirrorsMax)
   return async (request, target) => {
     const path = filePathOf(target)
-    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
-    const applied = await files.deleteFile(path, await conditionsOf(request, path, dependencies))
+    const wish = wishOf(target.query)
+    const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
+    const applied = await files.deleteFile(path, conditions)
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
 }

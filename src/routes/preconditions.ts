@@ -9,6 +9,7 @@
  */
 import type { Preconditions, Stat } from '../fs/contract.ts'
 import { StillpointError } from '../lib/errors.ts'
+import type { HeaderValues } from './header-values.ts'
 
 export interface EntityTag {
   readonly weak: boolean
@@ -117,14 +118,16 @@ export function isRangeWanted(headers: Headers, stat: Stat): boolean {
   return parts !== null && parts[1] === undefined && parts[2] === stat.etag
 }
 
+const unconditional: Preconditions = {}
+
 /** The tags of a writing request. */
-export function parseWriteConditions(headers: Headers): Preconditions {
-  const ifMatch = headers.get('If-Match')
-  const ifNoneMatch = headers.get('If-None-Match')
-  if (ifMatch === null && ifNoneMatch === null) return {}
+export function parseWriteConditions(headers: HeaderValues): Preconditions {
+  const ifMatch = headers['if-match']
+  const ifNoneMatch = headers['if-none-match']
+  if (ifMatch === undefined && ifNoneMatch === undefined) return unconditional
   return {
-    ...(ifMatch === null ? {} : { ifMatch: strong(parseTags(ifMatch, 'If-Match')) }),
-    ...(ifNoneMatch === null ? {} : { ifNoneMatch: weak(parseTags(ifNoneMatch, 'If-None-Match')) }),
+    ...(ifMatch === undefined ? {} : { ifMatch: strong(parseTags(ifMatch, 'If-Match')) }),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: weak(parseTags(ifNoneMatch, 'If-None-Match')) }),
   }
 }
 
@@ -141,12 +144,12 @@ export function toConditions(ifMatch?: string, ifNoneMatch?: string): Preconditi
  * allows is narrowed to the very version that was looked at.
  */
 export async function withUnmodifiedSince(
-  headers: Headers,
+  headers: HeaderValues,
   conditions: Preconditions,
   look: () => Promise<Stat>,
 ): Promise<Preconditions> {
   if (conditions.ifMatch !== undefined) return conditions
-  const since = parseHttpDate(headers.get('If-Unmodified-Since'))
+  const since = parseHttpDate(headers['if-unmodified-since'] ?? null)
   if (since === null) return conditions
   let stat: Stat
   try {

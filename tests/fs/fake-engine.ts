@@ -11,7 +11,7 @@
  *   steps are lost, except that the operation that names a stream brings the stream's items with it.
  */
 import { AssertionError, assert } from '../../src/lib/assert.ts'
-import { equalBytes, readU64BigEndian, toHex } from '../../src/lib/bytes.ts'
+import { equalBytes, toHex } from '../../src/lib/bytes.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import type {
@@ -37,31 +37,20 @@ import {
   keyBytesMax,
   recordBytesMax,
 } from '../../src/format/geometry.ts'
-import type { ChecksumKind, RecordSums } from '../../src/format/pointer.ts'
+import type { RecordSums } from '../../src/format/pointer.ts'
 import { FakeBlocks } from './fake-blocks.ts'
-import { FakeStream, fakeRoot } from './fake-parts.ts'
+import {
+  type Done,
+  type FakeEngineOptions,
+  FakeStream,
+  type Image,
+  type Mode,
+  type Operation,
+  cutAtRandom,
+  fakeRoot,
+  mustBeHidden,
+} from './fake-parts.ts'
 import { NotLoaded, place, readerOf, valueOf } from './fake-items.ts'
-
-interface Operation {
-  readonly changes: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[]
-  readonly counters: readonly number[]
-}
-
-interface Image {
-  readonly published: PublishedRoot
-  readonly items: readonly Item[]
-}
-
-export interface FakeEngineOptions {
-  readonly seed?: number
-  readonly kind?: ChecksumKind
-  /** Chances out of 100. */
-  readonly missPercent?: number
-  readonly cutPercent?: number
-  /** Published roots that stay readable. */
-  readonly retainedMax?: number
-  nowMs?: () => number
-}
 
 /** In a row. */
 const missesMax = 40
@@ -154,20 +143,21 @@ export class FakeEngine implements Engine {
   ): Promise<PreparedRecord[]> {
     assert(bytes.length >= 1 && bytes.length <= recordBytesMax, 'prepare takes 1 to recordBytesMax bytes')
     await this.pause()
-    const failure = this.failPrepare?.() ?? null
-    if (failure) throw failure
-    const records: PreparedRecord[] = []
-    const cut = (offset: number, length: number) => {
-      const blocks = Math.ceil(length / blockBytes)
-      if (blocks > 1 && this.chance(this.cutPercent)) {
-        const first = Math.ceil(blocks / 2) * blockBytes
-        cut(offset, first)
-        cut(offset + first, length - first)
-      } else records.push(this.blocks.prepare(bytes.slice(offset, offset + length), offset))
-    }
-    for (let at = 0; at < bytes.length; at += recordBytes) cut(at, Math.min(recordBytes, bytes.length - at))
+    const records = this.cut(bytes, recordBytes)
     onWritten?.(true)
     return records
+  }
+
+  prepareNow(bytes: Uint8Array): PreparedRecord[] | null {
+    return this.chance(this.missPercent) ? null : this.cut(bytes, recordBytesMax)
+  }
+
+  private cut(bytes: Uint8Array, recordBytes: number): PreparedRecord[] {
+    const failure = this.failPrepare?.() ?? null
+    if (failure) throw failure
+    const prepare = (offset: number, length: number) =>
+      this.blocks.prepare(bytes.slice(offset, offset + length), offset)
+    return cutAtRandom(bytes.length, recordBytes, () => this.chance(this.cutPercent), prepare)
   }
 
   discard(records: readonly PreparedRecord[]): void {
@@ -176,8 +166,17 @@ export class FakeEngine implements Engine {
 
   async run<T>(operation: (tx: Tx) => T, options: RunOptions = {}): Promise<Applied<T>> {
     const done = await this.apply(operation, options, 'operation')
+    return this.applied(done, options.stream as FakeStream | undefined)
+  }
+
+  runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null {
+    if (this.chance(this.missPercent)) return null
+    const done = this.attempt(operation, records, 'operation', this.options.nowMs?.() ?? ++this.clockMs)
+    return done && this.applied(done)
+  }
+
+  private applied<T>(done: Done<T>, stream?: FakeStream): Applied<T> {
     if (!done.changed) return { result: done.result, cp: this.openView0(), sequence: 0 }
-    const stream = options.stream as FakeStream | undefined
     this.operations.push({
       changes: [...(stream?.changes.values() ?? []), ...done.changes],
       counters: [...this.counters],
@@ -342,87 +341,85 @@ export class FakeEngine implements Engine {
     return true
   }
 
-  private async apply<T>(operation: (tx: Tx) => T, options: RunOptions, mode: 'operation' | 'hidden') {
+  private async apply<T>(operation: (tx: Tx) => T, options: RunOptions, mode: Mode): Promise<Done<T>> {
     await this.pause()
     const nowMs = this.options.nowMs?.() ?? ++this.clockMs
-    const offered = options.records ?? []
     for (;;) {
-      const before = new Map<string, { key: Uint8Array; value: Uint8Array | null }>()
-      const counters = [...this.counters]
-      const sequence = this.sequence
-      const used = new Set<number>()
-      const undo = () => {
-        for (const { key, value } of [...before.values()].reverse()) place(this.items, key, value)
-        this.counters = counters
-        this.sequence = sequence
-      }
-      const change = (key: Uint8Array, value: Uint8Array | null) => {
-        const name = toHex(key)
-        if (!before.has(name)) before.set(name, { key: key.slice(), value: valueOf(this.items, key) })
-        place(this.items, key.slice(), value?.slice() ?? null)
-      }
-      const tx: Tx = {
-        ...readerOf(this.items, this.isMissing),
-        cp: this.current().root.cp + 1,
-        nowMs,
-        put: (key, value) => {
-          assert(key.length >= 1 && key.length <= keyBytesMax, 'a key is within its limit')
-          if (key.length + value.length > itemBytesMax) throw new StillpointError('too-large', 'an item')
-          this.blocks.pointersOf(value)
-          change(key, value)
-        },
-        delete: (key) => change(key, null),
-        use: (record) => {
-          assert(offered.includes(record), 'only offered records are used')
-          used.add(record.pointer.address)
-          return record.pointer
-        },
-        counter: (index) => this.counters[index]!,
-        setCounter: (index, value) => {
-          assert(Number.isSafeInteger(value) && value >= 0, `counter ${index} cannot be ${value}`)
-          if (mode === 'hidden') assert(index === 0, 'hidden steps change no counter but the next id')
-          this.counters = this.counters.with(index, value)
-        },
-        nextVersion: () => {
-          assert(mode === 'operation', 'hidden steps take no version')
-          return { epoch: 0, opening: this.opening, sequence: ++this.sequence }
-        },
-      }
-      try {
-        const result = operation(tx)
-        // Two values of one key that are equal are no change.
-        const changes = [...before.values()]
-          .map(({ key, value }) => ({ key, old: value, value: valueOf(this.items, key) }))
-          .filter(({ old, value }) => !(old && value ? equalBytes(old, value) : old === value))
-        const changed = changes.length > 0 || counters.some((value, i) => value !== this.counters[i])
-        if (mode === 'hidden') for (const { key } of changes) this.mustBeHidden(key, before)
-        if (changed && mode === 'operation' && this.sequence === sequence) this.sequence++
-        this.blocks.settle(changes, used, offered)
-        if (changed) this.dirty = true
-        this.misses = 0
-        this.largestOperation = Math.max(this.largestOperation, changes.length)
-        return { result, changed, changes, sequence: this.sequence }
-      } catch (error) {
-        if (error instanceof AssertionError) throw error
-        undo()
-        if (error instanceof NotLoaded) {
-          await this.pause()
-          continue
-        }
-        this.blocks.forgetPrepared(offered)
-        throw error
-      }
+      const done = this.attempt(operation, options.records ?? [], mode, nowMs)
+      if (done) return done
+      await this.pause()
     }
   }
 
-  private mustBeHidden(key: Uint8Array, before: ReadonlyMap<string, { value: Uint8Array | null }>): void {
-    assert(key[0] !== 1, 'hidden steps touch no entry')
-    const id = readU64BigEndian(key, 1)
-    const orphan = new Uint8Array(9)
-    orphan.set(key.subarray(0, 9))
-    orphan[0] = 4
-    const was = before.has(toHex(orphan)) ? before.get(toHex(orphan))!.value : valueOf(this.items, orphan)
-    assert(was || valueOf(this.items, orphan), `object ${id} is hidden`)
+  /** Null when a node was missing: nothing has happened. */
+  private attempt<T>(
+    operation: (tx: Tx) => T,
+    offered: readonly PreparedRecord[],
+    mode: Mode,
+    nowMs: number,
+  ): Done<T> | null {
+    const before = new Map<string, { key: Uint8Array; value: Uint8Array | null }>()
+    const counters = [...this.counters]
+    const sequence = this.sequence
+    const used = new Set<number>()
+    const undo = () => {
+      for (const { key, value } of [...before.values()].reverse()) place(this.items, key, value)
+      this.counters = counters
+      this.sequence = sequence
+    }
+    const change = (key: Uint8Array, value: Uint8Array | null) => {
+      const name = toHex(key)
+      if (!before.has(name)) before.set(name, { key: key.slice(), value: valueOf(this.items, key) })
+      place(this.items, key.slice(), value?.slice() ?? null)
+    }
+    const tx: Tx = {
+      ...readerOf(this.items, this.isMissing),
+      cp: this.current().root.cp + 1,
+      nowMs,
+      put: (key, value) => {
+        assert(key.length >= 1 && key.length <= keyBytesMax, 'a key is within its limit')
+        if (key.length + value.length > itemBytesMax) throw new StillpointError('too-large', 'an item')
+        this.blocks.pointersOf(value)
+        change(key, value)
+      },
+      delete: (key) => change(key, null),
+      use: (record) => {
+        assert(offered.includes(record), 'only offered records are used')
+        used.add(record.pointer.address)
+        return record.pointer
+      },
+      counter: (index) => this.counters[index]!,
+      setCounter: (index, value) => {
+        assert(Number.isSafeInteger(value) && value >= 0, `counter ${index} cannot be ${value}`)
+        if (mode === 'hidden') assert(index === 0, 'hidden steps change no counter but the next id')
+        this.counters = this.counters.with(index, value)
+      },
+      nextVersion: () => {
+        assert(mode === 'operation', 'hidden steps take no version')
+        return { epoch: 0, opening: this.opening, sequence: ++this.sequence }
+      },
+    }
+    try {
+      const result = operation(tx)
+      // Two values of one key that are equal are no change.
+      const changes = [...before.values()]
+        .map(({ key, value }) => ({ key, old: value, value: valueOf(this.items, key) }))
+        .filter(({ old, value }) => !(old && value ? equalBytes(old, value) : old === value))
+      const changed = changes.length > 0 || counters.some((value, i) => value !== this.counters[i])
+      if (mode === 'hidden') for (const { key } of changes) mustBeHidden(this.items, key, before)
+      if (changed && mode === 'operation' && this.sequence === sequence) this.sequence++
+      this.blocks.settle(changes, used, offered)
+      if (changed) this.dirty = true
+      this.misses = 0
+      this.largestOperation = Math.max(this.largestOperation, changes.length)
+      return { result, changed, changes, sequence: this.sequence }
+    } catch (error) {
+      if (error instanceof AssertionError) throw error
+      undo()
+      if (error instanceof NotLoaded) return null
+      this.blocks.forgetPrepared(offered)
+      throw error
+    }
   }
 
   private publish(cause: CpCause): void {

@@ -1,7 +1,42 @@
-/** Small parts of the fake engine: its roots, and streams that remember what they added. */
-import type { PreparedRecord, RecordStream, Tx } from '../../src/cp-engine/contract.ts'
+/** Small parts of the fake engine: what it remembers, its roots, and streams that remember what they added. */
+import type { Item, PreparedRecord, PublishedRoot, RecordStream, Tx } from '../../src/cp-engine/contract.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
+import type { ChecksumKind } from '../../src/format/pointer.ts'
 import type { Root } from '../../src/format/root.ts'
+import { assert } from '../../src/lib/assert.ts'
+import { readU64BigEndian, toHex } from '../../src/lib/bytes.ts'
+import { valueOf } from './fake-items.ts'
+
+export interface Operation {
+  readonly changes: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[]
+  readonly counters: readonly number[]
+}
+
+export type Mode = 'operation' | 'hidden'
+
+export interface Done<T> {
+  readonly result: T
+  readonly changed: boolean
+  readonly changes: Operation['changes']
+  readonly sequence: number
+}
+
+export interface Image {
+  readonly published: PublishedRoot
+  readonly items: readonly Item[]
+}
+
+export interface FakeEngineOptions {
+  readonly seed?: number
+  readonly kind?: ChecksumKind
+  /** Chances out of 100. */
+  readonly missPercent?: number
+  readonly cutPercent?: number
+  /** Published roots that stay readable. */
+  readonly retainedMax?: number
+  nowMs?: () => number
+}
 
 type Told = Pick<Root, 'cp' | 'records' | 'counters' | 'committedAtMs' | 'sequence' | 'opening'>
 
@@ -32,4 +67,39 @@ export class FakeStream implements RecordStream {
   add(change: (tx: Tx) => void, records: readonly PreparedRecord[]): Promise<void> {
     return this.doAdd(change, records, this)
   }
+}
+
+/** As on a fragmented volume. */
+export function cutAtRandom(
+  bytes: number,
+  recordBytes: number,
+  isCut: () => boolean,
+  prepare: (offset: number, length: number) => PreparedRecord,
+): PreparedRecord[] {
+  const records: PreparedRecord[] = []
+  const cut = (offset: number, length: number) => {
+    const blocks = Math.ceil(length / blockBytes)
+    if (blocks > 1 && isCut()) {
+      const first = Math.ceil(blocks / 2) * blockBytes
+      cut(offset, first)
+      cut(offset + first, length - first)
+    } else records.push(prepare(offset, length))
+  }
+  for (let at = 0; at < bytes; at += recordBytes) cut(at, Math.min(recordBytes, bytes - at))
+  return records
+}
+
+/** `before`: what an operation has changed so far, by key in hexadecimal. */
+export function mustBeHidden(
+  items: Item[],
+  key: Uint8Array,
+  before: ReadonlyMap<string, { value: Uint8Array | null }>,
+): void {
+  assert(key[0] !== 1, 'hidden steps touch no entry')
+  const id = readU64BigEndian(key, 1)
+  const orphan = new Uint8Array(9)
+  orphan.set(key.subarray(0, 9))
+  orphan[0] = 4
+  const was = before.has(toHex(orphan)) ? before.get(toHex(orphan))!.value : valueOf(items, orphan)
+  assert(was || valueOf(items, orphan), `object ${id} is hidden`)
 }

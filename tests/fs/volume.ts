@@ -6,7 +6,8 @@ import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
-import { FakeEngine, type FakeEngineOptions } from './fake-engine.ts'
+import { FakeEngine } from './fake-engine.ts'
+import type { FakeEngineOptions } from './fake-parts.ts'
 
 export const p = (text: string): Path => parsePlainPath(text)
 

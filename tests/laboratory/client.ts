@@ -99,7 +99,7 @@ export class Client {
         mirrored: (cp: number, count: number, ms: number) =>
           mirrors.waitMirrored(cp, count, clock.monotonic() + ms),
       }
-      const { level } = await reachLevel(reach, applied, wish)
+      const level = await reachLevel(reach, applied, wish)
       lab.trace.note(
         `${this.name} ${request.id} ${operation.op} ${level} cp ${applied.cp} #${applied.sequence}`,
       )

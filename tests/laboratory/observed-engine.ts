@@ -24,6 +24,11 @@ export function observedEngine(engine: CpEngine, history: History): contract.Eng
         history.claim(sequenceOf(engine), requests.getStore() ?? null)
         return operation(tx)
       }, options),
+    runNow: (operation, records) =>
+      engine.runNow((tx) => {
+        history.claim(sequenceOf(engine), requests.getStore() ?? null)
+        return operation(tx)
+      }, records),
   })
 }
 

@@ -103,7 +103,7 @@ export class Harness {
       },
       reach: async (_applied, wish) => {
         this.wishes.push(wish)
-        return { level: this.reached ?? wish.level }
+        return this.reached ?? wish.level
       },
     }
     this.primary = makeApp(dependencies)
