@@ -1,7 +1,8 @@
 /** A mirror: the applier that receives, the files of what is published, its history, and a door that only reads. */
 import type { ServerConfiguration } from './cli/configuration.ts'
 import { RecordedCps } from './cp-history.ts'
-import { Volume } from './cp-engine/volume.ts'
+import type { RootSource } from './cp-engine/contract.ts'
+import { Volume, pinMsMax } from './cp-engine/volume.ts'
 import { blockBytes } from './format/geometry.ts'
 import { isNowhere, type MirrorNeed } from './format/wire-messages.ts'
 import { readTree } from './fs/read-view.ts'
@@ -40,7 +41,14 @@ export async function serveMirror(
   const catalog = opened.openCatalog(side, publishedCp(), clock)
   const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
   const smallFiles = new SmallFiles()
-  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree, smallFiles) })
+  const source: RootSource = {
+    current: () => volume.current(),
+    readable: () => volume.readable(),
+    view: (published) => volume.view(published),
+    pin: (published) => volume.pin(published, clock.monotonic()),
+    onPublished: (listener) => volume.onPublished(listener),
+  }
+  const views = new Views({ source, clock, view: (tree) => readTree(source, tree, smallFiles) })
   const applier = new MirrorApplier(volume, {
     clock,
     queueBytesMax: configuration.queueBytesMax,
@@ -49,6 +57,7 @@ export async function serveMirror(
       if (volume.cutOldestPins())
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
+    onPrimaryFull: () => volume.cutPins(clock.monotonic() - pinMsMax),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: clock.now() }),
   })
 
@@ -119,15 +128,17 @@ const needs: Readonly<Record<MirrorNeed, string | null>> = {
   nothing: null,
   space: 'space',
   'another-device': 'a device that keeps what is written',
-  'a-common-cp': 'a consistency point that both sides have',
+  'a-common-cp':
+    'a consistency point that both sides have. Stop this mirror, empty its folder, start it again; then, on its primary, DELETE /v1/mirrors/ID and POST /v1/mirrors with its address',
   'sound-blocks': 'blocks that match their checksums',
 }
 
 function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): MirrorStatus {
-  const { side, published, target, stage, needs: need, needsBytes, silentMs } = applier.status()
+  const { side, published, target, stage, needs: need, needsBytes, silentMs, primaryCp } = applier.status()
   const { volumeUuid } = volume.superblock
   const isAway = silentMs === null || silentMs > silenceMsMax
-  const isBehind = stage === 'receiving' || stage === 'wanting' || isNowhere(published)
+  const isMissing = isNowhere(published) || (stage === 'idle' && published.cp < primaryCp)
+  const isBehind = stage === 'receiving' || stage === 'wanting' || isMissing
   return {
     id: side,
     volume: volumeUuid.every((byte) => byte === 0) ? null : formatUuid(volumeUuid),

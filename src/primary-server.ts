@@ -2,6 +2,7 @@
 import type { ServerConfiguration } from './cli/configuration.ts'
 import { openPrimary } from './cp-engine/open-primary.ts'
 import { EngineVolume } from './cp-engine/primary-volume.ts'
+import { fences } from './cp-engine/contract.ts'
 import type { CpEngine } from './cp-engine/cp-engine.ts'
 import { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
@@ -40,11 +41,12 @@ export async function servePrimary(
     nodeCacheBytesMax,
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),
+    acceptHistoryLoss: acceptLoss.includes('history'),
     onPoisoned: (error) => failure.report('a write to the device failed', error),
   })
   const { replayed, tornTail, lost } = engine.recovery
   if (replayed > 0 || tornTail || lost.length > 0) log.warn('recovered', { replayed, tornTail, lost })
-  if (engine.isFenced) log.error('another primary has taken over: this volume is served for reading only')
+  if (engine.fencedWhy !== null) log.error(engine.fencedWhy)
 
   const { superblock, geometry } = engine.volume
   const side = formatUuid(superblock.sideUuid)
@@ -68,6 +70,11 @@ export async function servePrimary(
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: clock.now() }),
+    onLostCp(mirror, cp) {
+      if (engine.isFenced) return
+      log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
+      engine.fence('an older copy').catch(() => {})
+    },
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
       log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
@@ -102,7 +109,8 @@ export async function servePrimary(
       ),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
-      return isStopping ? { ok: false, reason: 'the server is stopping' } : { ok: true, reason: '' }
+      if (isStopping) return { ok: false, reason: 'the server is stopping' }
+      return { ok: true, reason: engine.fencedWhy ?? '' }
     },
     gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
     reportBug: (error) => failure.report('a bug', error),
@@ -183,7 +191,11 @@ function gaugesOf(engine: CpEngine, files: VolumeFiles, views: Views): Gauge[] {
     { name: 'published_cp', help: 'The newest published consistency point', value: root.cp },
     { name: 'readable_cps', help: 'Consistency points that can be read', value: engine.readable().length },
     { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
-    { name: 'fenced', help: '1 when another primary has taken over', value: engine.isFenced ? 1 : 0 },
+    {
+      name: 'fenced',
+      help: '1 when it takes no write any more: another primary has taken over, or it is an older copy',
+      value: engine.isFenced ? 1 : 0,
+    },
     { name: 'writable_bytes', help: 'Space that can be written now', value: writable * blockBytes },
     {
       name: 'pending_bytes',

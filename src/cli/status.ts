@@ -21,6 +21,8 @@ interface MirrorItem {
 interface Status {
   readonly url: string
   readonly ready: boolean
+  /** Why a primary only reads. */
+  readonly fenced?: string
   readonly role: 'primary' | 'mirror'
   /** The newest published one; null on a mirror that has none yet. */
   readonly cp: CpItem | null
@@ -35,6 +37,7 @@ async function status(this: CliContext, flags: ClientFlags): Promise<void> {
   if (flags.json) printJson(this, found)
   else {
     printLine(this, `${found.url}  ${found.role}  ${found.ready ? 'ready' : 'not ready'}`)
+    if (found.fenced !== undefined) printLine(this, `fenced: ${showName(found.fenced)}`)
     const { cp } = found
     if (cp !== null)
       printLine(
@@ -60,11 +63,17 @@ async function ask(client: Client): Promise<Status> {
   return {
     url: client.url,
     ready: isReady,
+    ...fencedOf(ready.body),
     role: isMirror ? 'mirror' : 'primary',
     cp: isReady ? await client.newestCp() : null,
     ...(isMirror ? { mirror: mirror.body as Record<string, unknown> } : {}),
     ...(mirrors === null ? {} : { mirrors: (mirrors.body as { items: MirrorItem[] }).items }),
   }
+}
+
+function fencedOf(health: unknown): { readonly fenced?: string } {
+  if (typeof health !== 'object' || health === null || !('fenced' in health)) return {}
+  return typeof health.fenced === 'string' ? { fenced: health.fenced } : {}
 }
 
 function mirrorTable(mirrors: readonly MirrorItem[]): string {

@@ -254,6 +254,14 @@ export interface Holds {
   of(memberUuid: string): readonly PublishedRoot[]
 }
 
+/** Why a primary only reads, in words. */
+export const fences = {
+  'another primary': 'another primary has taken over: this one only reads',
+  'an older copy':
+    'this volume is an older copy: a mirror has a later consistency point of it. Save what the mirror has, or give it up: `serve --accept-loss history` begins a new epoch here',
+} as const
+export type FenceReason = keyof typeof fences
+
 /**
  * Space is short: what may still be let go of roots before the carrier. `the next cp`: a mirror that is there keeps one
  * only as its older slot, and the next CP moves that.
@@ -295,6 +303,11 @@ export interface PrimaryVolume {
   ): Promise<Iterable<{ address: number; blocks: number }>>
   /** Raw blocks as they are on the device, for shipping; the caller holds the root that uses them. */
   readBlocks(address: number, blocks: number): Promise<Uint8Array>
+  /**
+   * True when this position can only come from this volume as it was later than here: the volume is an older copy. False
+   * also when nothing is known about it.
+   */
+  hasLost(position: { readonly cp: number; readonly hash: Uint8Array }): boolean
   /** Null when the root is not retained any more. */
   held(root: PublishedRoot): HeldBlocks | null
 }

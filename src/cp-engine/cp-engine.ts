@@ -3,8 +3,8 @@
  * the open state (open-state.ts); the intent log makes them durable before their CP (intent-log.ts); consistency points
  * are asked for (cp-cycle.ts) and taken (cp-writer.ts); space is watched (space.ts).
  *
- * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed. Fenced means:
- * no change and no acknowledgement any more, because another primary has taken over; reads go on.
+ * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed. Fenced: see
+ * fence.ts.
  */
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
@@ -17,10 +17,12 @@ import { CpCycle } from './cp-cycle.ts'
 import { CpWriter } from './cp-writer.ts'
 import type { Opening } from './cp-writer.ts'
 import { DataSync } from './data-sync.ts'
+import { Fence } from './fence.ts'
 import { IntentLog } from './intent-log.ts'
 import { OpenState } from './open-state.ts'
 import { OpenView } from './open-view.ts'
 import { Operations } from './operations.ts'
+import { OwnHistory } from './own-history.ts'
 import { Relief } from './relief.ts'
 import { replay } from './replay.ts'
 import type { MergedLog } from './replay.ts'
@@ -77,7 +79,8 @@ export class CpEngine implements contract.Engine {
   private readonly cycle: CpCycle
   private readonly operations: Operations
   private readonly writer: CpWriter
-  private hasMetHigherEpoch: boolean
+  private readonly history: OwnHistory
+  private readonly fencing: Fence
   private poisonedBy: { readonly error: unknown } | null = null
 
   constructor(
@@ -92,7 +95,9 @@ export class CpEngine implements contract.Engine {
     this.volume = volume
     this.allocator = allocator
     this.recovery = parts.recovery
-    this.hasMetHigherEpoch = volume.superblock.fenced
+    this.fencing = new Fence(volume.superblock, (change) => this.writeSuperblock(change))
+    this.history = new OwnHistory(root.cp, parts.firstCp)
+    volume.onPublished(({ published }) => this.history.published(published))
     this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
     this.dataSync = new DataSync(device)
     this.state = new OpenState({
@@ -264,17 +269,24 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * A higher epoch has been met: from now on nothing is changed or acknowledged. Resolves when every later open knows.
-   * What was applied before may still be published, so that it can be read.
+   * A higher epoch has been met, or a later CP of this one: from now on nothing is changed or acknowledged. Resolves when
+   * every later open knows. What was applied before may still be published, so that it can be read.
    */
-  async fence(): Promise<void> {
-    if (this.hasMetHigherEpoch) return
-    this.hasMetHigherEpoch = true
-    await this.writeSuperblock({ fenced: true })
+  fence(reason: contract.FenceReason = 'another primary'): Promise<void> {
+    return this.fencing.raise(reason)
   }
 
   get isFenced(): boolean {
-    return this.hasMetHigherEpoch
+    return this.fencing.isUp
+  }
+
+  get fencedWhy(): string | null {
+    return this.fencing.why
+  }
+
+  /** See PrimaryVolume. */
+  hasLost(position: { readonly cp: number; readonly hash: Uint8Array }): boolean {
+    return this.history.hasLost(position)
   }
 
   space() {
@@ -378,8 +390,7 @@ export class CpEngine implements contract.Engine {
 
   assertWritable(): void {
     this.assertAlive()
-    if (this.hasMetHigherEpoch)
-      throw new StillpointError('fenced', 'another primary has taken over: this one only reads')
+    this.fencing.assertDown()
   }
 
   private assertAlive(): void {

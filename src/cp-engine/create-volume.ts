@@ -104,6 +104,7 @@ function newSuperblock(role: Role, geometry: Geometry, random: Random): Superblo
     role,
     epoch: { number: 0, id: role === 'primary' ? random.bytes(8) : new Uint8Array(8) },
     fenced: false,
+    outdated: false,
     opening: 0,
     firstCp,
     root: null,

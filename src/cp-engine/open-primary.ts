@@ -28,6 +28,11 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly acceptSuperblockLoss?: boolean
   /** The operator accepts that the log is damaged, and what stands behind the damage is lost. */
   readonly acceptLogLoss?: boolean
+  /**
+   * The operator knows that this may be an older copy of the volume, and gives up what came after it: a new epoch begins,
+   * so that nothing given before is given again.
+   */
+  readonly acceptHistoryLoss?: boolean
 }
 
 const cpsPerOpening = 4
@@ -42,6 +47,8 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   })
   if (volume.superblock.role !== 'primary')
     throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
+  if (options.acceptHistoryLoss && !volume.superblock.fenced)
+    await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
   const { geometry } = volume
   const published = volume.current()
 

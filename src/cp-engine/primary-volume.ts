@@ -83,6 +83,10 @@ export class EngineVolume implements contract.PrimaryVolume {
     return bytes
   }
 
+  hasLost(position: { readonly cp: number; readonly hash: Uint8Array }): boolean {
+    return this.engine.hasLost(position)
+  }
+
   held(root: contract.PublishedRoot): contract.HeldBlocks | null {
     return heldBlocks(this.engine.volume, root)
   }

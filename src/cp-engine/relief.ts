@@ -9,10 +9,8 @@ import type { Clock } from '../lib/clock.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { HoldListener, SpaceFloor } from './contract.ts'
 import type { Holder, Reclaimer } from './space.ts'
+import { pinMsMax } from './volume.ts'
 import type { Volume } from './volume.ts'
-
-/** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
-const pinMsMax = 60_000
 
 export interface ReliefParts {
   readonly volume: Volume

@@ -29,6 +29,9 @@ import type { OpenOptions, SuperblockChange } from './superblock-store.ts'
 import { lookOnce, lookWith } from './looking.ts'
 import { treeReader } from './tree.ts'
 
+/** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
+export const pinMsMax = 60_000
+
 export interface VolumeOptions extends OpenOptions {
   readonly nodeCacheBytesMax?: number
   readonly onReleased?: OnReleased

@@ -60,6 +60,8 @@ export interface Superblock {
   readonly epoch: { readonly number: number; readonly id: Uint8Array }
   /** A primary that has met a higher epoch. */
   readonly fenced: boolean
+  /** A primary whose mirror has seen this volume newer: an old copy was put back in its place. */
+  readonly outdated: boolean
   readonly opening: number
   /** The first cp that this opening may give. */
   readonly firstCp: number
@@ -76,7 +78,8 @@ const roles: readonly Role[] = ['primary', 'mirror']
 const flagFenced = 1
 const flagGoingBack = 2
 const flagRoot = 4
-const flagsMax = flagFenced | flagGoingBack | flagRoot
+const flagOutdated = 8
+const flagsMax = flagFenced | flagGoingBack | flagRoot | flagOutdated
 const magic = encodeUtf8('STILLPNT')
 
 export const superblockBytes = superblockCopyBlocks * blockBytes
@@ -102,7 +105,7 @@ export const superblockLayout = layout('superblock', superblockBytes, [
   ['version', 1, 1, 'of this layout'],
   ['slot', 2, 1, '0 or 1: a misdirected copy is recognised'],
   ['role', 3, 1, '1 primary, 2 mirror'],
-  ['flags', 4, 1, '1 fenced, 2 going back, 4 has a root'],
+  ['flags', 4, 1, '1 fenced, 2 going back, 4 has a root, 8 outdated'],
   ['memberCount', 5, 1, 'up to 8'],
   ['holdCount', 6, 1, 'up to 128'],
   ['reserved', 7, 1, 'zero'],
@@ -131,6 +134,12 @@ export const superblockLayout = layout('superblock', superblockBytes, [
   ['reserved3', 14912, 1472, 'zero'],
 ])
 
+const flagsOf = ({ fenced, goingBack, root, outdated }: Superblock): number =>
+  (fenced ? flagFenced : 0) |
+  (goingBack ? flagGoingBack : 0) |
+  (root ? flagRoot : 0) |
+  (outdated ? flagOutdated : 0)
+
 /** One copy: both copies of a slot are equal. */
 export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   assert(slot >= 0 && slot < superblockSlots, 'a slot is 0 or 1')
@@ -140,7 +149,7 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   w.head(structures.superblock)
   w.number('slot', slot)
   w.number('role', 1 + roles.indexOf(s.role))
-  w.number('flags', (s.fenced ? flagFenced : 0) + (s.goingBack ? flagGoingBack : 0) + (s.root ? flagRoot : 0))
+  w.number('flags', flagsOf(s))
   w.number('memberCount', s.members.length)
   w.number('holdCount', s.holds.length)
   w.put('magic', magic)
@@ -219,6 +228,7 @@ function read(bytes: Uint8Array, slot: number): Superblock {
     role: roles[r.number('role', roles.length, 1) - 1]!,
     epoch: { number: r.number('epochNumber', epochMax), id: r.copy('epochId') },
     fenced: (flags & flagFenced) !== 0,
+    outdated: (flags & flagOutdated) !== 0,
     opening: r.number('opening', openingMax),
     firstCp: r.number('firstCp', cpMax),
     root: hasRoot ? { address: rootAddress, bytes: r.copy('root') } : null,

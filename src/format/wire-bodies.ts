@@ -26,6 +26,7 @@ import {
   detailBytesMax,
   mirrorNeeds,
   mirrorStages,
+  pollRemarks,
   runsPerFrameMax,
   wantsPerFrameMax,
   wireErrors,
@@ -42,6 +43,10 @@ export const helloLayout = layout('hello', 64, [
   ['growBlocks', 40, 8, 'geometry of the volume'],
   ['logAddress', 48, 8, 'geometry of the volume'],
   ['logBlocks', 56, 8, 'geometry of the volume'],
+])
+export const pollLayout = layout('poll', 8, [
+  ['remark', 0, 1, '0 nothing, 1 no common CP is known, 2 space is short: readers may be cut'],
+  ['reserved', 1, 7, 'zero'],
 ])
 export const runLayout = layout('run of blocks', 56, [
   ['address', 0, 6, 'first block'],
@@ -162,8 +167,11 @@ export function encodeBody(body: Body): Uint8Array<ArrayBuffer> {
       bytes.set(detail, errorLayout.bytes)
       return bytes
     }
-    case 'poll':
-      return new Uint8Array(0)
+    case 'poll': {
+      const bytes = new Uint8Array(pollLayout.bytes)
+      new Writer(pollLayout, bytes).number('remark', pollRemarks.indexOf(body.remark))
+      return bytes
+    }
   }
 }
 
@@ -229,9 +237,12 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
         throw error
       }
     }
-    case 'poll':
-      exactly(bytes, 0, 'poll')
-      return { kind }
+    case 'poll': {
+      const r = new Reader(pollLayout, bytes)
+      exactly(bytes, pollLayout.bytes, 'poll')
+      r.zero('reserved')
+      return { kind, remark: pollRemarks[r.number('remark', pollRemarks.length - 1)]! }
+    }
   }
 }
 

@@ -108,6 +108,10 @@ export interface MirrorStatus {
   readonly retained: readonly Position[]
 }
 
+/** What a poll says besides: no root of the mirror is known to the primary; or the primary's space is short. */
+export const pollRemarks = ['nothing', 'no-common-cp', 'space-short'] as const
+export type PollRemark = (typeof pollRemarks)[number]
+
 export const wireErrors = [
   'unknown-session',
   'foreign-volume',
@@ -141,7 +145,7 @@ export type Body =
   | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly WantedRun[] }
   | ({ readonly kind: 'report' } & MirrorStatus)
   | { readonly kind: 'error'; readonly code: WireErrorCode; readonly detail: string }
-  | { readonly kind: 'poll' }
+  | { readonly kind: 'poll'; readonly remark: PollRemark }
 
 export type Message = FrameHead & Body
 export type MessageOf<K extends FrameKind> = FrameHead & Extract<Body, { kind: K }>

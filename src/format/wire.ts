@@ -23,6 +23,7 @@ import {
   errorLayout,
   helloLayout,
   offerLayout,
+  pollLayout,
   runLayout,
   statusLayout,
   wantLayout,
@@ -90,6 +91,7 @@ export const wireLayouts = [
   patchLayout,
   offerLayout,
   wantLayout,
+  pollLayout,
   errorLayout,
 ] as const
 

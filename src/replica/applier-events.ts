@@ -54,6 +54,8 @@ export type ApplierAction =
   | { readonly kind: 'publish'; readonly token: number; readonly target: PublishedRoot }
   /** It keeps more roots than it may report: end the readers of the oldest. */
   | { readonly kind: 'cut-readers'; readonly root: PublishedRoot }
+  /** The primary's space is short: end the readers that have kept a root for long. */
+  | { readonly kind: 'cut-long-readers' }
 
 export interface ApplierLimits {
   readonly rootsMax: number

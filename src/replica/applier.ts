@@ -26,6 +26,7 @@ import {
   type MessageOf,
   type MirrorNeed,
   type MirrorStatus,
+  type PollRemark,
   type WantedRun,
   type WireErrorCode,
   samePosition,
@@ -141,7 +142,7 @@ export class Applier {
       return this.sayError(message.session, ...problem)
     }
     if (message.kind === 'hello') return this.hello(message)
-    if (message.kind === 'poll') return this.poll()
+    if (message.kind === 'poll') return this.poll(message.remark)
     if (message.kind === 'patches') return this.patches(message)
     if (message.kind !== 'blocks' && message.kind !== 'offer') {
       return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
@@ -188,7 +189,7 @@ export class Applier {
   }
 
   /** The primary asks from time to time; what it was told and has not heard is said again. */
-  private poll(): void {
+  private poll(remark: PollRemark): void {
     const { target } = this
     if (target?.stage === 'wanting' && !target.hasProgress) this.sayWants(target)
     if (target) target.hasProgress = false
@@ -197,6 +198,9 @@ export class Applier {
       this.prepareSpace(target)
     // The need was told with the target that it belonged to; whether it is still there shows with the next offer.
     if (this.needs === 'space' && !target) this.needs = 'nothing'
+    if (remark === 'no-common-cp') this.needs = 'a-common-cp'
+    else if (this.needs === 'a-common-cp') this.needs = 'nothing'
+    if (remark === 'space-short') this.actions.push({ kind: 'cut-long-readers' })
     this.sayStatus('report')
   }
 

@@ -42,6 +42,7 @@ export interface LinkEvents {
   mirrored(): void
   transferred(link: MemberLink, transfer: Transfer): void
   metHigherEpoch(epoch: FrameHead['epoch']): void
+  metLostCp(link: MemberLink, cp: number): void
 }
 
 export class MemberLink {
@@ -85,6 +86,11 @@ export class MemberLink {
   }
   published(): void {
     this.dispatch({ kind: 'published' })
+  }
+
+  /** A write waits for space: the mirror is asked to end readers that keep it for long. */
+  spaceShort(): void {
+    this.dispatch({ kind: 'space-short' })
   }
 
   /** What the mirror is known to have published; 0: nothing. */
@@ -141,6 +147,8 @@ export class MemberLink {
         return this.adopt(action.side)
       case 'met-higher-epoch':
         return this.events.metHigherEpoch(action.epoch)
+      case 'met-lost-cp':
+        return this.events.metLostCp(this, action.cp)
       case 'mirrored':
         this.cp = action.cp
         return this.events.mirrored()
@@ -198,6 +206,7 @@ export class MemberLink {
       side: identity.side,
       geometry: identity.geometry,
       epoch: () => identity.epoch(),
+      hasLost: (position) => primary.hasLost(position),
       patches: new PatchMaker(primary, this.replaced, clock),
       current: () => source.current(),
       find: (position) => {

@@ -32,6 +32,8 @@ export interface MirrorApplierOptions {
   readonly onFailed?: (error: unknown) => void
   /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
   readonly onTooManyRoots?: (root: PublishedRoot) => void
+  /** The primary's space is short: end the readers that have kept a root for long. */
+  readonly onPrimaryFull?: () => void
   readonly onTransfer?: (transfer: Transfer) => void
 }
 
@@ -52,6 +54,8 @@ export class MirrorApplier {
   private readonly running = new Set<Promise<void>>()
   private blocksSincePublished = 0
   private lastHeardMs: number | null = null
+  /** What the primary has published, as it last said. */
+  private primaryCp = 0
   private isClosed = false
   private hasFailed = false
 
@@ -82,6 +86,7 @@ export class MirrorApplier {
     if (this.isClosed) return
     this.lastHeardMs = this.clock.monotonic()
     const { message, bytes } = frame
+    if (message.kind === 'hello' || message.kind === 'poll') this.primaryCp = message.cp
     if (message.kind === 'blocks' || message.kind === 'patches') {
       const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
       this.transfers.sent(message.source, message.cp, blocks, bytes, this.lastHeardMs)
@@ -109,10 +114,12 @@ export class MirrorApplier {
 
   status(): MirrorStatus & {
     readonly silentMs: number | null
+    readonly primaryCp: number
     readonly receivedBytes: ReadonlyMap<BlockSource, number>
   } {
     const silentMs = this.lastHeardMs === null ? null : this.clock.monotonic() - this.lastHeardMs
-    return { ...this.applier.status(), silentMs, receivedBytes: this.transfers.bytesBySource }
+    const { primaryCp } = this
+    return { ...this.applier.status(), silentMs, primaryCp, receivedBytes: this.transfers.bytesBySource }
   }
 
   /** Waits for what has begun; nothing is accepted any more. */
@@ -153,6 +160,9 @@ export class MirrorApplier {
         return this.run(() => this.publish(action.token, action.target))
       case 'cut-readers':
         this.options.onTooManyRoots?.(action.root)
+        return
+      case 'cut-long-readers':
+        this.options.onPrimaryFull?.()
     }
   }
 

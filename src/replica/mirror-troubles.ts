@@ -27,3 +27,10 @@ export function needInWords({ needs, needsBytes }: MirrorStatus): string | null 
   if (needs === 'space') return `${needsBytes} bytes of space`
   return needs === 'another-device' ? 'another device: a write failed' : null
 }
+
+/** There is no other way yet: what the mirror has cannot be the base of anything that this primary has. */
+export const startAgain = (cp: number): string =>
+  `no common consistency point: it has published ${cp}, which is not kept here. Stop the mirror, empty its folder, start it again; then DELETE /v1/mirrors/ID here and POST /v1/mirrors with its address`
+
+export const isOlderCopy = (cp: number): string =>
+  `no common consistency point: this primary is an older copy of its volume, and the mirror has ${cp}, which is lost here. No write is taken any more: see "An old copy" in docs/replication.md`

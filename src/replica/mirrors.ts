@@ -16,6 +16,8 @@ import { type MirrorState, type ShipperLimits, type Transfer, shipperLimits } fr
 export interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
   readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
+  /** This volume is an older copy: the mirror at the URL has a CP of it that is lost here. */
+  readonly onLostCp?: (url: string, cp: number) => void
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
 }
 
@@ -164,6 +166,7 @@ export class Mirrors {
       ({ id, link }) => isThere(link) && primary.holds.of(id).some(({ root }) => root.cp < carrier),
     )
     if (holding.length === 0) return 'nothing'
+    for (const { link } of holding) link.spaceShort()
     // It has everything, and keeps the one before as its older slot: nothing moves that but another CP.
     const waitsForNext = ({ link }: Member) => link.mirroredCp === current && current <= carrier
     return holding.some(waitsForNext) ? 'the next cp' : 'with a report'
@@ -176,6 +179,7 @@ export class Mirrors {
         adopt: (adopting, side) => this.adopt(adopting, side),
         mirrored: () => this.wake(),
         transferred: ({ member }, transfer) => this.options.onTransfer?.(member ?? id, transfer),
+        metLostCp: (lost, cp) => this.options.onLostCp?.(lost.url, cp),
         metHigherEpoch: (epoch) => this.options.onHigherEpoch?.(epoch),
       },
       url,

@@ -13,6 +13,8 @@ export interface ShipperFacts {
   current(): PublishedRoot
   /** A root that is retained and so can be held; null when there is none at this position. */
   find(position: Position): PublishedRoot | null
+  /** The mirror can only have it from this volume as it was later than here. */
+  hasLost(position: Position): boolean
   /** Null: everything travels whole. */
   readonly patches: PatchSource | null
 }
@@ -32,6 +34,8 @@ export type ShipperEvent =
   /** The mirror that was met is a member now. */
   | { readonly kind: 'adopted'; readonly side: string }
   | { readonly kind: 'refused'; readonly reason: string }
+  /** A write waits for space that the mirror keeps. */
+  | { readonly kind: 'space-short' }
   | { readonly kind: 'tick' }
 
 export type ShipperAction =
@@ -57,6 +61,8 @@ export type ShipperAction =
   /** Make it a member, then say `adopted`; or `refused`. */
   | { readonly kind: 'adopt'; readonly side: string }
   | { readonly kind: 'met-higher-epoch'; readonly epoch: FrameHead['epoch'] }
+  /** The mirror has a CP of this volume that is lost here. */
+  | { readonly kind: 'met-lost-cp'; readonly cp: number }
   | { readonly kind: 'mirrored'; readonly cp: number }
   | { readonly kind: 'transfer'; readonly transfer: Transfer }
 

@@ -23,6 +23,7 @@ import {
   type Message,
   type MessageOf,
   type MirrorStatus,
+  type Position,
   isNowhere,
   nowhere,
   samePosition,
@@ -31,7 +32,7 @@ import { noUuid } from './frame-checks.ts'
 import { Lag } from './lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds, reportedRootsMax } from './member-holds.ts'
-import { needInWords, reactions } from './mirror-troubles.ts'
+import { isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from './position-of.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
 import type {
@@ -56,6 +57,7 @@ export class Shipper {
   private session = noUuid
   private wakeMs = 0
   private pollMs = 0
+  private shortMs = -Infinity
   private attempts = 0
   /** Silence is measured from here: what was heard last, or the begin of the connection. */
   private aliveMs = 0
@@ -170,6 +172,8 @@ export class Shipper {
         return this.adopted(event.side)
       case 'refused':
         return this.inTrouble(event.reason, true)
+      case 'space-short':
+        return this.spaceShort()
       case 'tick':
         return this.tick()
     }
@@ -185,9 +189,21 @@ export class Shipper {
     if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail()
     if (this.phase !== 'session' || this.nowMs < this.pollMs) return
     this.pollMs = this.nowMs + this.limits.heartbeatMs
-    if (this.outbox.isEmpty) this.say(this.current.root.cp, { kind: 'poll' })
+    if (this.outbox.isEmpty) this.poll()
     if (this.trouble && this.nowMs >= this.trouble.untilMs) this.trouble = null
     this.pursue()
+  }
+
+  private poll(isSpaceShort = false): void {
+    const remark = isSpaceShort ? 'space-short' : this.hasCommonCp ? 'nothing' : 'no-common-cp'
+    this.say(this.current.root.cp, { kind: 'poll', remark })
+  }
+
+  /** As often as it is polled anyway. */
+  private spaceShort(): void {
+    if (this.phase !== 'session' || this.answer || this.nowMs < this.shortMs + this.limits.heartbeatMs) return
+    this.shortMs = this.nowMs
+    this.poll(true)
   }
 
   private connect(): void {
@@ -279,13 +295,17 @@ export class Shipper {
     this.base = isNowhere(status.published) ? null : this.facts.find(status.published)
     if (this.target && this.target.root.root.cp <= status.published.cp) this.reached(this.target.root)
     if (this.base && this.base !== before) this.actions.push({ kind: 'mirrored', cp: this.base.root.cp })
-    if (!this.hasCommonCp) {
-      this.giveUpTarget()
-      return this.inTrouble(`no common consistency point: it has published ${status.published.cp}`, false)
-    }
+    if (!this.hasCommonCp) return this.withoutCommonCp(status.published)
     if (status.kind === 'hello-answer') this.resume(status)
     this.heardNeeds(status)
     this.pursue()
+  }
+
+  private withoutCommonCp(published: Position): void {
+    this.giveUpTarget()
+    if (!this.facts.hasLost(published)) return this.inTrouble(startAgain(published.cp), false)
+    this.actions.push({ kind: 'met-lost-cp', cp: published.cp })
+    this.inTrouble(isOlderCopy(published.cp), false)
   }
 
   private get hasCommonCp(): boolean {
@@ -327,7 +347,7 @@ export class Shipper {
         this.giveUpTarget()
         return this.inTrouble(detail, false)
       case 'ask':
-        return this.say(this.current.root.cp, { kind: 'poll' })
+        return this.poll()
       case 'go on':
         return
     }

@@ -115,6 +115,7 @@ interface Common {
   readonly cps: CpHistory
   readonly clock: Clock
   readonly limits: Limits
+  /** Whether reads are served; else why not. The reason of a primary that only reads is why it does not write. */
   ready(): { readonly ok: boolean; readonly reason: string }
   gauges(): readonly Gauge[]
   /** An assertion failed: the process must stop. Called after the answer has been made. */

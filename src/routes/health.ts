@@ -19,7 +19,9 @@ const readyHandler =
   (_request, target) => {
     Query.parse(target.query, [])
     const { ok, reason } = dependencies.ready()
-    if (ok) return json(200, { status: 'ok' }, { 'Cache-Control': 'no-store' })
+    // Reads are served also where writes are not: then it says why.
+    const body = reason === '' ? { status: 'ok' } : { status: 'ok', fenced: reason }
+    if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
     throw new StillpointError('not-yet', reason)
   }
 

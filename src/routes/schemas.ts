@@ -185,7 +185,12 @@ export const MirrorStatusShape = z
   })
   .openapi('MirrorStatus')
 
-export const Health = z.object({ status: z.literal('ok') }).openapi('Health')
+export const Health = z
+  .object({
+    status: z.literal('ok'),
+    fenced: z.string().optional().openapi({ description: 'Why a primary only reads, and what helps' }),
+  })
+  .openapi('Health')
 
 /** Checks a JSON body; what is wrong is `bad-json` with the place in the body. */
 export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.infer<T> {

@@ -1,11 +1,13 @@
 /** A primary process that another one has replaced: it answers reads, refuses writes, and so does the next process. */
 import { expect, test } from 'bun:test'
+import { cpSync } from 'node:fs'
 import { FileFolder } from '../../src/blockdev/file-folder.ts'
 import { SuperblockStore } from '../../src/cp-engine/superblock-store.ts'
 import { blockFileName } from '../../src/cli/volume-folder.ts'
-import { serverProcesses } from './processes.ts'
+import { runProcess, serverProcesses } from './processes.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
+const containing = (text: string): unknown => expect.stringContaining(text)
 const start = serverProcesses()
 const folder = temporaryFolders()
 const free = ['--listen', '127.0.0.1:0'] as const
@@ -52,4 +54,44 @@ test('reads go on, writes are refused, also after a restart without the mirror',
   const { code, err } = await again.end()
   expect(code).toBe(0)
   expect(err).toContain('another primary has taken over')
+}, 30_000)
+
+test('an old copy of a primary says so as soon as it meets its mirror, and what helps', async () => {
+  const [here, there] = [folder(), folder()]
+  const mirror = await start('mirror', '--data', there, ...free)
+  const put = (url: string, path: string, query = '') =>
+    fetch(`${url}/v1/files/${path}${query}`, { method: 'PUT', body: 'content' })
+  const first = await start('serve', '--data', here, ...free, '--mirror', mirror.url)
+  expect((await put(first.url, 'f', '?durability=mirrored')).status).toBe(201)
+  expect((await first.end()).code).toBe(0)
+  const copy = folder()
+  cpSync(here, copy, { recursive: true })
+  const second = await start('serve', '--data', here, ...free)
+  const later = await put(second.url, 'g', '?durability=mirrored')
+  expect(later.headers.get('Stillpoint-Durability')).toBe('mirrored')
+  expect((await second.end()).code).toBe(0)
+
+  const old = await start('serve', '--data', copy, ...free)
+  const isFenced = async () => (await put(old.url, 'h')).status === 503
+  const deadline = Date.now() + 10_000
+  while (!(await isFenced()) && Date.now() < deadline) await Bun.sleep(10)
+  const ready = await fetch(`${old.url}/readyz`)
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    { status: 'ok', fenced: containing('--accept-loss history') },
+  ])
+  const status = await runProcess('status', '--url', old.url)
+  expect(status.code).toBe(0)
+  expect(status.out).toContain('fenced: this volume is an older copy')
+  expect(status.out).toContain('stalled')
+  expect((await old.end()).err).toContain('older copy')
+  expect(await (await fetch(`${mirror.url}/v1/files/g`)).text()).toBe('content')
+
+  const again = await start('serve', '--data', copy, ...free, '--accept-loss', 'history')
+  expect((await put(again.url, 'h')).ok).toBe(true)
+  const own = async () => (await (await fetch(`${mirror.url}/v1/mirror`)).json()) as { state: string }
+  while ((await own()).state !== 'stalled' && Date.now() < deadline + 10_000) await Bun.sleep(50)
+  expect(await own()).toMatchObject({ state: 'stalled', needs: containing('empty its folder') })
+  expect((await again.end()).code).toBe(0)
+  expect((await runProcess('check', copy)).code).toBe(0)
 }, 30_000)

@@ -33,6 +33,7 @@ export const first: Superblock = {
   role: 'primary',
   epoch: { number: 0, id: new Uint8Array(8) },
   fenced: false,
+  outdated: false,
   opening: 0,
   firstCp: 1,
   root: rootAt(1),

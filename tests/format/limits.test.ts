@@ -47,6 +47,7 @@ const superblock: Superblock = {
   role: 'primary',
   epoch: { number: 2, id: fill(8, 2) },
   fenced: true,
+  outdated: true,
   opening: 3,
   firstCp: cpMax,
   root: { address: 10_003, bytes: encodeRoot(root) },

@@ -109,6 +109,7 @@ export const superblock: fc.Arbitrary<Superblock> = fc
     role: fc.constantFrom('primary' as const, 'mirror' as const),
     epoch: fc.record({ number: integer(g.epochMax), id: bytesOf(8) }),
     fenced: fc.boolean(),
+    outdated: fc.boolean(),
     opening: integer(openingMax),
     firstCp: cp,
     root: fc.option(fc.record({ address: dataAddress, bytes: root.map(encodeRoot) })),

@@ -18,14 +18,14 @@ import {
   bodyBytesMax,
   mirrorNeeds,
   mirrorStages,
+  pollRemarks,
   wireErrors,
 } from '../../src/format/wire-messages.ts'
 import { findPatch } from '../../src/replica/patch-finder.ts'
 import type { Structure } from './structures.ts'
 import * as make from './values.ts'
 
-const bytesOf = (length: number) =>
-  fc.nat().map((seed): Uint8Array => seededRandom(seed).bytes(length))
+const bytesOf = (length: number) => fc.nat().map((seed): Uint8Array => seededRandom(seed).bytes(length))
 const uuid = bytesOf(16).map(formatUuid)
 const address = make.integer(2 ** 30, 1)
 const position = fc.record({ cp: make.cp, hash: bytesOf(32) })
@@ -75,7 +75,7 @@ const bodies: Record<Body['kind'], fc.Arbitrary<Body>> = {
     code: fc.constantFrom(...wireErrors),
     detail: make.text(200),
   }),
-  poll: fc.constant({ kind: 'poll' as const }),
+  poll: fc.record({ kind: fc.constant('poll' as const), remark: fc.constantFrom(...pollRemarks) }),
   patches: fc.record({
     kind: fc.constant('patches' as const),
     source,

@@ -52,7 +52,7 @@ const bodies: Body[] = [
     ],
   },
   { kind: 'error', code: 'block-in-use', detail: 'block 5 – in use' },
-  { kind: 'poll' },
+  { kind: 'poll', remark: 'nothing' },
   {
     kind: 'patches',
     source: 'live',
@@ -183,7 +183,8 @@ describe('a stream of frames', () => {
   test('frames of an unknown kind are passed over', () => {
     const frame = encodeFrame(messages[6]!)
     frame[0] = reservedFrameKinds.relay
-    frame.set(wireSumOf(frame.subarray(0, frameHeadBytes - 8)), frameHeadBytes - 8)
+    const sumAt = frameHeadBytes - 8
+    frame.set(wireSumOf(Buffer.concat([frame.subarray(0, sumAt), frame.subarray(frameHeadBytes)])), sumAt)
     const known = encodeFrame(messages[5]!)
     const frames = [...new FrameStream().push(Buffer.concat([frame, known]))]
     expect(frames.map(({ message }) => message.kind)).toEqual(['error'])

@@ -221,8 +221,8 @@ describe('offers', () => {
     const token = verifying()
     scene.event({ kind: 'missing', token, wanted: [{ address: first, blocks: 1 }] })
     // It may be on its way still.
-    expect(kinds(scene.send(6, { kind: 'poll' }))).toEqual(['report'])
-    expect(kinds(scene.send(6, { kind: 'poll' }))).toEqual(['want', 'report'])
+    expect(kinds(scene.send(6, { kind: 'poll', remark: 'nothing' }))).toEqual(['report'])
+    expect(kinds(scene.send(6, { kind: 'poll', remark: 'nothing' }))).toEqual(['want', 'report'])
   })
 
   test('a block that is wanted in vain is the fault of the primary', () => {
@@ -285,7 +285,7 @@ describe('offers', () => {
     expect(scene.presence.size).toBe(0)
     expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'space', needsBytes: 4096 })
     // A need without a target would keep the primary from offering one, for ever.
-    scene.send(6, { kind: 'poll' })
+    scene.send(6, { kind: 'poll', remark: 'nothing' })
     expect(scene.applier.status().needs).toBe('nothing')
   })
 
@@ -301,7 +301,7 @@ describe('offers', () => {
     const wanted = [{ address: first, blocks: 1 }]
     scene.event({ kind: 'missing', token: tokenOf(verify, 'verify'), wanted })
     expect(scene.applier.status()).toMatchObject({ stage: 'wanting', needs: 'space' })
-    prepare(scene.send(6, { kind: 'poll' }), 0)
+    prepare(scene.send(6, { kind: 'poll', remark: 'nothing' }), 0)
     expect(scene.applier.status()).toMatchObject({ stage: 'wanting', needs: 'nothing' })
   })
 })

@@ -72,3 +72,33 @@ test('with a mirror that follows: refused soon, and what is deleted can be writt
   expect(pair.failures).toEqual([])
   pair.mirrors.close()
 }, 60_000)
+
+test('readers of the mirror that keep a CP for long give way, and others do not', async () => {
+  const pair = await Pair.create({ seed: 22 })
+  await pair.join()
+  const { files } = await fill(pair)
+  await pair.engine.requestCp('requested')
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  const published = pair.mirrorVolume.current()
+  const pin = pair.mirrorVolume.pin(published, pair.clock.monotonic())
+  for (let n = 0; n < files; n += 20)
+    await pair.engine.run(
+      (tx) => {
+        for (let i = n; i < n + 20; i++) for (let j = 0; j < 80; j++) tx.delete(keyOf(i * 100 + j))
+      },
+      { floor: 'delete' },
+    )
+  await pair.engine.requestCp('requested')
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  const early = await outcome(pair, put(pair.engine, 0, 1_000_000))
+  expect(early.code).toBe('disk-full')
+  expect(early.ms).toBeLessThanOrEqual(5100)
+  expect(pair.mirrorVolume.readable()).toContain(published)
+
+  await pair.clock.advance(60_000)
+  expect((await outcome(pair, put(pair.engine, 0, 1_000_000))).code).toBe('done')
+  expect(() => pair.mirrorVolume.view(published)).toThrow('no longer readable')
+  pin.release()
+  expect(pair.failures).toEqual([])
+  pair.mirrors.close()
+}, 60_000)

@@ -166,7 +166,7 @@ test('requests that nobody should send get an answer, and change nothing', async
     cp: 1,
     base: nowhere,
   }
-  const frame = encodeFrame({ ...head, number: 0, kind: 'poll' })
+  const frame = encodeFrame({ ...head, number: 0, kind: 'poll', remark: 'nothing' })
   for (let length = 1; length < frame.length; length += 13) {
     expect((await post(frame.slice(0, length))).status).toBe(400)
   }

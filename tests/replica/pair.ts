@@ -3,8 +3,9 @@ import { formatUuid, seededRandom } from '../../src/lib/random.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
+import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
-import { Volume } from '../../src/cp-engine/volume.ts'
+import { Volume, pinMsMax } from '../../src/cp-engine/volume.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { Mirrors } from '../../src/replica/mirrors.ts'
 import type { Transfer } from '../../src/replica/shipper-events.ts'
@@ -64,11 +65,11 @@ export class Pair {
     return new SimulatedDevice({ ...options, onMutation: (operation) => this.onMutation(side, operation) })
   }
 
-  async openPrimary(device = this.primaryDevice): Promise<void> {
+  async openPrimary(device = this.primaryDevice, options: Partial<OpenPrimaryOptions> = {}): Promise<void> {
     this.primaryDevice = device
     const { clock } = this
     const seed = this.options.seed + 100 * ++this.openings
-    const engine = await open(device, seed, { clock, cpIntervalMs: 1e9 })
+    const engine = await open(device, seed, { clock, cpIntervalMs: 1e9, ...options })
     const { superblock } = engine.volume
     this.engine = engine
     this.mirrors = new Mirrors({
@@ -91,6 +92,7 @@ export class Pair {
         troubleMs: 200,
       },
       onHigherEpoch: () => void engine.fence(),
+      onLostCp: () => void engine.fence('an older copy'),
       onTransfer: (_id, transfer) => this.transfers.push(transfer),
     })
     this.mirrors.start()
@@ -105,6 +107,7 @@ export class Pair {
       clock: this.clock,
       onFailed: (error) => this.failures.push(error),
       onTooManyRoots: () => void volume.cutOldestPins(),
+      onPrimaryFull: () => volume.cutPins(this.clock.monotonic() - pinMsMax),
     })
     this.network.attach(this.applier)
   }

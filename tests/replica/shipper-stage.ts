@@ -25,6 +25,8 @@ export const root8 = rootOf(8, root7)
 
 export class Stage {
   nowMs = 0
+  /** Of this volume, and not known to this primary. */
+  lostCp = 0
   readonly shipper: Shipper
   private number = 0
 
@@ -40,6 +42,7 @@ export class Stage {
       side,
       geometry,
       epoch: () => epoch,
+      hasLost: ({ cp }: { cp: number }) => cp === this.lostCp,
       patches: null,
       current: () => this.current,
       find: (position: { cp: number; hash: Uint8Array }) =>
