@@ -52,7 +52,8 @@ export const scales: Readonly<Record<Scale['name'], Scale>> = {
     growthChanges: 1000,
     sparseBytes: [gib, 10 * gib, 100 * gib],
     logBytes: 8 * mib,
-    fullLogBytes: 28 * mib,
+    // With heads, pointers and padding some 30 MiB of the ring.
+    fullLogBytes: 24 * mib,
     uploadBytes: 10 * gib,
   },
   quick: {

@@ -12,13 +12,16 @@ import { askJson, type CpItem, startPrimary, type StillpointServer, takeCp } fro
 export const rss: Metric = { name: 'rss', unit: 'bytes', better: 'lower' }
 export const cpuMs: Metric = { name: 'cpu', unit: 'ms', better: 'lower' }
 /** No consistency point but those that are asked for. */
-export const quiet = ['--cp-interval-ms', '60000']
+export const quiet = ['--cp-interval-ms', '60000', '--queue-bytes-max', String(128 * 2 ** 20)]
 const logFileBytes = 4096
 const plainFilesMax = 100_000
 
 const logPrefix = '/v1/files/log/'
-/** Beyond half of the ring a consistency point is asked for, which empties it: this one is large enough for a full one. */
-export const roomyLog = ['--log-bytes', String(64 * 2 ** 20)]
+/**
+ * Beyond half of the ring a consistency point is asked for, which empties it. This ring is large enough to hold what
+ * the usual one of 32 MiB can hold at most, with room for groups that are padded to blocks.
+ */
+export const roomyLog = ['--log-bytes', String(80 * 2 ** 20)]
 
 /**
  * So much in the log: acknowledged writes since the last consistency point. Then the server is killed and opened again,
@@ -45,7 +48,9 @@ export async function reopened(
     })
   const { items } = await askJson<{ readonly items: readonly CpItem[] }>(`${server.url}/v1/cps?limit=1`)
   if (items[0]?.cp !== cp)
-    throw new Error('a consistency point came meanwhile: the log is not as full as it should be')
+    throw new Error(
+      `a consistency point came meanwhile (${items[0]?.cause}): the log is not as full as it should be`,
+    )
   await server.stop('SIGKILL')
   await bench.workspace.settle()
   return startPrimary(bench, { data: server.data, flags: quiet })

@@ -124,6 +124,7 @@ export async function askJson<T>(url: string, init: RequestInit = {}): Promise<T
 
 export interface CpItem {
   readonly cp: number
+  readonly cause: string
   readonly blocksWritten: number
   readonly bytesWritten: number
   readonly coalesced: number
