@@ -51,23 +51,26 @@ export function writingContestant(
   const folderOf = (row: Row): string =>
     `${row.id}${name === 'stillpoint' ? '' : `-${name.replace(/\W+/g, '-')}`}`
   const made = new Set<string>()
+  // As many as are written a few times each within a window, whatever their size.
+  const keysOf = (bytes: number): number => (bytes > 4096 ? Math.ceil(scale.keys / 4) : scale.keys)
   return {
     name,
     role,
     async measure(row) {
       const folder = folderOf(row)
       const { connections, bytes } = job(row)
+      const keys = keysOf(bytes)
       const target = { port: server.port, prefix: `${server.prefix}${folder}/`, query, bytes }
       if (!made.has(folder)) {
         made.add(folder)
-        server.makeFolders(foldersFor(folder, scale.keys))
+        server.makeFolders(foldersFor(folder, keys))
       }
       const sample = await measureRequests(generator, server, {
         kind: 'requests',
         method: 'PUT',
         ...target,
         connections,
-        keys: scale.keys,
+        keys,
         seconds: scale.seconds,
         warmupSeconds: scale.warmupSeconds,
         requestsMax: 10_000_000,
@@ -86,7 +89,7 @@ export function writingContestant(
         prefix: `${server.prefix}${folder}/`,
         query: query.includes('durability') ? '?durability=buffered' : '',
         firstKey: 0,
-        keys: scale.keys,
+        keys: keysOf(bytes),
         bytes,
         version: 0xffff,
       })

@@ -35,7 +35,7 @@ export const scales: Readonly<Record<Scale['name'], Scale>> = {
   full: {
     name: 'full',
     rounds: 3,
-    seconds: 2,
+    seconds: 1.5,
     warmupSeconds: 0.5,
     keys: 4096,
     largeBytes: gib,

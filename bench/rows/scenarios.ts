@@ -1,4 +1,4 @@
-/** Every scenario of the bench, in the order in which they run. */
+/** Every scenario of the bench, in the order in which they run: those that targets hang on come first. */
 import type { Scenario } from '../harness/contract.ts'
 import { growth } from './growth.ts'
 import { lag } from './lag.ts'
@@ -16,12 +16,12 @@ export const scenarios: readonly Scenario[] = [
   largePuts,
   reads,
   oneCoreReads,
-  mirrorReads,
-  mirrorRates,
-  trees,
   mirrorSync,
-  lag,
   growth,
   sparseVolumes,
   memoryUpload,
+  lag,
+  trees,
+  mirrorRates,
+  mirrorReads,
 ]
