@@ -140,7 +140,7 @@ export function encodeBody(body: Body): Uint8Array<ArrayBuffer> {
       assert(body.root.length === blockBytes, 'a root is one block')
       const bytes = new Uint8Array(offerLayout.bytes + blockBytes)
       const w = new Writer(offerLayout, bytes)
-      w.number('offer', body.offer)
+      w.number('offer', body.offer, countMax)
       w.number('address', body.address, addressMax)
       w.number('complete', body.isComplete ? 1 : 0)
       bytes.set(body.root, offerLayout.bytes)
@@ -209,7 +209,14 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
       r.zero('reserved')
       const root = bytes.slice(offerLayout.bytes)
       const isComplete = r.number('complete', 1) === 1
-      return { kind, offer: r.number('offer'), address: r.number('address', addressMax, 1), isComplete, root }
+      return {
+        kind,
+        // It is said again in reports.
+        offer: r.number('offer', countMax),
+        address: r.number('address', addressMax, 1),
+        isComplete,
+        root,
+      }
     }
     case 'want': {
       const r = new Reader(wantLayout, bytes)
@@ -218,10 +225,8 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
       const wanted: WantedRun[] = []
       for (let i = 0; i < count; i++) {
         const entry = new Reader(wantedLayout, bytes, wantLayout.bytes + wantedBytes * i)
-        wanted.push({
-          address: entry.number('address', addressMax, 1),
-          blocks: entry.number('blocks', recordBlocksMax, 1),
-        })
+        const blocks = entry.number('blocks', recordBlocksMax, 1)
+        wanted.push({ address: entry.number('address', addressMax - blocks, 1), blocks })
       }
       return { kind, round: r.number('round'), wanted }
     }
@@ -331,7 +336,7 @@ function decodeRuns(bytes: Uint8Array): Body {
     entry.zero('reserved')
     const blocks = entry.number('blocks', recordBlocksMax, 1)
     runs.push({
-      address: entry.number('address', addressMax, 1),
+      address: entry.number('address', addressMax - blocks, 1),
       blocks,
       wireSum: entry.copy('wireSum'),
       claim: decodeClaim(entry, blocks),

@@ -81,13 +81,13 @@ export function decodePatches(bytes: Uint8Array): Body {
     entry.zero('reserved')
     const blocks = entry.number('blocks', Math.min(recordBlocksMax, blocksLeft), 1)
     const baseBlocks = entry.number('baseBlocks', Math.min(recordBlocksMax, baseBlocksLeft))
-    const baseAddress = entry.number('baseAddress', addressMax, Math.min(1, baseBlocks))
+    const baseAddress = entry.number('baseAddress', addressMax - baseBlocks, Math.min(1, baseBlocks))
     if (baseBlocks === 0 && baseAddress !== 0) throw entry.problem('baseAddress', 'is of no run')
     const kind = checksumKinds[entry.number('sumKind', checksumKinds.length) - 1]
     const payloadBytes = entry.number('payloadBytes', kind ? blocks * blockBytes : 0, kind ? 1 : 0)
     const patchBytes = entry.number('patchBytes', bytes.length - at)
     runs.push({
-      address: entry.number('address', addressMax, 1),
+      address: entry.number('address', addressMax - blocks, 1),
       blocks,
       base: baseBlocks > 0 ? { address: baseAddress, blocks: baseBlocks } : null,
       sum: kind ? { kind, payloadBytes } : null,

@@ -6,11 +6,11 @@
  */
 import { toHex } from '../lib/bytes.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
-import { rootsHeldMax } from '../format/geometry.ts'
+import { rootsHeldMax, rootsPerMemberMax } from '../format/geometry.ts'
 import type { MirrorStatus, Position } from '../format/wire-messages.ts'
 
 /** With its target; there must be room for the next one. */
-export const reportedRootsMax = rootsHeldMax - 1
+const reportedRootsMax = rootsHeldMax - 1
 
 export class MemberHolds {
   private reported: readonly PublishedRoot[] = []
@@ -23,13 +23,25 @@ export class MemberHolds {
     this.offers = 0
   }
 
-  /** `find` must still know everything that is held now. */
-  report({ retained, offerSeen }: MirrorStatus, find: (position: Position) => PublishedRoot | null): void {
+  /**
+   * `find` must still know everything that is held now. False, and nothing changes, when it retains more than a mirror
+   * may, or with what it was offered more than can be held: it says that it has what it was never offered.
+   */
+  report({ retained, offerSeen }: MirrorStatus, find: (position: Position) => PublishedRoot | null): boolean {
+    if (retained.length > reportedRootsMax) return false
+    const { reported, offered } = this
     this.reported = retained.flatMap((position) => find(position) ?? [])
-    this.offered = this.offered.filter(({ offer }) => offer > offerSeen)
+    this.offered = offered.filter(({ offer }) => offer > offerSeen)
+    // There is a target beside them.
+    if (this.roots().length < rootsPerMemberMax) return true
+    this.reported = reported
+    this.offered = offered
+    return false
   }
 
+  /** One that is offered again is held for the last offer. */
   offer(root: PublishedRoot): number {
+    this.offered = this.offered.filter((before) => before.root !== root)
     this.offered.push({ offer: ++this.offers, root })
     return this.offers
   }

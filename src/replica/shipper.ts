@@ -31,7 +31,7 @@ import {
 import { noUuid } from './frame-checks.ts'
 import { Lag } from './lag.ts'
 import { LiveLog } from './live-log.ts'
-import { MemberHolds, reportedRootsMax } from './member-holds.ts'
+import { MemberHolds } from './member-holds.ts'
 import { isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from './position-of.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
@@ -286,11 +286,11 @@ export class Shipper {
 
   private takeStatus(status: MirrorStatus & { readonly kind: string }, number: number): void {
     if (number <= this.statusNumber) return
-    if (status.retained.length > reportedRootsMax) return this.inTrouble('it retains too many roots', true)
+    if (!this.holds.report(status, (position) => this.facts.find(position)))
+      return this.inTrouble('it retains too many roots', true)
     this.statusNumber = number
     const before = this.base
     this.status = status
-    this.holds.report(status, (position) => this.facts.find(position))
     this.isHoldDue = true
     this.base = isNowhere(status.published) ? null : this.facts.find(status.published)
     if (this.target && this.target.root.root.cp <= status.published.cp) this.reached(this.target.root)
