@@ -138,8 +138,18 @@ export async function jsonBody(request: Request, bytesMax: number): Promise<unkn
     }
   }
   try {
-    return JSON.parse(decodeUtf8(Buffer.concat(parts)))
-  } catch {
+    const text = decodeUtf8(Buffer.concat(parts))
+    return mayNamePrototype.test(text) ? JSON.parse(text, refusePrototype) : JSON.parse(text)
+  } catch (error) {
+    if (error instanceof StillpointError) throw error
     return bad('bad-json', 'the body is not JSON in UTF-8')
   }
+}
+
+/** Also in escapes; asking for each name of every body would cost more than parsing it. */
+const mayNamePrototype = /__proto__|\\u00[567]/i
+
+/** The schemas would leave it out without a word. */
+function refusePrototype(name: string, value: unknown): unknown {
+  return name === '__proto__' ? bad('bad-json', 'no name may be __proto__') : value
 }

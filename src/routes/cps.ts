@@ -2,8 +2,10 @@
 import { z } from '@hono/zod-openapi'
 import { toRfc3339 } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { hasBody } from './body.ts'
 import { badCursor, makeCursor, readCursor } from './cursor.ts'
 import type { CpRecord, Dependencies, PrimaryDependencies } from './dependencies.ts'
+import { headerValues } from './header-values.ts'
 import type { Handler, Operation } from './operation.ts'
 import { cpHeader } from './parameters.ts'
 import { json } from './problem.ts'
@@ -60,8 +62,10 @@ const getHandler =
 
 const takeHandler =
   ({ taker }: PrimaryDependencies): Handler =>
-  async (_request, target) => {
+  async (request, target) => {
     Query.parse(target.query, [])
+    if (await hasBody(request, headerValues(request.headers)))
+      throw new StillpointError('bad-parameter', 'taking one needs no body')
     const { taken, record } = await taker.take()
     const headers: Record<string, string> = { 'Stillpoint-CP': String(record.cp) }
     if (taken) headers['Location'] = `/v1/cps/${record.cp}`

@@ -22,8 +22,9 @@ import {
   mutationHeaders,
   pathParam,
   readingQuery,
+  writeConditionHeaders,
 } from './parameters.ts'
-import { parseTags, parseWriteConditions } from './preconditions.ts'
+import { conditionsOf, parseTags } from './preconditions.ts'
 import { json, problem } from './problem.ts'
 import { Query } from './raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
@@ -134,18 +135,24 @@ const makeDirectoryHandler =
     const headers = headerValues(request.headers)
     const attributes = parseAttributes(headers, false)
     if (await hasBody(request, headers)) throw new StillpointError('bad-parameter', 'a directory has no body')
-    if (headers['if-match'] !== undefined) {
-      throw new StillpointError('bad-parameter', 'If-Match says nothing about making a directory', {
-        parameter: 'If-Match',
-      })
-    }
+    if (headers['if-match'] !== undefined) throw saysNothing('If-Match')
+    if (headers['if-unmodified-since'] !== undefined) throw saysNothing('If-Unmodified-Since')
     const ifNoneMatch = headers['if-none-match']
-    const createOnly = ifNoneMatch !== undefined && parseTags(ifNoneMatch, 'If-None-Match') === '*'
+    const createOnly = ifNoneMatch !== undefined
+    if (createOnly && parseTags(ifNoneMatch, 'If-None-Match') !== '*') throw saysNothing('If-None-Match')
     if (createOnly) await refuseExisting(files.view(), path)
     const written = await files.makeDirectory(path, attributes)
     if (createOnly && !written.created) throw exists()
     return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
   }
+
+/** A directory is there or not: making one changes no version. A condition must not be lost. */
+const saysNothing = (parameter: string): StillpointError =>
+  new StillpointError(
+    'bad-parameter',
+    `${parameter} says nothing about making a directory; If-None-Match: * makes only a new one`,
+    { parameter },
+  )
 
 const exists = (): StillpointError =>
   new StillpointError('precondition-failed', 'the directory exists', { header: 'If-None-Match' })
@@ -170,7 +177,7 @@ const deleteDirectoryHandler =
     const query = Query.parse(target.query, [...durabilityParameters, 'recursive'])
     const wish = parseWish(query, limits.mirrorsMax)
     const recursive = query.flag('recursive')
-    const conditions = parseWriteConditions(headerValues(request.headers))
+    const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
     const applied = await files.deleteDirectory(path, { ...conditions, recursive })
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
@@ -217,7 +224,10 @@ export const directoryOperations: readonly Operation[] = [
       request: {
         params: pathParam,
         query: z.object(durabilityQuery),
-        headers: z.object(attributeHeaders),
+        headers: z.object({
+          'If-None-Match': z.literal('*').optional().openapi({ description: 'Only a new one' }),
+          ...attributeHeaders,
+        }),
       },
       responses: {
         200: { description: 'It exists', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
@@ -249,6 +259,7 @@ export const directoryOperations: readonly Operation[] = [
       request: {
         params: pathParam,
         query: z.object({ recursive: z.boolean().optional(), ...durabilityQuery }),
+        headers: z.object(writeConditionHeaders),
       },
       responses: {
         204: { description: 'Deleted', headers: mutationHeaders },

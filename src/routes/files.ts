@@ -3,8 +3,8 @@
  * takes one pass over its headers. Reading is in `read-file.ts`.
  */
 import { z } from '@hono/zod-openapi'
-import type { Preconditions, ReadView, Written } from '../fs/contract.ts'
-import { type Path, formatPath } from '../fs/paths.ts'
+import type { Written } from '../fs/contract.ts'
+import { formatPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { parseAttributes, parseLinkTarget } from './attributes.ts'
 import { contentLength, fileBody, hasBody } from './body.ts'
@@ -17,7 +17,7 @@ import {
   wishParser,
   writtenMutation,
 } from './durability.ts'
-import { type HeaderValues, headerValues } from './header-values.ts'
+import { headerValues } from './header-values.ts'
 import type { Handler, Operation } from './operation.ts'
 import {
   attributeHeaders,
@@ -30,7 +30,7 @@ import {
   readingQuery,
   writeConditionHeaders,
 } from './parameters.ts'
-import { parseWriteConditions, withUnmodifiedSince } from './preconditions.ts'
+import { conditionsOf } from './preconditions.ts'
 import { Query } from './raw-url.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
@@ -65,25 +65,6 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
       written = await files.putLink(path, linkTarget, attributes, conditions)
     }
     return answerWritten(formatPath(path), written, await dependencies.reach(written.applied, wish))
-  }
-}
-
-/** A promise only for the one condition that needs a look at the file. */
-function conditionsOf(
-  headers: HeaderValues,
-  path: Path,
-  { files }: PrimaryDependencies,
-): Preconditions | Promise<Preconditions> {
-  const conditions = parseWriteConditions(headers)
-  if (headers['if-unmodified-since'] === undefined) return conditions
-  return withUnmodifiedSince(headers, conditions, () => statOnce(files.view(), path))
-}
-
-async function statOnce(view: ReadView, path: Path) {
-  try {
-    return await view.stat(path)
-  } finally {
-    view.release()
   }
 }
 

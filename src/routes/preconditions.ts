@@ -7,8 +7,10 @@
  *
  * On writes the tags go down to the file system, which compares them in the same step that changes the tree.
  */
-import type { Preconditions, Stat } from '../fs/contract.ts'
+import type { Preconditions, ReadView, Stat } from '../fs/contract.ts'
+import type { Path } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
+import type { PrimaryDependencies } from './dependencies.ts'
 import type { HeaderValues } from './header-values.ts'
 
 export interface EntityTag {
@@ -121,7 +123,7 @@ export function isRangeWanted(headers: Headers, stat: Stat): boolean {
 const unconditional: Preconditions = {}
 
 /** The tags of a writing request. */
-export function parseWriteConditions(headers: HeaderValues): Preconditions {
+function parseWriteConditions(headers: HeaderValues): Preconditions {
   const ifMatch = headers['if-match']
   const ifNoneMatch = headers['if-none-match']
   if (ifMatch === undefined && ifNoneMatch === undefined) return unconditional
@@ -143,7 +145,7 @@ export function toConditions(ifMatch?: string, ifNoneMatch?: string): Preconditi
  * If-Unmodified-Since of a writing request. A date cannot be compared in the step that changes the tree, so what it
  * allows is narrowed to the very version that was looked at.
  */
-export async function withUnmodifiedSince(
+async function withUnmodifiedSince(
   headers: HeaderValues,
   conditions: Preconditions,
   look: () => Promise<Stat>,
@@ -161,4 +163,23 @@ export async function withUnmodifiedSince(
   }
   if (wholeSeconds(stat.modifiedMs) > since) failed('If-Unmodified-Since', stat)
   return { ...conditions, ifMatch: [stat.etag] }
+}
+
+/** A promise only for the one condition that needs a look at the file. */
+export function conditionsOf(
+  headers: HeaderValues,
+  path: Path,
+  { files }: PrimaryDependencies,
+): Preconditions | Promise<Preconditions> {
+  const conditions = parseWriteConditions(headers)
+  if (headers['if-unmodified-since'] === undefined) return conditions
+  return withUnmodifiedSince(headers, conditions, () => statOnce(files.view(), path))
+}
+
+async function statOnce(view: ReadView, path: Path) {
+  try {
+    return await view.stat(path)
+  } finally {
+    view.release()
+  }
 }

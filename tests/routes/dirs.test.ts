@@ -33,12 +33,27 @@ describe('directories', () => {
     expect(h.files.openViews).toBe(0)
   })
 
+  test('deleted only as it was looked at', async () => {
+    const h = new Harness()
+    await h.request('PUT', '/v1/dirs/d')
+    const remove = (headers: Record<string, string>) => h.request('DELETE', '/v1/dirs/d', { headers })
+    for (const headers of [
+      { 'If-Match': '"other"' },
+      { 'If-None-Match': '*' },
+      { 'If-Unmodified-Since': new Date(0).toUTCString() },
+    ])
+      await expectProblem(remove(headers), 'precondition-failed')
+    expect((await remove({ 'If-Unmodified-Since': new Date(2 ** 42).toUTCString() })).status).toBe(204)
+  })
+
   test('what is refused', async () => {
     const h = new Harness()
     await put(h, 'f')
     await expectProblem(h.request('PUT', '/v1/dirs/f'), 'not-a-directory')
     await expectProblem(h.request('PUT', '/v1/dirs/d', { body: 'x' }), 'bad-parameter')
-    await expectProblem(h.request('PUT', '/v1/dirs/d', { headers: { 'If-Match': '*' } }), 'bad-parameter')
+    const lost = { 'If-Match': '*', 'If-None-Match': '"x"', 'If-Unmodified-Since': new Date(0).toUTCString() }
+    for (const [name, value] of Object.entries(lost))
+      await expectProblem(h.request('PUT', '/v1/dirs/d', { headers: { [name]: value } }), 'bad-parameter')
     await expectProblem(h.request('GET', '/v1/dirs/f'), 'not-a-directory')
     await expectProblem(h.request('GET', '/v1/dirs/none'), 'not-found')
     await expectProblem(h.request('DELETE', '/v1/dirs/none'), 'not-found')

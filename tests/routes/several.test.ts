@@ -29,6 +29,18 @@ describe('move', () => {
 })
 
 describe('JSON bodies', () => {
+  test.each(['__proto__', '__pr\\u006fto__', '\\u005f_proto__'])(
+    'a name that would be left out is refused: %s',
+    async (name) => {
+      const h = new Harness()
+      const meta = `{"operations":[{"op":"put","path":"a","text":"x","meta":{"${name}":"x"}}]}`
+      const send = (body: string) =>
+        h.request('POST', '/v1/batch', { body, headers: { 'Content-Type': 'application/json' } })
+      await expectProblem(send(meta), 'bad-json')
+      expect((await send(meta.replace(name, 'proto').replace('"x"', '"__proto__"'))).status).toBe(200)
+    },
+  )
+
   const routes = ['/v1/move', '/v1/batch', '/v1/mirrors']
   const wrong: readonly string[] = [
     '',

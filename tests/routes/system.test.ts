@@ -50,6 +50,8 @@ describe('consistency points', () => {
     expect(taken.headers.get('Location')).toBe('/v1/cps/2')
     expect(await taken.json()).toMatchObject({ cp: 2, cause: 'timer' })
     await expectProblem(h.request('POST', '/v1/cps?now=1'), 'bad-parameter')
+    await expectProblem(h.request('POST', '/v1/cps', { body: '{"cause":"mine"}' }), 'bad-parameter')
+    expect((await h.request('POST', '/v1/cps', { body: '' })).status).toBe(200)
   })
 })
 
