@@ -62,7 +62,7 @@ export async function serveMirror(
   })
 
   const stopping = new Stopping()
-  const replica = createReplicaFetch(applier, { clock, secret: configuration.secret })
+  const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
   const app = makeApp({
     role: 'mirror',
     views,

@@ -11,14 +11,15 @@ import { VolumeFiles } from './fs/file-system.ts'
 import { readTree } from './fs/read-view.ts'
 import { SmallFiles } from './fs/small-files.ts'
 import { Views } from './fs/views.ts'
+import { StillpointError } from './lib/errors.ts'
 import { logger } from './lib/log.ts'
 import { formatUuid } from './lib/random.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import { HttpTransport } from './replica/http-transport.ts'
 import { Mirrors } from './replica/mirrors.ts'
 import { makeApp } from './routes/app.ts'
-import type { CpTaker, Gauge } from './routes/dependencies.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './served.ts'
+import type { CpTaker, Gauge, Mirrors as Members } from './routes/dependencies.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './served.ts'
 import type { RunningServer, StartOptions } from './server.ts'
 
 const log = logger('primary')
@@ -83,6 +84,17 @@ export async function servePrimary(
     },
   })
 
+  const members: Members = {
+    list: () => mirrors.list(),
+    remove: (id) => mirrors.remove(id),
+    async add(url) {
+      // From here it would look like a mirror that never answers.
+      if (isAddressOf(url, http))
+        throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
+      return mirrors.add(url)
+    },
+  }
+
   let isStopping = false
   const app = makeApp({
     role: 'primary',
@@ -91,7 +103,7 @@ export async function servePrimary(
     clock,
     limits,
     files,
-    mirrors,
+    mirrors: members,
     taker: takerOf(engine, cps),
     reach: (applied, wish) =>
       reachLevel(
@@ -121,7 +133,7 @@ export async function servePrimary(
   ])
   files.start()
   mirrors.start()
-  const adding = addMirrors(mirrors, configuration.mirrors)
+  const adding = addMirrors(members, configuration.mirrors)
 
   return {
     url: http.url,
@@ -156,7 +168,7 @@ export async function servePrimary(
 }
 
 /** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */
-async function addMirrors(mirrors: Mirrors, urls: readonly string[]): Promise<void> {
+async function addMirrors(mirrors: Members, urls: readonly string[]): Promise<void> {
   const known = new Set((await mirrors.list()).map((mirror) => mirror.url))
   for (const url of urls) {
     if (known.has(url)) continue

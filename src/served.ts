@@ -1,6 +1,7 @@
 /** What both roles have around their volume: the door, the reason to be not ready, and the failure that ends it all. */
 import type { Catalog } from './catalog/catalog.ts'
 import type { ServerConfiguration } from './cli/configuration.ts'
+import { isLoopback } from './cli/listen.ts'
 import { bufferedBytesMax } from './fs/contract.ts'
 import { memberUrlBytesMax, membersMax } from './format/geometry.ts'
 import { type HttpServer, type Mount, startHttpServer } from './http-server.ts'
@@ -47,6 +48,20 @@ export function listen(
 ): HttpServer {
   const { host, port } = configuration.listen
   return startHttpServer({ hostname: host, port, mounts, clock })
+}
+
+const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
+
+/** As far as names tell: a proxy in front of the server has an address of its own. */
+export function isAddressOf(
+  text: string,
+  { hostname, port }: Pick<HttpServer, 'hostname' | 'port'>,
+): boolean {
+  const url = URL.parse(text)
+  if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (host === hostname.toLowerCase()) return true
+  return isLoopback(host) && (isLoopback(hostname) || everywhere.has(hostname))
 }
 
 export const catalogGauges = (catalog: Catalog): readonly Gauge[] => [

@@ -10,7 +10,7 @@ import { AssertionError } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
-import { StillpointError, hasCode } from '../lib/errors.ts'
+import { type ErrorCode, StillpointError, hasCode } from '../lib/errors.ts'
 import { FrameStream, type ReceivedFrame } from './frame-stream.ts'
 import type { MirrorApplier } from './mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
@@ -116,7 +116,7 @@ class HttpConnection implements Connection {
       })
       if (response.status !== 200) {
         await response.body?.cancel()
-        throw new Error(`the mirror answers ${response.status}`)
+        throw new Error(refusals[response.status] ?? `it answers ${response.status}`)
       }
       return await readLimited(response.body, answerBytesMax)
     } finally {
@@ -128,8 +128,21 @@ class HttpConnection implements Connection {
   private fail(error: unknown): void {
     if (this.isOver) return
     this.close()
-    this.events.failed(error instanceof Error ? error.message : String(error))
+    this.events.failed(reasonOf(error))
   }
+}
+
+const refusals: Readonly<Record<number, string>> = {
+  401: 'it has another secret (401)',
+  404: 'no mirror answers at this address (404)',
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = 'code' in error ? error.code : null
+  return code === 'ConnectionRefused' || code === 'ECONNREFUSED'
+    ? 'nobody listens at this address'
+    : error.message
 }
 
 function headersOf(secret: string | null): Record<string, string> {
@@ -152,6 +165,8 @@ export interface ReplicaFetchOptions {
   readonly clock: Clock
   /** Null: anyone who can connect is believed; the server then listens on loopback only. */
   readonly secret: string | null
+  /** The answer that says it; `headers` go with it. */
+  readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
 }
 
 /** The mirror's side: answers requests under `/replica/v1/`, and null for all others. */
@@ -162,42 +177,45 @@ export function createReplicaFetch(
   const waiting = new AnswerQueue(applier, options.clock)
   const intake = new Intake(applier, options.clock)
   const expected = options.secret === null ? null : sha256(encodeUtf8(`Bearer ${options.secret}`))
+  const refuse = (code: ErrorCode, detail: string, headers?: Readonly<Record<string, string>>): Response =>
+    options.problem(new StillpointError(code, detail), headers)
   return async (request) => {
     const { pathname } = new URL(request.url)
     if (!pathname.startsWith('/replica/')) return null
     const isKnown = pathname === framesPath || pathname === answersPath
-    if (!isKnown) return plain(404, 'there is nothing here')
-    if (request.method !== 'POST') return plain(405, 'only POST', { allow: 'POST' })
+    if (!isKnown) return refuse('not-found', 'there is no such address')
+    if (request.method !== 'POST') return refuse('method-not-allowed', 'only POST', { Allow: 'POST' })
     if (expected) {
       const given = sha256(encodeUtf8(request.headers.get('authorization') ?? ''))
       // Hashes have one length, so that comparing says nothing about the secret's.
-      if (!timingSafeEqual(given, expected)) return plain(401, 'the shared secret is needed')
+      if (!timingSafeEqual(given, expected)) return refuse('unauthorized', 'the shared secret is needed')
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
-    const problem = await receive(request, intake)
-    return problem ?? frames(applier.takeAnswers())
+    const refusal = await receive(request, intake)
+    return refusal ? options.problem(refusal) : frames(applier.takeAnswers())
   }
 }
 
+const cut = (detail: string): StillpointError => new StillpointError('bad-parameter', detail)
 const noChunks: readonly Uint8Array[] = []
 
-async function receive(request: Request, intake: Intake): Promise<Response | null> {
+async function receive(request: Request, intake: Intake): Promise<StillpointError | null> {
   const stream = new FrameStream()
   let bytes = 0
   try {
     const body: AsyncIterable<Uint8Array> | null = request.body
     for await (const chunk of body ?? noChunks) {
       bytes += chunk.length
-      if (bytes > requestBytesMax) return plain(413, 'the request is too long')
+      if (bytes > requestBytesMax) return new StillpointError('too-large', 'the request is too long')
       for (const frame of stream.push(chunk)) await intake.take(frame)
     }
   } catch (error) {
     // A damaged frame: what came before it counts, and the primary begins a new session.
-    if (hasCode(error, 'corrupt')) return plain(400, error.message)
+    if (hasCode(error, 'corrupt')) return cut(error.message)
     if (error instanceof StillpointError || error instanceof AssertionError) throw error
-    return plain(400, 'the request was cut')
+    return cut('the request was cut')
   }
-  return stream.isAtBoundary ? null : plain(400, 'the last frame was cut')
+  return stream.isAtBoundary ? null : cut('the last frame was cut')
 }
 
 /** A short frame may ask for much work, and all of it is in memory: others get their turn between two frames. */
@@ -271,6 +289,3 @@ class AnswerQueue {
 
 const frames = (answers: readonly Uint8Array[]): Response =>
   new Response(Buffer.concat(answers), { headers: { 'content-type': 'application/octet-stream' } })
-
-const plain = (status: number, text: string, headers: Record<string, string> = {}): Response =>
-  new Response(`${text}\n`, { status, headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' } })

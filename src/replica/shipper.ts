@@ -64,6 +64,9 @@ export class Shipper {
   private heardMs: number | null = null
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
 
+  /** Why the last connection ended or was none; null when it is not known yet. */
+  private unreached: string | null = null
+
   private status: MirrorStatus | null = null
   private statusNumber = -1
   /** What the mirror has published, as it last reported: held, so patches may be made against it. */
@@ -123,7 +126,7 @@ export class Shipper {
       state: this.state,
       cp,
       ...this.lag.of(cp, this.current.root.cp, nowMs),
-      needs: this.trouble?.reason ?? null,
+      needs: this.trouble?.reason ?? (this.state === 'away' ? this.unreached : null),
       silentMs: this.heardMs === null ? null : nowMs - this.heardMs,
       sentBytes: this.transfers.bytesEver,
       refused: this.status?.refused ?? 0,
@@ -133,7 +136,7 @@ export class Shipper {
   private get state(): MirrorState {
     if (this.phase !== 'session') return this.trouble ? 'stalled' : 'away'
     if (this.trouble) return 'stalled'
-    return this.isLive ? 'live' : 'catching-up'
+    return this.isLive && this.base ? 'live' : 'catching-up'
   }
 
   /** The mirror's published or target CP is the newest one: what is written next goes to it at once. */
@@ -161,7 +164,7 @@ export class Shipper {
         if (this.phase !== 'waiting') this.aliveMs = this.nowMs
         return
       case 'failed':
-        return this.fail()
+        return this.fail(event.reason)
       case 'difference-read':
         if (this.target?.stage === 'sending' && this.target.root.root.cp === event.cp)
           this.offer(this.target, true)
@@ -186,7 +189,7 @@ export class Shipper {
       if (this.nowMs >= this.wakeMs) this.connect()
       return
     }
-    if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail()
+    if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail('it does not answer')
     if (this.phase !== 'session' || this.nowMs < this.pollMs) return
     this.pollMs = this.nowMs + this.limits.heartbeatMs
     if (this.outbox.isEmpty) this.poll()
@@ -218,9 +221,10 @@ export class Shipper {
     this.outbox.message(this.current.root.cp, nowhere, hello)
   }
 
-  private fail(): void {
+  private fail(reason: string): void {
     if (this.phase === 'waiting') return
     this.trouble = null
+    this.unreached = reason
     this.disconnect()
     const exponential = Math.min(this.limits.backoffMsMax, this.limits.backoffMsMin * 2 ** this.attempts++)
     this.wakeMs = this.nowMs + exponential * (0.5 + this.random.bytes(1)[0]! / 512)
@@ -334,7 +338,7 @@ export class Shipper {
   private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
     switch (reactions[code]) {
       case 'reconnect':
-        return this.fail()
+        return this.fail(detail)
       case 'end':
         if (
           code === 'older-epoch' &&

@@ -68,7 +68,7 @@ export interface MirrorRecord {
   readonly cp: number | null
   readonly lagCps: number | null
   readonly lagMs: number | null
-  /** What a stalled one waits for, in words. */
+  /** What a stalled one waits for, or why one that is away was not reached, in words. */
   readonly needs: string | null
   /** Space that only its holds keep. */
   readonly heldBytes: number | null

@@ -46,6 +46,26 @@ test(
 )
 
 test(
+  'a primary is no mirror of its own, whatever its address is called',
+  async () => {
+    const { url, end } = await start('serve', '--data', folder(), ...free)
+    const { port } = new URL(url)
+    for (const own of [url, `http://localhost:${port}/`, `http://[::1]:${port}`]) {
+      const answer = await fetch(`${url}/v1/mirrors`, {
+        method: 'POST',
+        body: JSON.stringify({ url: own }),
+        headers: { 'Content-Type': 'application/json' },
+      })
+      expect(answer.status).toBe(400)
+      expect(((await answer.json()) as { detail: string }).detail).toContain('the address of this primary')
+    }
+    expect(await (await fetch(`${url}/v1/mirrors`)).json()).toEqual({ items: [] })
+    expect((await end()).code).toBe(0)
+  },
+  slowMs,
+)
+
+test(
   'kill -9: what was acknowledged is there',
   async () => {
     const data = folder()

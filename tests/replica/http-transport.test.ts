@@ -17,6 +17,7 @@ import { HttpTransport, createReplicaFetch } from '../../src/replica/http-transp
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { Mirrors } from '../../src/replica/mirrors.ts'
 import { positionOf } from '../../src/replica/position-of.ts'
+import { problem } from '../../src/routes/problem.ts'
 import { Workload, expectModel, newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
 
 const secret = 'a secret of the two'
@@ -28,7 +29,7 @@ afterEach(async () => {
 async function startMirror(device: BlockDevice, given: string | null = secret) {
   const volume = await Volume.open(device)
   const applier = new MirrorApplier(volume, { clock: systemClock })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -91,7 +92,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   const port = Number(new URL(mirror.url).port)
   const volume = await Volume.open(mirror.device)
   const applier = new MirrorApplier(volume, { clock: systemClock })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
   const again = Bun.serve({
     port,
     hostname: '127.0.0.1',
@@ -145,7 +146,27 @@ test('without the secret nothing is read', async () => {
       headers: { authorization },
     })
     expect(response.status).toBe(401)
+    expect(await response.json()).toMatchObject({ code: 'unauthorized' })
   }
+})
+
+test('who cannot be reached is away, and it is said why', async () => {
+  const { mirrors } = await newPair()
+  const elsewhere = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () => new Response('', { status: 404 }),
+  })
+  const needsOf = async (url: string) => {
+    const { reached, record } = await mirrors.add(url)
+    expect([reached, record.state]).toEqual([false, 'away'])
+    return record.needs
+  }
+  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}`)).toBe('no mirror answers at this address (404)')
+  await elsewhere.stop(true)
+  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}/`)).toBe('nobody listens at this address')
+  const other = await newMirror('another secret')
+  expect(await needsOf(other.url)).toBe('it has another secret (401)')
 })
 
 test('requests that nobody should send get an answer, and change nothing', async () => {
@@ -153,8 +174,11 @@ test('requests that nobody should send get an answer, and change nothing', async
   const post = (body: Uint8Array<ArrayBuffer>, path = '/replica/v1/frames') =>
     fetch(mirror.url + path, { method: 'POST', body })
   expect((await post(new Uint8Array(0))).status).toBe(200)
-  expect((await post(new Uint8Array(0), '/replica/v1/other')).status).toBe(404)
-  expect((await fetch(`${mirror.url}/replica/v1/frames`)).status).toBe(405)
+  const unknown = await post(new Uint8Array(0), '/replica/v1/other')
+  expect([unknown.status, await unknown.json()]).toMatchObject([404, { code: 'not-found' }])
+  const wrong = await fetch(`${mirror.url}/replica/v1/frames`)
+  expect([wrong.status, wrong.headers.get('Allow')]).toEqual([405, 'POST'])
+  expect(await wrong.json()).toMatchObject({ code: 'method-not-allowed' })
   expect((await fetch(`${mirror.url}/elsewhere`)).status).toBe(404)
   expect((await post(seededRandom(1).bytes(5000) as Uint8Array<ArrayBuffer>)).status).toBe(400)
   expect((await post(new Uint8Array(20 * 2 ** 20))).status).toBeOneOf([400, 413])

@@ -58,6 +58,8 @@ describe('the connection', () => {
     expect(stage.answer(null)).toEqual([{ kind: 'adopt', side: mirror }])
     expect(stage.leave()).toEqual([])
     expect(kinds(stage.event({ kind: 'adopted', side: mirror }))).toEqual(['hold', 'send-difference'])
+    // However new what it is offered: it has nothing.
+    expect(stage.shipper.describe(0)).toMatchObject({ state: 'catching-up', cp: null })
   })
 
   test('a higher epoch is told and ends the session', () => {
@@ -76,6 +78,35 @@ describe('the connection', () => {
       expect(kinds(actions)).not.toContain('met-higher-epoch')
       stage = new Stage(root5, [root5])
     }
+  })
+
+  test('a mirror without a common CP is told so; when it has what is lost here, the primary hears of it', () => {
+    stage.connect()
+    expect(stage.answer(root8)).toEqual([expect.objectContaining({ kind: 'hold' }), { kind: 'stop-sending' }])
+    expect(stage.shipper.describe(0)).toMatchObject({
+      state: 'stalled',
+      needs: containing('empty its folder'),
+    })
+    stage.nowMs += limits.heartbeatMs
+    stage.event({ kind: 'tick' })
+    expect(stage.leave()).toMatchObject([{ kind: 'poll', remark: 'no-common-cp' }])
+    stage.lostCp = 8
+    expect(stage.report(root8)).toContainEqual({ kind: 'met-lost-cp', cp: 8 })
+    expect(stage.shipper.describe(0).needs).toContain('older copy')
+  })
+
+  test('space that is short is said as often as it is polled', () => {
+    stage.connect()
+    stage.answer(root5)
+    stage.leave()
+    const short = () => {
+      stage.event({ kind: 'space-short' })
+      return stage.leave()
+    }
+    expect(short()).toMatchObject([{ kind: 'poll', remark: 'space-short' }])
+    expect(short()).toEqual([])
+    stage.nowMs += limits.heartbeatMs
+    expect(short()).toMatchObject([{ kind: 'poll', remark: 'space-short' }])
   })
 
   test('frames of another session, and reports that were overtaken, change nothing', () => {

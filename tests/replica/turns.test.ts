@@ -9,6 +9,7 @@ import { blockBytes } from '../../src/format/geometry.ts'
 import { PatchWriter } from '../../src/format/patch.ts'
 import { encodeFrame } from '../../src/format/wire.ts'
 import { nowhere } from '../../src/format/wire-messages.ts'
+import { problem } from '../../src/routes/problem.ts'
 import { HttpTransport, createReplicaFetch } from '../../src/replica/http-transport.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { smallGeometry } from '../cp-engine/workload.ts'
@@ -48,7 +49,7 @@ test('a mirror takes them in many turns', async () => {
   const device = new MemoryDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
   const applier = new MirrorApplier(await Volume.open(device), { clock: systemClock })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: null })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: null, problem })
   const counter = countTurns()
   const from = counter.turns
   const request = new Request('http://mirror/replica/v1/frames', { method: 'POST', body: frames })
