@@ -83,7 +83,16 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   }
 }
 
-function listen(options: HttpServerOptions, handle: (request: Request) => Response | Promise<Response>) {
+/** Throws what `startHttpServer` would. Whoever has to make something first asks before. */
+export async function probeAddress(hostname: string, port: number): Promise<void> {
+  const server = listen({ hostname, port }, () => new Response(null, { status: 503 }))
+  await server.stop(true)
+}
+
+function listen(
+  options: Pick<HttpServerOptions, 'hostname' | 'port' | 'idleSeconds'>,
+  handle: (request: Request) => Response | Promise<Response>,
+) {
   const { hostname, port, idleSeconds = idleSecondsDefault } = options
   try {
     return Bun.serve({

@@ -7,6 +7,8 @@
  */
 import { CliError } from './cli/cli-error.ts'
 import type { ServerConfiguration } from './cli/configuration.ts'
+import { hasVolume } from './cli/volume-folder.ts'
+import { probeAddress } from './http-server.ts'
 import { serveMirror } from './mirror-server.ts'
 import { OpenedVolume, type World } from './opened-volume.ts'
 import { servePrimary } from './primary-server.ts'
@@ -36,6 +38,9 @@ export async function startServer(
   configuration: ServerConfiguration,
   options: StartOptions,
 ): Promise<RunningServer> {
+  // Nobody wants a new volume that is not served.
+  const { host, port } = configuration.listen
+  if (!hasVolume(configuration.data)) await probeAddress(host, port)
   const volume = await OpenedVolume.open(verb === 'serve' ? 'primary' : 'mirror', configuration, options)
   try {
     if (verb === 'mirror' && volume.role === 'primary')

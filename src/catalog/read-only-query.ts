@@ -34,10 +34,12 @@ export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxD
     if (!prepares(database, `SELECT * FROM (\n${text}\n)`))
       throw new StillpointError('bad-parameter', 'one SELECT is expected, nothing behind it')
     statement.setReturnArrays(true)
+    // Else a number that JavaScript cannot hold is an error.
+    statement.setReadBigInts(true)
     const rows: Value[][] = []
     for (const row of statement.iterate() as Iterable<unknown>) {
       if (rows.length === rowsMax) return { columns, rows, truncated: true }
-      rows.push(row as Value[])
+      rows.push((row as Value[]).map(readable))
     }
     return { columns, rows, truncated: false }
   } catch (error) {
@@ -52,6 +54,10 @@ export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxD
     database.close()
   }
 }
+
+/** Integers that are exact as numbers are numbers. */
+const readable = (value: Value): Value =>
+  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
 
 function open(path: string): DatabaseSync {
   try {

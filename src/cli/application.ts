@@ -47,8 +47,14 @@ export const verbs = {
   openapi: openapiCommand,
 }
 
+/** Begins what the library says about the command line: it says each thing on a line of its own. */
+const usageMark = '\0'
+
 const text: ApplicationText = {
   ...text_en,
+  exceptionWhileParsingArguments: (error, ansiColor) =>
+    usageMark + text_en.exceptionWhileParsingArguments(error, ansiColor),
+  noCommandRegisteredForInput: (input) => usageMark + text_en.noCommandRegisteredForInput(input),
   exceptionWhileRunningCommand: describe,
   commandErrorResult: describe,
 }
@@ -79,8 +85,18 @@ const application = buildApplication(
 
 /** The exit code. */
 export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
-  await run(application, inputs, context as CliContext & ApplicationContext)
-  const code = Number(context.process.exitCode ?? 0)
+  const usage: string[] = []
+  const { process } = context
+  const stderr = {
+    write: (line: string): unknown =>
+      line.startsWith(usageMark)
+        ? usage.push(line.slice(usageMark.length).trimEnd())
+        : process.stderr.write(line),
+  }
+  const told: CliContext = { ...context, process: { stdout: process.stdout, stderr, env: process.env } }
+  await run(application, inputs, told as CliContext & ApplicationContext)
+  if (usage.length > 0) process.stderr.write(`stillpoint: ${usage.join('; ')}\n`)
+  const code = Number(told.process.exitCode ?? 0)
   // The library tells its own kinds of failure by negative codes; all of them are about the command line.
   return code < 0 ? exitUsage : code
 }

@@ -32,6 +32,7 @@ async function sql(this: CliContext, flags: Flags, query: string): Promise<void>
   }
 }
 
+/** An integer beyond 2^53 is a string of its digits: as a number of JSON most readers would round it. */
 const toJson = (value: Value): unknown =>
   typeof value === 'bigint' ? String(value) : value instanceof Uint8Array ? toHex(value) : value
 

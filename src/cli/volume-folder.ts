@@ -1,8 +1,11 @@
 /** The files of a volume's folder that are not blocks. */
 import { existsSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 
 export const blockFileName = 'volume.blk'
 export const catalogName = 'catalog.db'
+
+export const hasVolume = (folder: string): boolean => existsSync(join(folder, blockFileName))
 
 /**
  * Makes room for a fresh catalog. One file set aside for each reason is kept, the newest; with SQLite's companions, so

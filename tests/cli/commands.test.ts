@@ -66,6 +66,23 @@ describe('the command line', () => {
     expect(err).toContain('cannot reach http://127.0.0.1:9')
   })
 
+  test.each([
+    [[], ['put']],
+    [['SOURCE', 'TARGET'], ['put']],
+    [
+      ['FROM', 'TO'],
+      ['mv', '--nix'],
+    ],
+    [['QUERY'], ['sql']],
+    [['nix'], ['nix']],
+    [['one of'], ['put', 'a', 'b', '--durability', 'x']],
+  ])('a wrong command line is one line that names %p: %p', async (named, inputs) => {
+    const { code, out, err } = await runCommand(inputs)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(oneLine)
+    for (const name of named) if (inputs.length === 1) expect(err).toContain(name)
+  })
+
   test('a URL that is none, and a server that is something else', async () => {
     expect((await runCommand(['ls', '--url', 'ftp://x'])).err).toMatch(oneLine)
     const { url } = serve(() => new Response('<html>'))

@@ -146,16 +146,13 @@ describe('what cannot be served ends in one line', () => {
     async () => {
       const server = await start('serve', '--data', folder(), ...free)
       const port = new URL(server.url).port
-      const { code, out, err } = await runProcess(
-        'serve',
-        '--data',
-        folder(),
-        '--listen',
-        `127.0.0.1:${port}`,
-      )
+      const data = join(folder(), 'new')
+      const { code, out, err } = await runProcess('serve', '--data', data, '--listen', `127.0.0.1:${port}`)
       expect([code, out]).toEqual([1, ''])
       expect(err).toMatch(oneLine)
       expect(err).toContain('the port is taken')
+      // Nothing was made for nobody.
+      expect(existsSync(data)).toBe(false)
     },
     slowMs,
   )

@@ -28,3 +28,18 @@ test('a table for people, JSON for programs, while the server has it open', asyn
   expect([refused.code, refused.out]).toEqual([1, ''])
   catalog.close()
 })
+
+test('integers beyond 2^53 are printed as they are', async () => {
+  const data = folder()
+  const { catalog } = open(join(data, 'catalog.db'))
+  catalog.flush()
+  const query = 'SELECT 9223372036854775807 AS most, -9007199254740993 AS less, 9007199254740991 AS safe, 1.5'
+  const table = await runCommand(['sql', '--data', data, query])
+  expect([table.code, table.err]).toEqual([0, ''])
+  expect(table.out).toContain('9223372036854775807  -9007199254740993  9007199254740991  1.5')
+  const json = await runCommand(['sql', '--data', data, '--json', query])
+  expect((JSON.parse(json.out) as { rows: unknown }).rows).toEqual([
+    ['9223372036854775807', '-9007199254740993', 9007199254740991, 1.5],
+  ])
+  catalog.close()
+})
