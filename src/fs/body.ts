@@ -1,6 +1,6 @@
 /** Bodies as they come, cut into the buffers that become records. Small ones are not copied where a chunk is large enough. */
 import { concatBytes } from '../lib/bytes.ts'
-import type { Body } from './contract.ts'
+import type { Body, BodyStream } from './contract.ts'
 import type { RecordBuffers } from './record-buffers.ts'
 
 /** Many tiny chunks are joined before they become many tiny objects. */
@@ -9,7 +9,7 @@ const partsMax = 256
 const gatheredBytesMax = 64 * 1024
 
 /** Chunks may be empty. */
-export function chunksOf(body: Body): AsyncIterable<Uint8Array> {
+export function chunksOf(body: Body): BodyStream {
   return body instanceof Uint8Array ? one(body) : body
 }
 
@@ -40,7 +40,7 @@ export class Gathered {
 
 /** The body in buffers of `sizeAt(position)` bytes; the last may be shorter. An empty body gives none. */
 export async function* buffersOf(
-  body: AsyncIterable<Uint8Array>,
+  body: BodyStream,
   sizeAt: (position: number) => number,
   /** Larger ones are filled here; without it, and up to `gatheredBytesMax`, what came is joined. */
   buffers: RecordBuffers | null = null,
@@ -51,12 +51,16 @@ export async function* buffersOf(
   let position = 0
   let size = sizeAt(0)
   for await (const chunk of body) {
+    let isKept = false
     for (let at = 0; at < chunk.length;) {
       const end = Math.min(chunk.length, at + size - filled)
       const part = at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end)
       if (buffers && size > gatheredBytesMax) filling ??= buffers.take(size)
       if (filling) filling.set(part, filled)
-      else gathered.add(part)
+      else {
+        gathered.add(part)
+        isKept = true
+      }
       filled += end - at
       at = end
       if (filled < size) continue
@@ -67,6 +71,7 @@ export async function* buffersOf(
       yield full
       size = sizeAt(position)
     }
+    if (!isKept) body.release?.(chunk)
   }
   if (filled > 0) yield filling ? filling.subarray(0, filled) : gathered.take()
 }

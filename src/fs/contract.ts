@@ -140,7 +140,12 @@ export interface BatchResult {
 }
 
 /** Its bytes must not change afterwards: they may be queued as they are. */
-export type Body = Uint8Array | AsyncIterable<Uint8Array>
+export type Body = Uint8Array | BodyStream
+
+export interface BodyStream extends AsyncIterable<Uint8Array> {
+  /** Called with a piece of which nothing has been kept: what it lies in may be used again. */
+  readonly release?: (piece: Uint8Array) => void
+}
 
 export interface FileSystem {
   /** The open tree: a client reads its own writes. */

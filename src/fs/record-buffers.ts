@@ -32,7 +32,11 @@ export class RecordBuffers {
     const { buffer } = part
     if (!this.#lent.delete(buffer)) return
     const bytes = buffer.byteLength
-    if (this.#restingBytes + bytes > restingBytesMax) return
+    if (this.#restingBytes + bytes > restingBytesMax) {
+      // Its memory goes back now; the collector would wait.
+      if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+      return
+    }
     this.#restingBytes += bytes
     const others = this.#resting.get(bytes)
     const whole = new Uint8Array(buffer)

@@ -22,6 +22,27 @@ test('only so much rests', () => {
   const taken = Array.from({ length: 40 }, () => buffers.take(2 ** 20))
   for (const buffer of taken) buffers.giveBack(buffer)
   expect(buffers.restingBytes).toBe(restingBytesMax)
+  // The memory of the others is gone at once.
+  expect(taken.filter(({ length }) => length > 0).length).toBe(restingBytesMax / 2 ** 20)
+})
+
+test('pieces of which nothing is kept are released, each once', async () => {
+  const pieces = [10, 3000, 70_000, 200_000, 5].map((bytes) => bytesOf(bytes))
+  const released: Uint8Array[] = []
+  const body = {
+    async *[Symbol.asyncIterator]() {
+      yield* pieces
+    },
+    release: (piece: Uint8Array) => released.push(piece),
+  }
+  const parts: Uint8Array[] = []
+  const sizeAt = (at: number) => (at === 0 ? 4096 : 131_072)
+  for await (const part of buffersOf(body, sizeAt, new RecordBuffers())) {
+    parts.push(part.slice())
+    for (const piece of released) piece.fill(0)
+  }
+  expect(released).toEqual([pieces[3]!, pieces[4]!])
+  expect(Buffer.concat(parts).length).toBe(273_015)
 })
 
 test('a body is the same through buffers that are used again, however it is cut', async () => {
