@@ -3,13 +3,15 @@
  *
  * Three ways to keep the content while it is read: a small file has its pointers gathered, and the view that showed
  * them is held; a larger one is read from a pinned root, with a short view for each window, so that a slow client
- * never delays what others release; and where the root cannot be pinned any more, the view is held after all.
+ * never delays what others release; and where the root cannot be pinned any more, the view is held after all, for a few
+ * files at a time.
  */
 import type { PublishedRoot, RootSource, TreeView } from '../cp-engine/contract.ts'
 import type { EntryItem } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
+import { StillpointError } from '../lib/errors.ts'
 import { type ByteStream, type OpenFile, type Stat, bufferedBytesMax } from './contract.ts'
 import { FileStream, type LoadWindow } from './file-stream.ts'
 import { loadRecords } from './record-reading.ts'
@@ -33,6 +35,26 @@ export function pinnedViews(source: RootSource, published: PublishedRoot): ViewS
     borrow: () => source.view(published),
     giveBack: (view) => view.release(),
     close: () => pin.release(),
+  }
+}
+
+/** Large files that are read through held views of one source at a time. */
+export const heldFilesMax = 4
+const heldFiles = new WeakMap<RootSource, number>()
+
+/** Returns what ends it; calling that twice is harmless. Throws `too-many-pins` when there are enough. */
+export function enterHeld(source: RootSource): () => void {
+  const count = (by: number): number => (heldFiles.get(source) ?? 0) + by
+  if (count(0) >= heldFilesMax)
+    throw new StillpointError(
+      'too-many-pins',
+      `${heldFilesMax} large files are read from roots that are gone`,
+    )
+  heldFiles.set(source, count(1))
+  let isInside = true
+  return () => {
+    if (isInside) heldFiles.set(source, count(-1))
+    isInside = false
   }
 }
 

@@ -18,7 +18,14 @@ import {
 } from './contract.ts'
 import { findEntry, findValue, isADirectory, mustBeFile, notFound } from './entries.ts'
 import { type Found, listEntries } from './listing.ts'
-import { StoredFile, heldView, pinnedViews, windowRecordsMax } from './open-file.ts'
+import {
+  StoredFile,
+  type ViewSource,
+  enterHeld,
+  heldView,
+  pinnedViews,
+  windowRecordsMax,
+} from './open-file.ts'
 import type { Path } from './paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from './records.ts'
 import type { SeenFile, SmallFiles } from './small-files.ts'
@@ -121,19 +128,40 @@ class TreeReadView implements ReadView {
   }
 
   async open(path: Path): Promise<OpenFile> {
-    const opened = await this.look(path)
-    if (opened.refs) return this.held(opened)
-    const published = this.published()
-    if (published) {
-      try {
-        const stat = await readStat(this.tree, opened.item)
-        const views = pinnedViews(this.source, published)
-        return new StoredFile(stat, this.cp, opened.item, null, views, this.kind)
-      } catch (error) {
-        if (!hasCode(error, 'cp-gone')) throw error
-      }
+    // Before anything is waited for: meanwhile the root may go.
+    const pinned = this.#pinned()
+    let file: OpenFile | null = null
+    try {
+      const opened = await this.look(path)
+      if (opened.refs) return await this.held(opened)
+      if (!pinned) return await this.#heldForLong(opened)
+      const stat = await readStat(this.tree, opened.item)
+      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind)
+      return file
+    } finally {
+      if (!file) pinned?.close()
     }
-    return this.held(opened)
+  }
+
+  #pinned(): ViewSource | null {
+    const published = this.published()
+    try {
+      return published && pinnedViews(this.source, published)
+    } catch (error) {
+      if (hasCode(error, 'cp-gone')) return null
+      throw error
+    }
+  }
+
+  /** Somebody may read it slowly, and all the while nothing is released by anybody: so only a few may. */
+  async #heldForLong(opened: Opened): Promise<OpenFile> {
+    const leave = enterHeld(this.source)
+    try {
+      return await this.held(opened, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   release(): void {
@@ -149,12 +177,14 @@ class TreeReadView implements ReadView {
   }
 
   /** The view stays until the file is closed, whoever releases it meanwhile. */
-  protected async held({ item, refs }: Opened): Promise<OpenFile> {
+  protected async held({ item, refs }: Opened, closed: () => void = () => {}): Promise<OpenFile> {
     this.#users++
     let isOpen = true
     const views = heldView(this.tree, () => {
-      if (isOpen) this.#leave()
+      if (!isOpen) return
       isOpen = false
+      this.#leave()
+      closed()
     })
     try {
       const stat = await readStat(this.tree, item)

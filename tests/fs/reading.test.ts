@@ -1,6 +1,7 @@
 /** An open file keeps its content, whatever happens to its name; a root keeps its files. */
 import { describe, expect, test } from 'bun:test'
 import { bufferedBytesMax } from '../../src/fs/contract.ts'
+import { heldFilesMax } from '../../src/fs/open-file.ts'
 import { readPublished, readTree } from '../../src/fs/read-view.ts'
 import { RealVolume } from './real-volume.ts'
 import { FakeVolume, bytesOf, codeOf, p, readAll, streamAll } from './volume.ts'
@@ -83,8 +84,35 @@ describe('a root', () => {
       await volume.engine.requestCp('requested')
     }
     expect(Buffer.compare(await readAll(view, p('f')), bytesOf(2_000_000))).toBe(0)
+    // Only a few at a time: as long as one is open nothing is released.
+    const open = () => view.open(p('f'))
+    const files = await Promise.all(Array.from({ length: heldFilesMax }, open))
+    expect(await codeOf(open())).toBe('too-many-pins')
+    files[0]!.close()
+    files[0]!.close()
+    const again = await open()
+    expect(await codeOf(open())).toBe('too-many-pins')
+    for (const file of [again, ...files]) file.close()
+    expect(await codeOf(view.open(p('g')))).toBe('not-found')
+    expect(Buffer.compare(await readAll(view, p('f')), bytesOf(2_000_000))).toBe(0)
     view.release()
     expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
+  test('is pinned before anything is waited for', async () => {
+    const volume = await RealVolume.create({ seed: 2 })
+    const { engine, files } = volume
+    await files.putFile(p('f'), bytesOf(2_000_000), {})
+    const published = await engine.requestCp('requested')
+    const view = readPublished(engine, published)
+    const opening = view.open(p('f'))
+    expect(engine.volume.retention.reasonsOf(published)).toContain('pin')
+    const file = await opening
+    view.release()
+    expect(engine.volume.readers.count).toBe(0)
+    file.close()
+    expect(engine.volume.retention.reasonsOf(published)).not.toContain('pin')
     await volume.close()
   })
 })
