@@ -31,6 +31,7 @@ export class WriteQueue {
   private openBytes = 0
   private preparedBytes = 0
   private leavingBytes = 0
+  private droppedBytes = 0
   private dropCount = 0
   private readonly waiting: (() => void)[] = []
 
@@ -103,15 +104,20 @@ export class WriteQueue {
     if (command) this.open.set(address, { ...command, replaces: { address: first, blocks } })
   }
 
-  /** Takes a queued command of the open CP out before it left; false when there is none. */
+  /**
+   * Takes a queued command of the open CP out before it left; false when there is none, or when readers keep so much of
+   * what was dropped that no CP would make room: then it leaves with its CP.
+   */
   drop(address: number, released: () => void): boolean {
     const command = this.open.get(address)
-    if (!command) return false
+    if (!command || this.droppedBytes > this.bytesMax / 4) return false
     this.open.delete(address)
     this.dropped.set(address, command)
+    this.droppedBytes += command.bytes.length
     this.dropCount++
     this.readers.afterCurrent(() => {
       this.dropped.delete(address)
+      this.droppedBytes -= command.bytes.length
       this.shrink(command.bytes.length)
       released()
     })

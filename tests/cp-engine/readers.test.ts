@@ -3,6 +3,7 @@
  * replaced, and their blocks would be needed by others. What they held comes back when they end.
  */
 import { describe, expect, test, setDefaultTimeout } from 'bun:test'
+import { systemClock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
@@ -87,6 +88,26 @@ describe('a reader of the open tree', () => {
     await expectNothingPending(engine)
     expect((await checkVolume(device)).findings).toEqual([])
   })
+
+  test('keeps nobody from writing one key again and again, and all that it saw', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1, 32)
+    const engine = await open(device, 1, { clock: systemClock, queueBytesMax: 2 ** 18 })
+    await put(engine, 0, 7, 16_000)
+    const view = engine.openView()
+    const items = await itemsOf(view)
+    let cps = 0
+    const stop = engine.onPublished(() => cps++)
+    // Far more than the queue holds; what the reader keeps must not take all of its room.
+    for (let round = 0; round < 200; round++) await put(engine, 0, 1 + (round % 6), 16_000)
+    stop()
+    expect(cps).toBeLessThan(60)
+    await expectBytes(view, items, 7, 16_000)
+    view.release()
+    await expectNothingPending(engine)
+    expect((await checkVolume(device)).findings).toEqual([])
+    await engine.close()
+  }, 20_000)
 
   test('keeps large records that left before their CP, deleted in the CP in which they came', async () => {
     const { device, engine } = await newEngine()

@@ -108,6 +108,25 @@ describe('write queue', () => {
     expect(queue.find(pointer(10))).toBeNull()
   })
 
+  test('what readers keep of dropped commands is bounded: beyond it they leave with their CP', () => {
+    const { readers, queue, enqueue } = harness(16)
+    const end = readers.begin()
+    const released: number[] = []
+    const drop = (address: number) => queue.drop(address, () => released.push(address))
+    for (let address = 10; address < 20; address++) enqueue(address)
+    expect([10, 11, 12, 13, 14].map(drop)).toEqual([true, true, true, true, true])
+    expect([15, 16].map(drop)).toEqual([false, false])
+    expect(queue.find(pointer(15))?.[0]).toBe(15)
+    expect(queue.seal().commands.map(({ address }) => address)).toEqual([15, 16, 17, 18, 19])
+    queue.written()
+    expect(queue.bytes).toBe(5 * block)
+    end()
+    expect(released).toEqual([10, 11, 12, 13, 14])
+    expect(queue.bytes).toBe(0)
+    enqueue(30)
+    expect(drop(30)).toBe(true)
+  })
+
   test('bounded: room is what the limit leaves, and one command always fits an empty queue', () => {
     const { queue, enqueue } = harness(10)
     expect(queue.hasRoom(50 * block)).toBe(true)
