@@ -1,6 +1,7 @@
 /** The log record of an operation: its outcome in the engine's terms (DESIGN §6). */
 import { compareBytes } from '../lib/bytes.ts'
-import type { LogRecord } from '../format/log-record.ts'
+import type { InlineWrite, LogRecord } from '../format/log-record.ts'
+import type { BlockPointer } from '../format/pointer.ts'
 import type { Change } from './operation.ts'
 import type { Added } from './operation-stream.ts'
 import type { RecordIntake } from './record-intake.ts'
@@ -17,19 +18,24 @@ export interface Outcome {
 }
 
 export function logRecordOf({ change, intake, before, atMs, published, added }: Outcome): LogRecord {
-  const inline = change.used.filter((record) => !intake.hasLeft(record))
-  const named = [...(added?.records ?? []), ...change.used.filter((record) => intake.hasLeft(record))]
+  const inlineWrites: InlineWrite[] = []
+  const namedWrites: BlockPointer[] = added ? added.records.map(({ pointer }) => pointer) : []
+  for (const record of change.used) {
+    const { pointer } = record
+    if (intake.hasLeft(record)) namedWrites.push(pointer)
+    else inlineWrites.push({ pointer, payload: intake.payloadOf(record) })
+  }
+  if (inlineWrites.length > 1) inlineWrites.sort((a, b) => a.pointer.address - b.pointer.address)
+  if (namedWrites.length > 1) namedWrites.sort((a, b) => a.address - b.address)
   return {
     sequence: change.sequence,
     sequenceCount: change.sequence - before,
-    countedOnCp: named.length > 0 ? published : 0,
+    countedOnCp: namedWrites.length > 0 ? published : 0,
     atMs,
     counters: change.counters,
-    changes: merge(added?.items ?? [], change.items),
-    inlineWrites: inline
-      .map((record) => ({ pointer: record.pointer, payload: intake.payloadOf(record) }))
-      .sort((a, b) => a.pointer.address - b.pointer.address),
-    namedWrites: named.map(({ pointer }) => pointer).sort((a, b) => a.address - b.address),
+    changes: added ? merge(added.items, change.items) : change.items,
+    inlineWrites,
+    namedWrites,
   }
 }
 

@@ -6,9 +6,10 @@ import { assert } from '../lib/assert.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import type { RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
-import type { BlockRun, PreparedRecord, WriteCommand } from './contract.ts'
+import type { PreparedRecord, WriteCommand } from './contract.ts'
 import { OpenCp } from './open-cp.ts'
 import type { Change } from './operation.ts'
+import type { Replacement } from './pointer-change.ts'
 import { RecordIntake } from './record-intake.ts'
 import type { SealedTree } from './sealed-tree.ts'
 import { OpenTree } from './tree.ts'
@@ -35,8 +36,6 @@ export interface SealedState {
   readonly counters: readonly number[]
   readonly sequence: number
 }
-
-const noHints: readonly never[] = []
 
 export class OpenState {
   readonly intake: RecordIntake
@@ -81,7 +80,7 @@ export class OpenState {
     const hints = this.hintsOf(change)
     for (const pointer of change.freed) this.intake.free(pointer)
     for (const record of change.used) use(record)
-    for (const [address, run] of hints) this.parts.queue.setReplaced(address, run)
+    for (const { address, was } of hints) this.parts.queue.setReplaced(address, was)
     for (const { key, value } of change.items)
       if (value) this.tree.put(key, value)
       else this.tree.delete(key)
@@ -112,9 +111,10 @@ export class OpenState {
   }
 
   /** What was replaced before it left stands for what it replaced itself. */
-  private hintsOf({ replaced }: Change): readonly (readonly [address: number, replaces: BlockRun])[] {
-    if (!replaced) return noHints
-    return [...replaced].map(([address, was]) => [address, this.parts.queue.replacedBy(was.address) ?? was])
+  private hintsOf({ replaced }: Change): readonly Replacement[] {
+    if (replaced.length === 0) return replaced
+    const { queue } = this.parts
+    return replaced.map(({ address, was }) => ({ address, was: queue.replacedBy(was.address) ?? was }))
   }
 
   private allocateNode(): number {

@@ -9,9 +9,10 @@ import { assert } from '../lib/assert.ts'
 import { compareBytes } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { itemBytesMax, keyBytesMax } from '../format/geometry.ts'
-import { valuePointers } from '../format/pointer.ts'
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
-import type { Item, ItemReader, PreparedRecord, Tx, Version } from './contract.ts'
+import type { BlockRun, Item, ItemReader, PreparedRecord, Tx, Version } from './contract.ts'
+import { pointerChange } from './pointer-change.ts'
+import type { Replacement } from './pointer-change.ts'
 
 export interface OperationFacts {
   readonly cp: number
@@ -37,9 +38,8 @@ export interface Change {
   /** In key order; null deletes. */
   readonly items: readonly ChangedItem[]
   readonly used: readonly PreparedRecord[]
-  readonly freed: readonly BlockPointer[]
-  /** Address of a new record → the one that the same key had in the same place. */
-  readonly replaced?: ReadonlyMap<number, BlockPointer> | null
+  readonly freed: readonly BlockRun[]
+  readonly replaced: readonly Replacement[]
   readonly counters: readonly number[]
   readonly sequence: number
 }
@@ -151,35 +151,8 @@ export class OperationTx implements Tx {
     const items = this.overlay.some(isNothing)
       ? this.overlay.filter((each) => !isNothing(each))
       : this.overlay
-    const before = new Map<number, BlockPointer>()
-    const after = new Map<number, BlockPointer>()
-    let replaced: Map<number, BlockPointer> | null = null
-    for (const { value, before: old } of items) {
-      const olds = old ? pointersOf(old, sums) : noPointers
-      for (const pointer of olds) before.set(pointer.address, pointer)
-      const news = value ? pointersOf(value, sums) : noPointers
-      for (let i = 0; i < news.length; i++) {
-        const { address } = news[i]!
-        assert(!after.has(address), 'no pointer is in two items')
-        after.set(address, news[i]!)
-        const was = olds[i]
-        if (was && was.address !== address) (replaced ??= new Map<number, BlockPointer>()).set(address, was)
-      }
-    }
-    // A later step of a batch may have replaced what an earlier one put.
-    const used: PreparedRecord[] = []
-    for (const record of this.used) {
-      const { address } = record.pointer
-      if (after.has(address) && !before.has(address)) {
-        used.push(record)
-        before.set(address, record.pointer)
-      }
-    }
-    const freed: BlockPointer[] = []
-    for (const pointer of before.values()) if (!after.delete(pointer.address)) freed.push(pointer)
-    assert(after.size === 0, 'a new pointer comes from a prepared record')
-    const isSame = this.counters.every((value, i) => value === this.facts.counters[i])
-    const isChange = items.length > 0 || !isSame
+    const { used, freed, replaced } = pointerChange(items, this.used, sums)
+    const isChange = items.length > 0 || this.counters.some((value, i) => value !== this.facts.counters[i])
     // An operation that only deletes gives no version, and still has its place in the order.
     if (isChange && !isHidden && this.sequence === this.facts.sequence) this.sequence++
     return {
@@ -236,22 +209,12 @@ export function givesBack({ items, used, freed }: Change): boolean {
     if (value) bytes += key.length + value.length
     if (before) bytes -= key.length + before.length
   }
-  const blocks = (pointers: readonly BlockPointer[]) =>
-    pointers.reduce((sum, pointer) => sum + pointer.blocks, 0)
+  const blocks = (runs: readonly BlockRun[]) => runs.reduce((sum, run) => sum + run.blocks, 0)
   return bytes <= 0 && blocks(used.map(({ pointer }) => pointer)) <= blocks(freed)
 }
 
 /** Put and deleted again. */
 const isNothing = ({ value, before }: Overlaid): boolean => value === null && before === null
-
-const noPointers: readonly BlockPointer[] = []
-
-function pointersOf(value: Uint8Array, sums: ChecksumKind): readonly BlockPointer[] {
-  if (value[0] === 0) return noPointers
-  const pointers = valuePointers(value, sums)
-  assert(pointers, 'a value begins with its pointers')
-  return pointers
-}
 
 /** The greatest key below `key` that is not below `lowest`, among keys of any length up to the limit; null for none. */
 function predecessor(key: Uint8Array, lowest: Uint8Array): Uint8Array | null {

@@ -9,7 +9,7 @@ import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, inlineBytesMax, recordBytesMax } from '../format/geometry.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
-import type { PrepareOptions, PreparedRecord, WriteCommand } from './contract.ts'
+import type { BlockRun, PrepareOptions, PreparedRecord, WriteCommand } from './contract.ts'
 import type { OpenCp } from './open-cp.ts'
 import { encodeRecord } from './records.ts'
 import type { Loan, WriteQueue } from './write-queue.ts'
@@ -65,12 +65,12 @@ export class RecordIntake {
   }
 
   /** A record that no item names any more. */
-  free(pointer: BlockPointer): void {
+  free(run: BlockRun): void {
     const { allocator, queue } = this.context
     const openCp = this.context.openCp()
-    const isOurs = openCp.unbear(pointer)
-    if (!isOurs) return openCp.free(pointer)
-    if (!queue.drop(pointer.address, () => allocator.giveBack(pointer))) openCp.spend(pointer)
+    const isOurs = openCp.unbear(run)
+    if (!isOurs) return openCp.free(run)
+    if (!queue.drop(run.address, () => allocator.giveBack(run))) openCp.spend(run)
   }
 
   hasLeft({ pointer }: PreparedRecord): boolean {
@@ -81,7 +81,8 @@ export class RecordIntake {
   payloadOf({ pointer }: PreparedRecord): Uint8Array {
     const command = this.context.queue.findPrepared(pointer.address)
     assert(command, `the record at ${pointer.address} is prepared`)
-    return command.bytes.subarray(0, pointer.payloadBytes)
+    const { bytes } = command
+    return bytes.length === pointer.payloadBytes ? bytes : bytes.subarray(0, pointer.payloadBytes)
   }
 
   /** Makes sure that the record leaves before its CP. */

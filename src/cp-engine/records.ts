@@ -24,7 +24,7 @@ export function encodeRecord(
   const sum = recordSum(raw, sums)
   return {
     pointer: { address, blocks, payloadBytes: raw.length, encoding: 'raw', sum },
-    command: { address, bytes, sum, payloadBytes: raw.length },
+    command: { address, bytes, sum, payloadBytes: raw.length, replaces: null },
   }
 }
 

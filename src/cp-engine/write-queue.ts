@@ -18,13 +18,16 @@ export interface Loan {
   isKept: boolean
 }
 
+/** What it replaces is known only when its operation is applied; nobody else has seen it by then. */
+type Queued = Omit<WriteCommand, 'replaces'> & { replaces?: BlockRun | null }
+
 /** On their way to the device before their CP: enough to keep it busy, and no more memory than that. */
 const leavingBytesMax = 24 * 2 ** 20
 
 export class WriteQueue {
-  private readonly prepared = new Map<number, WriteCommand>()
-  private open = new Map<number, WriteCommand>()
-  private writing = new Map<number, WriteCommand>()
+  private readonly prepared = new Map<number, Queued>()
+  private open = new Map<number, Queued>()
+  private writing = new Map<number, Queued>()
   /** Left already, not yet on the device. */
   private readonly leaving = new Map<number, { readonly command: WriteCommand; readonly loan: Loan }>()
   private readonly dropped = new Map<number, WriteCommand>()
@@ -68,6 +71,7 @@ export class WriteQueue {
   }
 
   wake(): void {
+    if (this.waiting.length === 0) return
     for (const resume of this.waiting.splice(0)) resume()
   }
 
@@ -99,9 +103,9 @@ export class WriteQueue {
   }
 
   /** Says so to a command that has not left. */
-  setReplaced(address: number, { address: first, blocks }: BlockRun): void {
+  setReplaced(address: number, run: BlockRun): void {
     const command = this.open.get(address)
-    if (command) this.open.set(address, { ...command, replaces: { address: first, blocks } })
+    if (command) command.replaces = run
   }
 
   /**
@@ -174,7 +178,7 @@ export class WriteQueue {
     return (left?.command ?? this.dropped.get(address))?.bytes ?? null
   }
 
-  private takePrepared(address: number): WriteCommand {
+  private takePrepared(address: number): Queued {
     const command = this.prepared.get(address)
     assert(command, `block ${address} is prepared`)
     this.prepared.delete(address)

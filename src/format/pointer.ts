@@ -132,6 +132,18 @@ export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPoint
   return pointers
 }
 
+/** The same without the sums, for those who ask only where the blocks are. */
+export function valueRuns(
+  value: Uint8Array,
+  kind: ChecksumKind,
+): { address: number; blocks: number }[] | null {
+  if (!hasSoundPointers(value, kind)) return null
+  const runs: { address: number; blocks: number }[] = []
+  for (let i = 0, at = 1; i < value[0]!; i++, at += blockPointerBytes(kind))
+    runs.push({ address: readU48(value, at), blocks: readU16(value, at + 6) })
+  return runs
+}
+
 /** True when `valuePointers` would read them. */
 export function hasSoundPointers(value: Uint8Array, kind: ChecksumKind): boolean {
   const count = value[0]

@@ -71,8 +71,8 @@ function record(blocks = 1): PreparedRecord {
 const valueWith = (...pointers: BlockPointer[]) => valueHead(pointers, 'xxh3')
 const plain = (n: number) => Uint8Array.of(0, n)
 const key = (...bytes: number[]) => Uint8Array.from(bytes)
-const addresses = (pointers: readonly BlockPointer[]) =>
-  pointers.map(({ address }) => address).sort((a, b) => a - b)
+const addresses = (runs: readonly { readonly address: number }[]) =>
+  runs.map(({ address }) => address).sort((a, b) => a - b)
 
 describe('operation', () => {
   test('get, floor and scan see the tree with the changes on it', () => {
@@ -158,7 +158,11 @@ describe('operation', () => {
     const change = tx.finish()
     expect(change.isChange).toBe(true)
     expect(change.used).toEqual([fresh])
-    expect(change.freed).toEqual([old.pointer])
+    expect(addresses(change.freed)).toEqual([old.pointer.address])
+    expect(change.replaced[0]).toMatchObject({
+      address: fresh.pointer.address,
+      was: { address: old.pointer.address },
+    })
     expect(change.items.map(({ key: at }) => at[0])).toEqual([1, 2, 9])
   })
 
@@ -175,6 +179,29 @@ describe('operation', () => {
     expect(change.items).toMatchObject([{ key: key(1), value: valueWith(b.pointer) }])
     expect(change.used).toEqual([b])
     expect(addresses(change.freed)).toEqual([old.pointer.address])
+    expect(change.replaced).toMatchObject([
+      { address: b.pointer.address, was: { address: old.pointer.address } },
+    ])
+  })
+
+  test('one item: a record that stays where it is, one that goes, one that comes; and what no operation may do', () => {
+    const [kept, old, fresh] = [record(), record(2), record()]
+    const tree = () => new Sorted([{ key: key(1), value: valueWith(kept.pointer, old.pointer) }])
+    const tx = new OperationTx(tree(), facts, new Set([fresh]))
+    tx.use(fresh)
+    tx.put(key(1), valueWith(kept.pointer, tx.use(fresh)))
+    expect(tx.finish()).toMatchObject({
+      used: [fresh],
+      freed: [{ address: old.pointer.address, blocks: 2 }],
+      replaced: [{ address: fresh.pointer.address, was: { address: old.pointer.address } }],
+    })
+
+    const twice = new OperationTx(tree(), facts, new Set())
+    twice.put(key(1), valueWith(kept.pointer, kept.pointer))
+    expect(() => twice.finish()).toThrow(/no pointer is in two items/)
+    const foreign = new OperationTx(tree(), facts, new Set([fresh]))
+    foreign.put(key(1), valueWith(fresh.pointer))
+    expect(() => foreign.finish()).toThrow(/comes from a prepared record/)
   })
 
   test('put and deleted again, or deleted where nothing was: no change, no sequence', () => {
