@@ -17,6 +17,7 @@ import { type CheckedAttributes, statOf } from './attributes.ts'
 import type { Stat, Written } from './contract.ts'
 import { Edit } from './edit.ts'
 import type { ByteGate, Turns } from './gates.ts'
+import type { KnownDirectories } from './known-directories.ts'
 import type { Path } from './paths.ts'
 import type { RecordBuffers } from './record-buffers.ts'
 import { type Piece, preparePieces } from './records.ts'
@@ -30,6 +31,7 @@ export interface Context {
   readonly reaper: Reaper
   readonly preparing: ByteGate
   readonly buffers: RecordBuffers
+  readonly directories: KnownDirectories
   /** By path: those who change a part of a file. */
   readonly turns: Turns
 }
@@ -48,7 +50,7 @@ export async function runEdit<T>(
   let orphans = 0
   let orphanBytes = 0
   const applied = await context.engine.run((tx: Tx) => {
-    const edit = new Edit(tx, context.kind)
+    const edit = new Edit(tx, context.kind, context.directories)
     const result = operation(edit)
     // Only what the last run says counts.
     orphans = edit.orphans
@@ -61,12 +63,12 @@ export async function runEdit<T>(
 
 /** As `runEdit`, at once. Null when something has to be waited for: the records are still the caller's. */
 export function runEditNow<T>(
-  { engine, kind, reaper }: Context,
+  { engine, kind, reaper, directories }: Context,
   operation: (edit: Edit) => T,
   records: readonly PreparedRecord[],
 ): Applied<T> | null {
   let edit = null as Edit | null
-  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, kind))), records)
+  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, kind, directories))), records)
   if (applied && edit && edit.orphans > 0) reaper.heard(edit.orphans, edit.orphanBytes)
   return applied
 }

@@ -32,6 +32,7 @@ import { assert } from '../lib/assert.ts'
 import { defaultModes } from './attributes.ts'
 import { type Counted, count, takeId } from './counters.ts'
 import { type Place, findPlace } from './entries.ts'
+import type { KnownDirectories } from './known-directories.ts'
 import type { Path } from './paths.ts'
 
 /** An object with more records is left to the reaper. */
@@ -52,6 +53,8 @@ export class Edit {
   constructor(
     readonly tx: Tx,
     readonly kind: ChecksumKind,
+    /** Null for steps that see only what no path leads to. */
+    private readonly directories: KnownDirectories | null,
   ) {}
 
   get items(): ItemReader {
@@ -104,7 +107,9 @@ export class Edit {
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
     this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
     this.#count(item, 1)
-    if (before) this.#count(before, -1)
+    if (!before) return
+    if (before.kind === 'directory') this.directories?.forget()
+    this.#count(before, -1)
   }
 
   /** The root is there without an item, and is not counted. */
@@ -115,6 +120,7 @@ export class Edit {
 
   /** The entry alone; its content has moved or is unlinked. */
   deleteEntry(directory: number, name: string, item: EntryItem): void {
+    if (item.kind === 'directory') this.directories?.forget()
     this.delete(entryKeyOf(directory, name))
     this.#count(item, -1)
   }

@@ -42,6 +42,13 @@ export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Pl
   return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
 }
 
+/** As `findPlace`, in a directory that the way is known to lead to. */
+export function placeIn(items: ItemReader, kind: ChecksumKind, directory: number, path: Path): Place {
+  const depth = path.length - 1
+  const value = items.get(entryKeyOf(directory, path[depth]!))
+  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+}
+
 /** As `findPlace`, and the entry is as it is stored. The root has no place. */
 export function findValue(
   items: ItemReader,

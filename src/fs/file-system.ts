@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts'
 import { batch } from './batch.ts'
 import { type Context, preparingBytesMax } from './context.ts'
 import type * as contract from './contract.ts'
+import { KnownDirectories } from './known-directories.ts'
 import { makeDirectory } from './directory.ts'
 import { ByteGate, Turns } from './gates.ts'
 import { move } from './move.ts'
@@ -43,6 +44,7 @@ export class VolumeFiles implements contract.FileSystem {
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
       buffers: new RecordBuffers(),
+      directories: new KnownDirectories(),
       turns: new Turns(),
     }
   }

@@ -26,7 +26,7 @@ import {
 import { type Attributes, type Body, type Preconditions, type Written, fileBytesMax } from './contract.ts'
 import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
-import { findPlace, isADirectory } from './entries.ts'
+import { findPlace, isADirectory, placeIn } from './entries.ts'
 import type { Path } from './paths.ts'
 import { type Piece, gatheredBytes, putPiece, spanOf, streamSpan } from './records.ts'
 import { Upload } from './upload.ts'
@@ -100,7 +100,7 @@ export function putNow(
   if (bytes.length > recordBytesDefault) return null
   const checked = checkAttributes(attributes)
   if (checked.extraBytes) return null
-  const { engine } = context
+  const { engine, directories } = context
   const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
   if (!records) return null
   const pieces = records.map((record) => ({ offset: 0, span: spanOf(bytes.length), record }))
@@ -113,12 +113,15 @@ export function putNow(
     conditions,
   }
   // A record that was cut becomes an object: not here.
-  const applied = records.length > 1 ? null : runEditNow(context, (edit) => applyPut(edit, put), records)
+  const known = directories.find(path)
+  const applied =
+    records.length > 1 ? null : runEditNow(context, (edit) => applyPut(edit, put, known), records)
   if (!applied) {
     engine.discard(records)
     return null
   }
-  const { created, item } = applied.result
+  const { created, item, directory } = applied.result
+  if (known === null) directories.add(path, directory)
   return { created, stat: statOf(item, checked.extra), applied }
 }
 
@@ -196,9 +199,18 @@ async function putEntry(
   return written(preparation.context, path, applied, extra)
 }
 
-export function applyPut(edit: Edit, put: Put): { readonly created: boolean; readonly item: EntryItem } {
+export interface AppliedPut {
+  readonly created: boolean
+  readonly item: EntryItem
+  /** The one that holds it. */
+  readonly directory: number
+}
+
+/** `known`: the directory that holds the last name, when that is known to be in the open tree. */
+export function applyPut(edit: Edit, put: Put, known: number | null = null): AppliedPut {
   const { path, attributes } = put
-  const place = findPlace(edit.tx, edit.kind, path)
+  const place =
+    known === null ? findPlace(edit.tx, edit.kind, path) : placeIn(edit.tx, edit.kind, known, path)
   const { entry } = place
   if (entry?.kind === 'directory') throw isADirectory(path)
   checkPreconditions(put.conditions, entry)
@@ -217,8 +229,9 @@ export function applyPut(edit: Edit, put: Put): { readonly created: boolean; rea
     extra: storeExtra(edit, put.extra),
   }
   if (entry) edit.unlink(entry)
-  edit.putEntry(edit.parentOf(path, place), path.at(-1)!, item, entry)
-  return { created: entry === null, item }
+  const directory = edit.parentOf(path, place)
+  edit.putEntry(directory, path.at(-1)!, item, entry)
+  return { created: entry === null, item, directory }
 }
 
 function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryItem, 'id' | 'content'> {

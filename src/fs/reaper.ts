@@ -250,7 +250,7 @@ export class Reaper {
     // A tail may have become part of an unlinked object meanwhile.
     if (!orphan || orphan.kind !== kind) return { ...nothing, done: true }
     return kind === 'directory'
-      ? emptyDirectory(new Edit(tx, this.kind), id, Math.max(1, Math.floor(itemsMax / itemsPerEntry)))
+      ? emptyDirectory(new Edit(tx, this.kind, null), id, Math.max(1, Math.floor(itemsMax / itemsPerEntry)))
       : emptyTail(tx, orphan, itemsMax)
   }
 
