@@ -53,14 +53,20 @@ const hostForm = /^[A-Za-z0-9._~%:[\]-]*$/
 
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { hostname, mounts, clock, requestsMax = requestsMaxDefault } = options
+  /** Of the request before: it is rarely another. */
+  let goodHost = ''
   const handle = (request: Request): Response | Promise<Response> => {
     if (server.pendingRequests > requestsMax) {
       return problem(new StillpointError('busy', `at most ${requestsMax} requests at once`))
     }
     if (!knownMethods.has(request.method)) return methodNotAllowed(request.method, methods)
-    // Two Host headers arrive joined by a comma.
-    if (!hostForm.test(request.headers.get('Host') ?? '')) {
-      return problem(new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' }))
+    const host = request.headers.get('Host') ?? ''
+    if (host !== goodHost) {
+      // Two Host headers arrive joined by a comma.
+      if (!hostForm.test(host)) {
+        return problem(new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' }))
+      }
+      goodHost = host
     }
     const { url } = request
     const path = url.indexOf('/', url.indexOf('://') + 3)

@@ -66,25 +66,26 @@ export async function answerMutation(
   return json(status, { ...fields, cp: applied.cp, durability: level }, headers)
 }
 
-/** As `answerMutation` of `writtenMutation`, for the route that is asked most: the text is made in one piece. */
-export function answerWritten(
-  path: string,
-  { created, stat, applied }: Written,
-  level: Durability,
-): Response {
-  const { size, etag } = stat
-  const { cp } = applied
-  const text = `{"path":${JSON.stringify(path)},"size":${size},"etag":"\\"${etag}\\"","cp":${cp},"durability":"${level}"}`
-  return new Response(text, {
-    status: created ? 201 : 200,
-    headers: {
-      'Content-Type': 'application/json',
-      'X-Content-Type-Options': 'nosniff',
-      'Stillpoint-CP': String(cp),
-      'Stillpoint-Durability': level,
-      ETag: `"${etag}"`,
-    },
-  })
+/**
+ * As `answerMutation` of `writtenMutation`, for the route that is asked most: the text is made in one piece, and the
+ * headers are those of the answer before, of which each takes a copy; often only the entity tag is another.
+ */
+export function writtenAnswers(): (path: string, written: Written, level: Durability) => Response {
+  const headers = new Headers({ 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
+  const created = { status: 201, headers }
+  const replaced = { status: 200, headers }
+  let last: { readonly cp: number; readonly level: Durability } | null = null
+  return (path, { created: isCreated, stat, applied: { cp } }, level) => {
+    const { size, etag } = stat
+    if (last?.cp !== cp || last.level !== level) {
+      headers.set('Stillpoint-CP', String(cp))
+      headers.set('Stillpoint-Durability', level)
+      last = { cp, level }
+    }
+    headers.set('ETag', `"${etag}"`)
+    const text = `{"path":${JSON.stringify(path)},"size":${size},"etag":"\\"${etag}\\"","cp":${cp},"durability":"${level}"}`
+    return new Response(text, isCreated ? created : replaced)
+  }
 }
 
 /** The usual answer about one entry. */

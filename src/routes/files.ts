@@ -11,10 +11,10 @@ import { contentLength, fileBody, hasBody } from './body.ts'
 import type { PrimaryDependencies } from './dependencies.ts'
 import {
   answerMutation,
-  answerWritten,
   durabilityParameters,
   parseWish,
   wishParser,
+  writtenAnswers,
   writtenMutation,
 } from './durability.ts'
 import { headerValues } from './header-values.ts'
@@ -42,6 +42,7 @@ const address = '/v1/files/{path}'
 const putHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
+  const answerWritten = writtenAnswers()
   return async (request, target) => {
     const path = filePathOf(target)
     const wish = wishOf(target.query)
