@@ -63,7 +63,7 @@ export class OpenView implements TreeView {
     const { queue, volume, sums } = this.parts
     const queued = queue.find(pointer)
     if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
-    return readRecordPart(volume.device, pointer, sums, start, end)
+    return readRecordPart(volume.device, pointer, sums, start, end, volume.partSums)
   }
 
   async recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {

@@ -8,6 +8,7 @@ import { blockBytes, recordBytesMax } from '../format/geometry.ts'
 import { recordSum } from '../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { BlockRun, WriteCommand } from './contract.ts'
+import type { PartSums } from './part-sums.ts'
 
 /** Whole blocks; the bytes behind the payload are zeros. The payload is not copied when it fills its blocks. */
 export function encodeRecord(
@@ -82,14 +83,23 @@ const scratchMax = 8
  */
 const partSynchronousBytesMax = 256 * 1024
 
-/** Bytes [start, end) of the record, copied; all of it is verified. */
+/** Bytes [start, end) of the record, in memory of their own; what has not been verified before is verified whole. */
 export async function readRecordPart(
   device: BlockDevice,
   pointer: BlockPointer,
   sums: RecordSums,
   start: number,
   end: number,
+  partSums: PartSums,
 ): Promise<Uint8Array> {
+  const extent = partSums.extentOf(pointer, start, end, sums)
+  if (extent && extent.bytes <= partSynchronousBytesMax) {
+    checkWithin(device, pointer)
+    const blocks = new Uint8Array(extent.bytes)
+    device.readSync(pointer.address + extent.from / blockBytes, blocks)
+    if (partSums.verify(pointer, extent.from, blocks, sums))
+      return blocks.subarray(start - extent.from, Math.min(end, pointer.payloadBytes) - extent.from)
+  }
   if (end - start > pointer.payloadBytes / 2)
     return (await readRecord(device, pointer, sums)).subarray(start, end)
   const whole = scratch.pop() ?? new Uint8Array(recordBytesMax)
@@ -99,7 +109,9 @@ export async function readRecordPart(
   if (blocks.length <= partSynchronousBytesMax) device.readSync(pointer.address, blocks)
   else await device.read(pointer.address, blocks)
   try {
-    return decodeRecord(blocks, pointer, sums).slice(start, end)
+    const payload = decodeRecord(blocks, pointer, sums)
+    partSums.learn(pointer, payload, sums)
+    return payload.slice(start, end)
   } finally {
     if (scratch.length < scratchMax) scratch.push(whole)
   }

@@ -19,6 +19,7 @@ import type { Superblock } from '../format/superblock.ts'
 import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } from './contract.ts'
 import { NodeCache, NotLoaded, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
+import { PartSums } from './part-sums.ts'
 import { Readers } from './readers.ts'
 import { readRecord, readRecordNow, readRecordPart, readRecordRun } from './records.ts'
 import { Retention } from './retention.ts'
@@ -39,6 +40,7 @@ export interface VolumeOptions extends OpenOptions {
 
 export class Volume implements RootSource {
   readonly readers = new Readers()
+  readonly partSums = new PartSums()
   readonly retention: Retention
   readonly nodes: NodeCache
   readonly loader: NodeLoader
@@ -338,7 +340,8 @@ class RootView implements TreeView {
   }
 
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
-    return readRecordPart(this.volume.device, pointer, this.published.root.records, start, end)
+    const { device, partSums } = this.volume
+    return readRecordPart(device, pointer, this.published.root.records, start, end, partSums)
   }
 
   recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
