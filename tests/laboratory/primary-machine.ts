@@ -195,8 +195,16 @@ export class PrimaryMachine {
     const files = new VolumeFiles(observed, clock)
     engine.onSpaceShort(() => files.hurry())
     engine.onPublished(({ published }) => this.published(published))
-    const mirrors = makeMirrors(engine, clock, network.transport(clock), random, () =>
-      lab.loop.fail(new Violation('the primary met a higher epoch')),
+    const mirrors = makeMirrors(
+      engine,
+      clock,
+      network.transport(clock),
+      random,
+      () => lab.loop.fail(new Violation('the primary met a higher epoch')),
+      (_url, cp) => {
+        lab.note('lost cps met')
+        if (this.isSound) lab.loop.fail(new Violation(`cp ${cp} is taken for lost, and nothing was`))
+      },
     )
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve

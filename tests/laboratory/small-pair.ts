@@ -33,6 +33,7 @@ export function makeMirrors(
   transport: ReplicaTransport,
   chance: Chance,
   onHigherEpoch: () => void = () => {},
+  onLostCp: (url: string, cp: number) => void = () => {},
 ): Mirrors {
   const { superblock } = engine.volume
   return new Mirrors({
@@ -48,6 +49,7 @@ export function makeMirrors(
     random: chance,
     limits,
     onHigherEpoch,
+    onLostCp,
   })
 }
 
