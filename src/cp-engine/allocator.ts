@@ -118,7 +118,7 @@ export class Allocator {
     for (let i = 0; i < mask.length; i++) {
       const byte = mask[i]!
       if (byte === 0) continue
-      assert((this.bits[at + i]! & byte) === 0, `a block near ${(at + i) * 8} is released twice`)
+      if ((this.bits[at + i]! & byte) !== 0) assert(false, `a block near ${(at + i) * 8} is released twice`)
       this.bits[at + i]! |= byte
       this.free += bitsInByte[byte]!
     }
@@ -147,10 +147,11 @@ export class Allocator {
   }
 
   release({ address, blocks }: Run): void {
-    assert(isDataRun(this.geometry, address, blocks), `a block from ${address} on is fixed`)
+    if (!isDataRun(this.geometry, address, blocks)) assert(false, `a block from ${address} on is fixed`)
+    const { bits } = this
     eachByte(address, blocks, (byte, mask) => {
-      assert((this.bits[byte]! & mask) === 0, `a block near ${byte * 8} is released twice`)
-      this.bits[byte]! |= mask
+      if ((bits[byte]! & mask) !== 0) assert(false, `a block near ${byte * 8} is released twice`)
+      bits[byte]! |= mask
     })
     this.free += blocks
     this.freed(address)
@@ -167,9 +168,10 @@ export class Allocator {
   }
 
   private clearRun(address: number, blocks: number): void {
+    const { bits } = this
     eachByte(address, blocks, (byte, mask) => {
-      assert((this.bits[byte]! & mask) === mask, `a block near ${byte * 8} is handed out twice`)
-      this.bits[byte]! &= ~mask
+      if ((bits[byte]! & mask) !== mask) assert(false, `a block near ${byte * 8} is handed out twice`)
+      bits[byte]! &= ~mask
     })
     this.free -= blocks
   }

@@ -18,6 +18,7 @@ import { blockBytes, epochsMax } from '../format/geometry.ts'
 import type { LogStart, Superblock } from '../format/superblock.ts'
 import type { CpCause, PublishedRoot, WriteCommand } from './contract.ts'
 import { buildMaps } from './map-builder.ts'
+import type { NodeBuffers } from './node-buffers.ts'
 import type { SealedState } from './open-state.ts'
 import type { Run, SpaceMap } from './space-map.ts'
 import type { SuperblockChange } from './superblock-store.ts'
@@ -47,8 +48,11 @@ export interface CpContext {
   /** The maps of the CP before. */
   readonly maps: Maps
   readonly previous: PublishedRoot | null
+  /** What the nodes of the tree are encoded into. */
+  readonly nodeBuffers: NodeBuffers
   allocateMapBlock(): number
-  leaving(cp: number, commands: readonly WriteCommand[]): void
+  /** True when somebody has kept the bytes, which then never change. */
+  leaving(cp: number, commands: readonly WriteCommand[]): boolean
   sync(): Promise<void>
 }
 
@@ -74,13 +78,17 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
 }
 
 export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
+  const { nodeBuffers } = context
   let group: WriteCommand[] = []
+  let nodes: Uint8Array[] = []
   let sliceEnd = context.clock.monotonic() + sliceMs
-  for (const { address, bytes, sum, replaces } of sealed.tree.encode()) {
+  for (const { address, bytes, sum, replaces } of sealed.tree.encode(nodeBuffers)) {
     group.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
+    nodes.push(bytes)
     if (group.length * blockBytes >= groupBytes) {
-      await leave(sealed.cp, group, context)
+      if (!(await leave(sealed.cp, group, context))) nodeBuffers.giveBack(nodes)
       group = []
+      nodes = []
     }
     if (context.clock.monotonic() < sliceEnd) continue
     await context.clock.yield()
@@ -107,7 +115,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
   }
   group.push(...built.commands, root)
   group.sort((a, b) => a.address - b.address)
-  await leave(sealed.cp, group, context)
+  if (!(await leave(sealed.cp, group, context))) nodeBuffers.giveBack(nodes)
   let blocksWritten = built.commands.length
   for (const { blocks } of sealed.blocks.bornBlocks()) blocksWritten += blocks
   return { published, maps: built, blocksWritten }
@@ -147,8 +155,10 @@ function topOf(map: SpaceMap) {
   return top
 }
 
-async function leave(cp: number, commands: readonly WriteCommand[], context: CpContext): Promise<void> {
-  if (commands.length === 0) return
-  context.leaving(cp, commands)
+/** The device has them, and nothing reads their bytes any more unless somebody has kept them: true then. */
+async function leave(cp: number, commands: readonly WriteCommand[], context: CpContext): Promise<boolean> {
+  if (commands.length === 0) return false
+  const isKept = context.leaving(cp, commands)
   await context.device.write(commands)
+  return isKept
 }

@@ -12,6 +12,7 @@ import type { CpContext, Maps, SealedCp } from './consistency-point.ts'
 import type { CpCause, CpObserver, CpPublished, WriteCommand } from './contract.ts'
 import type { DataSync } from './data-sync.ts'
 import type { IntentLog } from './intent-log.ts'
+import { NodeBuffers } from './node-buffers.ts'
 import type { OpenState } from './open-state.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
@@ -37,6 +38,7 @@ export interface CpWriterParts {
 
 export class CpWriter {
   private readonly observers = new Set<CpObserver>()
+  private readonly nodeBuffers = new NodeBuffers()
   private maps: Maps
   private writing: SealedCp | null = null
   /** Until the CP of a recovery is published. */
@@ -102,6 +104,7 @@ export class CpWriter {
       device: this.parts.volume.device,
       clock: this.parts.clock,
       maps: this.maps,
+      nodeBuffers: this.nodeBuffers,
       previous: this.parts.volume.current(),
       allocateMapBlock: () => this.allocateMapBlock(),
       leaving: (cp, commands) => this.leaving(cp, commands),

@@ -20,6 +20,7 @@ import type { Role, Superblock } from '../format/superblock.ts'
 import { Allocator } from './allocator.ts'
 import { buildTrees, syncBlocks } from './consistency-point.ts'
 import { NodeCache } from './node-cache.ts'
+import { NodeBuffers } from './node-buffers.ts'
 import { OpenCp } from './open-cp.ts'
 import { SpaceMap } from './space-map.ts'
 import { SuperblockStore } from './superblock-store.ts'
@@ -80,8 +81,9 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
       used: SpaceMap.empty('used', geometry.blocksMax),
     },
     previous: null,
+    nodeBuffers: new NodeBuffers(),
     allocateMapBlock: () => allocator.take('map', 1)!,
-    leaving: () => {},
+    leaving: () => false,
     sync: () => device.sync(),
   }
   const { published } = await buildTrees(sealed, context)

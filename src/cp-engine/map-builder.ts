@@ -71,9 +71,9 @@ export function buildMaps(
   }
   const bitsOf = (kind: MapKind, index: number): Uint8Array => {
     const { base, pages } = drafts[kind]
-    assert(index < base.pages.length, 'a block lies in the volume')
     let page = pages.get(index)
     if (!page) {
+      assert(index < base.pages.length, 'a block lies in the volume')
       const before = base.pages[index]
       page = { address: 0, bits: before ? before.bits.slice() : new Uint8Array(blocksPerMapPage / 8) }
       pages.set(index, page)
@@ -89,10 +89,8 @@ export function buildMaps(
       const end = Math.min(address + blocks, first + blocksPerMapPage)
       const bits = bitsOf(kind, index)
       eachByte(at - first, end - at, (byte, mask) => {
-        assert(
-          (bits[byte]! & mask) === (value ? 0 : mask),
-          `blocks near ${first + byte * 8} change in the ${kind} map`,
-        )
+        if ((bits[byte]! & mask) !== (value ? 0 : mask))
+          assert(false, `blocks near ${first + byte * 8} change in the ${kind} map`)
         bits[byte]! ^= mask
       })
       at = end
@@ -101,7 +99,10 @@ export function buildMaps(
   const apply = ({ kind, run, used: value }: Pending): void => {
     if (kind === 'live') setRun('live', run, value)
     if (kind === 'used' || value) return setRun('used', run, value)
-    for (const unkept of withoutKept(run, change.keptBySnapshot)) setRun('used', unkept, value)
+    // Most runs are of one block: nodes, map pages, small files.
+    if (run.blocks > 1)
+      for (const part of withoutKept(run, change.keptBySnapshot)) setRun('used', part, value)
+    else if (!change.keptBySnapshot(run.address)) setRun('used', run, value)
   }
 
   for (const run of change.freed) apply({ kind: 'live', run, used: false })
@@ -116,6 +117,7 @@ export function buildMaps(
   return { ...maps, commands, replaced }
 }
 
+/** The parts of a run that the newest snapshot does not keep. */
 function* withoutKept({ address, blocks }: Run, isKept: (address: number) => boolean): Generator<Run> {
   let start = address
   for (let at = address; at <= address + blocks; at++) {

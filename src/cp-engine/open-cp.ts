@@ -18,7 +18,8 @@ export class OpenCp {
   constructor(readonly cp: number) {}
 
   born({ address, blocks }: Run): void {
-    assert(!this.bornRuns.has(address), `block ${address} is born once`)
+    // Every node that an operation copies passes here: the text is made when it is needed.
+    if (this.bornRuns.has(address)) assert(false, `block ${address} is born once`)
     this.bornRuns.set(address, blocks)
     this.growth += blocks
   }
@@ -27,14 +28,14 @@ export class OpenCp {
   unbear({ address, blocks }: Run): boolean {
     const given = this.bornRuns.get(address)
     if (given === undefined) return false
-    assert(given === blocks, `the run at ${address} is freed whole`)
+    if (given !== blocks) assert(false, `the run at ${address} is freed whole`)
     this.bornRuns.delete(address)
     this.growth -= blocks
     return true
   }
 
   free({ address, blocks }: Run): void {
-    assert(!this.freedRuns.has(address), `block ${address} is freed once`)
+    if (this.freedRuns.has(address)) assert(false, `block ${address} is freed once`)
     this.freedRuns.set(address, blocks)
     this.growth -= blocks
   }

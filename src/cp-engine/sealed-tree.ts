@@ -8,6 +8,7 @@ import { sha256 } from '../lib/checksum.ts'
 import { blockBytes } from '../format/geometry.ts'
 import type { TreeRoot } from '../format/root.ts'
 import type { BlockRun } from './contract.ts'
+import { NodeBuffers } from './node-buffers.ts'
 import { frameState, type NodeCache } from './node-cache.ts'
 import {
   addressAt,
@@ -27,9 +28,6 @@ export interface EncodedNode {
   /** The node that this one was copied or split from. */
   readonly replaces: BlockRun | null
 }
-
-/** Buffers are cut from chunks: one allocation for many nodes. They belong to whoever got them. */
-const chunkNodes = 64
 
 export class SealedTree {
   readonly dirtyCount: number
@@ -58,22 +56,18 @@ export class SealedTree {
     this.#published = published
   }
 
-  /** Children before parents, in key order. The caller may do other things between two nodes, and change the open tree. */
-  *encode(): Generator<EncodedNode> {
+  /**
+   * Children before parents, in key order. The caller may do other things between two nodes, and change the open tree.
+   * The bytes are taken from `buffers` and belong to the caller.
+   */
+  *encode(buffers: NodeBuffers = new NodeBuffers()): Generator<EncodedNode> {
     assert(this.#state === 'sealed', 'a sealed tree is encoded once')
     const cache = this.#cache
-    let chunk = new Uint8Array(0)
-    let used = 0
     for (const frame of this.#bottomUp()) {
-      if (used === chunk.length) {
-        chunk = new Uint8Array(Math.min(chunkNodes, this.dirtyCount - this.#frames.length) * blockBytes)
-        used = 0
-      }
       assert(fillSums(cache, frame), 'the checksums of all children are known')
       packNode(cache, frame, scratchFrame)
-      const bytes = chunk.subarray(used, used + blockBytes)
+      const bytes = buffers.take()
       bytes.set(cache.bytes.subarray(scratchFrame * blockBytes, (scratchFrame + 1) * blockBytes))
-      used += blockBytes
       const sum = sha256(bytes)
       cache.setSum(frame, sum)
       cache.setState(frame, frameState.encoded)

@@ -3,7 +3,10 @@ import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { systemClock } from '../../src/lib/clock.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
 import { valueHead } from '../../src/format/pointer.ts'
+import { equalBytes } from '../../src/lib/bytes.ts'
+import { sha256 } from '../../src/lib/checksum.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { formatUuid, seededRandom, newUuid } from '../../src/lib/random.ts'
@@ -45,6 +48,43 @@ describe('engine', () => {
       expect(applied.cp).toBe(first[1])
     }
     await engine.close()
+  })
+
+  test('bytes that an observer has kept never change, and others are used again', async () => {
+    for (const isKept of [true, false]) {
+      const device = new MemoryDevice()
+      await newPrimary(device, 1)
+      const engine = await open(device, 1)
+      const seen: { readonly bytes: Uint8Array; readonly sum: Uint8Array }[] = []
+      const buffers = new Set<ArrayBufferLike>()
+      let nodes = 0
+      engine.observe({
+        sealed: () => undefined,
+        leaving(_cp, commands) {
+          for (const { bytes, isRoot } of commands) {
+            if (bytes.length !== blockBytes || isRoot === true) continue
+            seen.push({ bytes, sum: sha256(bytes) })
+            if (bytes.buffer.byteLength > blockBytes) {
+              nodes++
+              buffers.add(bytes.buffer)
+            }
+          }
+          return isKept
+        },
+        published: () => undefined,
+      })
+      for (let round = 0; round < 10; round++) {
+        for (let n = 0; n < 100; n++) await put(engine, n * 7 + round, 10)
+        await engine.requestCp('requested')
+      }
+      const changed = seen.filter(({ bytes, sum }) => !equalBytes(sha256(bytes), sum))
+      expect(nodes).toBeGreaterThan(64)
+      expect([isKept, changed.length > 0, buffers.size > 1]).toEqual([isKept, !isKept, isKept])
+      await engine.close()
+      const again = await open(device, 1)
+      expect(await itemsOf(again.openView())).toHaveLength(703)
+      await again.close()
+    }
   })
 
   test('a ninth mirror, or a URL that is too long, is refused and harms nothing', async () => {
