@@ -44,17 +44,20 @@ export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Pl
 
 /** As `findPlace`, in a directory that the way is known to lead to. */
 export function placeIn(items: ItemReader, kind: ChecksumKind, directory: number, path: Path): Place {
-  const depth = path.length - 1
-  const value = items.get(entryKeyOf(directory, path[depth]!))
+  const { depth, value } = valueIn(items, directory, path)
   return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
 }
 
+/** The same as it is stored. */
+export function valueIn(items: ItemReader, directory: number, path: Path): FoundValue {
+  const depth = path.length - 1
+  return { directory, depth, value: items.get(entryKeyOf(directory, path[depth]!)) }
+}
+
+type FoundValue = Omit<Place, 'entry'> & { readonly value: Uint8Array | null }
+
 /** As `findPlace`, and the entry is as it is stored. The root has no place. */
-export function findValue(
-  items: ItemReader,
-  kind: ChecksumKind,
-  path: Path,
-): Omit<Place, 'entry'> & { readonly value: Uint8Array | null } {
+export function findValue(items: ItemReader, kind: ChecksumKind, path: Path): FoundValue {
   let directory = rootDirectoryId
   const last = path.length - 1
   for (let depth = 0; depth < last; depth++) {
@@ -62,7 +65,7 @@ export function findValue(
     if (!value) return { directory, depth, value: null }
     directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
   }
-  return { directory, depth: last, value: items.get(entryKeyOf(directory, path[last]!)) }
+  return valueIn(items, directory, path)
 }
 
 function refuse(path: readonly string[]): never {

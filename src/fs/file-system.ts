@@ -50,7 +50,7 @@ export class VolumeFiles implements contract.FileSystem {
   }
 
   view(): contract.ReadView {
-    return readOpenTree(this.engine, this.smallFiles)
+    return readOpenTree(this.engine, this.smallFiles, this.#context.directories)
   }
 
   putNow(

@@ -1,9 +1,10 @@
 /**
- * Directories of the open tree that small files were put into lately, by their paths: a put finds its place with one
- * look at the tree instead of one for every name on the way.
+ * Directories of the open tree that small files were put into or read from lately, by their paths: a file is found with
+ * one look at the tree instead of one for every name on the way.
  *
- * Always true: what is here is in the tree. A directory is added when an operation that has found or made it was
- * applied, and everything is forgotten in the same step in which any directory is moved, replaced or deleted.
+ * Always true: what is here is in the tree. A directory is added when the open tree shows it, or when an operation that
+ * has found or made it was applied; everything is forgotten in the same step in which any directory is moved, replaced
+ * or deleted.
  */
 import { rootDirectoryId } from '../format/fs-keys.ts'
 import type { Path } from './paths.ts'

@@ -16,7 +16,8 @@ import {
   type Stat,
   bufferedBytesMax,
 } from './contract.ts'
-import { findEntry, findValue, isADirectory, mustBeFile, notFound } from './entries.ts'
+import { findEntry, findValue, isADirectory, mustBeFile, notFound, valueIn } from './entries.ts'
+import type { KnownDirectories } from './known-directories.ts'
 import { type Found, listEntries } from './listing.ts'
 import {
   StoredFile,
@@ -44,8 +45,12 @@ export function readPublished(source: RootSource, published: PublishedRoot): Rea
   return new TreeReadView(source, source.view(published), () => published, null)
 }
 
-export function readOpenTree(engine: Engine, smallFiles: SmallFiles | null = null): ReadView {
-  return new OpenReadView(engine, smallFiles)
+export function readOpenTree(
+  engine: Engine,
+  smallFiles: SmallFiles | null = null,
+  directories: KnownDirectories | null = null,
+): ReadView {
+  return new OpenReadView(engine, smallFiles, directories)
 }
 
 /** How a file is stored, as one look found it. */
@@ -66,6 +71,8 @@ class TreeReadView implements ReadView {
     /** The root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
     private readonly smallFiles: SmallFiles | null,
+    /** Of the open tree: no other image may ask there. */
+    private readonly directories: KnownDirectories | null = null,
   ) {
     this.kind = source.current().root.records.kind
   }
@@ -104,7 +111,7 @@ class TreeReadView implements ReadView {
   }
 
   openNow(path: Path, content: 'with content' | 'without'): SmallFile | null {
-    const value = this.tree.readNow((items) => valueOf(items, this.kind, path))
+    const value = this.tree.readNow((items) => valueOf(items, this.kind, path, this.directories))
     if (!value) return null
     const isWanted = content === 'with content'
     const known = this.smallFiles?.find(value, this.kind)
@@ -205,8 +212,9 @@ class OpenReadView extends TreeReadView {
   constructor(
     private readonly engine: Engine,
     smallFiles: SmallFiles | null,
+    directories: KnownDirectories | null,
   ) {
-    super(engine, engine.openView(), noRoot, smallFiles)
+    super(engine, engine.openView(), noRoot, smallFiles, directories)
   }
 
   /** The open tree moves on: one page is one look. */
@@ -253,10 +261,17 @@ const noRoot = (): null => null
 
 const smallFile = ({ stat, bytes, memo }: SeenFile, cp: number): SmallFile => ({ stat, cp, bytes, memo })
 
-function valueOf(items: ItemReader, kind: ChecksumKind, path: Path): Uint8Array {
+function valueOf(
+  items: ItemReader,
+  kind: ChecksumKind,
+  path: Path,
+  directories: KnownDirectories | null,
+): Uint8Array {
   if (path.length === 0) throw isADirectory(path)
-  const { value } = findValue(items, kind, path)
+  const known = directories?.find(path) ?? null
+  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
   if (!value) throw notFound(path)
+  if (known === null) directories?.add(path, directory)
   return value
 }
 

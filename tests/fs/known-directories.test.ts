@@ -6,6 +6,19 @@ import { FakeVolume, bytesOf, codeOf, p } from './volume.ts'
 const makeVolume = () => new FakeVolume({ missPercent: 0, cutPercent: 0 })
 const put = (volume: FakeVolume, path: string, bytes = 10) =>
   volume.files.putFile(p(path), bytesOf(bytes), {})
+/** By the short way of a reader, which remembers the directory too. */
+const readNow = async ({ files }: FakeVolume, path: string) => {
+  const view = files.view()
+  try {
+    for (;;) {
+      const file = view.openNow(p(path), 'without')
+      if (file) return file.stat.size
+      await Promise.resolve()
+    }
+  } finally {
+    view.release()
+  }
+}
 const isThere = (volume: FakeVolume, path: string) => codeOf(volume.with((view) => view.stat(p(path))))
 
 describe('a directory that was put into before', () => {
@@ -36,8 +49,11 @@ describe('a directory that was put into before', () => {
       const volume = makeVolume()
       await put(volume, 'a/b/f')
       await put(volume, 'a/b/f', 20)
+      expect(await readNow(volume, 'a/b/f')).toBe(20)
       await change(volume)
+      expect(await codeOf(readNow(volume, 'a/b/f'))).toBe('not-found')
       await put(volume, 'a/b/new', 30)
+      expect(await readNow(volume, 'a/b/new')).toBe(30)
       expect(await volume.read('a/b/new')).toEqual(bytesOf(30))
       expect(await isThere(volume, 'a/b/f')).toBe('not-found')
       expect(await isThere(volume, 'c/new')).toBe('not-found')
