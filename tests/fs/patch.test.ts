@@ -172,10 +172,11 @@ describe('truncating many records', () => {
     await volume.files.resizeFile(p('f'), to)
     const tail = tailOf(volume)
     expect(tail).not.toBeNull()
-    const { largestOperation } = volume.engine
+    volume.engine.largestOperation = 0
     await volume.files.patchFile(p('f'), to - 5000, bytesOf(100, 2))
     expect(tailOf(volume)).toEqual(tail)
-    expect(volume.engine.largestOperation).toBe(largestOperation)
+    // Entry, version, and the records of its cell up to the end; those of the tail stay where they are.
+    expect(volume.engine.largestOperation).toBeLessThan(10)
     await volume.reopen()
     await volume.files.resizeFile(p('f'), size)
     const expected = new Uint8Array(size)
