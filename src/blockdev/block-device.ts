@@ -31,7 +31,7 @@ export interface BlockDevice {
   /** Blocks that the device has really reserved. */
   readonly blockCount: number
   read(address: number, target: Uint8Array, options?: ReadOptions): Promise<void>
-  /** True when all of it could be read without waiting for a disk; else nothing is known of `target`. */
+  /** True when it was worth reading at once and all of it was; else nothing is known of `target`. */
   readNow(address: number, target: Uint8Array): boolean
   /** For short reads that are probably cached: it blocks the event loop. */
   readSync(address: number, target: Uint8Array): void

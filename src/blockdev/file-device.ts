@@ -12,9 +12,11 @@
  */
 import * as fs from 'node:fs'
 import { assert } from '../lib/assert.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from './block-device.ts'
 import { errorCode, isDiskFull, systemFileCalls, type FileCalls } from './file-calls.ts'
+import { ReadPace } from './read-pace.ts'
 import {
   assertInside,
   blocksOf,
@@ -30,18 +32,22 @@ const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
 const callsInFlightMax = 4
 const zeroFillBytes = 4 * 2 ** 20
-/** Up to here a read is made at once: handing it to another thread costs more (measured: 200 µs). */
+/** Up to here a read may be made at once. */
 const synchronousReadBytesMax = 64 * 1024
+/** For those who want it at once, if it can be: a record of a large file. */
+const readNowBytesMax = 256 * 1024
 
 export interface FileDeviceOptions {
   /** For checks of a volume that must stay as it is: writing is a bug of the caller. */
   readonly readOnly?: boolean
   readonly calls?: FileCalls
+  readonly clock?: Pick<Clock, 'monotonic'>
 }
 
 export class FileDevice implements BlockDevice {
   readonly #path: string
   readonly #calls: FileCalls
+  readonly #pace: ReadPace
   readonly #descriptor: number
   /** Null when read-only. */
   readonly #durableDescriptor: number | null
@@ -57,6 +63,7 @@ export class FileDevice implements BlockDevice {
   private constructor(path: string, flags: number, options: FileDeviceOptions) {
     this.#path = path
     this.#calls = options.calls ?? systemFileCalls
+    this.#pace = new ReadPace(options.clock ?? systemClock)
     const { O_RDONLY, O_RDWR, O_WRONLY, O_DSYNC } = fs.constants
     this.#descriptor = openFile(path, (options.readOnly ? O_RDONLY : O_RDWR) | flags)
     try {
@@ -106,16 +113,15 @@ export class FileDevice implements BlockDevice {
     assertInside(address, blocksOf(target), this.#blockCount)
     const position = address * deviceBlockBytes
     if (options.uncached) return this.#tracked(this.#readUncached(target, position))
-    if (target.length <= synchronousReadBytesMax) this.readSync(address, target)
-    else await this.#tracked(this.#readWhole(target, position))
+    const isShort = target.length <= synchronousReadBytesMax
+    if (isShort && this.#pace.readAtOnce(() => this.readSync(address, target))) return
+    await this.#tracked(this.#readWhole(target, position))
   }
 
   readNow(address: number, target: Uint8Array): boolean {
     this.#assertUsable()
     assertInside(address, blocksOf(target), this.#blockCount)
-    if (target.length > synchronousReadBytesMax) return false
-    this.readSync(address, target)
-    return true
+    return target.length <= readNowBytesMax && this.#pace.readAtOnce(() => this.readSync(address, target))
   }
 
   readSync(address: number, target: Uint8Array): void {

@@ -249,6 +249,43 @@ describe('FileDevice', () => {
     await device.close()
   })
 
+  test('reads that wait for the disk are handed to threads, for a while', async () => {
+    let nowMs = 0
+    let isSlow = false
+    const made: string[] = []
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      readSync(...given) {
+        made.push('at once')
+        if (isSlow) nowMs += 5
+        return systemFileCalls.readSync(...given)
+      },
+      read(...given) {
+        made.push('by a thread')
+        return systemFileCalls.read(...given)
+      },
+    }
+    const device = await FileDevice.create(path, 100, { calls, clock: { monotonic: () => nowMs } })
+    await device.write([{ address: 3, bytes: patternBlock(3, 64) }])
+    const made100 = async () => {
+      made.length = 0
+      for (let i = 0; i < 100; i++) {
+        const target = new Uint8Array((i % 2 === 0 ? 1 : 64) * blockBytes)
+        if (i % 3 > 0 || !device.readNow(3, target)) await device.read(3, target)
+        expect(Buffer.compare(target, patternBlock(3, 64).subarray(0, target.length))).toBe(0)
+      }
+      return made.filter((what) => what === 'at once').length
+    }
+    const usual = await made100()
+    expect(usual).toBeGreaterThan(60)
+    isSlow = true
+    expect(await made100()).toBeLessThan(6)
+    isSlow = false
+    await made100()
+    expect(await made100()).toBe(usual)
+    await device.close()
+  })
+
   test('a file that somebody has cut off is an error', async () => {
     const device = await FileDevice.create(path, 10)
     truncateSync(path, 2 * blockBytes)
