@@ -38,6 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   if (options.install) installRivals()
+  const binary = options.isBinary ? buildBinary() : null
 
   const workspace = new Workspace(
     options.folder === null ? join(projectRoot, '.cache') : resolve(options.folder),
@@ -58,6 +59,7 @@ async function main(args: readonly string[]): Promise<number> {
     workspace,
     rivals: options.rivals,
     profileFolder,
+    ...(binary === null ? {} : { binary }),
     note(text) {
       clear()
       if (isTerminal) process.stderr.write(text.slice(0, 100))
@@ -65,7 +67,9 @@ async function main(args: readonly string[]): Promise<number> {
     },
   }
   try {
-    const machine = describeMachine(workspace.path)
+    const described = describeMachine(workspace.path)
+    const stillpoint = binary === null ? 'sources' : 'dist/stillpoint'
+    const machine = { ...described, versions: { stillpoint, ...described.versions } }
     console.log(`scale ${scale.name}, ${rounds} rounds\n${showMachine(machine)}`)
     const takenAt = new Date().toISOString()
     const done: RowResult[] = []
@@ -108,6 +112,13 @@ async function main(args: readonly string[]): Promise<number> {
   } finally {
     await workspace.close()
   }
+}
+
+function buildBinary(): string {
+  const command = ['node', join(projectRoot, 'scripts/build.mjs')]
+  const done = Bun.spawnSync(command, { cwd: projectRoot, stdin: 'ignore' })
+  if (!done.success) throw new Error(`dist/stillpoint cannot be built: ${done.stderr.toString().slice(-500)}`)
+  return join(projectRoot, 'dist/stillpoint')
 }
 
 function installRivals(): void {

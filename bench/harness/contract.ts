@@ -52,6 +52,8 @@ export interface Bench {
   readonly workspace: Workspace
   /** False: only Stillpoint and the bare servers take part, and the others are named as left out. */
   readonly rivals: boolean
+  /** The program as one file (`npm run build`); the sources where there is none. */
+  readonly binary?: string
   /** Where servers leave their CPU profiles. */
   readonly profileFolder: string | null
   note(text: string): void

@@ -18,6 +18,8 @@ export interface BenchOptions {
   readonly folder: string | null
   readonly profile: string | null
   readonly verbose: boolean
+  /** Measure dist/stillpoint, built first, instead of the sources. */
+  readonly isBinary: boolean
   /** Rows that have not begun by then are reported as failed. */
   readonly minutesMax: number
 }
@@ -34,6 +36,7 @@ export const usage = `npm run bench -- [options]
   --compare FILE   show what has changed against an earlier result
   --list           name the rows and end
   --no-rivals      only Stillpoint and the bare servers
+  --binary         build dist/stillpoint and measure that; the sources otherwise
   --install        install missing rivals (Debian packages; needs root)
   --dir FOLDER     where data is kept during the run (default .cache, the project's own disk)
   --profile FOLDER CPU profiles of Stillpoint's servers (slows them down)
@@ -59,6 +62,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       compare: { type: 'string' },
       list: { type: 'boolean', default: false },
       'no-rivals': { type: 'boolean', default: false },
+      binary: { type: 'boolean', default: false },
       install: { type: 'boolean', default: false },
       dir: { type: 'string' },
       profile: { type: 'string' },
@@ -78,6 +82,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   }
   if (values['upload-gib'] !== undefined)
     scale = { ...scale, uploadBytes: number('upload-gib', uploadGibMax) * 2 ** 30 }
+  if (values.binary && values.profile !== undefined) throw new Error('--profile measures the sources')
   return {
     scale,
     rounds,
@@ -91,6 +96,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     folder: values.dir ?? null,
     profile: values.profile ?? null,
     verbose: values.verbose,
+    isBinary: values.binary,
     minutesMax: number('minutes', minutesMax),
   }
 }

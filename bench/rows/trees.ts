@@ -10,10 +10,10 @@ import {
   type Row,
   type Scenario,
 } from '../harness/contract.ts'
-import { bunPath, projectRoot } from '../harness/machine.ts'
+import { projectRoot } from '../harness/machine.ts'
 import { stateHash } from '../harness/state.ts'
 import { filesOfFolder } from '../servers/server.ts'
-import { ask, program, startPrimary } from '../servers/stillpoint.ts'
+import { ask, programOf, startPrimary } from '../servers/stillpoint.ts'
 
 /** Where files of everyday shape are found; in this order, until there are enough. */
 const origins = [join(projectRoot, 'node_modules'), '/usr/include', '/usr/lib/python3', '/usr/share']
@@ -79,7 +79,9 @@ async function stillpointTree(bench: Bench, source: string): Promise<Contestant>
   const server = await startPrimary(bench)
   const folder = bench.workspace.folder('got')
   const cli = (...args: readonly string[]): Promise<string> =>
-    processes.run([bunPath, '--no-orphans', program, ...args, '--url', server.url], { cwd: projectRoot })
+    processes.run([...programOf({ ...bench, profileFolder: null }), ...args, '--url', server.url], {
+      cwd: projectRoot,
+    })
   let hasSource = false
   let last = ''
   return {

@@ -6,7 +6,7 @@ import type { StoredFile } from '../harness/state.ts'
 import type { Bench } from '../harness/contract.ts'
 import type { FileServer } from './server.ts'
 
-export const program = join(projectRoot, 'src/cli/main.ts')
+const sources = join(projectRoot, 'src/cli/main.ts')
 const liveMsMax = 60_000
 const pollMs = 10
 
@@ -30,19 +30,28 @@ export const startPrimary = (bench: Bench, options: StillpointOptions = {}): Pro
 export const startMirror = (bench: Bench, options: StillpointOptions = {}): Promise<StillpointServer> =>
   start(bench, 'mirror', options)
 
+/** What a verb follows. */
+export const programOf = ({ binary, profileFolder }: Bench): readonly string[] =>
+  binary === undefined
+    ? [
+        bunPath,
+        '--no-orphans',
+        ...(profileFolder === null ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileFolder}`]),
+        sources,
+      ]
+    : [binary]
+
 async function start(
-  { workspace, profileFolder }: Bench,
+  bench: Bench,
   verb: 'serve' | 'mirror',
   options: StillpointOptions,
 ): Promise<StillpointServer> {
+  const { workspace } = bench
   const data = options.data ?? join(workspace.folder(verb), 'volume')
   const cores = options.cores ?? null
   const command = [
     ...(cores === null ? [] : ['taskset', '-c', cores]),
-    bunPath,
-    '--no-orphans',
-    ...(profileFolder === null ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileFolder}`]),
-    program,
+    ...programOf(bench),
     verb,
     '--data',
     data,
@@ -187,7 +196,7 @@ export async function startPair(
 export async function bytesSent(bench: Bench, { data }: StillpointServer): Promise<number> {
   const query = 'select coalesce(sum(bytes), 0) as bytes from transfers'
   const output = await bench.workspace.processes.run(
-    [bunPath, program, 'sql', '--json', '--data', data, query],
+    [...programOf({ ...bench, profileFolder: null }), 'sql', '--json', '--data', data, query],
     {
       cwd: projectRoot,
       msMax: 30_000,
