@@ -8,6 +8,7 @@
 import { entrySequenceOf } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { equalBytes } from '../lib/bytes.ts'
+import { Oldest } from '../lib/oldest.ts'
 import type { Memo, Stat } from './contract.ts'
 
 export const smallFilesBytesMaxDefault = 32 * 2 ** 20
@@ -37,6 +38,7 @@ interface Kept {
 export class SmallFiles {
   /** By sequence number, which names a content within an opening; in the order in which they leave. */
   readonly #kept = new Map<number, Kept>()
+  readonly #oldest = new Oldest(this.#kept)
   #bytes = 0
 
   constructor(private readonly bytesMax = smallFilesBytesMaxDefault) {}
@@ -65,8 +67,9 @@ export class SmallFiles {
   }
 
   #trim(): void {
-    for (const [sequence, kept] of this.#kept) {
-      if (this.#bytes <= this.bytesMax) return
+    while (this.#bytes > this.bytesMax && this.#kept.size > 0) {
+      const sequence = this.#oldest.next()
+      const kept = this.#kept.get(sequence)!
       this.#forget(sequence, kept)
       if (!kept.wasAsked) continue
       kept.wasAsked = false

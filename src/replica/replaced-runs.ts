@@ -7,6 +7,7 @@
  */
 import type { BlockRun, HeldBlocks, WriteCommand } from '../cp-engine/contract.ts'
 import { blockBytes } from '../format/geometry.ts'
+import { Oldest } from '../lib/oldest.ts'
 
 export const replacedRunsMax = 32_768
 /** Of one run. Then those in the middle go: the newest and what the mirror has are looked for. */
@@ -20,6 +21,7 @@ interface Replaced {
 
 export class ReplacedRuns {
   private readonly byAddress = new Map<number, Replaced>()
+  private readonly oldest = new Oldest(this.byAddress)
 
   constructor(private readonly runsMax = replacedRunsMax) {}
 
@@ -31,7 +33,7 @@ export class ReplacedRuns {
       this.byAddress.delete(address)
       if (!ancestors) continue
       this.byAddress.set(address, { blocks: bytes.length / blockBytes, ancestors })
-      if (this.byAddress.size > this.runsMax) this.byAddress.delete(this.byAddress.keys().next().value!)
+      if (this.byAddress.size > this.runsMax) this.byAddress.delete(this.oldest.next())
     }
   }
 
