@@ -38,6 +38,8 @@ export class OperationStream implements RecordStream {
   }
 
   private forget(publishedCp: number): void {
+    // The oldest come first: usually there is nothing to do.
+    if ((this.steps[0]?.cp ?? Infinity) > publishedCp) return
     this.steps = this.steps.filter(({ cp }) => cp > publishedCp)
   }
 }
