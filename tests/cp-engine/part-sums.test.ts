@@ -84,6 +84,7 @@ test('another record at the same address is not mistaken for it', async () => {
   expect(await codeOf(readRecordPart(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
   const part = await readRecordPart(device, next.pointer, xxh3, 70_000, 70_010, partSums)
   expect(Buffer.compare(part, raw.subarray(70_000, 70_010))).toBe(0)
+  expect(await codeOf(readRecordPart(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
 })
 
 test('many records share the places, and stay themselves', async () => {
