@@ -21,6 +21,7 @@ import { Fence } from './fence.ts'
 import { IntentLog } from './intent-log.ts'
 import { OpenState } from './open-state.ts'
 import { OpenView } from './open-view.ts'
+import type { OpenViewParts } from './open-view.ts'
 import { Operations } from './operations.ts'
 import { OwnHistory } from './own-history.ts'
 import { Relief } from './relief.ts'
@@ -78,6 +79,7 @@ export class CpEngine implements contract.Engine {
   private readonly spaceWatch: Space
   private readonly cycle: CpCycle
   private readonly operations: Operations
+  private readonly viewParts: OpenViewParts
   private readonly writer: CpWriter
   private readonly history: OwnHistory
   private readonly fencing: Fence
@@ -131,6 +133,8 @@ export class CpEngine implements contract.Engine {
       isDirty: () => this.state.isDirty,
       take: (cause) => this.takeCp(cause),
     })
+    const carrier = () => this.carrier()
+    this.viewParts = { volume, items: state.tree.reader, queue, sums: root.records, carrier }
     this.operations = new Operations({
       volume,
       clock,
@@ -157,13 +161,7 @@ export class CpEngine implements contract.Engine {
   onPublished = (listener: (event: contract.CpPublished) => void) => this.volume.onPublished(listener)
 
   openView(): contract.TreeView {
-    return new OpenView({
-      volume: this.volume,
-      items: this.state.tree.reader,
-      queue: this.queue,
-      sums: this.current().root.records,
-      carrier: () => this.carrier(),
-    })
+    return new OpenView(this.viewParts)
   }
 
   // --- Changing ---

@@ -27,6 +27,7 @@ export class Readers {
   }
 
   private drain(): void {
+    if (this.waiting.length === 0) return
     // Ticks ascend and a set iterates in the order of insertion, so the first is the oldest.
     const oldest = this.running.values().next().value ?? Infinity
     let ready = 0
