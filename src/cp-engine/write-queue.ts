@@ -60,9 +60,12 @@ export class WriteQueue {
     return this.leavingBytes === 0 || this.leavingBytes + bytes <= leavingBytesMax
   }
 
-  /** No CP would make room: those who prepared all this may be waiting for the rest of their operation. */
+  /**
+   * No CP would make room: those who prepared all this may be waiting for the rest of their operation. What readers keep
+   * of dropped commands comes back with them, and nobody knows when.
+   */
   get isOnlyPrepared(): boolean {
-    return this.openBytes === this.preparedBytes
+    return this.openBytes === this.preparedBytes + this.droppedBytes
   }
 
   /** Resolves when something has made room, or the engine has woken everybody to look again. */

@@ -9,7 +9,7 @@ import { seededRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { valueHead, valuePointers } from '../../src/format/pointer.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
-import type { Item, PublishedRoot, TreeView } from '../../src/cp-engine/contract.ts'
+import type { Item, PreparedRecord, PublishedRoot, TreeView } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
@@ -108,6 +108,23 @@ describe('a reader of the open tree', () => {
     expect((await checkVolume(device)).findings).toEqual([])
     await engine.close()
   }, 20_000)
+
+  test('keeps no operation from its end that has prepared what fills the queue', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1, 32)
+    const engine = await open(device, 1, { clock: systemClock, queueBytesMax: 2 ** 18 })
+    await put(engine, 0, 7, 16_000)
+    const view = engine.openView()
+    // It is dropped, and the reader keeps its bytes.
+    await put(engine, 0, 8, 16_000)
+    const records: PreparedRecord[] = []
+    for (let i = 0; i < 20; i++) records.push(...(await engine.prepare(new Uint8Array(16_000).fill(i))))
+    expect(records.length).toBe(20)
+    engine.discard(records)
+    view.release()
+    await expectNothingPending(engine)
+    await engine.close()
+  }, 10_000)
 
   test('keeps large records that left before their CP, deleted in the CP in which they came', async () => {
     const { device, engine } = await newEngine()
