@@ -169,7 +169,7 @@ export interface FileSystem {
   ): Promise<Written & { offset: number }>
   resizeFile(path: Path, size: number, options?: Preconditions): Promise<Written>
   deleteFile(path: Path, options?: Preconditions): Promise<Applied<unknown>>
-  makeDirectory(path: Path, attributes: Attributes): Promise<Written>
+  makeDirectory(path: Path, attributes: Attributes, options?: Preconditions): Promise<Written>
   deleteDirectory(path: Path, options: Preconditions & { recursive: boolean }): Promise<Applied<unknown>>
   move(from: Path, to: Path, options: Preconditions & { overwrite: boolean }): Promise<Written>
   /** All or nothing; a failure carries `index` in its help. */

@@ -1,8 +1,14 @@
 /** Making directories. One that exists keeps its version, unless it is given attributes. */
 import type { EntryItem } from '../format/fs-items.ts'
-import { type CheckedAttributes, checkAttributes, defaultModes, saysSomething } from './attributes.ts'
+import {
+  type CheckedAttributes,
+  checkAttributes,
+  checkPreconditions,
+  defaultModes,
+  saysSomething,
+} from './attributes.ts'
 import { type Context, type PreparedExtra, prepared, storeExtra, written } from './context.ts'
-import type { Attributes, Written } from './contract.ts'
+import type { Attributes, Preconditions, Written } from './contract.ts'
 import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
 import { findPlace, notADirectory } from './entries.ts'
@@ -32,12 +38,17 @@ export function directoryToMake(
   return { path, attributes, extra, hasAttributes, hasMeta: extra.extra.meta.length > 0 }
 }
 
-export function makeDirectory(context: Context, path: Path, attributes: Attributes): Promise<Written> {
+export function makeDirectory(
+  context: Context,
+  path: Path,
+  attributes: Attributes,
+  conditions: Preconditions,
+): Promise<Written> {
   const checked = checkDirectory(attributes)
   return prepared(context, 0, async (preparation) => {
     const extra = await preparation.extra(checked)
     const make = directoryToMake(path, attributes, checked, extra)
-    const applied = await preparation.run((edit) => applyMakeDirectory(edit, make))
+    const applied = await preparation.run((edit) => applyMakeDirectory(edit, make, conditions))
     const isNew = applied.result.created || make.hasMeta
     return written(context, path, applied, isNew ? extra.extra : applied.result.item.extra.inline)
   })
@@ -46,10 +57,12 @@ export function makeDirectory(context: Context, path: Path, attributes: Attribut
 export function applyMakeDirectory(
   edit: Edit,
   make: MakeDirectory,
+  conditions: Preconditions = {},
 ): { readonly created: boolean; readonly item: EntryItem } {
   const { path, attributes } = make
   const { directory, entry } = findPlace(edit.tx, edit.kind, path)
   if (entry && entry.kind !== 'directory') throw notADirectory(path)
+  checkPreconditions(conditions, entry)
   if (entry && !make.hasAttributes) return { created: false, item: entry }
   const { nowMs } = edit.tx
   const item: EntryItem = {

@@ -97,8 +97,12 @@ export class VolumeFiles implements contract.FileSystem {
     return remove(this.#context, path, { ...options, what: 'file', recursive: false })
   }
 
-  async makeDirectory(path: Path, attributes: contract.Attributes): Promise<Written> {
-    return makeDirectory(this.#context, path, attributes)
+  async makeDirectory(
+    path: Path,
+    attributes: contract.Attributes,
+    options: Preconditions = {},
+  ): Promise<Written> {
+    return makeDirectory(this.#context, path, attributes, options)
   }
 
   async deleteDirectory(

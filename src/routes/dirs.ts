@@ -140,9 +140,7 @@ const makeDirectoryHandler =
     const ifNoneMatch = headers['if-none-match']
     const createOnly = ifNoneMatch !== undefined
     if (createOnly && parseTags(ifNoneMatch, 'If-None-Match') !== '*') throw saysNothing('If-None-Match')
-    if (createOnly) await refuseExisting(files.view(), path)
-    const written = await files.makeDirectory(path, attributes)
-    if (createOnly && !written.created) throw exists()
+    const written = await files.makeDirectory(path, attributes, createOnly ? { ifNoneMatch: '*' } : {})
     return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
   }
 
@@ -153,21 +151,6 @@ const saysNothing = (parameter: string): StillpointError =>
     `${parameter} says nothing about making a directory; If-None-Match: * makes only a new one`,
     { parameter },
   )
-
-const exists = (): StillpointError =>
-  new StillpointError('precondition-failed', 'the directory exists', { header: 'If-None-Match' })
-
-async function refuseExisting(view: ReadView, path: Path): Promise<void> {
-  try {
-    await view.stat(path)
-  } catch (error) {
-    if (error instanceof StillpointError && error.code === 'not-found') return
-    throw error
-  } finally {
-    view.release()
-  }
-  throw exists()
-}
 
 const deleteDirectoryHandler =
   (dependencies: PrimaryDependencies): Handler =>

@@ -58,6 +58,22 @@ describe('attributes', () => {
     await volume.close()
   })
 
+  test('a directory that must be new is made once, and who comes later changes nothing of it', async () => {
+    const volume = new FakeVolume()
+    const make = (mode: number) => volume.files.makeDirectory(p('d/e'), { mode }, { ifNoneMatch: '*' })
+    const made = await Promise.allSettled([make(0o700), make(0o711), make(0o722)])
+    const winner = made.find((each) => each.status === 'fulfilled')
+    expect(made.filter((each) => each.status === 'fulfilled')).toHaveLength(1)
+    expect(winner?.value).toMatchObject({ created: true })
+    expect(await codeOf(make(0o733))).toBe('precondition-failed')
+    expect(await stat(volume, 'd/e')).toEqual(winner!.value.stat)
+    await volume.files.putFile(p('f'), bytesOf(1), {})
+    const over = volume.files.makeDirectory(p('f'), {}, { ifNoneMatch: '*' })
+    expect(await codeOf(over)).toBe('not-a-directory')
+    expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
   test('too much is refused before anything is applied', async () => {
     const volume = new FakeVolume()
     const put = (attributes: Parameters<typeof volume.files.putFile>[2]) =>

@@ -238,10 +238,11 @@ export class FakeFileSystem implements FileSystem {
     return this.#applied(undefined)
   }
 
-  async makeDirectory(path: Path, attributes: Attributes): Promise<Written> {
+  async makeDirectory(path: Path, attributes: Attributes, options: Preconditions = {}): Promise<Written> {
     const key = formatPath(path)
     const old = this.image.get(key)
     if (old && old.stat.kind !== 'directory') fail('not-a-directory', key)
+    this.#check(path, options)
     if (old)
       return { created: false, stat: old.stat, applied: { result: undefined, cp: this.cp, sequence: 0 } }
     return this.#put(path, this.#node('directory', new Uint8Array(0), attributes))
