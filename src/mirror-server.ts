@@ -29,7 +29,7 @@ const silenceMsMax = 10_000
 export async function serveMirror(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, acceptLoss }: StartOptions,
+  { clock, random, acceptLoss }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
   const volume = await Volume.open(opened.device, {
@@ -51,6 +51,7 @@ export async function serveMirror(
   const views = new Views({ source, clock, view: (tree) => readTree(source, tree, smallFiles) })
   const applier = new MirrorApplier(volume, {
     clock,
+    random,
     queueBytesMax: configuration.queueBytesMax,
     onFailed: (error) => failure.report('a write to the device failed', error),
     onTooManyRoots() {

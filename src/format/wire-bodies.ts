@@ -88,8 +88,14 @@ export const wantLayout = layout(
   [['wanted', 'address (6 bytes) and blocks (2 bytes) each']],
 )
 const wantedBytes = 8
+export const helloAnswerLayout = layout(
+  'hello answer',
+  16,
+  [['opens', 0, 16, 'the session of all later frames; that of the head is the one of the hello']],
+  [['status', 'as in a report']],
+)
 export const statusLayout = layout(
-  'report and hello answer',
+  'report',
   144,
   [
     ['side', 0, 16, "the mirror's side UUID"],
@@ -130,6 +136,7 @@ export function encodeBody(body: Body): Uint8Array<ArrayBuffer> {
       return bytes
     }
     case 'hello-answer':
+      return encodeHelloAnswer(body)
     case 'report':
       return encodeStatus(body)
     case 'blocks':
@@ -196,7 +203,14 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
       if (!isValidGeometry(geometry)) throw r.problem('blocksMax', 'belongs to no valid geometry')
       return { kind, side: formatUuid(r.copy('side')), member: formatUuid(r.copy('member')), geometry }
     }
-    case 'hello-answer':
+    case 'hello-answer': {
+      const r = new Reader(helloAnswerLayout, bytes)
+      return {
+        kind,
+        opens: formatUuid(r.copy('opens')),
+        ...decodeStatus(bytes.subarray(helloAnswerLayout.bytes)),
+      }
+    }
     case 'report':
       return { kind, ...decodeStatus(bytes) }
     case 'blocks':
@@ -255,6 +269,14 @@ const positionLayout = layout('position', positionBytes, [
   ['cp', 0, 8, '0: nowhere'],
   ['hash', 8, sha256Bytes, 'root hash; zeros: nowhere'],
 ])
+
+function encodeHelloAnswer(body: { readonly opens: string } & MirrorStatus): Uint8Array<ArrayBuffer> {
+  const status = encodeStatus(body)
+  const bytes = new Uint8Array(helloAnswerLayout.bytes + status.length)
+  new Writer(helloAnswerLayout, bytes).put('opens', parseUuid(body.opens))
+  bytes.set(status, helloAnswerLayout.bytes)
+  return bytes
+}
 
 function encodeStatus(status: MirrorStatus): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(statusLayout.bytes + positionBytes * status.retained.length)

@@ -131,7 +131,8 @@ export type WireErrorCode = (typeof wireErrors)[number]
 
 export type Body =
   | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
-  | ({ readonly kind: 'hello-answer' } & MirrorStatus)
+  /** `opens`: the session of all later frames, named by the mirror, so that no old frame is ever one of it. */
+  | ({ readonly kind: 'hello-answer'; readonly opens: string } & MirrorStatus)
   | { readonly kind: 'blocks'; readonly source: BlockSource; readonly runs: readonly WireRun[] }
   | { readonly kind: 'patches'; readonly source: BlockSource; readonly runs: readonly PatchedRun[] }
   | {

@@ -9,6 +9,8 @@ import type { ReceivedFrame } from './frame-stream.ts'
 /** Synchronous looks at the mirror's volume. */
 export interface ApplierFacts {
   readonly side: string
+  /** A new one at each call, and never foreseen. */
+  newSession(): string
   /** Null: empty, the first volume that says hello is adopted. */
   volume(): string | null
   epoch(): FrameHead['epoch']

@@ -9,7 +9,8 @@
  * | wanting    | a want list is out                                               | all of it has arrived                  |
  * | publishing | writes are awaited, then sync, superblock, readers switch        | published                              |
  *
- * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained.
+ * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained. The
+ *   answer names the new one, so frames of before that are late or come again, a hello among them, are of no session.
  * - Patches are applied to blocks of kept roots only, and what they make is treated like what arrives whole.
  * - Nothing is written that a kept root or a reader uses, that is verified for the target, or that belongs to a CP that
  *   is not above the published one. Whatever is dropped here is wanted later if it is needed.
@@ -44,6 +45,8 @@ import type { Presence } from './presence.ts'
 
 export class Applier {
   private session: string | null = null
+  /** What the hello that opened it was sent as: its answer, again, goes there. */
+  private greetedAs = noUuid
   private greeting: MessageOf<'hello'> | null = null
   private greetingToken = 0
   private target: Target | null = null
@@ -159,7 +162,7 @@ export class Applier {
   }
 
   private hello(message: MessageOf<'hello'>): void {
-    if (message.session === this.session) return this.sayStatus('hello-answer')
+    if (this.session && message.session === this.greetedAs) return this.sayHello(this.session)
     this.session = null
     this.greeting = message
     this.greetingToken = ++this.tokens
@@ -179,13 +182,15 @@ export class Applier {
 
   private welcome(): void {
     if (!this.greeting) return
-    this.session = this.greeting.session
+    const opens = this.facts.newSession()
+    this.session = opens
+    this.greetedAs = this.greeting.session
     this.greeting = null
     this.greetingToken = 0
     this.offerSeen = 0
     this.number = 0
     this.nextOffer = null
-    this.sayStatus('hello-answer')
+    this.sayHello(opens)
   }
 
   /** The primary asks from time to time; what it was told and has not heard is said again. */
@@ -201,7 +206,7 @@ export class Applier {
     if (remark === 'no-common-cp') this.needs = 'a-common-cp'
     else if (this.needs === 'a-common-cp') this.needs = 'nothing'
     if (remark === 'space-short') this.actions.push({ kind: 'cut-long-readers' })
-    this.sayStatus('report')
+    this.sayReport()
   }
 
   // --- Blocks ---
@@ -261,7 +266,7 @@ export class Applier {
 
   private takeOffer(message: MessageOf<'offer'>): void {
     const published = this.facts.published()
-    if (message.cp <= (published?.root.cp ?? 0)) return this.sayStatus('report')
+    if (message.cp <= (published?.root.cp ?? 0)) return this.sayReport()
     if (this.target && equalBytes(this.target.root.bytes, message.root))
       return this.goOn(this.target, message)
     if (this.target?.stage === 'publishing') {
@@ -275,7 +280,7 @@ export class Applier {
     if (kept.length + 1 > this.limits.rootsMax) {
       // The next offer finds room, or the one after.
       this.actions.push({ kind: 'cut-readers', root: kept[0]! })
-      return this.sayStatus('report')
+      return this.sayReport()
     }
     this.target = newTarget(root)
     this.takeRootBlock(root)
@@ -322,7 +327,7 @@ export class Applier {
       if (times > this.limits.wantsPerBlockMax) this.needs = 'sound-blocks'
       target.wanted.set(address, blocks)
     }
-    if (this.needs === 'sound-blocks') this.sayStatus('report')
+    if (this.needs === 'sound-blocks') this.sayReport()
     this.sayWants(target)
   }
 
@@ -342,7 +347,7 @@ export class Applier {
     this.presence.forgetUpTo(target.root.root.cp)
     this.needs = 'nothing'
     this.dropTarget()
-    if (this.session) this.sayStatus('report')
+    if (this.session) this.sayReport()
     const next = this.nextOffer
     this.nextOffer = null
     // Its base was this root if the primary knew better than this side; else it is offered again.
@@ -352,7 +357,7 @@ export class Applier {
   private prepared(bytesLacking: number): void {
     this.needs = bytesLacking > 0 ? 'space' : 'nothing'
     this.needsBytes = bytesLacking
-    if (bytesLacking > 0 && this.session) this.sayStatus('report')
+    if (bytesLacking > 0 && this.session) this.sayReport()
   }
 
   /** What waited to be written is gone, so nothing that was remembered of it holds. */
@@ -390,8 +395,12 @@ export class Applier {
     this.say(session, { kind: 'error', code, detail }, cp)
   }
 
-  private sayStatus(kind: 'hello-answer' | 'report'): void {
-    if (this.session) this.say(this.session, { kind, ...this.status() })
+  private sayHello(opens: string): void {
+    this.say(this.greetedAs, { kind: 'hello-answer', opens, ...this.status() })
+  }
+
+  private sayReport(): void {
+    if (this.session) this.say(this.session, { kind: 'report', ...this.status() })
   }
 
   private say(session: string, body: Body, cp?: number): void {

@@ -7,7 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
-import { formatUuid, parseUuid } from '../lib/random.ts'
+import { type Random, formatUuid, newUuid, parseUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import { heldBlocks } from '../cp-engine/held-blocks.ts'
 import type { SpaceMap } from '../cp-engine/space-map.ts'
@@ -26,6 +26,8 @@ import { WritePipeline } from './write-pipeline.ts'
 
 export interface MirrorApplierOptions {
   readonly clock: Clock
+  /** Names sessions. */
+  readonly random: Random
   /** Of received blocks that wait for the device; beyond it `receive` waits. */
   readonly queueBytesMax?: number
   /** Called once, after a failed write or sync. */
@@ -74,7 +76,7 @@ export class MirrorApplier {
         onFailed: (error) => this.fail(error),
       },
     )
-    this.applier = new Applier(factsOf(volume), this.presence, {
+    this.applier = new Applier(factsOf(volume, options.random), this.presence, {
       rootsMax: rootsHeldMax - 1,
       wantsMax: wantsPerFrameMax,
       wantsPerBlockMax: 4,
@@ -243,7 +245,7 @@ export class MirrorApplier {
   }
 }
 
-function factsOf(volume: Volume): ApplierFacts {
+function factsOf(volume: Volume, random: Random): ApplierFacts {
   const empty = new Uint8Array(16)
   return {
     side: formatUuid(volume.superblock.sideUuid),
@@ -253,6 +255,7 @@ function factsOf(volume: Volume): ApplierFacts {
     },
     epoch: () => volume.superblock.epoch,
     geometry: () => volume.geometry,
+    newSession: () => formatUuid(newUuid(random)),
     published: () => volume.currentOrNull(),
     kept: () => volume.retention.kept(),
     uses: (address, blocks) => volume.retention.uses(address, blocks),

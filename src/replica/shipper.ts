@@ -271,6 +271,7 @@ export class Shipper {
       return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
     }
     this.phase = 'session'
+    this.session = answer.opens
     this.trouble = null
     this.attempts = 0
     this.pollMs = this.nowMs + this.limits.heartbeatMs

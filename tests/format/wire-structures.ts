@@ -56,7 +56,9 @@ const bodies: Record<Body['kind'], fc.Arbitrary<Body>> = {
     member: uuid,
     geometry: make.integer(40, 26).map((log) => makeGeometry(2 ** log)),
   }),
-  'hello-answer': status.map((of) => ({ kind: 'hello-answer' as const, ...of })),
+  'hello-answer': fc
+    .tuple(uuid, status)
+    .map(([opens, of]) => ({ kind: 'hello-answer' as const, opens, ...of })),
   report: status.map((of) => ({ kind: 'report' as const, ...of })),
   offer: fc.record({
     kind: fc.constant('offer' as const),

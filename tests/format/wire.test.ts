@@ -40,7 +40,7 @@ const status = {
 const blockData = [random.bytes(2 * blockBytes), random.bytes(blockBytes), random.bytes(blockBytes)]
 const bodies: Body[] = [
   { kind: 'hello', side: uuid(), member: uuid(), geometry: makeGeometry(2 ** 30) },
-  { kind: 'hello-answer', ...status },
+  { kind: 'hello-answer', opens: uuid(), ...status },
   { kind: 'report', ...status, retained: [] },
   { kind: 'offer', offer: 4, address: 1000, isComplete: true, root: random.bytes(blockBytes) },
   {

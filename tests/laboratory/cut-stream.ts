@@ -127,7 +127,11 @@ export async function cutRun(volumes: SmallVolumes, way: Way, cutAt: number): Pr
   const mirrorDevice = new SimulatedDevice({ image: volumes.mirror })
   const volume = await Volume.open(mirrorDevice)
   const mirrorClock = new ProcessClock(loop)
-  const applier = new MirrorApplier(volume, { clock: mirrorClock, onFailed: (error) => loop.fail(error) })
+  const applier = new MirrorApplier(volume, {
+    clock: mirrorClock,
+    random: new Chance('sessions'),
+    onFailed: (error) => loop.fail(error),
+  })
   const line = new BrittleLine(loop, applier, way, cutAt)
   const mirrors = makeMirrors(engine, clock, line, new Chance('shipper'))
 

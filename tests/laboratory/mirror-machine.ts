@@ -12,6 +12,7 @@ import { Views } from '../../src/fs/views.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { mustBeSound } from './checks.ts'
 import { compareAll } from './compare.ts'
+import type { Chance } from './chance.ts'
 import { Disk } from './disk.ts'
 import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
@@ -46,6 +47,8 @@ export class MirrorMachine {
   private endProcess: () => void = () => {}
   private clock: ProcessClock
   private readonly wall = { offsetMs: 0 }
+  /** Of all its processes: none names a session as one before it has. */
+  private readonly sessions: Chance
 
   constructor(
     private readonly lab: Laboratory,
@@ -54,6 +57,7 @@ export class MirrorMachine {
   ) {
     const { profile, chance, trace } = lab
     const name = `mirror ${index}`
+    this.sessions = chance.of(`${name} sessions`)
     this.disk = new Disk({
       ...profile.mirrorDisks[index]!,
       chance: chance.of(`${name} disk`),
@@ -150,6 +154,7 @@ export class MirrorMachine {
     volume.onPublished(({ published }) => this.hasPublished(clock, volume, published))
     const applier = new MirrorApplier(volume, {
       clock,
+      random: this.sessions,
       onFailed: (error) => this.failed(clock, error),
       onTooManyRoots: (root) => {
         this.process?.readers.cut(root)

@@ -74,7 +74,11 @@ export class SmallPair {
     const device = new SimulatedDevice({ image: mirror })
     const volume = await Volume.open(device)
     const mirrorClock = new ProcessClock(loop)
-    const applier = new MirrorApplier(volume, { clock: mirrorClock, onFailed: (error) => loop.fail(error) })
+    const applier = new MirrorApplier(volume, {
+      clock: mirrorClock,
+      random: new Chance('sessions'),
+      onFailed: (error) => loop.fail(error),
+    })
     line.listen({ applier, clock: mirrorClock })
     const mirrors = makeMirrors(engine, clock, network.transport(clock), new Chance('shipper'))
     const pair = new SmallPair(device, volume, mirrors, clock)

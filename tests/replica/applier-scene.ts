@@ -66,6 +66,7 @@ export class Scene {
   constructor(rootsMax = 11) {
     const facts: ApplierFacts = {
       side,
+      newSession: uuid,
       volume: () => this.volume,
       epoch: () => this.epoch,
       geometry: () => geometry,
@@ -83,7 +84,13 @@ export class Scene {
     this.applier = new Applier(facts, this.presence, { rootsMax, wantsMax: 4, wantsPerBlockMax: 2 })
   }
 
-  event = (event: ApplierEvent): readonly ApplierAction[] => this.applier.handle(event)
+  event = (event: ApplierEvent): readonly ApplierAction[] => {
+    const actions = this.applier.handle(event)
+    for (const action of actions)
+      if (action.kind === 'answer' && action.message.kind === 'hello-answer')
+        this.session = action.message.opens
+    return actions
+  }
 
   send(
     cp: number,
@@ -106,7 +113,7 @@ export class Scene {
   }
 
   hello(head: Partial<Message> = {}): readonly ApplierAction[] {
-    return this.send(5, { kind: 'hello', side: uuid(), member: side, geometry }, head)
+    return this.send(5, { kind: 'hello', side: uuid(), member: side, geometry }, { session: uuid(), ...head })
   }
 
   /** Says hello and lets everything drain. */

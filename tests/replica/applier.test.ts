@@ -39,9 +39,27 @@ describe('sessions', () => {
   test('a new hello ends the old session', () => {
     scene.greet()
     const old = scene.session
-    scene.session = uuid()
     scene.greet()
     expect(kinds(scene.blocks(6, first, block(1), { session: old }))).toEqual(['unknown-session'])
+  })
+
+  test('the hello of the session is answered again with the session that it opened', () => {
+    const session = uuid()
+    scene.answerDrain(scene.hello({ session }))
+    const opened = scene.session
+    const again = scene.hello({ session })
+    expect(again).toMatchObject([{ message: { kind: 'hello-answer', session, opens: opened } }])
+  })
+
+  test('an old hello that comes again opens another session, in which old frames are nothing', () => {
+    const session = uuid()
+    scene.answerDrain(scene.hello({ session }))
+    const old = scene.session
+    scene.greet()
+    scene.answerDrain(scene.hello({ session }))
+    expect(kinds(scene.offer(next, 1, true, { session: old }))).toEqual(['unknown-session'])
+    expect(kinds(scene.offer(next, 1, true, { session }))).toEqual(['unknown-session'])
+    expect(scene.applier.status().stage).toBe('idle')
   })
 
   test('only the last of two hellos is answered', () => {

@@ -1,7 +1,8 @@
 /** Frames over real sockets on loopback: a primary and a mirror in one process, and requests that nobody should send. */
 import { afterEach, expect, test } from 'bun:test'
+import { assert } from '../../src/lib/assert.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { formatUuid, seededRandom } from '../../src/lib/random.ts'
+import { formatUuid, seededRandom, systemRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import type { BlockDevice, WriteRun } from '../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
@@ -10,9 +11,10 @@ import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { Volume } from '../../src/cp-engine/volume.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { PatchWriter } from '../../src/format/patch.ts'
-import { encodeFrame } from '../../src/format/wire.ts'
+import { decodeFrame, encodeFrame } from '../../src/format/wire.ts'
 import { nowhere } from '../../src/format/wire-messages.ts'
 import { noUuid } from '../../src/replica/frame-checks.ts'
+import { FrameStream } from '../../src/replica/frame-stream.ts'
 import { HttpTransport, createReplicaFetch } from '../../src/replica/http-transport.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import { Mirrors } from '../../src/replica/mirrors.ts'
@@ -28,7 +30,7 @@ afterEach(async () => {
 
 async function startMirror(device: BlockDevice, given: string | null = secret) {
   const volume = await Volume.open(device)
-  const applier = new MirrorApplier(volume, { clock: systemClock })
+  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
   const server = Bun.serve({
     port: 0,
@@ -91,7 +93,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   const last = await cp(30)
   const port = Number(new URL(mirror.url).port)
   const volume = await Volume.open(mirror.device)
-  const applier = new MirrorApplier(volume, { clock: systemClock })
+  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
   const again = Bun.serve({
     port,
@@ -236,7 +238,13 @@ test('short frames that make much fill the queue to its limit, whatever the numb
     await response.bytes()
     return response.status
   }
-  await post(encodeFrame({ ...head, cp: 1, number: 0, kind: 'hello', side: uuid, member: noUuid, geometry }))
+  const hello = { kind: 'hello', side: uuid, member: noUuid, geometry } as const
+  const bytes = encodeFrame({ ...head, cp: 1, number: 0, ...hello })
+  for (const received of new FrameStream().push(bytes)) await applier.receive(received)
+  await systemClock.sleep(20)
+  const [answer] = applier.takeAnswers().map(decodeFrame)
+  assert(answer?.kind === 'hello-answer', 'a hello is answered')
+  const session = answer.opens
   // 4 MiB each. Without a checksum it is not known that they are there already.
   const writer = new PatchWriter(100)
   writer.zeros(256 * blockBytes)
@@ -245,7 +253,7 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   const runs = [run, run, run, run]
   const { cp: published } = root.root
   const body = { kind: 'patches', source: 'live', runs } as const
-  const frame = encodeFrame({ ...head, cp: published + 1, number: 1, ...body })
+  const frame = encodeFrame({ ...head, session, cp: published + 1, number: 1, ...body })
   expect(frame.length).toBeLessThan(300)
   const received = () => applier.status().receivedBytes.get('live') ?? 0
   const [before, { refused }] = [received(), applier.status()]

@@ -105,6 +105,7 @@ export class Pair {
     volume.onPublished(({ published }) => this.options.onMirrorPublished?.(published))
     this.applier = new MirrorApplier(volume, {
       clock: this.clock,
+      random: this.random,
       onFailed: (error) => this.failures.push(error),
       onTooManyRoots: () => void volume.cutOldestPins(),
       onPrimaryFull: () => volume.cutPins(this.clock.monotonic() - pinMsMax),

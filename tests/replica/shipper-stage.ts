@@ -90,7 +90,7 @@ export class Stage {
   }
 
   answer = (published: PublishedRoot | null, change: Partial<MirrorStatus> = {}) =>
-    this.hear({ kind: 'hello-answer', ...this.status(published, { offerSeen: 0, ...change }) })
+    this.hear({ kind: 'hello-answer', opens: uuid(), ...this.status(published, { offerSeen: 0, ...change }) })
   report = (published: PublishedRoot | null, change: Partial<MirrorStatus> = {}) =>
     this.hear({ kind: 'report', ...this.status(published, change) })
 

@@ -1,7 +1,7 @@
 /** Frames that are short and ask for much work: whoever takes many of them lets others have their turn. */
 import { expect, test } from 'bun:test'
 import { systemClock } from '../../src/lib/clock.ts'
-import { formatUuid, seededRandom } from '../../src/lib/random.ts'
+import { formatUuid, seededRandom, systemRandom } from '../../src/lib/random.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
 import { Volume } from '../../src/cp-engine/volume.ts'
@@ -48,7 +48,7 @@ function countTurns() {
 test('a mirror takes them in many turns', async () => {
   const device = new MemoryDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
-  const applier = new MirrorApplier(await Volume.open(device), { clock: systemClock })
+  const applier = new MirrorApplier(await Volume.open(device), { clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: null, problem })
   const counter = countTurns()
   const from = counter.turns
