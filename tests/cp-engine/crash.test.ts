@@ -114,6 +114,6 @@ for (const style of ['committed', 'logged', 'full'] as const) {
       }
       expect(images).toBe(wanted)
     },
-    { timeout: 3_600_000 },
+    { timeout: 60_000 + 20 * wanted },
   )
 }
