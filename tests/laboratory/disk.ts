@@ -112,6 +112,7 @@ export class Disk {
 
   private deviceOptions(clock: Clock, onPowerLoss: () => void): SimulatedOptions {
     const { chance, latencyMsMax } = this.options
+    const busyPerMillion = chance.pick([0, 100_000, 700_000])
     this.fuse = null
     this.isKept = () => false
     this.onPowerLoss = onPowerLoss
@@ -122,6 +123,7 @@ export class Disk {
     return {
       traced: true,
       onWrite: (runs) => this.guard(runs),
+      isBusy: () => this.areFaultsOn && chance.happens(busyPerMillion),
       faults: (operation) => this.fault(operation),
       ...(latencyMsMax > 0 ? { scheduler: slow } : {}),
     }

@@ -110,6 +110,7 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   readNow(address: number, target: Uint8Array): boolean {
+    if (this.#options.isBusy?.()) return false
     this.readSync(address, target)
     return true
   }

@@ -15,6 +15,8 @@ export interface SimulatedOptions {
   readonly onMutation?: (operation: Operation) => void
   /** Sees every write before it begins: for those who know what must not be written. */
   readonly onWrite?: (runs: readonly WriteRun[]) => void
+  /** True: a read that asks for what is there at once has to wait, as behind a disk that is busy. */
+  readonly isBusy?: () => boolean
   /** False: like a kernel, which goes on after a failed write or sync. The file device refuses, and so does this. */
   readonly refusesAfterFailure?: boolean
   /** Keeps a hash over all operations and their bytes, for tests of determinism. */
