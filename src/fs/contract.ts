@@ -150,8 +150,6 @@ export interface BodyStream extends AsyncIterable<Uint8Array> {
 export interface FileSystem {
   /** The open tree: a client reads its own writes. */
   view(): ReadView
-  /** What `putFile` would do, at once; null when it is not small, or something has to be waited for. */
-  putNow(path: Path, bytes: Uint8Array, attributes: Attributes, conditions: Preconditions): Written | null
   /** `lengthHint` (bytes) chooses the size of the records. A body that throws leaves nothing behind. */
   putFile(
     path: Path,

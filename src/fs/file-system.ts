@@ -15,7 +15,7 @@ import { ByteGate, Turns } from './gates.ts'
 import { move } from './move.ts'
 import { patchFile } from './patch.ts'
 import type { Path } from './paths.ts'
-import { putFile, putLink, putNow } from './put.ts'
+import { putFile, putLink } from './put.ts'
 import { readOpenTree } from './read-view.ts'
 import { Reaper } from './reaper.ts'
 import { RecordBuffers } from './record-buffers.ts'
@@ -51,15 +51,6 @@ export class VolumeFiles implements contract.FileSystem {
 
   view(): contract.ReadView {
     return readOpenTree(this.engine, this.smallFiles, this.#context.directories)
-  }
-
-  putNow(
-    path: Path,
-    bytes: Uint8Array,
-    attributes: contract.Attributes,
-    conditions: Preconditions,
-  ): Written | null {
-    return putNow(this.#context, path, bytes, attributes, conditions)
   }
 
   async putFile(

@@ -90,7 +90,7 @@ export async function putFile(
  * The usual file, of one record: what `putFile` does, at once. Null when something has to be waited for, and for what is
  * not so simple; then nothing has happened.
  */
-export function putNow(
+function putNow(
   context: Context,
   path: Path,
   bytes: Uint8Array,
@@ -103,6 +103,11 @@ export function putNow(
   const { engine, directories } = context
   const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
   if (!records) return null
+  // One that was cut becomes an object: not here.
+  if (records.length > 1) {
+    engine.discard(records)
+    return null
+  }
   const pieces = records.map((record) => ({ offset: 0, span: spanOf(bytes.length), record }))
   const put: Put = {
     kind: 'file',
@@ -112,10 +117,8 @@ export function putNow(
     content: { pieces, upload: null, size: bytes.length },
     conditions,
   }
-  // A record that was cut becomes an object: not here.
   const known = directories.find(path)
-  const applied =
-    records.length > 1 ? null : runEditNow(context, (edit) => applyPut(edit, put, known), records)
+  const applied = runEditNow(context, (edit) => applyPut(edit, put, known), records)
   if (!applied) {
     engine.discard(records)
     return null

@@ -55,9 +55,8 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     if (link === undefined) {
       const coming = fileBody(request, headers, true)
       const body = coming instanceof Promise ? await coming : coming
-      const now = body instanceof Uint8Array ? files.putNow(path, body, attributes, conditions) : null
       const lengthHint = contentLength(headers)
-      written = now ?? (await files.putFile(path, body, attributes, { ...conditions, lengthHint }))
+      written = await files.putFile(path, body, attributes, { ...conditions, lengthHint })
     } else {
       const linkTarget = parseLinkTarget(link)
       if (await hasBody(request, headers)) {

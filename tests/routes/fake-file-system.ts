@@ -195,12 +195,6 @@ export class FakeFileSystem implements FileSystem {
     return this.#put(path, this.#node('file', bytes, attributes))
   }
 
-  putNow(path: Path, bytes: Uint8Array, attributes: Attributes, conditions: Preconditions): Written | null {
-    if (bytes.length > smallBytesMax) return null
-    this.#check(path, conditions)
-    return this.#put(path, this.#node('file', bytes, attributes))
-  }
-
   async putLink(path: Path, target: string, attributes: Attributes, options: Preconditions = {}) {
     this.#check(path, options)
     return this.#put(path, this.#node('link', new Uint8Array(0), attributes, target))
