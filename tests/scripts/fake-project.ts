@@ -19,7 +19,6 @@ const server = Bun.serve({
     return new Response(rest.join(' '))
   },
 })
-console.log('ready http://' + hostname + ':' + port + ' role=' + verb + ' cp=0')
 process.on('SIGTERM', () => {
   note('stopping')
   setTimeout(() => {
@@ -28,6 +27,8 @@ process.on('SIGTERM', () => {
     process.exit(0)
   }, 100)
 })
+// Last, as the real one does: whoever reads it may send a signal at once.
+console.log('ready http://' + hostname + ':' + port + ' role=' + verb + ' cp=0')
 `
 
 export function fakeProject(): TempFolder {
