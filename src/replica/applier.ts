@@ -43,6 +43,8 @@ import { patchedRuns } from './patched-runs.ts'
 import { positionOf, publishedPosition } from './position-of.ts'
 import type { Presence } from './presence.ts'
 
+type BlockHead = FrameHead & { readonly source: BlockSource }
+
 export class Applier {
   private session: string | null = null
   /** What the hello that opened it was sent as: its answer, again, goes there. */
@@ -212,27 +214,37 @@ export class Applier {
   // --- Blocks ---
 
   private patches(message: MessageOf<'patches'>): void {
+    if (!this.isWelcome(message)) {
+      this.refused += message.runs.length
+      return
+    }
     const made = patchedRuns(message, this.facts)
     if (!made) return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
     this.refused += made.refused
     this.blocks(message, made.runs)
   }
 
-  private blocks(message: FrameHead & { source: BlockSource }, runs: readonly ReceivedRun[]): void {
-    const { cp, source } = message
-    const { target } = this
-    const isForTarget = source !== 'live' && target !== null && target.root.root.cp === cp
-    if (cp <= (this.facts.published()?.root.cp ?? 0) || (source !== 'live' && target && !isForTarget)) {
+  private blocks(message: BlockHead, runs: readonly ReceivedRun[]): void {
+    if (!this.isWelcome(message)) {
       this.refused += runs.length
       return
     }
+    const { cp, source } = message
+    const { target } = this
     const accepted = runs.filter((run) => this.accept(run, message))
     if (accepted.length > 0) this.actions.push({ kind: 'write', runs: accepted })
-    if (!target || !isForTarget) return
+    if (source === 'live' || target?.root.root.cp !== cp) return
     for (const { address, blocks } of runs) {
       if (source !== 'want') target.receivedTo = Math.max(target.receivedTo, address + blocks)
       this.arrived(target, address, blocks)
     }
+  }
+
+  /** False for what is older than the image, and for what was asked for another target. */
+  private isWelcome({ cp, source }: BlockHead): boolean {
+    const { target } = this
+    if (cp <= (this.facts.published()?.root.cp ?? 0)) return false
+    return source === 'live' || target === null || target.root.root.cp === cp
   }
 
   private accept(run: ReceivedRun, message: FrameHead): boolean {

@@ -58,6 +58,8 @@ export class Scene {
   published: PublishedRoot | null = base
   kept: PublishedRoot[] = [base]
   used = new Set<number>()
+  /** Of blocks of kept roots, for patches. */
+  reads = 0
   readonly presence = new Presence()
   readonly applier: Applier
   session = uuid()
@@ -77,7 +79,10 @@ export class Scene {
       held: (root) => {
         const has = ({ address, blocks }: BlockRun) =>
           Array.from({ length: blocks }, (_, i) => address + i).every((a) => this.used.has(a))
-        const read = (run: BlockRun) => (has(run) ? block(run.address, run.blocks) : null)
+        const read = (run: BlockRun) => {
+          this.reads++
+          return has(run) ? block(run.address, run.blocks) : null
+        }
         return this.kept.includes(root) ? { has, read } : null
       },
     }

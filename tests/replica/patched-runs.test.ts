@@ -83,6 +83,23 @@ describe('patches', () => {
     expect(scene.applier.status().refused).toBe(5)
   })
 
+  test('for an image that is already there, or for a target that is none, cost no read', () => {
+    const scene = greeted()
+    scene.offer(next, 1)
+    for (const [cp, source] of [
+      [5, 'live'],
+      [5, 'difference'],
+      [7, 'difference'],
+    ] as const) {
+      const before = scene.applier.status().refused
+      expect(scene.send(cp, { kind: 'patches', source, runs: [run(), run()] })).toEqual([])
+      expect(scene.applier.status().refused).toBe(before + 2)
+    }
+    expect(scene.reads).toBe(0)
+    expect(written(send(scene, [run()]))).toHaveLength(1)
+    expect(scene.reads).toBe(1)
+  })
+
   test('never write a block that is in use, or outside of the volume, or of another session', () => {
     const scene = greeted()
     expect(kinds(send(scene, [run({ address: first + 50 })]))).toEqual(['block-in-use'])
