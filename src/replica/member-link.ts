@@ -52,7 +52,6 @@ export class MemberLink {
   private connection: Connection | null = null
   private cancelTimer: (() => void) | null = null
   private isClosed = false
-  private cp = 0
 
   /** `member` is null while nobody knows who answers at the URL. */
   constructor(
@@ -93,9 +92,9 @@ export class MemberLink {
     this.dispatch({ kind: 'space-short' })
   }
 
-  /** What the mirror is known to have published; 0: nothing. */
+  /** What the mirror is known to have, in common with this side; 0: nothing. */
   get mirroredCp(): number {
-    return this.cp
+    return this.shipper.base?.root.cp ?? 0
   }
 
   describe(): ShipperStatus {
@@ -150,7 +149,6 @@ export class MemberLink {
       case 'met-lost-cp':
         return this.events.metLostCp(this, action.cp)
       case 'mirrored':
-        this.cp = action.cp
         return this.events.mirrored()
       case 'transfer':
         return this.events.transferred(this, action.transfer)

@@ -63,7 +63,7 @@ export type ShipperAction =
   | { readonly kind: 'met-higher-epoch'; readonly epoch: FrameHead['epoch'] }
   /** The mirror has a CP of this volume that is lost here. */
   | { readonly kind: 'met-lost-cp'; readonly cp: number }
-  | { readonly kind: 'mirrored'; readonly cp: number }
+  | { readonly kind: 'mirrored' }
   | { readonly kind: 'transfer'; readonly transfer: Transfer }
 
 /** One row of the table of transfers. */

@@ -299,7 +299,7 @@ export class Shipper {
     this.isHoldDue = true
     this.base = isNowhere(status.published) ? null : this.facts.find(status.published)
     if (this.target && this.target.root.root.cp <= status.published.cp) this.reached(this.target.root)
-    if (this.base && this.base !== before) this.actions.push({ kind: 'mirrored', cp: this.base.root.cp })
+    if (this.base && this.base !== before) this.actions.push({ kind: 'mirrored' })
     if (!this.hasCommonCp) return this.withoutCommonCp(status.published)
     if (status.kind === 'hello-answer') this.resume(status)
     this.heardNeeds(status)

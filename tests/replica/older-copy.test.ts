@@ -92,10 +92,15 @@ test.each([0, 3, 20])(
 
 test('an older copy of the mirror is stalled, says so itself, and the primary goes on', async () => {
   const { pair, workload, older } = await scene(41, 'mirror')
+  const { cp } = pair.engine.current().root
+  const isMirrored = () => pair.mirrors.waitMirrored(cp, 1, pair.clock.monotonic())
+  expect(await isMirrored()).toBeTrue()
   pair.network.attach(null)
   await pair.openMirror(older)
   expect(await pair.clock.until(() => pair.applier.status().needs === 'a-common-cp', 5000)).toBeTrue()
-  expect(pair.applier.status().primaryCp).toBe(pair.engine.current().root.cp)
+  expect(pair.applier.status().primaryCp).toBe(cp)
+  // It was; what is there now has it no more.
+  expect(await isMirrored()).toBeFalse()
   expect(await stateOf(pair)).toMatchObject({
     state: 'stalled',
     needs: containing('empty its folder'),
