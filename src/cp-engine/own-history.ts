@@ -6,6 +6,7 @@
  * has published it remembers, up to a bound; of anything else it says nothing.
  */
 import { equalBytes } from '../lib/bytes.ts'
+import { Oldest } from '../lib/oldest.ts'
 import { cpsPerEpoch } from '../format/geometry.ts'
 import type { PublishedRoot } from './contract.ts'
 
@@ -13,6 +14,9 @@ const rememberedMax = 4096
 
 export class OwnHistory {
   private readonly hashes = new Map<number, Uint8Array>()
+  private readonly oldest = new Oldest(this.hashes)
+  /** Of those up to here nothing is remembered. */
+  private forgottenTo = 0
 
   /** `openedCp`: of the root that the device had. */
   constructor(
@@ -22,7 +26,9 @@ export class OwnHistory {
 
   published({ root, hash }: PublishedRoot): void {
     this.hashes.set(root.cp, hash)
-    if (this.hashes.size > rememberedMax) this.hashes.delete(this.hashes.keys().next().value!)
+    if (this.hashes.size <= rememberedMax) return
+    this.forgottenTo = this.oldest.next()
+    this.hashes.delete(this.forgottenTo)
   }
 
   /** True when a root of this number and hash was published for this volume, in its epoch, and is lost here. */
@@ -30,10 +36,7 @@ export class OwnHistory {
     if (cp <= this.openedCp || epochOf(cp) !== epochOf(this.firstCp)) return false
     if (cp < this.firstCp) return true
     const own = this.hashes.get(cp)
-    if (own) return !equalBytes(own, hash)
-    const oldest = this.hashes.keys().next().value ?? this.firstCp
-    const isForgotten = this.hashes.size === rememberedMax && cp < oldest
-    return !isForgotten
+    return own ? !equalBytes(own, hash) : cp > this.forgottenTo
   }
 }
 
