@@ -8,15 +8,9 @@
  * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
  * would dirty many others), tree nodes and records behind cursors of their own, so that each leaves in long runs.
  */
-import { assert } from '../lib/assert.ts'
+import { assert, bug } from '../lib/assert.ts'
 import type { Geometry } from '../format/geometry.ts'
-import {
-  isDataRun,
-  superblockAddress,
-  superblockCopies,
-  superblockCopyBlocks,
-  superblockSlots,
-} from '../format/geometry.ts'
+import { fixedRuns, isDataRun } from '../format/geometry.ts'
 import { blocksPerMapPage } from '../format/map-page.ts'
 import { bitsInByte, eachByte } from './space-map.ts'
 import type { Run } from './space-map.ts'
@@ -24,14 +18,6 @@ import type { Run } from './space-map.ts'
 export type BlockClass = 'map' | 'node' | 'record'
 
 const pageBytes = blocksPerMapPage / 8
-
-/** The copies of the superblocks, and the ring of the log. */
-function* fixedRuns({ logAddress, logBlocks }: Geometry): Generator<Run> {
-  for (let slot = 0; slot < superblockSlots; slot++)
-    for (let copy = 0; copy < superblockCopies; copy++)
-      yield { address: superblockAddress(slot, copy), blocks: superblockCopyBlocks }
-  yield { address: logAddress, blocks: logBlocks }
-}
 
 /** At the start of each map page's reach; others take from it only when nothing else is left. */
 const mapRunBlocks = 128
@@ -118,7 +104,7 @@ export class Allocator {
     for (let i = 0; i < mask.length; i++) {
       const byte = mask[i]!
       if (byte === 0) continue
-      if ((this.bits[at + i]! & byte) !== 0) assert(false, `a block near ${(at + i) * 8} is released twice`)
+      if ((this.bits[at + i]! & byte) !== 0) bug(`a block near ${(at + i) * 8} is released twice`)
       this.bits[at + i]! |= byte
       this.free += bitsInByte[byte]!
     }
@@ -147,10 +133,10 @@ export class Allocator {
   }
 
   release({ address, blocks }: Run): void {
-    if (!isDataRun(this.geometry, address, blocks)) assert(false, `a block from ${address} on is fixed`)
+    if (!isDataRun(this.geometry, address, blocks)) bug(`a block from ${address} on is fixed`)
     const { bits } = this
     eachByte(address, blocks, (byte, mask) => {
-      if ((bits[byte]! & mask) !== 0) assert(false, `a block near ${byte * 8} is released twice`)
+      if ((bits[byte]! & mask) !== 0) bug(`a block near ${byte * 8} is released twice`)
       bits[byte]! |= mask
     })
     this.free += blocks
@@ -170,7 +156,7 @@ export class Allocator {
   private clearRun(address: number, blocks: number): void {
     const { bits } = this
     eachByte(address, blocks, (byte, mask) => {
-      if ((bits[byte]! & mask) !== mask) assert(false, `a block near ${byte * 8} is handed out twice`)
+      if ((bits[byte]! & mask) !== mask) bug(`a block near ${byte * 8} is handed out twice`)
       bits[byte]! &= ~mask
     })
     this.free -= blocks

@@ -68,18 +68,30 @@ export function isValidGeometry(geometry: Geometry): boolean {
   )
 }
 
-/** The superblock copies and the ring: never given out, never referenced by a tree. */
-export function isFixedBlock(geometry: Geometry, address: number): boolean {
-  if (address >= geometry.logAddress) return address < geometry.logAddress + geometry.logBlocks
-  return address % superblockDistanceBlocks < superblockCopyBlocks
+export interface FixedRun {
+  readonly address: number
+  readonly blocks: number
+}
+
+const superblockRuns: readonly FixedRun[] = Array.from(
+  { length: superblockSlots * superblockCopies },
+  (_, i) => ({ address: i * superblockDistanceBlocks, blocks: superblockCopyBlocks }),
+)
+
+/** The superblock copies and the ring: never given out, never referenced by a tree. In the order of their addresses. */
+export function fixedRuns({ logAddress, logBlocks }: Geometry): readonly FixedRun[] {
+  return [...superblockRuns, { address: logAddress, blocks: logBlocks }]
 }
 
 /** True when [address, address + blocks) lies in the volume and touches nothing fixed. */
 export function isDataRun(geometry: Geometry, address: number, blocks: number): boolean {
   if (!Number.isSafeInteger(address) || blocks < 1 || address < 1) return false
   if (address + blocks > geometry.blocksMax) return false
-  for (let i = 0; i < blocks; i++) if (isFixedBlock(geometry, address + i)) return false
-  return true
+  // Nearly all of them, and asked for each block that is freed.
+  if (address >= geometry.logAddress + geometry.logBlocks) return true
+  return !fixedRuns(geometry).some(
+    (fixed) => address < fixed.address + fixed.blocks && fixed.address < address + blocks,
+  )
 }
 
 /** Records: a span of the file that is a power of two, replaced whole. */

@@ -1,12 +1,13 @@
 /** The allocator against a plain set of free blocks. */
 import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { seededRandom } from '../../src/lib/random.ts'
-import { isFixedBlock, makeGeometry } from '../../src/format/geometry.ts'
+import { isDataRun, makeGeometry } from '../../src/format/geometry.ts'
 import type { Geometry } from '../../src/format/geometry.ts'
 import { blocksPerMapPage } from '../../src/format/map-page.ts'
 import { Allocator } from '../../src/cp-engine/allocator.ts'
 import type { BlockClass } from '../../src/cp-engine/allocator.ts'
 import type { Run } from '../../src/cp-engine/space-map.ts'
+import { isFixedBlock } from './fixed-blocks.ts'
 
 setDefaultTimeout(60_000)
 
@@ -219,3 +220,15 @@ describe('allocator', () => {
 })
 
 const random = (limit: number): number => seededRandom(limit).below(limit)
+
+test('a run is of data when none of its blocks is fixed, and all lie in the volume', () => {
+  const small = makeGeometry(64 * 2 ** 20, 2 ** 20, 2 ** 20)
+  for (let address = -2; address < small.blocksMax + 2; address++)
+    for (const blocks of [0, 1, 2, 5, 253, 300]) {
+      const all = Array.from({ length: blocks }, (_, i) => address + i)
+      const expected =
+        all.length > 0 && all.every((a) => a > 0 && a < small.blocksMax && !isFixedBlock(small, a))
+      if (isDataRun(small, address, blocks) !== expected)
+        throw new Error(`${blocks} blocks from ${address} on: ${!expected}`)
+    }
+})

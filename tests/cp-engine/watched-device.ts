@@ -6,16 +6,12 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { sha256 } from '../../src/lib/checksum.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import type { WriteRun } from '../../src/blockdev/block-device.ts'
-import {
-  blockBytes,
-  isFixedBlock,
-  superblockAddress,
-  superblockCopyBlocks,
-} from '../../src/format/geometry.ts'
+import { blockBytes, superblockAddress, superblockCopyBlocks } from '../../src/format/geometry.ts'
 import { decodeRoot } from '../../src/format/root.ts'
 import { decodeSuperblock } from '../../src/format/superblock.ts'
 import type { Superblock } from '../../src/format/superblock.ts'
 import { SpaceMap } from '../../src/cp-engine/space-map.ts'
+import { isFixedBlock } from './fixed-blocks.ts'
 import { smallGeometry } from './workload.ts'
 
 const copies = [0, 1].flatMap((slot) => [0, 1].map((copy) => ({ slot, at: superblockAddress(slot, copy) })))

@@ -2,9 +2,9 @@
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
-import { isFixedBlock } from '../../src/format/geometry.ts'
 import type { Root } from '../../src/format/root.ts'
 import { ItemCheck } from '../../src/fs/item-check.ts'
+import { isFixedBlock } from '../cp-engine/fixed-blocks.ts'
 import { must } from './violation.ts'
 
 /** I4, every checksum, and the items of every root that a slot or a hold names. Empty when all is well. */
