@@ -4,7 +4,7 @@
  * - A buffer is a whole number of blocks, and everything lies below `blockCount`.
  * - The runs of one write do not overlap.
  */
-import { assert } from '../lib/assert.ts'
+import { assert, bug } from '../lib/assert.ts'
 import { DeviceError, type WriteRun } from './block-device.ts'
 
 /** The unit of the contract. The format's geometry has the same number for the same reason; a test compares them. */
@@ -25,7 +25,7 @@ export function blocksOf(bytes: Uint8Array): number {
 export function assertInside(address: number, blocks: number, blockCount: number): void {
   // Every read passes here: the text is made when it is needed.
   if (!(Number.isSafeInteger(address) && address >= 0 && address + blocks <= blockCount))
-    assert(false, `blocks ${address} to ${address + blocks} lie beyond the device of ${blockCount}`)
+    bug(`blocks ${address} to ${address + blocks} lie beyond the device of ${blockCount}`)
 }
 
 /** Sorts the runs and joins neighbours, up to both limits: few, large, vectored writes. */
@@ -41,7 +41,7 @@ export function joinRuns(
   for (const run of inAddressOrder(runs)) {
     const blocks = blocksOf(run.bytes)
     assertInside(run.address, blocks, blockCount)
-    if (run.address < end) assert(false, `two runs of one write overlap at block ${run.address}`)
+    if (run.address < end) bug(`two runs of one write overlap at block ${run.address}`)
     if (
       last !== undefined &&
       run.address === end &&

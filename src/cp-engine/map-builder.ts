@@ -8,7 +8,7 @@
  *
  * used = live + what the snapshots keep + the used map's own blocks.
  */
-import { assert } from '../lib/assert.ts'
+import { assert, bug } from '../lib/assert.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { blocksPerMapPage, encodeMapIndex, encodeMapPage, mapIndexFanout } from '../format/map-page.ts'
@@ -90,7 +90,7 @@ export function buildMaps(
       const bits = bitsOf(kind, index)
       eachByte(at - first, end - at, (byte, mask) => {
         if ((bits[byte]! & mask) !== (value ? 0 : mask))
-          assert(false, `blocks near ${first + byte * 8} change in the ${kind} map`)
+          bug(`blocks near ${first + byte * 8} change in the ${kind} map`)
         bits[byte]! ^= mask
       })
       at = end

@@ -4,7 +4,7 @@
  * - at once, when nothing of it ever left this process;
  * - after the CP is published, when it was sent: a mirror may still get those bytes for this address in this CP.
  */
-import { assert } from '../lib/assert.ts'
+import { bug } from '../lib/assert.ts'
 import type { Run } from './space-map.ts'
 
 export class OpenCp {
@@ -19,7 +19,7 @@ export class OpenCp {
 
   born({ address, blocks }: Run): void {
     // Every node that an operation copies passes here: the text is made when it is needed.
-    if (this.bornRuns.has(address)) assert(false, `block ${address} is born once`)
+    if (this.bornRuns.has(address)) bug(`block ${address} is born once`)
     this.bornRuns.set(address, blocks)
     this.growth += blocks
   }
@@ -28,14 +28,14 @@ export class OpenCp {
   unbear({ address, blocks }: Run): boolean {
     const given = this.bornRuns.get(address)
     if (given === undefined) return false
-    if (given !== blocks) assert(false, `the run at ${address} is freed whole`)
+    if (given !== blocks) bug(`the run at ${address} is freed whole`)
     this.bornRuns.delete(address)
     this.growth -= blocks
     return true
   }
 
   free({ address, blocks }: Run): void {
-    if (this.freedRuns.has(address)) assert(false, `block ${address} is freed once`)
+    if (this.freedRuns.has(address)) bug(`block ${address} is freed once`)
     this.freedRuns.set(address, blocks)
     this.growth -= blocks
   }

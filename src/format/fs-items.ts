@@ -6,7 +6,7 @@
  * - No pointer is ever in two items.
  * - An entry's pointers are, in this order: the content of a small file, the record of what is too long for the item.
  */
-import { assert } from '../lib/assert.ts'
+import { assert, bug } from '../lib/assert.ts'
 import {
   encodeUtf8,
   readU16,
@@ -133,7 +133,7 @@ const noBytes = new Uint8Array(0)
 
 function within(field: EntryField, value: number, max: number): number {
   const fits = Number.isSafeInteger(value) && value >= 0 && value <= max
-  if (!fits) assert(false, `entry item: ${field} takes an integer up to ${max}, not ${value}`)
+  if (!fits) bug(`entry item: ${field} takes an integer up to ${max}, not ${value}`)
   return value
 }
 
