@@ -15,7 +15,7 @@ import { mustBeSound } from './checks.ts'
 import { compareAll } from './compare.ts'
 import { EventLoop, ProcessClock } from './event-loop.ts'
 import { History } from './history.ts'
-import { makeMirrors } from './small-pair.ts'
+import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { SmallProcess, type SmallVolumes, put } from './small-volume.ts'
 import { must } from './violation.ts'
 
@@ -133,7 +133,7 @@ export async function cutRun(volumes: SmallVolumes, way: Way, cutAt: number): Pr
     onFailed: (error) => loop.fail(error),
   })
   const line = new BrittleLine(loop, applier, way, cutAt)
-  const mirrors = makeMirrors(engine, clock, line, new Chance('shipper'))
+  const mirrors = engineMirrors(engine, { clock, transport: line, random: new Chance('shipper') })
 
   const roots = new Map<number, string>()
   const remember = () => void roots.set(engine.current().root.cp, toHex(engine.current().hash))

@@ -4,11 +4,10 @@
  *
  * Frames in flight belong to nobody: they arrive at whatever process answers there by then, also at the next one.
  */
-import { hasCode } from '../../src/lib/errors.ts'
 import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
-import { FrameStream, type ReceivedFrame } from '../../src/replica/frame-stream.ts'
 import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
+import { decodedFrames } from '../replica/decoded-frames.ts'
 import type { Chance } from './chance.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Trace } from './trace.ts'
@@ -130,12 +129,13 @@ export class Line {
     const { listener } = this
     if (!listener) return
     listener.clock.after(0, () => {
-      for (const frame of decoded(bytes)) this.loop.background(listener.applier.receive(frame))
+      for (const frame of decodedFrames(bytes)) this.loop.background(listener.applier.receive(frame))
     })
   }
 
   private toPrimary(bytes: Uint8Array): void {
-    for (const { message } of decoded(bytes)) for (const connection of this.open) connection.hear(message)
+    for (const { message } of decodedFrames(bytes))
+      for (const connection of this.open) connection.hear(message)
   }
 
   private damaged(frame: Uint8Array): Uint8Array {
@@ -155,16 +155,6 @@ export class Network {
   /** For one process of the primary. */
   transport(clock: ProcessClock): ReplicaTransport {
     return { connect: (url, events) => this.lines.get(url)!.connect(events, clock) }
-  }
-}
-
-/** What a damaged frame leaves: nothing. */
-function decoded(bytes: Uint8Array): ReceivedFrame[] {
-  try {
-    return [...new FrameStream().push(bytes)]
-  } catch (error) {
-    if (hasCode(error, 'corrupt')) return []
-    throw error
   }
 }
 

@@ -11,6 +11,7 @@ import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
 import type { Mirrors } from '../../src/replica/mirrors.ts'
+import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
 import { compareAll } from './compare.ts'
 import { mustBeSound } from './checks.ts'
@@ -19,7 +20,6 @@ import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import { observedEngine, sequenceOf } from './observed-engine.ts'
-import { makeMirrors } from './small-pair.ts'
 import { Violation, must } from './violation.ts'
 
 export interface PrimaryProcess {
@@ -195,17 +195,16 @@ export class PrimaryMachine {
     const files = new VolumeFiles(observed, clock)
     engine.onSpaceShort(() => files.hurry())
     engine.onPublished(({ published }) => this.published(published))
-    const mirrors = makeMirrors(
-      engine,
+    const mirrors = engineMirrors(engine, {
       clock,
-      network.transport(clock),
+      transport: network.transport(clock),
       random,
-      () => lab.loop.fail(new Violation('the primary met a higher epoch')),
-      (_url, cp) => {
+      onHigherEpoch: () => lab.loop.fail(new Violation('the primary met a higher epoch')),
+      onLostCp: (_url, cp) => {
         lab.note('lost cps met')
         if (this.isSound) lab.loop.fail(new Violation(`cp ${cp} is taken for lost, and nothing was`))
       },
-    )
+    })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
     const readers = new HeldReaders(chance.of(`readers ${opening}`), engine, (root) =>

@@ -1,12 +1,10 @@
 /** A primary's mirrors with one mirror that answers at once, over a line without weather: for small exact runs. */
-import { formatUuid } from '../../src/lib/random.ts'
 import type { Applied } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
-import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { Volume } from '../../src/cp-engine/volume.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
-import { Mirrors } from '../../src/replica/mirrors.ts'
-import type { ReplicaTransport } from '../../src/replica/transport.ts'
+import type { Mirrors } from '../../src/replica/mirrors.ts'
+import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { Image } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { Chance } from './chance.ts'
@@ -17,41 +15,6 @@ import { must } from './violation.ts'
 
 const url = 'mirror'
 const patienceMs = 60_000
-
-const limits = {
-  heartbeatMs: 50,
-  silenceMsMax: 500,
-  offerAgainMs: 100,
-  backoffMsMin: 5,
-  backoffMsMax: 100,
-  troubleMs: 200,
-}
-
-export function makeMirrors(
-  engine: CpEngine,
-  clock: ProcessClock,
-  transport: ReplicaTransport,
-  chance: Chance,
-  onHigherEpoch: () => void = () => {},
-  onLostCp: (url: string, cp: number) => void = () => {},
-): Mirrors {
-  const { superblock } = engine.volume
-  return new Mirrors({
-    source: engine,
-    primary: new EngineVolume(engine),
-    identity: {
-      side: formatUuid(superblock.sideUuid),
-      geometry: superblock.geometry,
-      epoch: () => engine.volume.superblock.epoch,
-    },
-    transport,
-    clock,
-    random: chance,
-    limits,
-    onHigherEpoch,
-    onLostCp,
-  })
-}
 
 export class SmallPair {
   private constructor(
@@ -80,7 +43,11 @@ export class SmallPair {
       onFailed: (error) => loop.fail(error),
     })
     line.listen({ applier, clock: mirrorClock })
-    const mirrors = makeMirrors(engine, clock, network.transport(clock), new Chance('shipper'))
+    const mirrors = engineMirrors(engine, {
+      clock,
+      transport: network.transport(clock),
+      random: new Chance('shipper'),
+    })
     const pair = new SmallPair(device, volume, mirrors, clock)
     loop.background(mirrors.add(url))
     mirrors.start()

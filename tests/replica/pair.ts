@@ -1,18 +1,18 @@
 /** A primary and a mirror on simulated devices, in one process, with a network between them. */
-import { formatUuid, seededRandom } from '../../src/lib/random.ts'
+import { seededRandom } from '../../src/lib/random.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
 import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
-import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
 import { Volume, pinMsMax } from '../../src/cp-engine/volume.ts'
 import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
-import { Mirrors } from '../../src/replica/mirrors.ts'
+import type { Mirrors } from '../../src/replica/mirrors.ts'
 import type { Transfer } from '../../src/replica/shipper-events.ts'
 import { newPrimary, open, smallGeometry } from '../cp-engine/workload.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import type { Operation } from '../simulated/faults.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
+import { engineMirrors } from './engine-mirrors.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -70,27 +70,11 @@ export class Pair {
     const { clock } = this
     const seed = this.options.seed + 100 * ++this.openings
     const engine = await open(device, seed, { clock, cpIntervalMs: 1e9, ...options })
-    const { superblock } = engine.volume
     this.engine = engine
-    this.mirrors = new Mirrors({
-      source: engine,
-      primary: new EngineVolume(engine),
-      identity: {
-        side: formatUuid(superblock.sideUuid),
-        geometry: superblock.geometry,
-        epoch: () => engine.volume.superblock.epoch,
-      },
+    this.mirrors = engineMirrors(engine, {
       transport: this.network,
       clock,
       random: this.random,
-      limits: {
-        heartbeatMs: 50,
-        silenceMsMax: 500,
-        offerAgainMs: 100,
-        backoffMsMin: 5,
-        backoffMsMax: 100,
-        troubleMs: 200,
-      },
       onHigherEpoch: () => void engine.fence(),
       onLostCp: () => void engine.fence('an older copy'),
       onTransfer: (_id, transfer) => this.transfers.push(transfer),

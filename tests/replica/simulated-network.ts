@@ -4,12 +4,11 @@
  * still arrive.
  */
 import type { Clock } from '../../src/lib/clock.ts'
-import { hasCode } from '../../src/lib/errors.ts'
 import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
 import type { WireErrorCode } from '../../src/format/wire-messages.ts'
-import { FrameStream } from '../../src/replica/frame-stream.ts'
 import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
+import { decodedFrames } from './decoded-frames.ts'
 
 export interface Weather {
   /** Of 1000 frames. */
@@ -97,7 +96,7 @@ export class SimulatedNetwork implements ReplicaTransport {
   }
 
   async toMirror(bytes: Uint8Array): Promise<void> {
-    for (const frame of decoded(bytes)) await this.mirror?.receive(frame)
+    for (const frame of decodedFrames(bytes)) await this.mirror?.receive(frame)
   }
 
   /** How many bytes of this batch pass; null when all do. */
@@ -112,20 +111,10 @@ export class SimulatedNetwork implements ReplicaTransport {
   }
 
   private toPrimary(bytes: Uint8Array): void {
-    for (const { message } of decoded(bytes)) {
+    for (const { message } of decodedFrames(bytes)) {
       if (message.kind === 'error') this.errors.set(message.code, (this.errors.get(message.code) ?? 0) + 1)
       for (const connection of this.open) connection.hear(message)
     }
-  }
-}
-
-/** What a damaged frame leaves: nothing. */
-function decoded(bytes: Uint8Array) {
-  try {
-    return [...new FrameStream().push(bytes)]
-  } catch (error) {
-    if (hasCode(error, 'corrupt')) return []
-    throw error
   }
 }
 
