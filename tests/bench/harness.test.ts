@@ -244,16 +244,21 @@ test('the generator refuses answers that are not what was asked for', async () =
   )
 })
 
-test('who fails is out of the row with a reason, and what differs is found', async () => {
+/** What a scenario is given, in a folder of its own. */
+function newBench(): AsyncDisposable & { readonly parts: Bench } {
   const folder = tempFolder()
   const workspace = new Workspace(folder.path)
-  const bench: Bench = {
-    scale: scales.test,
-    workspace,
-    rivals: true,
-    profileFolder: null,
-    note: () => undefined,
+  return {
+    parts: { scale: scales.test, workspace, rivals: true, profileFolder: null, note: () => undefined },
+    async [Symbol.asyncDispose]() {
+      await workspace.close()
+      folder.remove()
+    },
   }
+}
+
+test('who fails is out of the row with a reason, and what differs is found', async () => {
+  await using bench = newBench()
   const order: string[] = []
   const contestant = (name: string, state: string) => ({
     name,
@@ -271,35 +276,22 @@ test('who fails is out of the row with a reason, and what differs is found', asy
     open: async () => [contestant('a', 'x'), contestant('b', 'y'), contestant('c', 'x')],
   }
   const options = { rounds: 3, wanted: () => true, takesPart: () => true, onRow: () => undefined }
-  try {
-    const [outcome] = await runScenarios(bench, [scenario], options)
-    expect(order.join('')).toBe('abcbcaab')
-    expect(outcome!.statesAgree).toBe(false)
-    expect(hasFailed(outcome!)).toBe(true)
-    expect(outcome!.contestants[2]).toMatchObject({ failed: 'out of luck' })
-    expect(outcome!.contestants[0]!.values['rate']).toMatchObject({ median: 2, min: 1, max: 3 })
-    const broken: Scenario = {
-      ...scenario,
-      open: () => Promise.reject(new Error('it does not start')),
-    }
-    const [failed] = await runScenarios(bench, [broken], options)
-    expect(failed!.contestants[0]).toMatchObject({ failed: 'it does not start' })
-  } finally {
-    await workspace.close()
-    folder.remove()
+  const [outcome] = await runScenarios(bench.parts, [scenario], options)
+  expect(order.join('')).toBe('abcbcaab')
+  expect(outcome!.statesAgree).toBe(false)
+  expect(hasFailed(outcome!)).toBe(true)
+  expect(outcome!.contestants[2]).toMatchObject({ failed: 'out of luck' })
+  expect(outcome!.contestants[0]!.values['rate']).toMatchObject({ median: 2, min: 1, max: 3 })
+  const broken: Scenario = {
+    ...scenario,
+    open: () => Promise.reject(new Error('it does not start')),
   }
+  const [failed] = await runScenarios(bench.parts, [broken], options)
+  expect(failed!.contestants[0]).toMatchObject({ failed: 'it does not start' })
 })
 
 test('rows behind one that has failed get a fresh start, without the rivals that have failed', async () => {
-  const folder = tempFolder()
-  const workspace = new Workspace(folder.path)
-  const bench: Bench = {
-    scale: scales.test,
-    workspace,
-    rivals: true,
-    profileFolder: null,
-    note: () => undefined,
-  }
+  await using bench = newBench()
   const seen: string[] = []
   let starts = 0
   const scenario: Scenario = {
@@ -307,7 +299,7 @@ test('rows behind one that has failed get a fresh start, without the rivals that
     rows: () => ['one', 'two', 'three'].map((id) => ({ id, title: id, metrics: [rate] })),
     async open(_bench, rows) {
       const start = ++starts
-      await Bun.write(join(workspace.folder('left'), 'behind'), 'x')
+      await Bun.write(join(bench.parts.workspace.folder('left'), 'behind'), 'x')
       seen.push(`start ${start} for ${rows.length}`)
       const own = {
         name: 'stillpoint',
@@ -329,32 +321,27 @@ test('rows behind one that has failed get a fresh start, without the rivals that
     },
   }
   const run = (deadlineMs: number) =>
-    runScenarios(bench, [scenario], {
+    runScenarios(bench.parts, [scenario], {
       rounds: 2,
       wanted: () => true,
       takesPart: () => true,
       onRow: ({ id }) => seen.push(id),
       deadlineMs,
     })
-  try {
-    const rows = await run(Number.POSITIVE_INFINITY)
-    expect(seen).toEqual(['start 1 for 3', 'rival in one', 'one', 'start 2 for 2', 'two', 'three'])
-    expect(rows.map(hasFailed)).toEqual([true, false, false])
-    expect(rows[2]!.contestants).toMatchObject([
-      { values: { rate: { median: 2 } } },
-      { failed: 'it failed before: no luck' },
-    ])
-    expect(readdirSync(workspace.path)).toEqual([])
-    expect(showSummary(rows, 'full')).toContain('failed: one, stillpoint: it died')
-    const late = await run(performance.now() - 1)
-    expect(late.map(({ contestants }) => contestants[0]!.failed)).toEqual(
-      Array<string>(3).fill('not begun: the run is out of time'),
-    )
-    expect(starts).toBe(2)
-  } finally {
-    await workspace.close()
-    folder.remove()
-  }
+  const rows = await run(Number.POSITIVE_INFINITY)
+  expect(seen).toEqual(['start 1 for 3', 'rival in one', 'one', 'start 2 for 2', 'two', 'three'])
+  expect(rows.map(hasFailed)).toEqual([true, false, false])
+  expect(rows[2]!.contestants).toMatchObject([
+    { values: { rate: { median: 2 } } },
+    { failed: 'it failed before: no luck' },
+  ])
+  expect(readdirSync(bench.parts.workspace.path)).toEqual([])
+  expect(showSummary(rows, 'full')).toContain('failed: one, stillpoint: it died')
+  const late = await run(performance.now() - 1)
+  expect(late.map(({ contestants }) => contestants[0]!.failed)).toEqual(
+    Array<string>(3).fill('not begun: the run is out of time'),
+  )
+  expect(starts).toBe(2)
 })
 
 test('who does not start is absent, with the reason', async () => {

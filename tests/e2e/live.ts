@@ -71,6 +71,21 @@ export async function put(
   return JSON.parse(text) as WrittenAnswer
 }
 
+/** Puts texts in one change, `buffered`. */
+export async function putTogether(
+  url: string,
+  files: readonly { readonly path: string; readonly text: string }[],
+): Promise<void> {
+  const operations = files.map((file) => ({ op: 'put', ...file }))
+  const response = await fetch(`${url}/v1/batch?durability=buffered`, {
+    method: 'POST',
+    body: JSON.stringify({ operations }),
+    headers: { 'Content-Type': 'application/json' },
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`batch: ${response.status} ${text}`)
+}
+
 /** Takes a CP on the primary and waits until the mirror has it. */
 export async function settle(pair: Pair, seconds = 60): Promise<number> {
   const taken = await fetch(`${pair.primary.url}/v1/cps`, { method: 'POST' })

@@ -1,7 +1,18 @@
 /** Showcase 8: a large directory goes at once, its space returns in steps, and nobody else waits for it. */
 import { expect, test } from 'bun:test'
 import { checkVolume } from '../../tools/live/command.ts'
-import { becomes, gauge, isFull, live, mebibytes, put, rssBytesMax, settle, testMsMax } from './live.ts'
+import {
+  becomes,
+  gauge,
+  isFull,
+  live,
+  mebibytes,
+  put,
+  putTogether,
+  rssBytesMax,
+  settle,
+  testMsMax,
+} from './live.ts'
 
 const { pair: startPair } = live()
 const files = isFull ? 300_000 : 20_000
@@ -16,20 +27,14 @@ test(
     await settle(pair)
     const before = await gauge(primary.url, 'used_bytes')
     const text = 'x'.repeat(1500)
-    const batch = async (from: number): Promise<void> => {
-      const operations = Array.from({ length: filesOfBatch }, (_, i) => ({
-        op: 'put',
-        path: `large/${(from + i) % 7}/f${from + i}`,
-        text: `${from + i} ${text}`,
-      }))
-      const response = await fetch(`${primary.url}/v1/batch?durability=buffered`, {
-        method: 'POST',
-        body: JSON.stringify({ operations }),
-        headers: { 'Content-Type': 'application/json' },
-      })
-      if (!response.ok) throw new Error(await response.text())
-      await response.text()
-    }
+    const batch = (from: number): Promise<void> =>
+      putTogether(
+        primary.url,
+        Array.from({ length: filesOfBatch }, (_, i) => ({
+          path: `large/${(from + i) % 7}/f${from + i}`,
+          text: `${from + i} ${text}`,
+        })),
+      )
     for (let from = 0; from < files; from += 4 * filesOfBatch)
       await Promise.all(
         [0, 1, 2, 3]

@@ -9,7 +9,7 @@ import { checkVolume, runSuccessfully } from '../../tools/live/command.ts'
 import type { Pair } from '../../tools/live/pair.ts'
 import { project } from '../../tools/live/server-process.ts'
 import { seededRandom } from '../../src/lib/random.ts'
-import { isFull, live, put, testMsMax } from './live.ts'
+import { isFull, live, put, putTogether, testMsMax } from './live.ts'
 import { describeTree, makeTree, treeDifference } from './local-tree.ts'
 
 const { pair: startPair, folder } = live()
@@ -123,18 +123,11 @@ test(
     // All or nothing: whoever sees two generations at once has seen two CPs.
     const generations = async (): Promise<void> => {
       for (let generation = 1; writing.goesOn; generation++) {
-        const operations = Array.from({ length: filesOfGeneration }, (_, i) => ({
-          op: 'put',
+        const texts = Array.from({ length: filesOfGeneration }, (_, i) => ({
           path: `generation/d${i % folders}/f${i}`,
           text: `${generation}`,
         }))
-        const response = await fetch(`${primary.url}/v1/batch?durability=buffered`, {
-          method: 'POST',
-          body: JSON.stringify({ operations }),
-          headers: { 'Content-Type': 'application/json' },
-        })
-        if (!response.ok) throw new Error(await response.text())
-        await response.text()
+        await putTogether(primary.url, texts)
       }
     }
     const first = await put(primary.url, 'busy/d0/f0', 'x', '?durability=committed')
