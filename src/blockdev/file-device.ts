@@ -1,7 +1,8 @@
 /**
  * A block device in a file.
  *
- * - Writes are positioned and vectored, several in flight; a short write is always continued.
+ * - Writes are positioned and vectored, several in flight; a short write is always continued. Those of large records go
+ *   past the page cache (decision 0007).
  * - After a failed write or sync every call is refused: what the kernel then remembers of the file is not to be
  *   trusted, and a sync that is tried again can succeed with the data lost.
  * - `writeDurable` has a descriptor of its own, opened O_DSYNC, because a sync of the file waits for all of its dirty
@@ -15,6 +16,7 @@ import { assert } from '../lib/assert.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from './block-device.ts'
+import { DirectFile } from './direct-file.ts'
 import { errorCode, isDiskFull, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { ReadPace } from './read-pace.ts'
 import {
@@ -51,8 +53,7 @@ export class FileDevice implements BlockDevice {
   readonly #descriptor: number
   /** Null when read-only. */
   readonly #durableDescriptor: number | null
-  /** Opened by the first uncached read; null where the file system has no O_DIRECT. */
-  #directDescriptor: number | null | undefined
+  readonly #direct: DirectFile
   readonly #active = new Set<Promise<unknown>>()
   #blockCount: number
   #growing: Promise<void> = Promise.resolve()
@@ -72,6 +73,7 @@ export class FileDevice implements BlockDevice {
       fs.closeSync(this.#descriptor)
       throw error
     }
+    this.#direct = new DirectFile(path, options.readOnly ?? false)
     this.#blockCount = Math.floor(fs.fstatSync(this.#descriptor).size / deviceBlockBytes)
   }
 
@@ -234,7 +236,7 @@ export class FileDevice implements BlockDevice {
 
   async #readUncached(target: Uint8Array, position: number): Promise<void> {
     try {
-      const direct = this.#openDirect()
+      const direct = this.#direct.descriptor
       if (direct !== null) {
         if (await this.#readLoop(direct, target, position)) return
         // Fresh memory of a page and more is page-aligned, a view into an arena need not be.
@@ -251,17 +253,6 @@ export class FileDevice implements BlockDevice {
     await this.#readWhole(target, position)
   }
 
-  #openDirect(): number | null {
-    if (this.#directDescriptor === undefined) {
-      try {
-        this.#directDescriptor = fs.openSync(this.#path, fs.constants.O_RDONLY | fs.constants.O_DIRECT)
-      } catch {
-        this.#directDescriptor = null
-      }
-    }
-    return this.#directDescriptor
-  }
-
   #readError(cause: unknown): DeviceError {
     return new DeviceError(`cannot read ${this.#path}: ${reason(cause)}`, { cause })
   }
@@ -271,8 +262,9 @@ export class FileDevice implements BlockDevice {
     const sendNext = async () => {
       while (next < extents.length && this.#failure === undefined) {
         const { address, buffers } = extents[next++]!
+        const descriptor = this.#direct.descriptorFor(buffers) ?? this.#descriptor
         await this.#orFail(
-          this.#writeWhole(this.#descriptor, buffers, address * deviceBlockBytes),
+          this.#writeWhole(descriptor, buffers, address * deviceBlockBytes),
           'the write failed',
         )
       }
@@ -289,7 +281,14 @@ export class FileDevice implements BlockDevice {
     let rest = buffers
     let at = position
     while (rest.length > 0) {
-      const written = await this.#calls.writev(descriptor, rest, at)
+      let written: number
+      try {
+        written = await this.#calls.writev(descriptor, rest, at)
+      } catch (error) {
+        if (!this.#direct.is(descriptor) || errorCode(error) !== 'EINVAL') throw error
+        // Nothing has happened: an odd buffer, or the rest of a short write.
+        return this.#writeWhole(this.#descriptor, rest, at)
+      }
       if (written <= 0) throw new DeviceError('a write made no progress')
       at += written
       rest = withoutFirst(rest, written)
@@ -372,9 +371,9 @@ export class FileDevice implements BlockDevice {
 
   async #closeAll(): Promise<void> {
     while (this.#active.size > 0) await Promise.allSettled(this.#active)
-    for (const descriptor of [this.#descriptor, this.#durableDescriptor, this.#directDescriptor]) {
-      if (typeof descriptor === 'number') fs.closeSync(descriptor)
-    }
+    fs.closeSync(this.#descriptor)
+    if (this.#durableDescriptor !== null) fs.closeSync(this.#durableDescriptor)
+    this.#direct.close()
   }
 }
 

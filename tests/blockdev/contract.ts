@@ -101,6 +101,37 @@ export function blockDeviceContract(
       expect(target.subarray(13 + 2 * blockBytes).every((byte) => byte === 0)).toBe(true)
     })
 
+    test('large writes, views into an arena or not, and small ones beside them, over them and under them', async () => {
+      const blocks = 64
+      const arena = new Uint8Array((2 * blocks + 1) * blockBytes)
+      const views = [0, blocks * blockBytes, (2 * blocks + 1) * blockBytes - blocks * blockBytes - 8]
+      for (const at of views) {
+        const bytes = arena.subarray(at, at + blocks * blockBytes)
+        for (let round = 0; round < 3; round++) {
+          const small = { address: 100 + blocks, bytes: patternBlock(round + 50) }
+          await device.write([{ address: 99, bytes: patternBlock(round, blocks + 2) }])
+          await readBoth(90, 100)
+          bytes.set(patternBlock(round + 10, blocks))
+          await Promise.all([device.write([{ address: 100, bytes }]), device.write([small])])
+          await expectBlocks(100, patternBlock(round + 10, blocks))
+          await expectBlocks(99, patternBlock(round, 1))
+          await expectBlocks(small.address, small.bytes)
+          await device.write([{ address: 110, bytes: patternBlock(round + 20) }])
+          await expectBlocks(110, patternBlock(round + 20))
+          await expectBlocks(109, patternBlock(round + 10, blocks).subarray(9 * blockBytes, 10 * blockBytes))
+        }
+      }
+      const runs = Array.from({ length: 4 }, (_, i) => ({
+        address: 20 + i * blocks,
+        bytes: patternBlock(i, blocks),
+      }))
+      await device.write([...runs, { address: 20 + 4 * blocks, bytes: patternBlock(9) }])
+      for (const run of runs) await expectBlocks(run.address, run.bytes)
+      await device.write(runs.toReversed())
+      await device.sync()
+      for (const run of runs) await expectBlocks(run.address, run.bytes)
+    })
+
     test('writes of disjoint blocks may be in flight together, with reads and a sync', async () => {
       await Promise.all([
         ...Array.from({ length: 20 }, (_, i) => device.write([{ address: i * 9, bytes: patternBlock(i) }])),

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { constants, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { AssertionError } from '../../src/lib/assert.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -41,16 +50,31 @@ const withoutFfi: FileCalls = {
   reserve: () => 'unsupported',
   forgetPages: () => undefined,
 }
+function isDirect(descriptor: number): boolean {
+  const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'))
+  return (Number.parseInt(flags?.[1] ?? '0', 8) & constants.O_DIRECT) !== 0
+}
+/** Some file systems have none. */
+function hasDirect(path: string): boolean {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_DIRECT))
+    return true
+  } catch {
+    return false
+  }
+}
 /** O_DIRECT takes no buffer of ours. */
-let refusedDirect = 0
+const refusedDirect = { reads: 0, writes: 0 }
 const unalignedCalls: FileCalls = {
   ...systemFileCalls,
   read(descriptor, target, position) {
-    const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'))
-    if (!(Number.parseInt(flags?.[1] ?? '0', 8) & constants.O_DIRECT)) {
-      return systemFileCalls.read(descriptor, target, position)
-    }
-    refusedDirect++
+    if (!isDirect(descriptor)) return systemFileCalls.read(descriptor, target, position)
+    refusedDirect.reads++
+    return Promise.reject(new CallError('EINVAL'))
+  },
+  writev(descriptor, buffers, position) {
+    if (!isDirect(descriptor)) return systemFileCalls.writev(descriptor, buffers, position)
+    refusedDirect.writes++
     return Promise.reject(new CallError('EINVAL'))
   },
 }
@@ -86,7 +110,8 @@ for (const [name, calls] of [
 }
 
 test('the way without O_DIRECT was really taken', () => {
-  expect(refusedDirect).toBeGreaterThan(10)
+  expect(refusedDirect.reads).toBeGreaterThan(10)
+  expect(refusedDirect.writes).toBeGreaterThan(10)
 })
 
 describe('FileDevice', () => {
@@ -283,6 +308,53 @@ describe('FileDevice', () => {
     isSlow = false
     await made100()
     expect(await made100()).toBe(usual)
+    await device.close()
+  })
+
+  test('large records go past the page cache, and nothing else does', async () => {
+    const largeBlocks = 64
+    const direct: number[] = []
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      writev(descriptor, buffers, position) {
+        if (isDirect(descriptor)) direct.push(position / blockBytes)
+        return systemFileCalls.writev(descriptor, buffers, position)
+      },
+    }
+    const device = await FileDevice.create(path, 1000, { calls })
+    const arena = new Uint8Array(largeBlocks * blockBytes + 8).subarray(8)
+    const small = { address: 64, bytes: patternBlock(1, largeBlocks - 1) }
+    await device.write([{ address: 0, bytes: patternBlock(1, largeBlocks) }])
+    await device.write([small])
+    await device.write([{ address: 200, bytes: arena }])
+    await device.write([{ address: 300, bytes: patternBlock(1, largeBlocks) }, small])
+    await device.writeDurable(500, [patternBlock(1, largeBlocks)])
+    expect(direct).toEqual(hasDirect(path) ? [0, 300] : [])
+    await device.close()
+  })
+
+  test('what a write past the page cache leaves is written through it', async () => {
+    const writes: [isDirect: boolean, bytes: number][] = []
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      writev(descriptor, buffers, position) {
+        const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+        writes.push([isDirect(descriptor), bytes])
+        const isFirst = writes.length === 1
+        return systemFileCalls.writev(
+          descriptor,
+          isFirst ? [buffers[0]!.subarray(0, 512)] : buffers,
+          position,
+        )
+      },
+    }
+    const device = await FileDevice.create(path, 1000, { calls })
+    const bytes = patternBlock(3, 200)
+    await device.write([{ address: 7, bytes }])
+    const target = new Uint8Array(bytes.length)
+    await device.read(7, target)
+    expect(Buffer.compare(target, bytes)).toBe(0)
+    expect(writes.map(([, size]) => size)).toContain(bytes.length - 512)
     await device.close()
   })
 
