@@ -22,6 +22,8 @@ export interface RemoteStat {
 
 export interface RemoteEntry extends RemoteStat {
   readonly name: string
+  /** Base64; of some small files, where it was asked for. */
+  readonly content?: string
 }
 
 export interface Page {
@@ -73,6 +75,14 @@ export interface Writing {
   readonly wait?: number | undefined
 }
 
+/** The same for all pages of a listing. */
+export interface PageOptions {
+  readonly recursive?: boolean | undefined
+  readonly limit?: number
+  /** Bytes: the size up to which files bring their content. */
+  readonly content?: number
+}
+
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
 
@@ -106,22 +116,16 @@ export class Client {
     return this.#json('GET', target('/v1/stat', path), { ...reading })
   }
 
-  list(
-    path: readonly string[],
-    options: Reading & { recursive?: boolean | undefined; limit?: number; cursor?: string },
-  ): Promise<Page> {
+  list(path: readonly string[], options: Reading & PageOptions & { cursor?: string }): Promise<Page> {
     return this.#json('GET', target('/v1/dirs', path), { ...options })
   }
 
   /** Every entry from a first page on, all of its CP. */
-  async *pages(path: readonly string[], first: Page, recursive: boolean): AsyncGenerator<RemoteEntry> {
+  async *pages(path: readonly string[], first: Page, options: PageOptions): AsyncGenerator<RemoteEntry> {
     let page = first
     for (;;) {
       // On its way while this one is worked through.
-      const next =
-        page.next === null
-          ? null
-          : this.list(path, { limit: pageEntries, ...flagOf(recursive), cursor: page.next })
+      const next = page.next === null ? null : this.list(path, { ...options, cursor: page.next })
       // Whoever comes to it hears of a failure.
       next?.catch(() => {})
       yield* page.entries
@@ -254,8 +258,6 @@ export class Client {
 
 /** As many as a page may have. */
 export const pageEntries = 1000
-
-const flagOf = (recursive: boolean): { recursive?: true } => (recursive ? { recursive } : {})
 
 /** `/v1/dirs` and `/v1/stat` without a path are the root. */
 const target = (prefix: string, path: readonly string[]): string =>

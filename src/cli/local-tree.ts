@@ -1,6 +1,8 @@
 /**
  * The local end of a copy: a file appears under its name when it is whole, and links are never followed.
  *
+ * What is short is done at once, without a thread: handing a call to one costs more than the call.
+ *
  * Times are set as a Date: as seconds in a float they come back a millisecond short.
  */
 import * as fs from 'node:fs/promises'
@@ -158,24 +160,21 @@ export async function replaceWithLink(
 }
 
 /** Makes the folder and its parents, and says whether it did; a link or a file in its place is an error. */
-export async function ensureFolder(path: string): Promise<boolean> {
-  let first: string | undefined
+export function ensureFolder(path: string): boolean {
+  const isNoFolder = (cause?: unknown) => new CliError(`${path}: is not a directory`, { cause })
   try {
-    first = await fs.mkdir(path, { recursive: true })
+    if (sync.mkdirSync(path, { recursive: true }) !== undefined) return true
+    if (sync.lstatSync(path).isDirectory()) return false
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') throw new CliError(`${path}: is not a directory`, { cause: error })
-    throw localError(path, error)
+    throw errorCode(error) === 'EEXIST' ? isNoFolder(error) : localError(path, error)
   }
-  if (first !== undefined) return true
-  const found = await localStat(path, { follow: false })
-  if (found.kind !== 'directory') throw new CliError(`${path}: is not a directory`)
-  return false
+  throw isNoFolder()
 }
 
-export async function setFolderAttributes(path: string, mode: number, modifiedMs: number): Promise<void> {
+export function setFolderAttributes(path: string, mode: number, modifiedMs: number): void {
   try {
-    await fs.chmod(path, mode)
-    await fs.utimes(path, new Date(modifiedMs), new Date(modifiedMs))
+    sync.chmodSync(path, mode)
+    sync.utimesSync(path, new Date(modifiedMs), new Date(modifiedMs))
   } catch (error) {
     throw localError(path, error)
   }

@@ -24,14 +24,11 @@ async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
   }
   const { stdout } = this.process
   let count = 0
-  const first = await client.list(path, {
-    ...reading,
-    limit: pageEntries,
-    ...(flags.recursive ? { recursive: true } : {}),
-  })
+  const options = { limit: pageEntries, ...(flags.recursive ? { recursive: true } : {}) }
+  const first = await client.list(path, { ...reading, ...options })
   if (flags.json) stdout.write(`{"cp":${first.cp},"path":${JSON.stringify(showPath(path))},"entries":[`)
   // A listing may be longer than memory, so it is written as it comes.
-  for await (const entry of client.pages(path, first, flags.recursive)) {
+  for await (const entry of client.pages(path, first, options)) {
     if (flags.json) stdout.write(`${count++ === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
     else printLine(this, describe(entry, flags.recursive ? entry.path : entry.name, flags.long))
   }

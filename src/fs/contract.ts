@@ -17,6 +17,10 @@ export const patchBytesMax = 64 * 2 ** 20
 export const fileBytesMax = 2 ** 44
 /** Entries of one page. */
 export const listLimitMax = 1000
+/** Larger contents do not come with a listing. */
+export const listedContentBytesMax = 64 * 1024
+/** The contents of one page together. */
+export const listedContentsBytesMax = 2 ** 20
 export const batchOperationsMax = 1000
 /** The contents of one batch together. */
 export const batchBytesMax = 8 * 2 ** 20
@@ -51,6 +55,16 @@ export interface ListedEntry {
   /** Relative to the listed directory; one segment unless the listing is recursive. */
   readonly path: readonly string[]
   readonly stat: Stat
+  /** All of a small file, verified, where it was asked for; null is no statement: the file itself can be read. */
+  readonly content: Uint8Array | null
+}
+
+export interface ListOptions {
+  readonly after: readonly string[] | null
+  readonly limit: number
+  readonly recursive: boolean
+  /** Files up to this size bring their content, at most `listedContentBytesMax`; a page may be shorter for it. */
+  readonly contentBytesMax?: number
 }
 
 export interface Listing {
@@ -102,10 +116,7 @@ export interface ReadView {
   stat(path: Path): Promise<Stat>
   /** What `open` would give, at once; null when it is not small, or something has to be waited for. */
   openNow(path: Path, content: 'with content' | 'without'): SmallFile | null
-  list(
-    path: Path,
-    options: { after: readonly string[] | null; limit: number; recursive: boolean },
-  ): Promise<Listing>
+  list(path: Path, options: ListOptions): Promise<Listing>
   open(path: Path): Promise<OpenFile>
   release(): void
 }

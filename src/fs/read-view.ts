@@ -9,6 +9,7 @@ import { StillpointError, hasCode } from '../lib/errors.ts'
 import { etagOf, statOf } from './attributes.ts'
 import {
   type ListedEntry,
+  type ListOptions,
   type Listing,
   type OpenFile,
   type ReadView,
@@ -18,6 +19,7 @@ import {
 } from './contract.ts'
 import { findEntry, findValue, isADirectory, mustBeFile, notFound, valueIn } from './entries.ts'
 import type { KnownDirectories } from './known-directories.ts'
+import { contentsOf, entriesOfPage } from './listed-contents.ts'
 import { type Found, listEntries } from './listing.ts'
 import {
   StoredFile,
@@ -89,10 +91,8 @@ class TreeReadView implements ReadView {
     return readStat(this.tree, await this.tree.read((items) => findEntry(items, this.kind, path)))
   }
 
-  async list(
-    path: Path,
-    options: { after: readonly string[] | null; limit: number; recursive: boolean },
-  ): Promise<Listing> {
+  async list(path: Path, options: ListOptions): Promise<Listing> {
+    const { contentBytesMax = 0 } = options
     const wanted = options.limit + 1
     const found: Found[] = []
     for (;;) {
@@ -103,11 +103,15 @@ class TreeReadView implements ReadView {
       )
       found.push(...page)
       if (page.length < entriesMax || found.length === wanted) break
+      if (entriesOfPage(found, contentBytesMax) < found.length) break
     }
+    const count = Math.min(options.limit, entriesOfPage(found, contentBytesMax))
+    const shown = found.slice(0, count)
+    const contents = await contentsOf(this.tree, shown, contentBytesMax)
     const entries: ListedEntry[] = []
-    for (const { path: relative, item } of found.slice(0, options.limit))
-      entries.push({ path: relative, stat: await readStat(this.tree, item) })
-    return { entries, next: found.length === wanted ? entries.at(-1)!.path : null }
+    for (const [i, { path: relative, item }] of shown.entries())
+      entries.push({ path: relative, stat: await readStat(this.tree, item), content: contents?.[i] ?? null })
+    return { entries, next: count < found.length ? entries.at(-1)!.path : null }
   }
 
   openNow(path: Path, content: 'with content' | 'without'): SmallFile | null {

@@ -5,7 +5,7 @@
  * comes from a CP that contains everything written before, which is kept while the pages are asked for.
  */
 import { z } from '@hono/zod-openapi'
-import { type Listing, type ReadView, listLimitMax } from '../fs/contract.ts'
+import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../fs/contract.ts'
 import { type Path, formatPath, parseListedPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { parseAttributes, statFields } from './attributes.ts'
@@ -46,6 +46,7 @@ interface Page {
   readonly path: Path
   readonly limit: number
   readonly recursive: boolean
+  readonly contentBytesMax: number
 }
 
 const scopeOf = ({ path, recursive }: Page): readonly unknown[] => ['dirs', formatPath(path), recursive]
@@ -60,11 +61,12 @@ const listHandler = (dependencies: Dependencies): Handler => {
   const { views, clock } = dependencies
   let listings = 0
   return async (_request, target) => {
-    const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive'])
+    const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
     const page: Page = {
       path: pathOrRoot(target),
       limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
+      contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
     }
     const wanted = parseWanted(query)
     const cursor = query.text('cursor')
@@ -103,7 +105,8 @@ async function answerPage(
   after: readonly string[] | null,
 ): Promise<{ readonly response: Response; readonly ended: boolean; readonly cp: number }> {
   try {
-    const found = await view.list(page.path, { after, limit: page.limit, recursive: page.recursive })
+    const { limit, recursive, contentBytesMax } = page
+    const found = await view.list(page.path, { after, limit, recursive, contentBytesMax })
     const { cp } = view
     const body = listingBody(page, found, cp, listing)
     const response = json(200, body, { 'Stillpoint-CP': String(cp) })
@@ -121,10 +124,14 @@ function listingBody(page: Page, found: Listing, cp: number, listing: string) {
     name: entry.path[entry.path.length - 1],
     path: entry.path.join('/'),
     ...statFields(entry.stat, cp),
+    ...(entry.content ? { content: toBase64(entry.content) } : {}),
   }))
   const next = found.next === null ? null : makeCursor(scopeOf(page), [cp, listing, found.next.join('/')])
   return { cp, path: formatPath(page.path), entries, next }
 }
+
+const toBase64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64')
 
 const makeDirectoryHandler =
   (dependencies: PrimaryDependencies): Handler =>
@@ -175,6 +182,10 @@ const listContract = (root: boolean): Operation['contract'] => ({
       limit: z.int().min(1).max(listLimitMax).default(limitDefault).optional(),
       cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
       recursive: z.boolean().optional(),
+      content: z.int().min(1).max(listedContentBytesMax).optional().openapi({
+        description:
+          'Bytes: files up to this size bring their content, where it is one record. A page may then be shorter',
+      }),
       ...readingQuery,
     }),
   },

@@ -66,7 +66,11 @@ export const ListingShape = z
     path,
     entries: z.array(
       z
-        .object({ name: z.string(), ...statShape })
+        .object({
+          name: z.string(),
+          ...statShape,
+          content: z.string().optional().openapi({ description: 'Base64, where it was asked for' }),
+        })
         .openapi('ListedEntry', { description: '`path` is relative to the listed directory' }),
     ),
     next: z.string().nullable().openapi({ description: 'The cursor of the next page' }),

@@ -86,8 +86,10 @@ describe('a tree there and back', () => {
         : { ...counts, directories: report(put.out).directories },
     )
     const reads = requests.filter((request) => request.startsWith('GET /v1/files'))
-    expect(reads.length).toBe(counts.files)
-    expect(reads.every((request) => request.endsWith(`?cp=${cp}`))).toBe(true)
+    // What is small comes with the listing.
+    expect(reads).toEqual([`GET /v1/files/${target === '/' ? '' : `${encodeURI(target)}/`}large?cp=${cp}`])
+    const pages = requests.filter((request) => request.startsWith('GET /v1/dirs'))
+    expect(pages.every((request) => request.includes('content=65536'))).toBe(true)
     openAgain(source)
     openAgain(back)
   })
@@ -119,12 +121,13 @@ describe('a tree there and back', () => {
       }
       return null
     })
-    await changing.harness.request('PUT', '/v1/files/d/a', { body: 'first' })
-    await changing.harness.request('PUT', '/v1/files/d/b', { body: 'first' })
+    const first = 'first'.repeat(20_000)
+    await changing.harness.request('PUT', '/v1/files/d/a', { body: first })
+    await changing.harness.request('PUT', '/v1/files/d/b', { body: first })
     const target = folder()
     expect((await changing.run('get', '-r', 'd', target)).code).toBe(0)
-    expect(fs.readFileSync(join(target, 'a'), 'utf8')).toBe('first')
-    expect(fs.readFileSync(join(target, 'b'), 'utf8')).toBe('first')
+    expect(fs.readFileSync(join(target, 'a'), 'utf8')).toBe(first)
+    expect(fs.readFileSync(join(target, 'b'), 'utf8')).toBe(first)
     await Promise.all(writes)
     expect(changing.harness.content('d/b')).toBe('later')
   })
@@ -207,7 +210,7 @@ describe('what goes wrong', () => {
         ? Response.json({ code: 'cp-gone', detail: 'gone' }, { status: 410 })
         : null,
     )
-    await harness.request('PUT', '/v1/files/d/a', { body: 'x' })
+    await harness.request('PUT', '/v1/files/d/a', { body: 'x'.repeat(100_000) })
     const target = folder()
     const { code, err } = await run('get', '-r', 'd', target)
     expect(code).toBe(1)
@@ -219,13 +222,34 @@ describe('what goes wrong', () => {
     const { run, harness } = serve((request) =>
       request.url.includes('/v1/files/d/a') && request.method === 'GET' ? new Response('xxx') : null,
     )
-    await harness.request('PUT', '/v1/files/d/a', { body: 'x' })
+    await harness.request('PUT', '/v1/files/d/a', { body: 'x'.repeat(100_000) })
     await harness.request('PUT', '/v1/files/d/b', { body: 'y' })
     const target = folder()
     const { code, err } = await run('get', '-r', 'd', target)
     expect(code).toBe(1)
     expect(err).toContain('d/a: ')
     expect(fs.readdirSync(target)).toEqual(['b'])
+  })
+
+  test('a listed content of the wrong length is no file, and none that is listed is asked for', async () => {
+    const { run } = serve(
+      listed([
+        { path: 'a', name: 'a', kind: 'file', size: 3, content: 'eHh4eA==' },
+        { path: 'b', name: 'b', kind: 'file', size: 4, content: 'eHh4eA==' },
+        { path: 'c', name: 'c', kind: 'file', size: 0, content: '' },
+        { path: 'd', name: 'd', kind: 'file' },
+      ]),
+    )
+    const target = folder()
+    const { code, err } = await run('get', '-r', '/', target)
+    expect(code).toBe(1)
+    expect(err).toContain('a: got 4 bytes instead of 3')
+    expect(fs.readdirSync(target).toSorted()).toEqual(['b', 'c', 'd'])
+    expect(['b', 'c', 'd'].map((name) => fs.readFileSync(join(target, name), 'utf8'))).toEqual([
+      'xxxx',
+      '',
+      'x',
+    ])
   })
 
   const listed = (entries: readonly Record<string, unknown>[]) => (request: Request) =>

@@ -8,10 +8,12 @@ import {
   type BatchOperation,
   type FileSystem,
   type OpenFile,
+  type ListedEntry,
   type Preconditions,
   type ReadView,
   type Stat,
   bufferedBytesMax,
+  listedContentBytesMax,
 } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
@@ -383,13 +385,14 @@ async function compareListing(
   recursive: boolean,
   limit: number,
 ): Promise<void> {
-  const listed: { path: readonly string[]; stat: Stat }[] = []
+  const listed: ListedEntry[] = []
   let after: readonly string[] | null = null
   do {
     const page: Awaited<ReturnType<ReadView['list']>> = await view.list(pathOf(path), {
       after,
       limit,
       recursive,
+      contentBytesMax: listedContentBytesMax,
     })
     expect(page.entries.length).toBeLessThanOrEqual(limit)
     listed.push(...page.entries)
@@ -397,7 +400,12 @@ async function compareListing(
   } while (after)
   const expected = tree.list(path, recursive)
   expect(listed.map((entry) => entry.path.join('/'))).toEqual(expected.map((entry) => entry.path.join('/')))
-  expected.forEach(({ node }, i) => compareStat(listed[i]!.stat, node))
+  expected.forEach(({ path: name, node }, i) => {
+    compareStat(listed[i]!.stat, node)
+    const { content } = listed[i]!
+    if (content && !(node.kind === 'file' && equal(content, node.bytes)))
+      throw new Error(`${name.join('/')} is listed with other bytes than it has`)
+  })
 }
 
 async function compareAll(view: ReadView, tree: ModelTree): Promise<void> {

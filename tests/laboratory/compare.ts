@@ -27,7 +27,7 @@ export async function compareAll(
   tolerance: Tolerance = noTolerance,
 ): Promise<number> {
   const listed = await tolerant(tolerance, () =>
-    view.list(rootPath, { after: null, limit: 1000, recursive: true }),
+    view.list(rootPath, { after: null, limit: 1000, recursive: true, contentBytesMax: 4096 }),
   )
   if (!listed) return 0
   const expected = tree.list([], true)
@@ -42,6 +42,11 @@ export async function compareAll(
     const name = `${where}: ${path.join('/')}`
     compareStat(listed.entries[i]!.stat, node, versions, name)
     if (node.kind !== 'file') continue
+    const { content } = listed.entries[i]!
+    must(
+      !content || Buffer.compare(content, node.bytes) === 0,
+      () => `${name}, as listed: ${difference(content!, node.bytes)}`,
+    )
     const bytes = await tolerant(tolerance, () => readFile(view, path))
     if (!bytes) continue
     must(Buffer.compare(bytes, node.bytes) === 0, () => `${name}: ${difference(bytes, node.bytes)}`)

@@ -4,7 +4,12 @@ import { Harness, expectProblem, readJson } from './harness.ts'
 interface Listing {
   readonly cp: number
   readonly path: string
-  readonly entries: readonly { readonly name: string; readonly path: string; readonly kind: string }[]
+  readonly entries: readonly {
+    readonly name: string
+    readonly path: string
+    readonly kind: string
+    readonly content?: string
+  }[]
   readonly next: string | null
 }
 const list = async (h: Harness, path: string): Promise<Listing> =>
@@ -143,6 +148,26 @@ describe('listings', () => {
     expect((await list(h, `/v1/dirs/dir?cp=${cp}&limit=5&cursor=${cursor}`)).entries).toHaveLength(2)
     h.images.clear()
     await expectProblem(h.request('GET', `/v1/dirs/dir?cursor=${cursor}`), 'cp-gone')
+  })
+
+  test('bring small contents where that is asked for', async () => {
+    const h = new Harness()
+    await put(h, 'a', 'small')
+    await put(h, 'b/empty', '')
+    await put(h, 'b/large', 'x'.repeat(100))
+    const contents = async (query: string) =>
+      (await list(h, `/v1/dirs?recursive=true${query}`)).entries.map(({ content }) => content ?? null)
+    expect(await contents('&content=99')).toEqual(['c21hbGw=', null, '', null])
+    expect(await contents('&content=100')).toEqual(['c21hbGw=', null, '', btoa('x'.repeat(100))])
+    expect(await contents('')).toEqual([null, null, null, null])
+    // Like the limit, it may differ from page to page.
+    const { next } = await list(h, '/v1/dirs?recursive=true&limit=1&content=9')
+    expect(await contents(`&content=9&cursor=${next}`)).toEqual([null, '', null])
+    h.publish()
+    const mirror = (await readJson(h.onMirror('GET', '/v1/dirs?content=9'))) as unknown as Listing
+    expect(mirror.entries[0]).toMatchObject({ name: 'a', content: 'c21hbGw=' })
+    for (const content of ['65537', '0', '-1', 'true', ''])
+      await expectProblem(h.request('GET', `/v1/dirs?content=${content}`), 'bad-parameter')
   })
 
   test('of a given CP, and on a mirror', async () => {

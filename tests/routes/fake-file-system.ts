@@ -6,6 +6,7 @@ import type {
   BatchResult,
   Body,
   FileSystem,
+  ListOptions,
   ListedEntry,
   Listing,
   Memo,
@@ -334,20 +335,17 @@ function find(image: Image, path: Path): Node {
   return image.get(key) ?? fail('not-found', key)
 }
 
-function list(
-  image: Image,
-  path: Path,
-  options: { after: readonly string[] | null; limit: number; recursive: boolean },
-): Listing {
+function list(image: Image, path: Path, options: ListOptions): Listing {
   const node = find(image, path)
   if (node.stat.kind !== 'directory') fail('not-a-directory', formatPath(path))
   const all: ListedEntry[] = []
-  for (const [key, { stat }] of image) {
+  for (const [key, { stat, bytes }] of image) {
     if (key === '') continue
     const names = key.split('/')
     if (!path.every((name, i) => names[i] === name) || names.length <= path.length) continue
     if (!options.recursive && names.length !== path.length + 1) continue
-    all.push({ path: names.slice(path.length), stat })
+    const isSmall = stat.kind === 'file' && stat.size <= (options.contentBytesMax || -1)
+    all.push({ path: names.slice(path.length), stat, content: isSmall ? bytes : null })
   }
   all.sort((a, b) => compareNames(a.path, b.path))
   const { after } = options
