@@ -6,7 +6,9 @@
  * reached no disk and no tree, `release` returns what no retained root uses any more.
  *
  * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
- * would dirty many others), tree nodes and records behind cursors of their own, so that each leaves in long runs.
+ * would dirty many others), tree nodes and records in stretches that were free as a whole when their class began with
+ * them. They are taken in turns and leave one class after the other, so else no two of a class would be neighbours, and
+ * each block a write of its own. What is left between others is filled only when no such stretch is left.
  */
 import { assert, bug } from '../lib/assert.ts'
 import type { Geometry } from '../format/geometry.ts'
@@ -23,13 +25,27 @@ const pageBytes = blocksPerMapPage / 8
 const mapRunBlocks = 128
 /** Half of a run: it keeps them few, and each CP in one. */
 const mapRunFreeMin = mapRunBlocks / 2
+/** Of nodes or of records; one that is used up goes on in what follows it, when that is free as well. */
+const stretchBlocks = 64
+assert(blocksPerMapPage % stretchBlocks === 0 && mapRunBlocks % stretchBlocks === 0, 'stretches fill a page')
+
+interface Stretch {
+  next: number
+  end: number
+}
 
 export class Allocator {
   private bits: Uint8Array
+  /** The same, so that a stretch is two of them. */
+  private words = new Int32Array(0)
   private blockCount = 0
   private free = 0
   private fixedCount = 0
   private readonly cursors = { node: 0, record: 0 }
+  private readonly stretches = { node: { next: 0, end: 0 }, record: { next: 0, end: 0 } }
+  /** The next stretch is looked for from here on. */
+  private stretchHand = 0
+  private mayHaveStretch = false
   /** No run this long was found since the last release; Infinity when that is not known. */
   private knownLongest = { outside: Infinity, anywhere: Infinity }
   /** Groups below it have nothing free. */
@@ -61,11 +77,11 @@ export class Allocator {
     const before = this.blockCount
     const bytes = Math.ceil(blockCount / 8)
     if (bytes > this.bits.length) {
-      const bits = new Uint8Array(
-        Math.max(bytes, Math.min(this.bits.length * 2, Math.ceil(this.geometry.blocksMax / 8))),
-      )
+      const room = Math.max(bytes, Math.min(this.bits.length * 2, Math.ceil(this.geometry.blocksMax / 8)))
+      const bits = new Uint8Array(Math.ceil(room / 8) * 8)
       bits.set(this.bits)
       this.bits = bits
+      this.words = new Int32Array(bits.buffer)
     }
     this.blockCount = blockCount
     let address = before
@@ -85,6 +101,7 @@ export class Allocator {
       this.fixedCount += blocks
     }
     this.freed(before)
+    this.mayHaveStretch = true
   }
 
   /** At open: what a page of a retained root's used map names is not writable. */
@@ -109,6 +126,7 @@ export class Allocator {
       this.free += bitsInByte[byte]!
     }
     this.freed(pageIndex * blocksPerMapPage)
+    this.mayHaveStretch = true
   }
 
   /** A run of exactly `blocks`, or null when free space has none. */
@@ -141,6 +159,9 @@ export class Allocator {
     })
     this.free += blocks
     this.freed(address)
+    let at = address - (address % stretchBlocks)
+    for (; at < address + blocks && !this.mayHaveStretch; at += stretchBlocks)
+      this.mayHaveStretch = this.isStretch(at)
   }
 
   private freed(address: number): void {
@@ -193,6 +214,51 @@ export class Allocator {
   }
 
   private takeRun(kind: 'node' | 'record', blocks: number): number | null {
+    const stretch = this.stretches[kind]
+    // What is longer is a long run by itself.
+    const isInStretch = blocks <= stretchBlocks
+    return (isInStretch ? this.takeFrom(stretch, blocks) : null) ?? this.takeAnywhere(kind, blocks)
+  }
+
+  private takeFrom(stretch: Stretch, blocks: number): number | null {
+    let found = this.find(stretch.next, stretch.end, blocks, true)
+    if (found === null && this.lengthen(stretch)) found = this.find(stretch.next, stretch.end, blocks, true)
+    if (found !== null) stretch.next = found + blocks
+    return found
+  }
+
+  /** By what follows it, else it begins anew; false when nothing is free as a whole. */
+  private lengthen(stretch: Stretch): boolean {
+    if (!this.isStretch(stretch.end)) {
+      const start = this.findStretch()
+      if (start === null) return false
+      stretch.next = start
+      stretch.end = start
+    }
+    stretch.end += stretchBlocks
+    this.stretchHand = stretch.end
+    return true
+  }
+
+  private findStretch(): number | null {
+    let at = this.stretchHand
+    for (let left = Math.ceil(this.blockCount / stretchBlocks); left > 0 && this.mayHaveStretch; left--) {
+      if (at >= this.blockCount) at = 0
+      if (this.isStretch(at)) return at
+      at += stretchBlocks
+    }
+    this.mayHaveStretch = false
+    return null
+  }
+
+  /** Behind the end of the file nothing is free. */
+  private isStretch(address: number): boolean {
+    if (address % blocksPerMapPage < mapRunBlocks) return false
+    const word = address / 32
+    return this.words[word] === -1 && this.words[word + 1] === -1
+  }
+
+  private takeAnywhere(kind: 'node' | 'record', blocks: number): number | null {
     for (const anywhere of [false, true]) {
       const scope = anywhere ? 'anywhere' : 'outside'
       if (blocks >= this.knownLongest[scope]) continue

@@ -137,6 +137,43 @@ describe('allocator', () => {
     expect(within(model.take('map', 1)!)).toBe(false)
   })
 
+  test('nodes and records that are taken in turns lie among their own, and holes are filled last', () => {
+    const model = new Model()
+    model.extend(blocksMax)
+    const turns = (count: number) => {
+      const taken = { node: [] as number[], record: [] as number[] }
+      for (let i = 0; i < count; i++)
+        for (const kind of ['record', 'node', 'node'] as const) taken[kind].push(model.take(kind, 1)!)
+      return taken
+    }
+    const runsOf = (addresses: readonly number[]) => {
+      const sorted = addresses.toSorted((a, b) => a - b)
+      return sorted.filter((address, i) => i === 0 || sorted[i - 1]! + 1 !== address).length
+    }
+    const first = turns(1000)
+    expect(runsOf(first.record)).toBeLessThanOrEqual(17)
+    expect(runsOf(first.node)).toBeLessThanOrEqual(33)
+    // Every fourth of them comes back: nobody takes those while whole stretches are free.
+    const holes = new Set([...first.record, ...first.node].filter((_, i) => i % 4 === 0))
+    for (const address of holes)
+      model.giveBack(model.taken.findIndex((run) => run.address === address && run.blocks === 1))
+    const second = turns(1000)
+    expect([...second.record, ...second.node].filter((address) => holes.has(address))).toEqual([])
+    expect(runsOf([...second.record, ...second.node])).toBeLessThanOrEqual(50)
+    while (model.take('record', 1) !== null);
+    expect(model.free.size).toBe(0)
+    // One that is free as a whole again is found, wherever it is.
+    const start = 5 * 64
+    for (let address = start; address < start + 64; address++)
+      model.giveBack(model.taken.findIndex((run) => run.address === address))
+    const other = blocksMax - 40
+    model.giveBack(model.taken.findIndex((run) => run.address === other))
+    expect(Array.from({ length: 64 }, (_, i) => model.take('node', 1)! - i)).toEqual(
+      Array.from({ length: 64 }, () => start),
+    )
+    expect(model.take('node', 1)).toBe(other)
+  })
+
   test('map blocks stay together: one run as long as it lasts, then the lowest that is half free, then any', () => {
     const model = new Model()
     model.extend(blocksMax)
