@@ -1,6 +1,7 @@
 /** A primary: the engine, its files, its mirrors, its history, and the door to all of it. */
 import type { ServerConfiguration } from './cli/configuration.ts'
 import { openPrimary } from './cp-engine/open-primary.ts'
+import { zstd } from './cp-engine/payloads.ts'
 import { EngineVolume } from './cp-engine/primary-volume.ts'
 import { fences } from './cp-engine/contract.ts'
 import type { CpEngine } from './cp-engine/cp-engine.ts'
@@ -33,13 +34,14 @@ export async function servePrimary(
   { clock, random, acceptLoss }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
-  const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax } = configuration
+  const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
     random,
     cpIntervalMs,
     queueBytesMax,
     nodeCacheBytesMax,
+    packing: recordEncoding === 'zstd' ? zstd : null,
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),
     acceptHistoryLoss: acceptLoss.includes('history'),

@@ -16,6 +16,7 @@ import { formatAddress, isLoopback, type ListenAddress, parseListen } from './li
 import {
   bounds,
   checksumChoices,
+  encodingChoices,
   environmentName,
   flagName,
   listenDefault,
@@ -38,6 +39,7 @@ export interface ServerConfiguration {
   readonly volumeBytesMax: number
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
+  readonly recordEncoding: (typeof encodingChoices)[number]
   readonly logLevel: (typeof logLevelChoices)[number]
 }
 
@@ -123,6 +125,7 @@ const schemas = {
   volumeBytesMax: whole(bounds.volumeBytesMin, bounds.volumeBytesLimit, 'bytes'),
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
+  recordEncoding: choice(encodingChoices),
   logLevel: choice(logLevelChoices),
 } as const
 
@@ -167,6 +170,7 @@ export function readConfiguration(
     volumeBytesMax: option('volumeBytesMax', defaultOf('volumeBytesMax'))!,
     logBytes: option('logBytes', defaultOf('logBytes'))!,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
+    recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
   }
 }

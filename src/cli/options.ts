@@ -46,6 +46,7 @@ export const bounds = {
 } as const
 
 export const checksumChoices = ['xxh3', 'sha256'] as const
+export const encodingChoices = ['raw', 'zstd'] as const
 export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
 
 export const serverOptions = [
@@ -104,6 +105,12 @@ export const serverOptions = [
     placeholder: checksumChoices.join('|'),
     brief: 'Checksum of file content; fixed when the volume is made',
     default: 'xxh3',
+  },
+  {
+    name: 'recordEncoding',
+    placeholder: encodingChoices.join('|'),
+    brief: 'How file content is stored from now on: as it comes, or in zstd where that saves space',
+    default: 'raw',
   },
   {
     name: 'logLevel',

@@ -22,6 +22,7 @@ export interface ServeFlags extends MirrorFlags {
   readonly volumeBytesMax?: string
   readonly logBytes?: string
   readonly recordChecksum?: string
+  readonly recordEncoding?: string
 }
 
 const flag = (name: ServerOptionName) => {
@@ -66,6 +67,7 @@ export const serveFlags = {
   volumeBytesMax: flag('volumeBytesMax'),
   logBytes: flag('logBytes'),
   recordChecksum: flag('recordChecksum'),
+  recordEncoding: flag('recordEncoding'),
 } as const
 
 export function rawOptions(flags: ServeFlags): RawOptions {

@@ -25,6 +25,7 @@ import type { OpenViewParts } from './open-view.ts'
 import { Operations } from './operations.ts'
 import { OwnHistory } from './own-history.ts'
 import { Relief } from './relief.ts'
+import { type Packing, packed, packedNow } from './payloads.ts'
 import { replay } from './replay.ts'
 import type { MergedLog } from './replay.ts'
 import type { LostGroup } from './log-reader.ts'
@@ -40,6 +41,8 @@ export interface EngineOptions {
   readonly cpIntervalMs?: number
   /** Of the open CP; the one being written may have as much again. */
   readonly queueBytesMax?: number
+  /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
+  readonly packing?: Packing | null
   /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
   readonly onPoisoned?: (error: unknown) => void
 }
@@ -172,6 +175,8 @@ export class CpEngine implements contract.Engine {
     options?: contract.PrepareOptions,
   ): Promise<contract.PreparedRecord[]> {
     const blocks = Math.ceil(raw.length / blockBytes)
+    const { packing } = this.options
+    const payloads = packing ? await packed(packing, raw, options?.recordBytes ?? raw.length) : undefined
     for (let isStalled = false; ;) {
       this.assertWritable()
       if (options?.leavesEarly && !this.queue.hasRoomToLeave(raw.length)) await this.queue.change()
@@ -179,7 +184,7 @@ export class CpEngine implements contract.Engine {
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
         this.spaceWatch.growAhead()
-        return this.state.intake.prepare(raw, options)
+        return this.state.intake.prepare(raw, options, payloads)
       }
     }
   }
@@ -196,7 +201,8 @@ export class CpEngine implements contract.Engine {
     const hasSpace = this.spaceWatch.available('write') >= Math.ceil(raw.length / blockBytes)
     if (!hasSpace || !this.queue.hasRoom(raw.length)) return null
     this.spaceWatch.growAhead()
-    return this.state.intake.prepare(raw)
+    const { packing } = this.options
+    return this.state.intake.prepare(raw, {}, packing ? packedNow(packing, raw) : undefined)
   }
 
   discard(records: readonly contract.PreparedRecord[]): void {

@@ -11,6 +11,7 @@ import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { Allocator } from './allocator.ts'
 import type { BlockRun, PrepareOptions, PreparedRecord, WriteCommand } from './contract.ts'
 import type { OpenCp } from './open-cp.ts'
+import { type Payload, asTheyCame, blocksOf } from './payloads.ts'
 import { encodeRecord } from './records.ts'
 import type { Loan, WriteQueue } from './write-queue.ts'
 
@@ -35,19 +36,19 @@ export class RecordIntake {
 
   constructor(private readonly context: IntakeContext) {}
 
-  /** The caller has made sure that there is space; free space without a long enough run cuts the bytes in halves. */
+  /**
+   * `payloads` are of all of `raw`. The caller has made sure that there is space for the bytes as they are, since free
+   * space without a long enough run for the payloads cuts the bytes in halves.
+   */
   prepare(
     raw: Uint8Array,
-    {
-      leavesEarly = raw.length > inlineBytesMax,
-      recordBytes = recordBytesMax,
-      onWritten,
-    }: PrepareOptions = {},
+    { leavesEarly = raw.length > inlineBytesMax, recordBytes = raw.length, onWritten }: PrepareOptions = {},
+    payloads: readonly Payload[] = asTheyCame(raw, recordBytes),
   ): PreparedRecord[] {
     assert(raw.length > 0 && raw.length <= recordBytesMax, 'a record has 1 to recordBytesMax bytes')
     assert(leavesEarly || !onWritten, 'only what leaves early is waited for')
     const records: PreparedRecord[] = []
-    this.cut(raw, 0, recordBytes, records)
+    this.place(payloads, raw, 0, recordBytes, records)
     if (leavesEarly) this.leave(records, onWritten)
     return records
   }
@@ -104,28 +105,36 @@ export class RecordIntake {
     return Promise.all(running)
   }
 
-  private cut(raw: Uint8Array, offset: number, recordBytes: number, records: PreparedRecord[]): void {
-    const { allocator } = this.context
-    const blocks = Math.ceil(raw.length / blockBytes)
-    const address = allocator.take('record', blocks)
+  /** `raw` is what the payloads are of, and lies at `offset` of what was given. */
+  private place(
+    payloads: readonly Payload[],
+    raw: Uint8Array,
+    offset: number,
+    recordBytes: number,
+    records: PreparedRecord[],
+  ): void {
+    const { allocator, queue, sums } = this.context
+    let blocks = 0
+    for (const { bytes } of payloads) blocks += blocksOf(bytes.length)
+    let address = allocator.take('record', blocks)
     if (address === null) {
-      assert(blocks > 1, 'space was made sure of')
-      const half = 2 ** (Math.ceil(Math.log2(blocks)) - 1) * blockBytes
-      this.cut(raw.subarray(0, half), offset, recordBytes, records)
-      this.cut(raw.subarray(half), offset + half, recordBytes, records)
+      const whole = blocksOf(raw.length)
+      assert(whole > 1, 'space was made sure of')
+      const half = 2 ** (Math.ceil(Math.log2(whole)) - 1) * blockBytes
+      for (const [at, part] of [
+        [0, raw.subarray(0, half)],
+        [half, raw.subarray(half)],
+      ] as const)
+        this.place(asTheyCame(part, recordBytes), part, offset + at, recordBytes, records)
       return
     }
     this.context.forget(address, blocks)
-    for (let at = 0; at < raw.length; at += recordBytes) {
-      const part = raw.length <= recordBytes ? raw : raw.subarray(at, at + recordBytes)
-      records.push(this.encode(part, address + at / blockBytes, offset + at))
+    for (const payload of payloads) {
+      const { pointer, command } = encodeRecord(payload, address, sums)
+      queue.prepare(command)
+      records.push({ pointer, offset: offset + payload.offset, length: payload.length })
+      address += pointer.blocks
     }
-  }
-
-  private encode(raw: Uint8Array, address: number, offset: number): PreparedRecord {
-    const { pointer, command } = encodeRecord(raw, address, this.context.sums)
-    this.context.queue.prepare(command)
-    return { pointer, offset, length: raw.length }
   }
 
   private leave(records: readonly PreparedRecord[], onWritten?: (isFree: boolean) => void): void {

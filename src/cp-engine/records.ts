@@ -1,31 +1,33 @@
 /** Records on their way between raw bytes and the device: the only place that encodes and decodes them. */
-import { constants, zstdDecompressSync } from 'node:zlib'
 import { assert } from '../lib/assert.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { unpackUpTo } from '../lib/zstd.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, recordBytesMax } from '../format/geometry.ts'
 import { recordSum } from '../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { BlockRun, WriteCommand } from './contract.ts'
 import type { PartSums } from './part-sums.ts'
+import { type Payload, blocksOf } from './payloads.ts'
 
 /** Whole blocks; the bytes behind the payload are zeros. The payload is not copied when it fills its blocks. */
 export function encodeRecord(
-  raw: Uint8Array,
+  { bytes: payload, encoding }: Pick<Payload, 'bytes' | 'encoding'>,
   address: number,
   sums: RecordSums,
 ): { pointer: BlockPointer; command: WriteCommand } {
-  const blocks = Math.ceil(raw.length / blockBytes)
-  let bytes = raw
-  if (raw.length !== blocks * blockBytes) {
+  const payloadBytes = payload.length
+  const blocks = blocksOf(payloadBytes)
+  let bytes = payload
+  if (payloadBytes !== blocks * blockBytes) {
     bytes = new Uint8Array(blocks * blockBytes)
-    bytes.set(raw)
+    bytes.set(payload)
   }
-  const sum = recordSum(raw, sums)
+  const sum = recordSum(payload, sums)
   return {
-    pointer: { address, blocks, payloadBytes: raw.length, encoding: 'raw', sum },
-    command: { address, bytes, sum, payloadBytes: raw.length, replaces: null },
+    pointer: { address, blocks, payloadBytes, encoding, sum },
+    command: { address, bytes, sum, payloadBytes, replaces: null },
   }
 }
 
@@ -33,21 +35,15 @@ export function encodeRecord(
 export function decodeRecord(blocks: Uint8Array, pointer: BlockPointer, sums: RecordSums): Uint8Array {
   const payload = blocks.length === pointer.payloadBytes ? blocks : blocks.subarray(0, pointer.payloadBytes)
   if (!equalBytes(recordSum(payload, sums), pointer.sum))
-    throw new StillpointError(
-      'corrupt',
-      `the record at block ${pointer.address} does not match its checksum`,
-      {
-        address: pointer.address,
-        blocks: pointer.blocks,
-      },
-    )
+    throw corrupt(pointer, 'does not match its checksum')
   if (pointer.encoding === 'raw') return payload
-  const frame = zstdDecompressSync(payload, {
-    maxOutputLength: recordBytesMax,
-    params: { [constants.ZSTD_d_windowLogMax]: 27 },
-  })
-  return new Uint8Array(frame.buffer, frame.byteOffset, frame.byteLength)
+  const raw = unpackUpTo(payload, recordBytesMax)
+  if (!raw) throw corrupt(pointer, 'is no zstd of a record')
+  return raw
 }
+
+const corrupt = ({ address, blocks }: BlockPointer, what: string): StillpointError =>
+  new StillpointError('corrupt', `the record at block ${address} ${what}`, { address, blocks })
 
 export async function readRecord(
   device: BlockDevice,

@@ -12,7 +12,7 @@
 import { equalBytes } from '../lib/bytes.ts'
 import { sha256Bytes, xxh3, xxh3Bytes } from '../lib/checksum.ts'
 import { formatUuid, parseUuid } from '../lib/random.ts'
-import { pack, unpack } from '../lib/zstd.ts'
+import { packNow, unpack } from '../lib/zstd.ts'
 import { Reader, Writer, layout } from './fields.ts'
 import { blockBytes, epochMax } from './geometry.ts'
 import { cpMax } from './position.ts'
@@ -102,7 +102,7 @@ export const wireSumOf = (bytes: Uint8Array): Uint8Array => xxh3(bytes, wireSumS
 /** Head and body in one buffer. The blocks of a `blocks` frame follow it, as they are. */
 export function encodeFrame(message: Message): Uint8Array {
   const plain = encodeBody(message)
-  const packed = packedKinds.has(message.kind) ? pack(plain) : plain
+  const packed = packedKinds.has(message.kind) ? packNow(plain) : plain
   const isPacked = packed.length < plain.length
   const body = isPacked ? packed : plain
   const bytes = new Uint8Array(frameHeadBytes + body.length)

@@ -1,12 +1,15 @@
-/** zstd for short messages. What others sent is unpacked to a length that is known before, and never to more. */
+/** zstd in pieces of up to a megabyte. What is unpacked has a bound that is known before. */
 import { constants, zstdDecompressSync } from 'node:zlib'
+import { readU32 } from './bytes.ts'
 
 /** Fast: a few microseconds for a block. */
 const level = 1
 /** A window of at most 1 MiB: what a sender may make this side allocate. */
 const windowLogMax = 20
 
-export const pack = (bytes: Uint8Array<ArrayBuffer>): Uint8Array => Bun.zstdCompressSync(bytes, { level })
+export const packNow = (bytes: Uint8Array): Uint8Array => Bun.zstdCompressSync(bytes, { level })
+/** In a thread; the bytes must not change meanwhile. */
+export const pack = (bytes: Uint8Array): Promise<Uint8Array> => Bun.zstdCompress(bytes, { level })
 
 /** Null when it is not exactly `length` bytes that were packed. */
 export function unpack(packed: Uint8Array, length: number): Uint8Array | null {
@@ -20,4 +23,35 @@ export function unpack(packed: Uint8Array, length: number): Uint8Array | null {
     // It says what is wrong with the stream, and nothing else can happen to bytes in memory.
     return null
   }
+}
+
+/** Null when it is more than `lengthMax` bytes, or not all of what was packed. */
+export function unpackUpTo(packed: Uint8Array, lengthMax: number): Uint8Array | null {
+  const length = unpackedLength(packed)
+  return length !== null && length <= lengthMax ? unpack(packed, length) : null
+}
+
+const magic = 0xfd2fb528
+/** The forms of the length that `pack` writes, by the two upper bits of the descriptor (RFC 8878, 3.1.1.1). */
+const lengthForms = [
+  { bytes: 1, plus: 0 },
+  { bytes: 2, plus: 256 },
+  { bytes: 4, plus: 0 },
+] as const
+
+/**
+ * As the head of the frame says; null when it does not. A stream that was cut off would be unpacked as far as it goes,
+ * without an error.
+ */
+function unpackedLength(packed: Uint8Array): number | null {
+  if (packed.length < 9 || readU32(packed, 0) !== magic) return null
+  const descriptor = packed[4]!
+  const form = lengthForms[descriptor >> 6]
+  const isSingleSegment = (descriptor & 0x20) !== 0
+  const hasDictionary = (descriptor & 0x03) !== 0
+  if (!form || hasDictionary || (form.bytes === 1 && !isSingleSegment)) return null
+  let length = 0
+  const at = isSingleSegment ? 5 : 6
+  for (let i = form.bytes - 1; i >= 0; i--) length = length * 256 + packed[at + i]!
+  return length + form.plus
 }

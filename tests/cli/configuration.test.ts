@@ -42,6 +42,7 @@ test('the defaults', () => {
     volumeBytesMax: 2 ** 40,
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
+    recordEncoding: 'raw',
     logLevel: 'info',
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
@@ -87,6 +88,7 @@ describe('flags over environment over file over defaults', () => {
       '--volume-bytes-max STILLPOINT_VOLUME_BYTES_MAX',
       '--log-bytes STILLPOINT_LOG_BYTES',
       '--record-checksum STILLPOINT_RECORD_CHECKSUM',
+      '--record-encoding STILLPOINT_RECORD_ENCODING',
       '--log-level STILLPOINT_LOG_LEVEL',
     ])
   })
@@ -102,6 +104,7 @@ describe('refused in one line that names the option as its source spells it', ()
     [{ data: 'd', cpIntervalMs: '1' }, {}, undefined, '--cp-interval-ms is less than 10'],
     [{ data: 'd', queueBytesMax: '1GB' }, {}, undefined, '--queue-bytes-max is not a number of bytes'],
     [{ data: 'd', logBytes: '9TiB' }, {}, undefined, '--log-bytes is more than'],
+    [{ data: 'd', recordEncoding: 'gzip' }, {}, undefined, '--record-encoding is not one of raw, zstd'],
     [{ data: 'd', recordChecksum: 'md5' }, {}, undefined, '--record-checksum is not one of xxh3, sha256'],
     [{ data: 'd', mirrors: ['ftp://a'] }, {}, undefined, '--mirror is not an http or https URL'],
     [{ data: 'd', mirrors: ['http://a/b'] }, {}, undefined, '--mirror is more than scheme, host and port'],

@@ -23,7 +23,7 @@ class Counted extends MemoryDevice {
 async function stored(bytes: number, address = 5, sums = xxh3, seed = 1) {
   const device = new Counted(2048)
   const raw = seededRandom(seed).bytes(bytes)
-  const { pointer, command } = encodeRecord(raw, address, sums)
+  const { pointer, command } = encodeRecord({ bytes: raw, encoding: 'raw' }, address, sums)
   await device.write([command])
   return { device, raw, pointer }
 }
@@ -79,7 +79,7 @@ test('another record at the same address is not mistaken for it', async () => {
   const partSums = new PartSums()
   await readRecordPart(device, pointer, xxh3, 0, 10, partSums)
   const raw = seededRandom(2).bytes(262_144)
-  const next = encodeRecord(raw, pointer.address, xxh3)
+  const next = encodeRecord({ bytes: raw, encoding: 'raw' }, pointer.address, xxh3)
   await device.write([next.command])
   expect(await codeOf(readRecordPart(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
   const part = await readRecordPart(device, next.pointer, xxh3, 70_000, 70_010, partSums)
@@ -95,7 +95,7 @@ test('many records share the places, and stay themselves', async () => {
   for (let address = 0; address + 17 < 70_000; address += 17) {
     raw[0] = address
     raw[65_999] = address >> 8
-    const { pointer, command } = encodeRecord(raw, address, xxh3)
+    const { pointer, command } = encodeRecord({ bytes: raw, encoding: 'raw' }, address, xxh3)
     await device.write([command])
     pointers.push(pointer)
   }

@@ -4,6 +4,7 @@ import { makeGeometry } from '../../src/format/geometry.ts'
 import { Allocator } from '../../src/cp-engine/allocator.ts'
 import { OpenCp } from '../../src/cp-engine/open-cp.ts'
 import { Readers } from '../../src/cp-engine/readers.ts'
+import { asTheyCame, packedNow, zstd } from '../../src/cp-engine/payloads.ts'
 import { RecordIntake } from '../../src/cp-engine/record-intake.ts'
 import { WriteQueue } from '../../src/cp-engine/write-queue.ts'
 import type { PreparedRecord } from '../../src/cp-engine/contract.ts'
@@ -157,6 +158,21 @@ describe('record intake', () => {
     expect(told).toEqual([false])
   })
 
+  test('payloads that are shorter than their bytes lie in one run, and take no more than they need', () => {
+    const { intake, allocator } = harness()
+    const free = allocator.writable
+    const [zeros] = packedNow(zstd, new Uint8Array(65_536))
+    const payloads = [0, 65_536].map((offset) => ({ ...zeros!, offset }))
+    const records = intake.prepare(new Uint8Array(131_072), { leavesEarly: false }, payloads)
+    expect(free - allocator.writable).toBe(2)
+    const [first, second] = records
+    expect(second).toMatchObject({ offset: 65_536, length: 65_536 })
+    expect(second!.pointer).toEqual({ ...first!.pointer, address: first!.pointer.address + 1 })
+    expect(first!.pointer).toMatchObject({ encoding: 'zstd', blocks: 1, payloadBytes: zeros!.bytes.length })
+    for (const record of records) intake.discard(record)
+    expect(allocator.writable).toBe(free)
+  })
+
   test('free space without a long run: halves, each a record of its own, in order, nothing lost', () => {
     const { intake, allocator } = harness()
     const taken: number[] = []
@@ -170,7 +186,11 @@ describe('record intake', () => {
       if (address % 5 !== 0) allocator.giveBack({ address, blocks: 1 })
     const free = allocator.writable
     const content = Uint8Array.from({ length: 100_001 }, (_, i) => i % 251)
-    const records = intake.prepare(content, { leavesEarly: false })
+    // One that is packed and has no run either.
+    const tooLong = asTheyCame(content.subarray(0, 40_000), 40_000)
+    const whole = { ...tooLong[0]!, length: content.length }
+    expect(allocator.take('record', 10)).toBeNull()
+    const records = intake.prepare(content, { leavesEarly: false }, [whole])
     expect(records.length).toBeGreaterThan(6)
     let end = 0
     for (const { offset, length, pointer } of records) {

@@ -3,6 +3,7 @@ import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
+import type { Packing } from '../../src/cp-engine/payloads.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import type { ChecksumKind } from '../../src/format/pointer.ts'
@@ -19,6 +20,7 @@ export interface RealVolumeOptions {
   /** Of the log; everything else is 64 MiB larger. */
   readonly logMebibytes?: number
   readonly queueBytesMax?: number
+  readonly packing?: Packing
 }
 
 const mebibyte = 2 ** 20
@@ -56,6 +58,7 @@ export class RealVolume implements ModelVolume {
       nodeCacheBytesMax: mebibyte,
       cpIntervalMs: 20,
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
+      packing: this.options.packing ?? null,
     })
     this.files = new VolumeFiles(this.engine, systemClock, this.#smallFiles)
     this.engine.onSpaceShort(() => this.files.hurry())

@@ -8,6 +8,7 @@ import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
+import { type Packing, zstd } from '../../src/cp-engine/payloads.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
 import type { Mirrors } from '../../src/replica/mirrors.ts'
@@ -44,6 +45,8 @@ export interface KnownCp {
 type End = 'power' | 'kill'
 
 const restartMsMax = 30
+/** Without threads, which end when they like. */
+const packing: Packing = { now: zstd.now, later: (bytes) => Promise.resolve(zstd.now(bytes)) }
 /** So often a disk that may excuse an error is tried again, before the operator accepts a loss. */
 const refusalsMax = 3
 
@@ -173,7 +176,7 @@ export class PrimaryMachine {
   private async openOnce(clock: ProcessClock, acceptsLoss: boolean): Promise<void> {
     const { lab, disk } = this
     const { profile, chance, history, network } = lab
-    const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax } = profile
+    const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, isPacked } = profile
     const opening = ++this.openings
     const random = chance.of(`opening ${opening}`)
     lab.trace.note(`primary opens ${opening}${acceptsLoss ? ', accepting a loss' : ''}`)
@@ -183,6 +186,7 @@ export class PrimaryMachine {
       cpIntervalMs,
       queueBytesMax,
       nodeCacheBytesMax,
+      packing: isPacked ? packing : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,
       onPoisoned: (error) => this.poisoned(clock, error),

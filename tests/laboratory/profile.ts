@@ -42,6 +42,8 @@ export interface Profile {
   readonly thinkMsMax: number
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
+  /** Records are stored in zstd where that saves blocks. */
+  readonly isPacked: boolean
   readonly nodeCacheBytesMax: number
   readonly safetyMs: number
   /** Of 100 operations. */
@@ -97,6 +99,7 @@ export function someProfile(chance: Chance): Profile {
       { buffered: 60, logged: 5, committed: 25, mirrored: 10 },
       { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
     ]),
+    isPacked: chance.below(3) === 0,
   }
 }
 
