@@ -28,6 +28,9 @@ export function assertInside(address: number, blocks: number, blockCount: number
     bug(`blocks ${address} to ${address + blocks} lie beyond the device of ${blockCount}`)
 }
 
+/** Each buffer of a call costs, so neighbours that are neighbours in memory too become one, up to this. */
+const joinedBufferBytesMax = 128 * 1024
+
 /** Sorts the runs and joins neighbours, up to both limits: few, large, vectored writes. */
 export function joinRuns(
   runs: readonly WriteRun[],
@@ -48,7 +51,7 @@ export function joinRuns(
       last.buffers.length < buffersMax &&
       last.bytes + run.bytes.length <= bytesMax
     ) {
-      last.buffers.push(run.bytes)
+      addBuffer(last.buffers, run.bytes)
       last.bytes += run.bytes.length
     } else {
       last = { address: run.address, buffers: [run.bytes], bytes: run.bytes.length }
@@ -57,6 +60,18 @@ export function joinRuns(
     end = run.address + blocks
   }
   return extents
+}
+
+function addBuffer(buffers: Uint8Array[], bytes: Uint8Array): void {
+  const before = buffers.at(-1)!
+  const length = before.length + bytes.length
+  const isNext =
+    bytes.byteOffset > 0 &&
+    before.byteOffset + before.length === bytes.byteOffset &&
+    length <= joinedBufferBytesMax &&
+    before.buffer === bytes.buffer
+  if (isNext) buffers[buffers.length - 1] = new Uint8Array(before.buffer, before.byteOffset, length)
+  else buffers.push(bytes)
 }
 
 /** A queue in address order is the usual case and is not sorted again. */

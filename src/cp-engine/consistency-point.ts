@@ -20,13 +20,14 @@ import type { CpCause, PublishedRoot, WriteCommand } from './contract.ts'
 import { buildMaps } from './map-builder.ts'
 import type { NodeBuffers } from './node-buffers.ts'
 import type { SealedState } from './open-state.ts'
+import { batchNodes } from './sealed-tree.ts'
 import type { Run, SpaceMap } from './space-map.ts'
 import type { SuperblockChange } from './superblock-store.ts'
 
 /** Requests go on after each slice of building. */
 const sliceMs = 2
 /** One vectored write takes about this much. */
-const groupBytes = 8 * 2 ** 20
+const groupBytes = batchNodes * blockBytes
 
 export interface SealedCp extends SealedState {
   readonly cp: number
@@ -79,15 +80,12 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
 
 export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
   const { nodeBuffers } = context
-  let group: WriteCommand[] = []
-  let nodes: Uint8Array[] = []
+  let nodes: WriteCommand[] = []
   let sliceEnd = context.clock.monotonic() + sliceMs
   for (const { address, bytes, sum, replaces } of sealed.tree.encode(nodeBuffers)) {
-    group.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
-    nodes.push(bytes)
-    if (group.length * blockBytes >= groupBytes) {
-      if (!(await leave(sealed.cp, group, context))) nodeBuffers.giveBack(nodes)
-      group = []
+    nodes.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
+    if (nodes.length >= batchNodes) {
+      await leaveNodes(sealed.cp, nodes, [], context)
       nodes = []
     }
     if (context.clock.monotonic() < sliceEnd) continue
@@ -113,9 +111,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
     payloadBytes: blockBytes,
     isRoot: true,
   }
-  group.push(...built.commands, root)
-  group.sort((a, b) => a.address - b.address)
-  if (!(await leave(sealed.cp, group, context))) nodeBuffers.giveBack(nodes)
+  await leaveNodes(sealed.cp, nodes, [...built.commands, root], context)
   let blocksWritten = built.commands.length
   for (const { blocks } of sealed.blocks.bornBlocks()) blocksWritten += blocks
   return { published, maps: built, blocksWritten }
@@ -154,6 +150,20 @@ function topOf(map: SpaceMap) {
   if (!top) throw new Error('a map of a root is never empty: it has the root')
   return top
 }
+
+/** Their buffers come back in the order in which they were taken, which is that of addresses. */
+async function leaveNodes(
+  cp: number,
+  nodes: WriteCommand[],
+  others: readonly WriteCommand[],
+  context: CpContext,
+): Promise<void> {
+  nodes.sort(byAddress)
+  const all = others.length === 0 ? nodes : [...nodes, ...others].sort(byAddress)
+  if (!(await leave(cp, all, context))) context.nodeBuffers.giveBack(nodes.map(({ bytes }) => bytes))
+}
+
+const byAddress = (a: WriteCommand, b: WriteCommand): number => a.address - b.address
 
 /** The device has them, and nothing reads their bytes any more unless somebody has kept them: true then. */
 async function leave(cp: number, commands: readonly WriteCommand[], context: CpContext): Promise<boolean> {

@@ -82,7 +82,18 @@ export function buildMaps(
     }
     return page.bits
   }
+  const setBlock = (kind: MapKind, address: number, value: boolean): void => {
+    const index = Math.floor(address / blocksPerMapPage)
+    const bits = bitsOf(kind, index)
+    const bit = address - index * blocksPerMapPage
+    const mask = 1 << (bit & 7)
+    if ((bits[bit >>> 3]! & mask) !== (value ? 0 : mask))
+      bug(`blocks near ${address} change in the ${kind} map`)
+    bits[bit >>> 3]! ^= mask
+  }
   const setRun = (kind: MapKind, { address, blocks }: Run, value: boolean): void => {
+    // Most runs are of one block: nodes, map pages, small files.
+    if (blocks === 1) return setBlock(kind, address, value)
     for (let at = address; at < address + blocks;) {
       const index = Math.floor(at / blocksPerMapPage)
       const first = index * blocksPerMapPage
@@ -99,7 +110,6 @@ export function buildMaps(
   const apply = ({ kind, run, used: value }: Pending): void => {
     if (kind === 'live') setRun('live', run, value)
     if (kind === 'used' || value) return setRun('used', run, value)
-    // Most runs are of one block: nodes, map pages, small files.
     if (run.blocks > 1)
       for (const part of withoutKept(run, change.keptBySnapshot)) setRun('used', part, value)
     else if (!change.keptBySnapshot(run.address)) setRun('used', run, value)

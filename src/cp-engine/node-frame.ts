@@ -5,6 +5,7 @@
  * These are the hot loops: they compare bytes in the one large buffer, and make no views.
  */
 import { assert } from '../lib/assert.ts'
+import { writeU16 } from '../lib/bytes.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { structures } from '../format/kinds.ts'
 import { nodePointerBytes } from '../format/pointer.ts'
@@ -238,33 +239,46 @@ export function stripFirstKey(cache: NodeCache, frame: number): Uint8Array {
   return key
 }
 
-/** Rebuilds `target` with the items of `source` in canonical order: no holes. They may be the same frame. */
-export function packNode(cache: NodeCache, source: number, target: number): void {
+/**
+ * The node in canonical form, no holes, as a block of `target` from `base` on, which lies apart from its frame. Items that
+ * lie together in key order already are copied together: most nodes have hardly changed.
+ */
+export function packNode(cache: NodeCache, frame: number, target: Uint8Array, base: number): void {
   const { bytes, words } = cache
-  const from = source * wordsPerFrame
-  const count = words[from + countWord]!
-  const scratch = scratchFrame * wordsPerFrame
+  const first = frame * blockBytes
+  const slots = frame * wordsPerFrame + slotsWord
+  const count = words[slots - slotsWord + countWord]!
+  copyBytes(bytes, first, first + nodeHeaderBytes, target, base)
   let start = blockBytes
+  // Of the items that are not copied yet, and where they go.
+  let from = blockBytes
+  let end = blockBytes
   for (let i = 0; i < count; i++) {
-    const item = source * blockBytes + words[from + slotsWord + i]!
-    const length = itemBytes(bytes, item)
+    const offset = words[slots + i]!
+    const length = itemBytes(bytes, first + offset)
+    if (offset + length !== from) {
+      copyBytes(bytes, first + from, first + end, target, base + start)
+      end = offset + length
+    }
+    from = offset
     start -= length
-    bytes.copyWithin(scratchFrame * blockBytes + start, item, item + length)
-    words[scratch + slotsWord + i] = start
+    writeU16(target, base + nodeHeaderBytes + i * slotBytes, start)
   }
-  words.copyWithin(scratch, from, from + slotsWord)
-  words[scratch + heapWord] = start
-  words[scratch + garbageWord] = 0
-  bytes.fill(
-    0,
-    scratchFrame * blockBytes + nodeHeaderBytes + count * slotBytes,
-    scratchFrame * blockBytes + start,
-  )
-  if (target !== scratchFrame) words.copyWithin(target * wordsPerFrame, scratch, scratch + wordsPerFrame)
+  copyBytes(bytes, first + from, first + end, target, base + start)
+  target.fill(0, base + nodeHeaderBytes + count * slotBytes, base + start)
+  writeU16(target, base + treeNodeLayout.at.heapStart, start)
+  writeU16(target, base + treeNodeLayout.at.garbage, 0)
+}
+
+function copyBytes(source: Uint8Array, from: number, end: number, target: Uint8Array, at: number): void {
+  if (from === end) return
+  if (source === target) target.copyWithin(at, from, end)
+  else target.set(source.subarray(from, end), at)
 }
 
 function compact(cache: NodeCache, frame: number): void {
-  packNode(cache, frame, frame)
+  packNode(cache, frame, cache.bytes, scratchFrame * blockBytes)
+  cache.bytes.copyWithin(frame * blockBytes, scratchFrame * blockBytes, (scratchFrame + 1) * blockBytes)
 }
 
 /** Joins two nodes in scratch and puts the result in `target`, one of them. For inner nodes the right one's first key is `separator`. */
@@ -275,7 +289,7 @@ export function joinNodes(
   separator: Uint8Array | null,
   target: number,
 ): void {
-  packNode(cache, left, scratchFrame)
+  packNode(cache, left, cache.bytes, scratchFrame * blockBytes)
   let index = 0
   if (separator) {
     const item = itemAt(cache, right, 0)
@@ -322,19 +336,28 @@ export function setPointer(cache: NodeCache, frame: number, index: number, addre
 export const sumMatches = (cache: NodeCache, pointer: number, frame: number): boolean =>
   cache.sumIs(frame, cache.bytes, pointer + 8) || isBlank(cache.bytes, pointer)
 
-/** Fills in the checksums of children that are known by now. False when some are still missing. */
-export function fillSums(cache: NodeCache, frame: number): boolean {
-  if (!cache.mayBeBlank(frame)) return true
-  const bytes = cache.bytes
-  let complete = true
-  for (let index = countOf(cache, frame) - 1; index >= 0; index--) {
-    const pointer = pointerAt(cache, frame, index)
-    if (!isBlank(bytes, pointer)) continue
+/**
+ * Fills in the checksums of children that are known by now, and says how many of these were born in the generation. The
+ * frame is no longer one that may be blank when none is missing.
+ */
+export function fillSums(cache: NodeCache, frame: number, generation = 0): number {
+  if (!cache.mayBeBlank(frame)) return 0
+  const { bytes, words } = cache
+  const first = frame * blockBytes
+  const slots = frame * wordsPerFrame + slotsWord
+  let isComplete = true
+  let ofGeneration = 0
+  for (let index = words[slots - slotsWord + countWord]! - 1; index >= 0; index--) {
+    const item = first + words[slots + index]!
+    const pointer = item + itemHeadBytes + keyLengthAt(bytes, item)
+    // Nearly all have a sum, and most of those do not begin with zero.
+    if (bytes[pointer + 8] !== 0 || !isBlank(bytes, pointer)) continue
     const child = cache.find(addressAt(bytes, pointer))
     if (child !== 0 && cache.hasSum(child)) {
       cache.copySum(child, bytes, pointer + 8)
-    } else complete = false
+      if (cache.generationOf(child) === generation) ofGeneration++
+    } else isComplete = false
   }
-  if (complete) cache.setMayBeBlank(frame, false)
-  return complete
+  if (isComplete) cache.setMayBeBlank(frame, false)
+  return ofGeneration
 }

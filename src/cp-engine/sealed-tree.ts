@@ -5,21 +5,11 @@
  */
 import { assert } from '../lib/assert.ts'
 import { sha256 } from '../lib/checksum.ts'
-import { blockBytes } from '../format/geometry.ts'
 import type { TreeRoot } from '../format/root.ts'
 import type { BlockRun } from './contract.ts'
 import { NodeBuffers } from './node-buffers.ts'
 import { frameState, type NodeCache } from './node-cache.ts'
-import {
-  addressAt,
-  countOf,
-  fillSums,
-  isBlank,
-  levelOf,
-  packNode,
-  pointerAt,
-  scratchFrame,
-} from './node-frame.ts'
+import { fillSums, levelOf, packNode } from './node-frame.ts'
 
 export interface EncodedNode {
   readonly address: number
@@ -29,11 +19,21 @@ export interface EncodedNode {
   readonly replaces: BlockRun | null
 }
 
+interface DirtyNode {
+  readonly frame: number
+  readonly address: number
+  readonly level: number
+}
+
+/** So many get their buffers together. */
+export const batchNodes = 2048
+
 export class SealedTree {
-  readonly dirtyCount: number
   readonly #cache: NodeCache
   readonly #generation: number
   #root: TreeRoot
+  /** All frames of the generation that the tree has. */
+  readonly #dirty: ReadonlySet<number>
   /** Address of a node → that of the older one that it was made from. */
   readonly #copied: ReadonlyMap<number, number>
   readonly #published: (frames: readonly number[]) => void
@@ -44,7 +44,7 @@ export class SealedTree {
     cache: NodeCache,
     generation: number,
     root: TreeRoot,
-    dirtyCount: number,
+    dirty: ReadonlySet<number>,
     copied: ReadonlyMap<number, number>,
     published: (frames: readonly number[]) => void,
   ) {
@@ -52,32 +52,42 @@ export class SealedTree {
     this.#cache = cache
     this.#generation = generation
     this.#root = root
-    this.dirtyCount = dirtyCount
+    this.#dirty = dirty
     this.#published = published
   }
 
+  get dirtyCount(): number {
+    return this.#dirty.size
+  }
+
   /**
-   * Children before parents, in key order. The caller may do other things between two nodes, and change the open tree.
-   * The bytes are taken from `buffers` and belong to the caller.
+   * Children before parents: level by level, each in the order of addresses. The caller may do other things between two
+   * nodes, and change the open tree. The bytes are taken from `buffers` and belong to the caller.
    */
   *encode(buffers: NodeBuffers = new NodeBuffers()): Generator<EncodedNode> {
     assert(this.#state === 'sealed', 'a sealed tree is encoded once')
     const cache = this.#cache
-    for (const frame of this.#bottomUp()) {
-      assert(fillSums(cache, frame), 'the checksums of all children are known')
-      packNode(cache, frame, scratchFrame)
-      const bytes = buffers.take()
-      bytes.set(cache.bytes.subarray(scratchFrame * blockBytes, (scratchFrame + 1) * blockBytes))
-      const sum = sha256(bytes)
-      cache.setSum(frame, sum)
-      cache.setState(frame, frameState.encoded)
-      this.#frames.push(frame)
-      const address = cache.addressOf(frame)
-      const before = this.#copied.get(address)
-      yield { address, bytes, sum, replaces: before === undefined ? null : { address: before, blocks: 1 } }
+    const nodes = this.#inOrder()
+    let children = 0
+    for (let start = 0; start < nodes.length; start += batchNodes) {
+      const batch = nodes.slice(start, start + batchNodes)
+      const bufferOf = inAddressOrder(batch, buffers.take(batch.length))
+      for (const { frame, address } of batch) {
+        children += fillSums(cache, frame, this.#generation)
+        assert(!cache.mayBeBlank(frame), 'the checksums of all children are known')
+        const bytes = bufferOf.get(address)!
+        packNode(cache, frame, bytes, 0)
+        const sum = sha256(bytes)
+        cache.setSum(frame, sum)
+        cache.setState(frame, frameState.encoded)
+        this.#frames.push(frame)
+        const before = this.#copied.get(address)
+        yield { address, bytes, sum, replaces: before === undefined ? null : { address: before, blocks: 1 } }
+      }
     }
-    assert(this.#frames.length === this.dirtyCount, 'every dirty node is reached')
-    if (this.dirtyCount > 0) {
+    if (nodes.length > 0) {
+      // Each was named by a parent of this CP, but the root.
+      assert(children === nodes.length - 1, 'every dirty node is reached')
       const { address } = this.#root.pointer
       this.#root = { pointer: { address, sum: cache.sum(cache.find(address)) }, level: this.#root.level }
     }
@@ -98,40 +108,24 @@ export class SealedTree {
     this.#published(this.#frames)
   }
 
-  /** Only ways to dirty nodes are walked: a child of this CP has no checksum in its parent yet. */
-  *#bottomUp(): Generator<number> {
+  #inOrder(): DirtyNode[] {
     const cache = this.#cache
-    if (this.dirtyCount === 0) return
-    const root = cache.find(this.#root.pointer.address)
-    const frames = [root]
-    const next = [0]
-    while (frames.length > 0) {
-      const top = frames.length - 1
-      const frame = frames[top]!
-      const child = levelOf(cache, frame) === 0 ? 0 : this.#nextDirty(frame, next, top)
-      if (child !== 0) {
-        frames.push(child)
-        next.push(0)
-      } else {
-        yield frame
-        frames.pop()
-        next.pop()
-      }
+    const nodes: DirtyNode[] = []
+    for (const frame of this.#dirty) {
+      assert(cache.generationOf(frame) === this.#generation, 'a node of the sealed generation')
+      nodes.push({ frame, address: cache.addressOf(frame), level: levelOf(cache, frame) })
     }
+    return nodes.sort((a, b) => a.level - b.level || a.address - b.address)
   }
+}
 
-  #nextDirty(frame: number, next: number[], top: number): number {
-    const cache = this.#cache
-    if (!cache.mayBeBlank(frame)) return 0
-    const count = countOf(cache, frame)
-    while (next[top]! < count) {
-      const pointer = pointerAt(cache, frame, next[top]!++)
-      if (!isBlank(cache.bytes, pointer)) continue
-      const child = cache.find(addressAt(cache.bytes, pointer))
-      assert(child !== 0, 'a node without a checksum is in memory')
-      if (cache.stateOf(child) === frameState.dirty && cache.generationOf(child) === this.#generation)
-        return child
-    }
-    return 0
-  }
+/** Nodes that are neighbours on the device get neighbours in memory. */
+function inAddressOrder(
+  nodes: readonly DirtyNode[],
+  buffers: readonly Uint8Array[],
+): ReadonlyMap<number, Uint8Array> {
+  const addresses = Float64Array.from(nodes, ({ address }) => address).sort()
+  const bufferOf = new Map<number, Uint8Array>()
+  for (const [i, address] of addresses.entries()) bufferOf.set(address, buffers[i]!)
+  return bufferOf
 }

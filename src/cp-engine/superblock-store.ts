@@ -182,16 +182,16 @@ function newestOf(a: Superblock | null, b: Superblock | null): Superblock | null
 }
 
 async function writeSlot(device: BlockDevice, superblock: Superblock, slot: number): Promise<void> {
-  for (let copy = 0; copy < superblockCopies; copy++) await writeCopy(device, superblock, slot, copy)
+  const bytes = encodeSuperblock(superblock, slot)
+  for (let copy = 0; copy < superblockCopies; copy++) await writeBytes(device, bytes, slot, copy)
 }
 
-async function writeCopy(
-  device: BlockDevice,
-  superblock: Superblock,
-  slot: number,
-  copy: number,
-): Promise<void> {
-  await device.write([{ address: superblockAddress(slot, copy), bytes: encodeSuperblock(superblock, slot) }])
+function writeCopy(device: BlockDevice, superblock: Superblock, slot: number, copy: number): Promise<void> {
+  return writeBytes(device, encodeSuperblock(superblock, slot), slot, copy)
+}
+
+async function writeBytes(device: BlockDevice, bytes: Uint8Array, slot: number, copy: number): Promise<void> {
+  await device.write([{ address: superblockAddress(slot, copy), bytes }])
   await device.sync()
 }
 

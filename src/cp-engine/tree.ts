@@ -61,7 +61,8 @@ export class OpenTree {
   readonly #pointer = new Uint8Array(nodePointerBytes)
   #root: TreeRoot
   #generation: number
-  #dirty = 0
+  /** Frames of the open generation. */
+  #dirty = new Set<number>()
   /** Frames of the CP published last. */
   #recent: readonly number[] = []
   #sealing = false
@@ -91,7 +92,7 @@ export class OpenTree {
 
   /** Since the last seal. */
   get dirtyNodes(): number {
-    return this.#dirty
+    return this.#dirty.size
   }
 
   /** Trims the cache, then throws NotLoaded for the first missing node on the way to any of the keys. */
@@ -169,7 +170,7 @@ export class OpenTree {
       },
     )
     this.#generation = this.#cache.nextGeneration()
-    this.#dirty = 0
+    this.#dirty = new Set()
     this.#copied = new Map()
     return sealed
   }
@@ -290,14 +291,15 @@ export class OpenTree {
     if (born) {
       this.#copied.delete(address)
       this.#cache.release(frame)
-      this.#dirty--
+      this.#dirty.delete(frame)
     }
     this.#freed(address, born)
   }
 
   #newFrame(): number {
-    this.#dirty++
-    return this.#cache.allocate(this.#allocate(), frameState.dirty, this.#generation)
+    const frame = this.#cache.allocate(this.#allocate(), frameState.dirty, this.#generation)
+    this.#dirty.add(frame)
+    return frame
   }
 
   #newRoot(level: number): number {
