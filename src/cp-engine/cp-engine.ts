@@ -174,13 +174,28 @@ export class CpEngine implements contract.Engine {
     floor: contract.SpaceFloor = 'write',
     options?: contract.PrepareOptions,
   ): Promise<contract.PreparedRecord[]> {
+    if (!options?.leavesEarly) return this.prepareInTurn(raw, floor, options)
+    const { leavingRoom } = this.queue
+    this.assertWritable()
+    await leavingRoom.enter(raw.length)
+    try {
+      return await this.prepareInTurn(raw, floor, options)
+    } finally {
+      leavingRoom.endTurn(raw.length)
+    }
+  }
+
+  private async prepareInTurn(
+    raw: Uint8Array,
+    floor: contract.SpaceFloor,
+    options?: contract.PrepareOptions,
+  ): Promise<contract.PreparedRecord[]> {
     const blocks = Math.ceil(raw.length / blockBytes)
     const { packing } = this.options
     const payloads = packing ? await packed(packing, raw, options?.recordBytes ?? raw.length) : undefined
     for (let isStalled = false; ;) {
       this.assertWritable()
-      if (options?.leavesEarly && !this.queue.hasRoomToLeave(raw.length)) await this.queue.change()
-      else if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
+      if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
         this.spaceWatch.growAhead()
@@ -264,6 +279,7 @@ export class CpEngine implements contract.Engine {
     this.poisonedBy = { error }
     this.cycle.stop()
     this.queue.wake()
+    this.queue.leavingRoom.letAllIn()
     this.log.stop()
     this.options.onPoisoned?.(error)
   }

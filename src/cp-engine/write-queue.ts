@@ -11,6 +11,7 @@
 import { assert } from '../lib/assert.ts'
 import type { BlockPointer } from '../format/pointer.ts'
 import type { BlockRun, WriteCommand } from './contract.ts'
+import { LeavingRoom } from './leaving-room.ts'
 import type { Readers } from './readers.ts'
 
 /** Of bytes that somebody wants back: kept, once a reader may have them. */
@@ -21,7 +22,7 @@ export interface Loan {
 /** What it replaces is known only when its operation is applied; nobody else has seen it by then. */
 type Queued = Omit<WriteCommand, 'replaces'> & { replaces?: BlockRun | null }
 
-/** On their way to the device before their CP: enough to keep it busy, and no more memory than that. */
+/** On their way to the device before their CP. */
 const leavingBytesMax = 24 * 2 ** 20
 
 export class WriteQueue {
@@ -33,10 +34,10 @@ export class WriteQueue {
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
   private preparedBytes = 0
-  private leavingBytes = 0
   private droppedBytes = 0
   private dropCount = 0
   private readonly waiting: (() => void)[] = []
+  readonly leavingRoom = new LeavingRoom(leavingBytesMax)
 
   constructor(
     readonly bytesMax: number,
@@ -53,11 +54,6 @@ export class WriteQueue {
 
   hasRoom(bytes: number): boolean {
     return this.openBytes === 0 || this.openBytes + bytes <= this.bytesMax
-  }
-
-  /** The device itself makes room for these. */
-  hasRoomToLeave(bytes: number): boolean {
-    return this.leavingBytes === 0 || this.leavingBytes + bytes <= leavingBytesMax
   }
 
   /**
@@ -135,7 +131,7 @@ export class WriteQueue {
   leaveEarly(address: number, loan: Loan = { isKept: false }): WriteCommand {
     const command = this.takePrepared(address)
     this.leaving.set(address, { command, loan })
-    this.leavingBytes += command.bytes.length
+    this.leavingRoom.leaves(command.bytes.length)
     return command
   }
 
@@ -148,8 +144,8 @@ export class WriteQueue {
       this.leaving.delete(address)
       bytes += left.command.bytes.length
     }
-    this.leavingBytes -= bytes
     this.shrink(bytes)
+    this.leavingRoom.hasLeft(bytes)
   }
 
   /** The open commands become those of the CP being written: in address order, with how many were dropped. */

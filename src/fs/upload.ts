@@ -14,7 +14,7 @@ import { takeId } from './counters.ts'
 import type { Edit } from './edit.ts'
 import { type Piece, largeRecordBytes, preparePieces, putPiece } from './records.ts'
 
-const writesInFlightMax = 4
+const writesInFlightMax = 8
 
 export class Upload {
   readonly #running = new Set<Promise<void>>()
