@@ -131,8 +131,13 @@ export interface TreeView {
   recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]>
   /** As `read`, at once: null when a node would have to be loaded. */
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null
-  /** As `record`, at once: null for one that takes so long that others would wait. */
-  recordNow(pointer: BlockPointer): Uint8Array | null
+  /**
+   * As `record`, at once: null for one that takes so long that others would wait. It may be read into `target`, which has
+   * room for its blocks.
+   */
+  recordNow(pointer: BlockPointer, target?: Uint8Array | null): Uint8Array | null
+  /** As `recordPart`, at once, by way of `target`; null also where that has no room for what has to be read. */
+  recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null
   /** Ends the reader: blocks that it could reach may be reused. Idempotent; every view must be released. */
   release(): void
 }

@@ -2,7 +2,14 @@ import type { BlockPointer, RecordSums } from '../format/pointer.ts'
 import type { ItemReader, TreeView } from './contract.ts'
 import { lookOnce, lookWith } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
-import { decodeRecord, readRecord, readRecordNow, readRecordPart, readRecordRun } from './records.ts'
+import {
+  decodeRecord,
+  readRecord,
+  readRecordNow,
+  readRecordPart,
+  readRecordPartNow,
+  readRecordRun,
+} from './records.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -53,10 +60,17 @@ export class OpenView implements TreeView {
     return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
   }
 
-  recordNow(pointer: BlockPointer): Uint8Array | null {
+  recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
     const { queue, volume, sums } = this.parts
     const queued = queue.find(pointer)
-    return queued ? decodeRecord(queued, pointer, sums) : readRecordNow(volume.device, pointer, sums)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecordNow(volume.device, pointer, sums, target)
+  }
+
+  recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
+    return readRecordPartNow(volume.device, pointer, sums, start, end, volume.partSums, target)
   }
 
   async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {

@@ -13,8 +13,8 @@ import { blockBytes, recordBytesDefault } from '../format/geometry.ts'
 import { type BlockPointer, type RecordSums, recordSum } from '../format/pointer.ts'
 
 const placesLog2 = 15
-const partsMax = 8
-const partBytesMin = 32 * 1024
+const partsMax = 16
+const partBytesMin = 16 * 1024
 const sumBytes = 8
 /** Address, the sum of the record, the sums of its parts. */
 const placeBytes = sumBytes * (2 + partsMax)

@@ -63,10 +63,13 @@ export function readRecordNow(
   device: BlockDevice,
   pointer: BlockPointer,
   sums: RecordSums,
+  target: Uint8Array | null = null,
 ): Uint8Array | null {
   if (pointer.payloadBytes > nowBytesMax) return null
   checkWithin(device, pointer)
-  const blocks = new Uint8Array(pointer.blocks * blockBytes)
+  const bytes = pointer.blocks * blockBytes
+  const blocks = target ? target.subarray(0, bytes) : new Uint8Array(bytes)
+  assert(blocks.length === bytes, 'a target has room for the record')
   return device.readNow(pointer.address, blocks) ? decodeRecord(blocks, pointer, sums) : null
 }
 
@@ -105,6 +108,33 @@ export async function readRecordPart(
   } finally {
     if (scratch.length < scratchMax) scratch.push(whole)
   }
+}
+
+/** The same at once, by way of `target`; null where the device would have to wait, or there is no room for it. */
+export function readRecordPartNow(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+  start: number,
+  end: number,
+  partSums: PartSums,
+  target: Uint8Array,
+): Uint8Array | null {
+  checkWithin(device, pointer)
+  const extent = partSums.extentOf(pointer, start, end, sums)
+  if (extent && extent.bytes <= target.length) {
+    const blocks = target.subarray(0, extent.bytes)
+    if (!device.readNow(pointer.address + extent.from / blockBytes, blocks)) return null
+    if (partSums.verify(pointer, extent.from, blocks, sums))
+      return blocks.subarray(start - extent.from, Math.min(end, pointer.payloadBytes) - extent.from)
+  }
+  const bytes = pointer.blocks * blockBytes
+  if (bytes > target.length) return null
+  const blocks = target.subarray(0, bytes)
+  if (!device.readNow(pointer.address, blocks)) return null
+  const payload = decodeRecord(blocks, pointer, sums)
+  partSums.learn(pointer, payload, sums)
+  return payload.subarray(start, end)
 }
 
 /** See `TreeView.recordRun`. */

@@ -21,7 +21,7 @@ import { NodeCache, NotLoaded, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { PartSums } from './part-sums.ts'
 import { Readers } from './readers.ts'
-import { readRecord, readRecordNow, readRecordPart, readRecordRun } from './records.ts'
+import { readRecord, readRecordNow, readRecordPart, readRecordPartNow, readRecordRun } from './records.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from './space-map.ts'
@@ -331,8 +331,13 @@ class RootView implements TreeView {
     return seen instanceof NotLoaded ? null : seen
   }
 
-  recordNow(pointer: BlockPointer): Uint8Array | null {
-    return readRecordNow(this.volume.device, pointer, this.published.root.records)
+  recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
+    return readRecordNow(this.volume.device, pointer, this.published.root.records, target)
+  }
+
+  recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
+    const { device, partSums } = this.volume
+    return readRecordPartNow(device, pointer, this.published.root.records, start, end, partSums, target)
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {

@@ -101,21 +101,24 @@ export interface Memo {
   made: unknown
 }
 
-/** A file that is read in one piece. */
-export interface SmallFile {
+/** A file as one look has found it, while nothing is waited for. */
+export interface ReadyFile {
   readonly stat: Stat
   readonly cp: number
-  /** All of it, verified; null when it was not asked for. */
-  readonly bytes: Uint8Array | null
   readonly memo: Memo
+  /**
+   * Bytes [start, end), all verified; null where something has to be waited for. The next read of any file may change
+   * them.
+   */
+  read(start: number, end: number): Uint8Array | null
 }
 
 /** One image of the files: a CP for ever, or the open tree. Must be released. */
 export interface ReadView {
   readonly cp: number
   stat(path: Path): Promise<Stat>
-  /** What `open` would give, at once; null when it is not small, or something has to be waited for. */
-  openNow(path: Path, content: 'with content' | 'without'): SmallFile | null
+  /** What `open` would give, at once; null when something has to be waited for. */
+  openNow(path: Path): ReadyFile | null
   list(path: Path, options: ListOptions): Promise<Listing>
   open(path: Path): Promise<OpenFile>
   release(): void

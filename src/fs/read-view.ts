@@ -13,7 +13,7 @@ import {
   type Listing,
   type OpenFile,
   type ReadView,
-  type SmallFile,
+  type ReadyFile,
   type Stat,
   bufferedBytesMax,
 } from './contract.ts'
@@ -31,7 +31,8 @@ import {
 } from './open-file.ts'
 import type { Path } from './paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from './records.ts'
-import type { SeenFile, SmallFiles } from './small-files.ts'
+import { FoundFile } from './ready-file.ts'
+import type { SmallFiles } from './small-files.ts'
 import { readStat } from './stored-extra.ts'
 
 /** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
@@ -114,28 +115,19 @@ class TreeReadView implements ReadView {
     return { entries, next: count < found.length ? entries.at(-1)!.path : null }
   }
 
-  openNow(path: Path, content: 'with content' | 'without'): SmallFile | null {
-    const value = this.tree.readNow((items) => valueOf(items, this.kind, path, this.directories))
+  openNow(path: Path): ReadyFile | null {
+    const { tree, kind, smallFiles } = this
+    const value = tree.readNow((items) => valueOf(items, kind, path, this.directories))
     if (!value) return null
-    const isWanted = content === 'with content'
-    const known = this.smallFiles?.find(value, this.kind)
-    if (known && (known.bytes || !isWanted)) return smallFile(known, this.cp)
-    const item = decodeEntryItem(value, this.kind)
+    const known = smallFiles?.find(value, kind)
+    if (known) return new FoundFile(tree, kind, known, smallFiles)
+    const item = decodeEntryItem(value, kind)
     mustBeFile(item, path)
     const { inline } = item.extra
     if (!inline) return null
-    const stat = known?.stat ?? statOf(item, inline)
-    const bytes = isWanted ? this.#contentNow(item) : null
-    if (isWanted && !bytes) return null
-    const seen = { value, stat, bytes, memo: known?.memo ?? { made: null } }
-    this.smallFiles?.add(seen, this.kind)
-    return smallFile(seen, this.cp)
-  }
-
-  #contentNow({ size, content }: EntryItem): Uint8Array | null {
-    const bytes = content ? this.tree.recordNow(content) : noBytes
-    // A file that was extended, or has an object, is longer than that.
-    return bytes?.length === size ? bytes : null
+    const seen = { value, item, stat: statOf(item, inline), bytes: null, memo: { made: null } }
+    smallFiles?.add(seen, kind)
+    return new FoundFile(tree, kind, seen, smallFiles)
   }
 
   async open(path: Path): Promise<OpenFile> {
@@ -259,11 +251,7 @@ const mayBeAnother: ReadonlySet<string> = new Set([
   'is-a-link',
 ])
 
-const noBytes = new Uint8Array(0)
-
 const noRoot = (): null => null
-
-const smallFile = ({ stat, bytes, memo }: SeenFile, cp: number): SmallFile => ({ stat, cp, bytes, memo })
 
 function valueOf(
   items: ItemReader,

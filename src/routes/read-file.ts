@@ -2,7 +2,7 @@
  * GET and HEAD of a file. What is small and at hand is answered at once; everything else opens the file, reads it in
  * one piece or as a stream, and says what went wrong before the first byte.
  */
-import type { OpenFile, SmallFile, Stat } from '../fs/contract.ts'
+import type { OpenFile, ReadyFile, Stat } from '../fs/contract.ts'
 import { type Path, parseUrlPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { fileHeaders } from './attributes.ts'
@@ -11,7 +11,7 @@ import type { Dependencies } from './dependencies.ts'
 import type { Handler } from './operation.ts'
 import { evaluateRead, isRangeWanted } from './preconditions.ts'
 import { problem } from './problem.ts'
-import { parseRange } from './ranges.ts'
+import { type ByteRange, parseRange } from './ranges.ts'
 import { Query, type Target } from './raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
@@ -34,20 +34,27 @@ export const readHandler = (dependencies: Dependencies): Handler => {
   }
 }
 
-/** The usual request, of a small file whose way is in memory: it waits for nothing. Null for what has to. */
+/**
+ * The usual request, of a file whose way is in memory, for no more of it than is read at once. Null for what has to wait.
+ * A Response copies its bytes when it is made, so they may lie in memory that is used again.
+ */
 function readNow(request: Request, path: Path, views: Dependencies['views']): Response | null {
   const view = views.open()
   try {
     const isHead = request.method === 'HEAD'
-    const small = view.openNow(path, isHead ? 'without' : 'with content')
-    if (!small) return null
-    const { stat, cp, bytes } = small
-    if (isPlain(request.headers)) {
-      const init = plainHead(small, isHead)
-      return new Response(isHead ? null : partOf(bytes!, 0, stat.size), init)
+    const file = view.openNow(path)
+    if (!file) return null
+    const { stat, cp } = file
+    if (isUnconditional(request.headers)) {
+      if (isHead) return new Response(null, keptHead(file, 'head'))
+      const range = parseRange(request.headers.get('Range'), stat.size)
+      const bytes = file.read(range?.start ?? 0, range?.end ?? stat.size)
+      return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
     }
     const head = headOf(request, stat, cp)
-    return head.answer ?? new Response(partOf(bytes!, head.start, head.end), head.init)
+    if (head.answer) return head.answer
+    const bytes = file.read(head.start, head.end)
+    return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
   } catch (error) {
     return failedRead(error, view.cp)
   } finally {
@@ -55,39 +62,43 @@ function readNow(request: Request, path: Path, views: Dependencies['views']): Re
   }
 }
 
-const partOf = (bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> =>
-  (end - start === bytes.length ? bytes : bytes.subarray(start, end)) as Uint8Array<ArrayBuffer>
-
-/** No condition and no range. */
-const isPlain = (headers: Headers): boolean =>
+const isUnconditional = (headers: Headers): boolean =>
   !(
-    headers.has('Range') ||
     headers.has('If-Match') ||
     headers.has('If-None-Match') ||
     headers.has('If-Modified-Since') ||
-    headers.has('If-Unmodified-Since')
+    headers.has('If-Unmodified-Since') ||
+    headers.has('If-Range')
   )
 
 /** Kept beside a content, because making the headers costs more than sending them. An answer takes a copy. */
-interface PlainHead {
+interface KeptHead {
   cp: number
-  readonly isHead: boolean
-  readonly init: { readonly headers: Headers }
+  readonly of: 'head' | 'whole' | 'range'
+  readonly init: { readonly status: number; readonly headers: Headers }
 }
 
-function plainHead({ stat, cp, memo }: SmallFile, isHead: boolean): ResponseInit {
-  const made = memo.made as PlainHead | null
-  if (made?.isHead === isHead) {
-    if (made.cp !== cp) made.init.headers.set('Stillpoint-CP', String(cp))
-    made.cp = cp
-    return made.init
-  }
-  const headers = new Headers(fileHeaders(stat, cp))
-  if (isHead) headers.set('Content-Length', String(stat.size))
-  const fresh: PlainHead = { cp, isHead, init: { headers } }
-  memo.made = fresh
-  return fresh.init
+function keptHead(file: ReadyFile, what: 'head' | 'whole' | ByteRange): ResponseInit {
+  const { cp, memo } = file
+  const of = typeof what === 'string' ? what : 'range'
+  const made = memo.made as KeptHead | null
+  const kept = made?.of === of ? made : makeHead(file, of)
+  memo.made = kept
+  const { headers } = kept.init
+  if (kept.cp !== cp) headers.set('Stillpoint-CP', String(cp))
+  kept.cp = cp
+  if (typeof what !== 'string') headers.set('Content-Range', contentRange(what, file.stat))
+  return kept.init
 }
+
+function makeHead({ stat, cp }: ReadyFile, of: KeptHead['of']): KeptHead {
+  const headers = new Headers(fileHeaders(stat, cp))
+  if (of === 'head') headers.set('Content-Length', String(stat.size))
+  return { cp, of, init: { status: of === 'range' ? 206 : 200, headers } }
+}
+
+const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
+  `bytes ${start}-${end - 1}/${size}`
 
 async function readLater(
   request: Request,
@@ -160,6 +171,6 @@ function headOf(request: Request, stat: Stat, cp: number): Head {
   const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
   if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
   const { start, end } = range
-  headers['Content-Range'] = `bytes ${start}-${end - 1}/${stat.size}`
+  headers['Content-Range'] = contentRange(range, stat)
   return { answer: null, start, end, init: { status: 206, headers } }
 }

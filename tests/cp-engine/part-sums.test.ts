@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { PartSums } from '../../src/cp-engine/part-sums.ts'
-import { encodeRecord, readRecordPart } from '../../src/cp-engine/records.ts'
-import { blockBytes } from '../../src/format/geometry.ts'
+import { encodeRecord, readRecordPart, readRecordPartNow } from '../../src/cp-engine/records.ts'
+import { blockBytes, recordBytesMax } from '../../src/format/geometry.ts'
 import type { BlockPointer, RecordSums } from '../../src/format/pointer.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -42,7 +42,19 @@ const codeOf = (work: Promise<unknown>) =>
     (error: unknown) => (error instanceof StillpointError ? error.code : String(error)),
   )
 
-describe.each([65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20])('a record of %i bytes', (bytes) => {
+/** Filled by every read, as everybody's is. */
+const shared = new Uint8Array(recordBytesMax)
+const atOnce: typeof readRecordPart = async (device, pointer, sums, start, end, partSums) =>
+  readRecordPartNow(device, pointer, sums, start, end, partSums, shared)!
+
+const sizes = [65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20]
+const ways = [
+  ['in its time', readRecordPart],
+  ['at once', atOnce],
+] as const
+const cases = sizes.flatMap((bytes) => ways.map(([way, readPart]) => [bytes, way, readPart] as const))
+
+describe.each(cases)('a record of %i bytes, %s', (bytes, _, readPart) => {
   test('is the same in parts, and less of it is read', async () => {
     const { device, raw, pointer } = await stored(bytes)
     const partSums = new PartSums()
@@ -51,9 +63,9 @@ describe.each([65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20])('a record
       const start = random.below(bytes)
       const end = Math.min(bytes, start + 1 + random.below(Math.floor(bytes / 2)))
       device.bytesRead = 0
-      const part = await readRecordPart(device, pointer, xxh3, start, end, partSums)
+      const part = await readPart(device, pointer, xxh3, start, end, partSums)
       expect(Buffer.compare(part, raw.subarray(start, end))).toBe(0)
-      const size = Math.max(32_768, 2 ** Math.ceil(Math.log2(bytes / 8)))
+      const size = Math.max(16_384, 2 ** Math.ceil(Math.log2(bytes / 16)))
       const extent = (Math.ceil(end / size) - Math.floor(start / size)) * size
       if (i > 0 && extent <= 262_144) expect(device.bytesRead).toBeLessThanOrEqual(extent)
     }
@@ -62,13 +74,13 @@ describe.each([65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20])('a record
   test('a flipped bit is an error where it is wanted, and nowhere else', async () => {
     const { device, raw, pointer } = await stored(bytes)
     const partSums = new PartSums()
-    await readRecordPart(device, pointer, xxh3, 0, 10, partSums)
-    for (const at of [0, 32_767, 32_768, 65_535, 65_536, bytes - 1]) {
+    await readPart(device, pointer, xxh3, 0, 10, partSums)
+    for (const at of [0, 16_383, 16_384, 32_767, 32_768, 65_535, 65_536, bytes - 1]) {
       await flip(device, pointer, at)
       const from = Math.max(0, at - 5)
-      expect(await codeOf(readRecordPart(device, pointer, xxh3, from, at + 1, partSums))).toBe('corrupt')
+      expect(await codeOf(readPart(device, pointer, xxh3, from, at + 1, partSums))).toBe('corrupt')
       await flip(device, pointer, at)
-      const part = await readRecordPart(device, pointer, xxh3, from, at + 1, partSums)
+      const part = await readPart(device, pointer, xxh3, from, at + 1, partSums)
       expect(Buffer.compare(part, raw.subarray(from, at + 1))).toBe(0)
     }
   })
@@ -106,6 +118,22 @@ test('many records share the places, and stay themselves', async () => {
       expect([first, last]).toEqual([pointer.address & 255, (pointer.address >> 8) & 255])
     }
   }
+})
+
+test('at once, nothing is read that has no room, or that the device would have to wait for', async () => {
+  const { device, raw, pointer } = await stored(262_144)
+  const partSums = new PartSums()
+  const read = (target: Uint8Array) =>
+    readRecordPartNow(device, pointer, xxh3, 20_000, 20_010, partSums, target)
+  expect(read(new Uint8Array(262_144 - blockBytes))).toBeNull()
+  expect(device.bytesRead).toBe(0)
+  expect(read(new Uint8Array(262_144))).toEqual(raw.slice(20_000, 20_010))
+  device.bytesRead = 0
+  expect(read(new Uint8Array(16_384))).toEqual(raw.slice(20_000, 20_010))
+  expect(device.bytesRead).toBe(16_384)
+  expect(read(new Uint8Array(blockBytes))).toBeNull()
+  device.readNow = () => false
+  expect(read(new Uint8Array(262_144))).toBeNull()
 })
 
 test('where sums hold against malice every record is read whole', async () => {

@@ -326,6 +326,9 @@ export class FakeEngine implements Engine {
         assert(shown.has(pointer.address), 'a view gives only records that it has shown')
         return this.random.below(4) === 0 ? null : this.blocks.read(pointer)
       },
+      recordPartNow(pointer, start, end) {
+        return this.recordNow(pointer)?.subarray(start, end) ?? null
+      },
       release: () => {
         if (released) return
         released = true

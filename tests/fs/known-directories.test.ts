@@ -11,7 +11,7 @@ const readNow = async ({ files }: FakeVolume, path: string) => {
   const view = files.view()
   try {
     for (;;) {
-      const file = view.openNow(p(path), 'without')
+      const file = view.openNow(p(path))
       if (file) return file.stat.size
       await Promise.resolve()
     }

@@ -267,15 +267,16 @@ class Run {
     await this.#expectSame(
       (tree) => tree.file(path),
       async () => {
-        const small = view.openNow(pathOf(path), 'with content')
+        const ready = view.openNow(pathOf(path))
+        const wholeNow = ready?.read(0, ready.stat.size)?.slice()
+        const partNow = ready?.read(start, end)?.slice()
         const file = await view.open(pathOf(path))
         try {
           const { bytes } = this.#tree.file(path)
-          if (small) {
-            expect(equal(small.bytes!, bytes)).toBe(true)
-            expect(small.stat).toEqual(file.stat)
-          }
           const expected = bytes.subarray(start, end)
+          if (ready) expect(ready.stat).toEqual(file.stat)
+          if (wholeNow) expect(equal(wholeNow, bytes)).toBe(true)
+          if (partNow) expect(equal(partNow, expected)).toBe(true)
           if (length <= bufferedBytesMax) expect(equal(await file.read(start, end), expected)).toBe(true)
           expect(equal(await streamAll(file, start, end), expected)).toBe(true)
         } finally {

@@ -50,6 +50,10 @@ export async function compareAll(
     const bytes = await tolerant(tolerance, () => readFile(view, path))
     if (!bytes) continue
     must(Buffer.compare(bytes, node.bytes) === 0, () => `${name}: ${difference(bytes, node.bytes)}`)
+    const [from, to] = [bytes.length >> 2, bytes.length - (bytes.length >> 3)]
+    const part = await tolerant(tolerance, async () => view.openNow(pathOf(path))?.read(from, to) ?? null)
+    const partOf = node.bytes.subarray(from, to)
+    must(!part || Buffer.compare(part, partOf) === 0, () => `${name}, at once: ${difference(part!, partOf)}`)
     compared++
   }
   return compared

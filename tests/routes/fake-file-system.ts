@@ -13,7 +13,7 @@ import type {
   OpenFile,
   Preconditions,
   ReadView,
-  SmallFile,
+  ReadyFile,
   Stat,
   Written,
 } from '../../src/fs/contract.ts'
@@ -46,6 +46,7 @@ export class FakeFileSystem implements FileSystem {
   openViews = 0
   /** Reading this path fails from this offset on. */
   corrupt: { readonly path: string; readonly from: number } | null = null
+  #ready = new Uint8Array(0)
 
   constructor() {
     this.image.set('', this.#node('directory', new Uint8Array(0), {}))
@@ -84,7 +85,7 @@ export class FakeFileSystem implements FileSystem {
       stat: async (path) => find(image, path).stat,
       list: async (path, options) => list(image, path, options),
       open: async (path) => this.#open(image, path, cp()),
-      openNow: (path, content) => this.#openNow(image, path, cp(), content === 'with content'),
+      openNow: (path) => this.#openNow(image, path, cp()),
       release: () => {
         if (!released) this.openViews--
         released = true
@@ -92,11 +93,17 @@ export class FakeFileSystem implements FileSystem {
     }
   }
 
-  #openNow(image: Image, path: Path, cp: number, isRead: boolean): SmallFile | null {
+  #openNow(image: Image, path: Path, cp: number): ReadyFile | null {
     const { stat, bytes } = findFile(image, path)
-    if (bytes.length > smallBytesMax) return null
-    if (isRead && this.corrupt?.path === formatPath(path)) fail('corrupt', 'a record')
-    return { stat, cp, bytes: isRead ? bytes.slice() : null, memo: this.#memoOf(stat) }
+    const read = (start: number, end: number) => {
+      if (end - start > smallBytesMax) return null
+      if (this.corrupt?.path === formatPath(path)) fail('corrupt', 'a record')
+      // What another read has given is not to be looked at any more.
+      this.#ready.fill(0)
+      this.#ready = bytes.slice(start, end)
+      return this.#ready
+    }
+    return { stat, cp, memo: this.#memoOf(stat), read }
   }
 
   #memoOf(stat: Stat): Memo {
