@@ -5,15 +5,18 @@
  * for all that wait. Small bodies are kept in memory and can be read; of large ones only the first piece and the length
  * are kept, in `log` mode all of it goes to a file that is synced before the answer.
  */
-import { closeSync, constants, fdatasync, ftruncateSync, openSync, writev } from 'node:fs'
+import { closeSync, constants, fdatasync, openSync, writev } from 'node:fs'
 import { join } from 'node:path'
 import { contentOf, pieceBytes } from '../load/content.ts'
 
 const [mode = 'memory', folder = ''] = process.argv.slice(2)
 const smallBytesMax = 64 * 1024
 const logBytesMax = 64 * 2 ** 20
+/** So many stay on the disk, as they would on a server. */
+const largeFilesMax = 200
 const small = new Map<string, Uint8Array<ArrayBuffer>>()
 const large = new Map<string, number>()
+let largeCount = 0
 const pages = new Map<string, string>()
 
 interface Waiting {
@@ -83,7 +86,7 @@ async function writeGroups(): Promise<void> {
 
 async function storeLarge(path: string, body: ReadableStream<Uint8Array>): Promise<void> {
   let length = 0
-  const fd = log < 0 ? -1 : openSync(join(folder, `large-${large.size}`), 'w')
+  const fd = log < 0 ? -1 : openSync(join(folder, `large-${largeCount++ % largeFilesMax}`), 'w')
   try {
     for await (const part of body) {
       if (fd >= 0) await writeAll(fd, [part], length)
@@ -91,10 +94,7 @@ async function storeLarge(path: string, body: ReadableStream<Uint8Array>): Promi
     }
     if (fd >= 0) await sync(fd)
   } finally {
-    if (fd >= 0) {
-      ftruncateSync(fd, 0)
-      closeSync(fd)
-    }
+    if (fd >= 0) closeSync(fd)
   }
   large.set(path, length)
 }
