@@ -283,8 +283,10 @@ export interface Member {
 export interface HeldBlocks {
   /** The root uses every block of the run. */
   has(run: BlockRun): boolean
-  /** As they are on the device, unverified; null when they cannot be read. For short runs: it blocks the event loop. */
-  read(run: BlockRun): Uint8Array | null
+  /** As they are on the device, unverified; null when they cannot be read, or not at once. */
+  readNow(run: BlockRun): Uint8Array | null
+  /** As `readNow`, and it waits. The root may have been released by then, and the blocks overwritten. */
+  read(run: BlockRun): Promise<Uint8Array | null>
 }
 
 /** What the replica floor needs of a primary besides Engine. */

@@ -14,16 +14,29 @@ export function heldBlocks({ retention, device }: Volume, root: PublishedRoot): 
   }
   return {
     has,
-    read: (run) => {
+    readNow: (run) => {
       if (!has(run)) return null
       const bytes = new Uint8Array(run.blocks * blockBytes)
       try {
-        device.readSync(run.address, bytes)
+        return device.readNow(run.address, bytes) ? bytes : null
+      } catch (error) {
+        return nullIfUnreadable(error)
+      }
+    },
+    read: async (run) => {
+      if (!has(run)) return null
+      const bytes = new Uint8Array(run.blocks * blockBytes)
+      try {
+        if (!device.readNow(run.address, bytes)) await device.read(run.address, bytes)
         return bytes
       } catch (error) {
-        if (error instanceof DeviceError) return null
-        throw error
+        return nullIfUnreadable(error)
       }
     },
   }
+}
+
+function nullIfUnreadable(error: unknown): null {
+  if (error instanceof DeviceError) return null
+  throw error
 }

@@ -1,6 +1,6 @@
 /** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
 import type { WriteRun } from '../blockdev/block-device.ts'
-import type { HeldBlocks, PublishedRoot } from '../cp-engine/contract.ts'
+import type { PublishedRoot } from '../cp-engine/contract.ts'
 import type { Geometry } from '../format/geometry.ts'
 import type { RecordSums } from '../format/pointer.ts'
 import type { FrameHead, Message, WantedRun, WireErrorCode } from '../format/wire-messages.ts'
@@ -19,8 +19,6 @@ export interface ApplierFacts {
   /** Everything whose blocks must not be written: slots, pins, what readers still use. */
   kept(): readonly PublishedRoot[]
   uses(address: number, blocks: number): boolean
-  /** Of a root that is kept: null when it is not any more. */
-  held(root: PublishedRoot): HeldBlocks | null
 }
 
 export interface Adoption {
@@ -31,6 +29,7 @@ export interface Adoption {
 
 /** `token` comes back with the answer: an answer to a question that is not asked any more is ignored. */
 export type ApplierEvent =
+  /** Patches come with the blocks that they make, of the root that `baseOf` named. */
   | { readonly kind: 'frame'; readonly frame: ReceivedFrame }
   | { readonly kind: 'drained'; readonly token: number }
   | { readonly kind: 'adopted'; readonly token: number }

@@ -11,7 +11,8 @@
  *
  * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained. The
  *   answer names the new one, so frames of before that are late or come again, a hello among them, are of no session.
- * - Patches are applied to blocks of kept roots only, and what they make is treated like what arrives whole.
+ * - Patches are applied to blocks of kept roots only, before they come here, and what they make is treated like what
+ *   arrives whole.
  * - Nothing is written that a kept root or a reader uses, that is verified for the target, or that belongs to a CP that
  *   is not above the published one. Whatever is dropped here is wanted later if it is needed.
  * - The target outlives sessions: a root that was offered stays one of the primary's history.
@@ -28,6 +29,7 @@ import {
   type MirrorNeed,
   type MirrorStatus,
   type PollRemark,
+  type Position,
   type WantedRun,
   type WireErrorCode,
   samePosition,
@@ -39,11 +41,10 @@ import { claimedSum } from './claimed-sum.ts'
 import type { ReceivedFrame, ReceivedRun } from './frame-stream.ts'
 import { type Problem, isAt, knows, noUuid, problemOfFrame, problemOfRun } from './frame-checks.ts'
 import { readOfferedRoot } from './offered-root.ts'
-import { patchedRuns } from './patched-runs.ts'
 import { positionOf, publishedPosition } from './position-of.ts'
 import type { Presence } from './presence.ts'
 
-type BlockHead = FrameHead & { readonly source: BlockSource }
+type BlockHead = FrameHead & { readonly source: BlockSource; readonly runs: readonly unknown[] }
 
 export class Applier {
   private session: string | null = null
@@ -148,7 +149,7 @@ export class Applier {
     }
     if (message.kind === 'hello') return this.hello(message)
     if (message.kind === 'poll') return this.poll(message.remark)
-    if (message.kind === 'patches') return this.patches(message)
+    if (message.kind === 'patches') return this.patches(message, frame.runs)
     if (message.kind !== 'blocks' && message.kind !== 'offer') {
       return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
     }
@@ -213,20 +214,25 @@ export class Applier {
 
   // --- Blocks ---
 
-  private patches(message: MessageOf<'patches'>): void {
-    if (!this.isWelcome(message)) {
-      this.refused += message.runs.length
-      return
-    }
-    const made = patchedRuns(message, this.facts)
-    if (!made) return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
-    this.refused += made.refused
-    this.blocks(message, made.runs)
+  /** What these patches are to be applied to; null when they would be refused anyway, before that costs a read. */
+  baseOf(message: MessageOf<'patches'>): PublishedRoot | null {
+    const isTaken = !this.failure && !problemOfFrame(message, this.facts, this.session)
+    return isTaken && this.isWelcome(message) ? this.keptAt(message.base) : null
+  }
+
+  private patches(message: MessageOf<'patches'>, made: readonly ReceivedRun[]): void {
+    if (this.isWelcome(message) && !this.keptAt(message.base))
+      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
+    this.blocks(message, made)
+  }
+
+  private keptAt(position: Position): PublishedRoot | null {
+    return this.facts.kept().find((kept) => samePosition(positionOf(kept), position)) ?? null
   }
 
   private blocks(message: BlockHead, runs: readonly ReceivedRun[]): void {
     if (!this.isWelcome(message)) {
-      this.refused += runs.length
+      this.refused += message.runs.length
       return
     }
     const { cp, source } = message

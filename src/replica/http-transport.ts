@@ -11,9 +11,10 @@ import type { Clock } from '../lib/clock.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { type ErrorCode, StillpointError, hasCode } from '../lib/errors.ts'
-import { FrameStream, type ReceivedFrame } from './frame-stream.ts'
+import { FrameStream } from './frame-stream.ts'
 import type { MirrorApplier } from './mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
+import { Turns } from './turns.ts'
 
 const framesPath = '/replica/v1/frames'
 const answersPath = '/replica/v1/answers'
@@ -24,8 +25,7 @@ const answerBytesMax = 16 * 2 ** 20
 /** Below the idle timeout of servers and proxies. */
 const answerWaitMs = 5000
 const requestMsMax = 30_000
-/** So long frames are taken without a break, and so many bytes are looked through for them. */
-const turnMsMax = 5
+/** So many bytes are looked through for frames without a break. */
 const lookedThroughBytes = 64 * 1024
 
 export interface HttpTransportOptions {
@@ -175,7 +175,6 @@ export function createReplicaFetch(
   options: ReplicaFetchOptions,
 ): (request: Request) => Promise<Response | null> {
   const waiting = new AnswerQueue(applier, options.clock)
-  const intake = new Intake(applier, options.clock)
   const expected = options.secret === null ? null : sha256(encodeUtf8(`Bearer ${options.secret}`))
   const refuse = (code: ErrorCode, detail: string, headers?: Readonly<Record<string, string>>): Response =>
     options.problem(new StillpointError(code, detail), headers)
@@ -191,7 +190,7 @@ export function createReplicaFetch(
       if (!timingSafeEqual(given, expected)) return refuse('unauthorized', 'the shared secret is needed')
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
-    const refusal = await receive(request, intake)
+    const refusal = await receive(request, applier)
     return refusal ? options.problem(refusal) : frames(applier.takeAnswers())
   }
 }
@@ -199,7 +198,7 @@ export function createReplicaFetch(
 const cut = (detail: string): StillpointError => new StillpointError('bad-parameter', detail)
 const noChunks: readonly Uint8Array[] = []
 
-async function receive(request: Request, intake: Intake): Promise<StillpointError | null> {
+async function receive(request: Request, applier: MirrorApplier): Promise<StillpointError | null> {
   const stream = new FrameStream()
   let bytes = 0
   try {
@@ -207,7 +206,7 @@ async function receive(request: Request, intake: Intake): Promise<StillpointErro
     for await (const chunk of body ?? noChunks) {
       bytes += chunk.length
       if (bytes > requestBytesMax) return new StillpointError('too-large', 'the request is too long')
-      for (const frame of stream.push(chunk)) await intake.take(frame)
+      for (const frame of stream.push(chunk)) await applier.receive(frame)
     }
   } catch (error) {
     // A damaged frame: what came before it counts, and the primary begins a new session.
@@ -216,44 +215,6 @@ async function receive(request: Request, intake: Intake): Promise<StillpointErro
     return cut('the request was cut')
   }
   return stream.isAtBoundary ? null : cut('the last frame was cut')
-}
-
-/** A short frame may ask for much work, and all of it is in memory: others get their turn between two frames. */
-class Turns {
-  private beganMs: number
-
-  constructor(private readonly clock: Clock) {
-    this.beganMs = clock.monotonic()
-  }
-
-  async next(): Promise<void> {
-    if (this.clock.monotonic() - this.beganMs < turnMsMax) return
-    await this.clock.yield()
-    this.beganMs = this.clock.monotonic()
-  }
-}
-
-/** Takes one frame at a time, of all requests together: else each of them could fill the applier's queue by one. */
-class Intake {
-  private last: Promise<unknown> = Promise.resolve()
-  private readonly turns: Turns
-
-  constructor(
-    private readonly applier: MirrorApplier,
-    clock: Clock,
-  ) {
-    this.turns = new Turns(clock)
-  }
-
-  take(frame: ReceivedFrame): Promise<void> {
-    const taken = this.last.then(async () => {
-      await this.applier.receive(frame)
-      await this.turns.next()
-    })
-    // Whoever brought it hears of a failure.
-    this.last = taken.catch(() => {})
-    return taken
-  }
 }
 
 /** One request waits for answers at a time; the next one takes its place, because the old one may be dead. */

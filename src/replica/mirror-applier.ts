@@ -18,9 +18,11 @@ import { encodeFrame } from '../format/wire.ts'
 import { Applier } from './applier.ts'
 import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
 import type { ReceivedFrame } from './frame-stream.ts'
+import { patchedRuns } from './patched-runs.ts'
 import { Presence } from './presence.ts'
 import type { Transfer } from './shipper-events.ts'
 import { TransferLog } from './transfer-log.ts'
+import { Turns } from './turns.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from './write-pipeline.ts'
 
@@ -56,6 +58,8 @@ export class MirrorApplier {
   private readonly running = new Set<Promise<void>>()
   private blocksSincePublished = 0
   private lastHeardMs: number | null = null
+  private taken: Promise<void> = Promise.resolve()
+  private readonly turns: Turns
   /** What the primary has published, as it last said. */
   private primaryCp = 0
   private isClosed = false
@@ -67,6 +71,7 @@ export class MirrorApplier {
   ) {
     assert(volume.superblock.role === 'mirror', 'an applier stands on a mirror')
     this.clock = options.clock
+    this.turns = new Turns(options.clock)
     this.pipeline = new WritePipeline(
       volume.device,
       () => volume.geometry,
@@ -83,18 +88,43 @@ export class MirrorApplier {
     })
   }
 
-  /** Resolves when there is room for the next frame. */
-  async receive(frame: ReceivedFrame): Promise<void> {
-    if (this.isClosed) return
+  /**
+   * Resolves when there is room for the next frame. They are taken one at a time, whoever brings them: else each could
+   * fill the queue by one, and what a patch is made from has to be read.
+   */
+  receive(frame: ReceivedFrame): Promise<void> {
     this.lastHeardMs = this.clock.monotonic()
-    const { message, bytes } = frame
+    const taken = this.taken.then(() => this.take(frame))
+    // Whoever brought it hears of a failure.
+    this.taken = taken.catch(() => {})
+    return taken
+  }
+
+  private async take(frame: ReceivedFrame): Promise<void> {
+    if (this.isClosed) return
+    this.count(frame)
+    this.feed({ kind: 'frame', frame: await this.patched(frame) })
+    await this.pipeline.room()
+    await this.turns.next()
+  }
+
+  private count({ message, bytes }: ReceivedFrame): void {
+    const nowMs = this.clock.monotonic()
     if (message.kind === 'hello' || message.kind === 'poll') this.primaryCp = message.cp
     if (message.kind === 'blocks' || message.kind === 'patches') {
       const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
-      this.transfers.sent(message.source, message.cp, blocks, bytes, this.lastHeardMs)
-    } else if (message.kind === 'offer') this.transfers.sent(null, message.cp, 0, bytes, this.lastHeardMs)
-    this.feed({ kind: 'frame', frame })
-    await this.pipeline.room()
+      this.transfers.sent(message.source, message.cp, blocks, bytes, nowMs)
+    } else if (message.kind === 'offer') this.transfers.sent(null, message.cp, 0, bytes, nowMs)
+  }
+
+  /** With the blocks that its patches make, if it is one of patches that are of use. */
+  private async patched(frame: ReceivedFrame): Promise<ReceivedFrame> {
+    const { message } = frame
+    const base = message.kind === 'patches' ? this.applier.baseOf(message) : null
+    const held = base && heldBlocks(this.volume, base)
+    if (!held || message.kind !== 'patches') return frame
+    const { runs, refused } = await patchedRuns(message.runs, held)
+    return { ...frame, runs, damaged: frame.damaged + refused }
   }
 
   /** The frames for the primary, encoded; each is given once. */
@@ -128,7 +158,7 @@ export class MirrorApplier {
   async close(): Promise<void> {
     this.isClosed = true
     await this.pipeline.drained()
-    await Promise.all(this.running)
+    await Promise.all([...this.running, this.taken])
   }
 
   private feed(event: ApplierEvent): void {
@@ -259,6 +289,5 @@ function factsOf(volume: Volume, random: Random): ApplierFacts {
     published: () => volume.currentOrNull(),
     kept: () => volume.retention.kept(),
     uses: (address, blocks) => volume.retention.uses(address, blocks),
-    held: (root) => heldBlocks(volume, root),
   }
 }

@@ -2,8 +2,8 @@
  * Decides which blocks leave as patches, and makes them: against blocks of the root that the mirror last reported as
  * published. The primary holds that root, so both sides have the same bytes there.
  *
- * - Work of a batch is bounded; what finds no time any more travels whole. Old blocks are read synchronously, so a disk
- *   that takes long ends the patches of its batch.
+ * - Work of a batch is bounded; what finds no time any more travels whole, and so does what is not read at once: nobody
+ *   waits for old blocks of a disk that takes long.
  * - Records that were overwritten with something else are not compared again and again: after each failure twice as
  *   many are let pass.
  */
@@ -62,7 +62,7 @@ export class PatchMaker implements PatchSource {
       this.letPass--
       return null
     }
-    const bytes = held.read(base)
+    const bytes = held.readNow(base)
     return bytes && { ...base, bytes, length: bytes.length }
   }
 

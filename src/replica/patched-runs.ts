@@ -7,11 +7,9 @@
 import { hasCode } from '../lib/errors.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { applyPatch } from '../format/patch.ts'
-import { type MessageOf, type PatchedRun, samePosition } from '../format/wire-messages.ts'
+import type { PatchedRun } from '../format/wire-messages.ts'
 import type { HeldBlocks } from '../cp-engine/contract.ts'
-import type { ApplierFacts } from './applier-events.ts'
 import type { ReceivedRun } from './frame-stream.ts'
-import { positionOf } from './position-of.ts'
 
 const nothing = new Uint8Array(0)
 
@@ -21,21 +19,19 @@ export interface PatchedRuns {
   readonly refused: number
 }
 
-/** Null when the base is not kept here. */
-export function patchedRuns(
-  { base, runs }: MessageOf<'patches'>,
-  facts: Pick<ApplierFacts, 'kept' | 'held'>,
-): PatchedRuns | null {
-  const root = facts.kept().find((kept) => samePosition(positionOf(kept), base))
-  const held = root && facts.held(root)
-  if (!held) return null
-  const made = runs.flatMap((run) => makeRun(run, held) ?? [])
+/** `held`: of a root that is kept. It may be released while blocks are read, so it has to be asked for again then. */
+export async function patchedRuns(runs: readonly PatchedRun[], held: HeldBlocks): Promise<PatchedRuns> {
+  const made: ReceivedRun[] = []
+  // One after the other: what is made has its bound by the frame, what it is made from has not.
+  for (const run of runs) {
+    const old = run.base ? await held.read(run.base) : nothing
+    const result = old && makeRun(run, old)
+    if (result) made.push(result)
+  }
   return { runs: made, refused: runs.length - made.length }
 }
 
-function makeRun({ address, blocks, base, sum, patch }: PatchedRun, held: HeldBlocks): ReceivedRun | null {
-  const old = base ? held.read(base) : nothing
-  if (!old) return null
+function makeRun({ address, blocks, sum, patch }: PatchedRun, old: Uint8Array): ReceivedRun | null {
   try {
     const bytes = applyPatch(patch, old, blocks * blockBytes)
     return { address, blocks, claim: sum && { ...sum, sum: nothing }, bytes }

@@ -51,12 +51,17 @@ export async function compareAll(
     if (!bytes) continue
     must(Buffer.compare(bytes, node.bytes) === 0, () => `${name}: ${difference(bytes, node.bytes)}`)
     const [from, to] = [bytes.length >> 2, bytes.length - (bytes.length >> 3)]
-    const part = await tolerant(tolerance, async () => view.openNow(pathOf(path))?.read(from, to) ?? null)
+    const part = await tolerant(tolerance, async () => readNow(view, path, from, to))
     const partOf = node.bytes.subarray(from, to)
     must(!part || Buffer.compare(part, partOf) === 0, () => `${name}, at once: ${difference(part!, partOf)}`)
     compared++
   }
   return compared
+}
+
+/** Copied at once: the next one who reads so uses the same memory, and that may be before this function's caller goes on. */
+function readNow(view: ReadView, path: readonly string[], from: number, to: number): Uint8Array | null {
+  return view.openNow(pathOf(path))?.read(from, to)?.slice() ?? null
 }
 
 export async function readFile(view: ReadView, path: readonly string[]): Promise<Uint8Array> {

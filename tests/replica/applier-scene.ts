@@ -1,13 +1,15 @@
 /** A mirror's machine with facts that a test sets, and roots that nobody else has. */
+import { assert } from '../../src/lib/assert.ts'
 import { sha256 } from '../../src/lib/checksum.ts'
 import { formatUuid, newUuid, parseUuid, seededRandom } from '../../src/lib/random.ts'
-import type { BlockRun, PublishedRoot } from '../../src/cp-engine/contract.ts'
+import type { HeldBlocks, PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { blockBytes, countersMax, makeGeometry } from '../../src/format/geometry.ts'
 import { noNode, recordSum } from '../../src/format/pointer.ts'
 import { type Root, encodeRoot } from '../../src/format/root.ts'
 import { type Body, type Message, type Position, nowhere } from '../../src/format/wire-messages.ts'
 import { Applier } from '../../src/replica/applier.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts } from '../../src/replica/applier-events.ts'
+import { patchedRuns } from '../../src/replica/patched-runs.ts'
 import { Presence } from '../../src/replica/presence.ts'
 
 export const random = seededRandom(11)
@@ -58,7 +60,16 @@ export class Scene {
   published: PublishedRoot | null = base
   kept: PublishedRoot[] = [base]
   used = new Set<number>()
-  /** Of blocks of kept roots, for patches. */
+  /** What patches are made of, by reads that wait. */
+  readonly held: HeldBlocks = {
+    has: ({ address, blocks }) =>
+      Array.from({ length: blocks }, (_, i) => address + i).every((a) => this.used.has(a)),
+    readNow: () => null,
+    read: (run) => {
+      this.reads++
+      return Promise.resolve(this.held.has(run) ? block(run.address, run.blocks) : null)
+    },
+  }
   reads = 0
   readonly presence = new Presence()
   readonly applier: Applier
@@ -76,15 +87,6 @@ export class Scene {
       kept: () => this.kept,
       uses: (address, blocks) =>
         Array.from({ length: blocks }, (_, i) => address + i).some((a) => this.used.has(a)),
-      held: (root) => {
-        const has = ({ address, blocks }: BlockRun) =>
-          Array.from({ length: blocks }, (_, i) => address + i).every((a) => this.used.has(a))
-        const read = (run: BlockRun) => {
-          this.reads++
-          return has(run) ? block(run.address, run.blocks) : null
-        }
-        return this.kept.includes(root) ? { has, read } : null
-      },
     }
     this.applier = new Applier(facts, this.presence, { rootsMax, wantsMax: 4, wantsPerBlockMax: 2 })
   }
@@ -103,7 +105,28 @@ export class Scene {
     head: Partial<Message> = {},
     bytes: readonly Uint8Array[] = [],
   ): readonly ApplierAction[] {
-    const message = {
+    const message = this.message(cp, body, head)
+    const runs = message.kind === 'blocks' ? message.runs.map((run, i) => ({ ...run, bytes: bytes[i]! })) : []
+    return this.event({ kind: 'frame', frame: { message, runs, damaged: 0, bytes: 0 } })
+  }
+
+  /** `whileRead`: what happens while its blocks are read. */
+  async patches(
+    cp: number,
+    body: Extract<Body, { kind: 'patches' }>,
+    head: Partial<Message> = {},
+    whileRead = () => {},
+  ): Promise<readonly ApplierAction[]> {
+    const message = this.message(cp, body, head)
+    assert(message.kind === 'patches', 'patches are sent')
+    const isOfUse = this.applier.baseOf(message) !== null
+    const { runs, refused } = isOfUse ? await patchedRuns(message.runs, this.held) : { runs: [], refused: 0 }
+    whileRead()
+    return this.event({ kind: 'frame', frame: { message, runs, damaged: refused, bytes: 0 } })
+  }
+
+  private message(cp: number, body: Body, head: Partial<Message>): Message {
+    return {
       volume: volumeUuid,
       session: this.session,
       epoch,
@@ -113,8 +136,6 @@ export class Scene {
       ...body,
       ...head,
     } as Message
-    const runs = message.kind === 'blocks' ? message.runs.map((run, i) => ({ ...run, bytes: bytes[i]! })) : []
-    return this.event({ kind: 'frame', frame: { message, runs, damaged: 0, bytes: 0 } })
   }
 
   hello(head: Partial<Message> = {}): readonly ApplierAction[] {

@@ -32,6 +32,8 @@ export class Pair {
   readonly transfers: Transfer[] = []
   /** Called when a write, sync or growth of this side begins. */
   onMutation: (side: Side, operation: Operation) => void = () => {}
+  /** True: reads of this side that ask for what is there at once have to wait. */
+  isBusy: (side: Side) => boolean = () => false
   primaryDevice = this.device('primary')
   mirrorDevice = this.device('mirror')
   engine!: CpEngine
@@ -62,7 +64,11 @@ export class Pair {
   }
 
   device(side: Side, options: SimulatedOptions = {}): SimulatedDevice {
-    return new SimulatedDevice({ ...options, onMutation: (operation) => this.onMutation(side, operation) })
+    return new SimulatedDevice({
+      ...options,
+      isBusy: () => this.isBusy(side),
+      onMutation: (operation) => this.onMutation(side, operation),
+    })
   }
 
   async openPrimary(device = this.primaryDevice, options: Partial<OpenPrimaryOptions> = {}): Promise<void> {

@@ -13,9 +13,10 @@ import { VirtualClock } from './virtual-clock.ts'
 
 const random = seededRandom(51)
 const head = { volume: uuid(), session: uuid(), epoch }
-const heldOf = (addresses: readonly number[], read: HeldBlocks['read'] = () => null): HeldBlocks => ({
+const heldOf = (addresses: readonly number[], readNow: HeldBlocks['readNow'] = () => null): HeldBlocks => ({
   has: ({ address }) => addresses.includes(address),
-  read,
+  readNow,
+  read: () => Promise.reject(new Error('nobody waits for it')),
 })
 const command = (
   address: number,
@@ -139,6 +140,12 @@ describe('an outbox', () => {
     put([whole])
     expect(kinds([...take(null as never)])).toEqual(['blocks'])
     outbox.runs('want', 6, nowhere, [{ address: 200, bytes: changed, claim: null }])
+    expect(kinds(take())).toEqual(['blocks'])
+  })
+
+  test('sends whole what cannot be read at once', () => {
+    const { put, take } = filled(heldOf([100]))
+    put([command(200, changed, { address: 100, blocks: 16 })])
     expect(kinds(take())).toEqual(['blocks'])
   })
 

@@ -29,15 +29,15 @@ function greeted(): Scene {
   scene.used.add(first + 50)
   return scene
 }
-const send = (to: Scene, runs: readonly PatchedRun[], head: Partial<Message> = {}) =>
-  to.send(6, { kind: 'patches', source: 'live', runs }, head)
+const send = (to: Scene, runs: readonly PatchedRun[], head: Partial<Message> = {}, whileRead?: () => void) =>
+  to.patches(6, { kind: 'patches', source: 'live', runs }, head, whileRead)
 const written = (actions: readonly ApplierAction[]) =>
   actions.flatMap((action) => (action.kind === 'write' ? action.runs : []))
 
 describe('patches', () => {
-  test('are applied to blocks of the base, and what they make is summed here', () => {
+  test('are applied to blocks of the base, and what they make is summed here', async () => {
     const scene = greeted()
-    const [made] = written(send(scene, [run()]))
+    const [made] = written(await send(scene, [run()]))
     const expected = block(first + 50)
     expected.set([1, 2, 3], 100)
     expect(made!.address).toBe(first + 100)
@@ -46,30 +46,40 @@ describe('patches', () => {
     expect(scene.applier.status().refused).toBe(0)
   })
 
-  test('of nothing make what is short', () => {
+  test('of nothing make what is short', async () => {
     const writer = new PatchWriter(100)
     writer.insert(Uint8Array.of(9), 0, 1)
     writer.zeros(blockBytes - 1)
-    const actions = send(greeted(), [run({ base: null, patch: writer.finish()! })])
+    const actions = await send(greeted(), [run({ base: null, patch: writer.finish()! })])
     expect(written(actions)[0]!.bytes.indexOf(9)).toBe(0)
   })
 
-  test('without a checksum are read back later', () => {
+  test('without a checksum are read back later', async () => {
     const scene = greeted()
-    expect(written(send(scene, [run({ sum: null })]))).toHaveLength(1)
+    expect(written(await send(scene, [run({ sum: null })]))).toHaveLength(1)
     expect(scene.presence.size).toBe(0)
   })
 
-  test('against a root that is not kept are refused', () => {
+  test('against a root that is not kept are refused', async () => {
     const scene = greeted()
-    expect(kinds(send(scene, [run()], { base: positionOf(next) }))).toEqual(['wrong-base'])
-    expect(kinds(send(scene, [run()], { base: nowhere }))).toEqual(['wrong-base'])
+    expect(kinds(await send(scene, [run()], { base: positionOf(next) }))).toEqual(['wrong-base'])
+    expect(kinds(await send(scene, [run()], { base: nowhere }))).toEqual(['wrong-base'])
     // Offered and not published: its blocks are not verified yet.
     scene.offer(next, 1)
-    expect(kinds(send(scene, [run()], { base: positionOf(next) }))).toEqual(['wrong-base'])
+    expect(kinds(await send(scene, [run()], { base: positionOf(next) }))).toEqual(['wrong-base'])
   })
 
-  test('against blocks that the root does not use, or that make another length, are left out alone', () => {
+  test('are refused when their base was released while it was read', async () => {
+    const scene = greeted()
+    const release = () => {
+      scene.kept = [next]
+      scene.published = next
+    }
+    expect(kinds(await send(scene, [run()], { cp: 7 }, release))).toEqual(['wrong-base'])
+    expect(scene.reads).toBe(1)
+  })
+
+  test('against blocks that the root does not use, or that make another length, are left out alone', async () => {
     const scene = greeted()
     const runs = [
       run({ base: { address: first + 51, blocks: 1 } }),
@@ -79,11 +89,11 @@ describe('patches', () => {
       run({ address: first + 104, patch: new Uint8Array(0) }),
       run({ address: first + 105 }),
     ]
-    expect(written(send(scene, runs)).map(({ address }) => address)).toEqual([first + 105])
+    expect(written(await send(scene, runs)).map(({ address }) => address)).toEqual([first + 105])
     expect(scene.applier.status().refused).toBe(5)
   })
 
-  test('for an image that is already there, or for a target that is none, cost no read', () => {
+  test('for an image that is already there, or for a target that is none, cost no read', async () => {
     const scene = greeted()
     scene.offer(next, 1)
     for (const [cp, source] of [
@@ -92,18 +102,18 @@ describe('patches', () => {
       [7, 'difference'],
     ] as const) {
       const before = scene.applier.status().refused
-      expect(scene.send(cp, { kind: 'patches', source, runs: [run(), run()] })).toEqual([])
+      expect(await scene.patches(cp, { kind: 'patches', source, runs: [run(), run()] })).toEqual([])
       expect(scene.applier.status().refused).toBe(before + 2)
     }
     expect(scene.reads).toBe(0)
-    expect(written(send(scene, [run()]))).toHaveLength(1)
+    expect(written(await send(scene, [run()]))).toHaveLength(1)
     expect(scene.reads).toBe(1)
   })
 
-  test('never write a block that is in use, or outside of the volume, or of another session', () => {
+  test('never write a block that is in use, or outside of the volume, or of another session', async () => {
     const scene = greeted()
-    expect(kinds(send(scene, [run({ address: first + 50 })]))).toEqual(['block-in-use'])
-    expect(kinds(send(scene, [run({ address: 1 })]))).toEqual(['outside-the-volume'])
-    expect(kinds(send(scene, [run()], { session: uuid() }))).toEqual(['unknown-session'])
+    expect(kinds(await send(scene, [run({ address: first + 50 })]))).toEqual(['block-in-use'])
+    expect(kinds(await send(scene, [run({ address: 1 })]))).toEqual(['outside-the-volume'])
+    expect(kinds(await send(scene, [run()], { session: uuid() }))).toEqual(['unknown-session'])
   })
 })

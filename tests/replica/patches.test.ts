@@ -74,6 +74,17 @@ describe('live', () => {
     expect(sent).toBeLessThan(2 * kib)
   })
 
+  test('a mirror whose disk is busy waits for what its patches are made from, and for nothing twice', async () => {
+    const { pair, volume, costOf } = await filled(200, 3 * kib)
+    pair.isBusy = (side) => side === 'mirror'
+    const { sent, kinds } = await costOf(async () => {
+      for (let i = 0; i < 200; i += 20) await volume.patchFile(p(`d/f${i}`), 1000, random.bytes(1))
+    })
+    expect(kinds).toEqual(['live'])
+    expect(sent).toBeLessThan(8 * kib)
+    expect(pair.applier.status().refused).toBe(0)
+  })
+
   test('a new file of 100 bytes costs less than 2 KiB, and not its blocks', async () => {
     const { volume, costOf } = await filled(50, 3 * kib)
     const { sent } = await costOf(() => volume.putFile(p('d/new'), random.bytes(100), {}))
