@@ -269,6 +269,24 @@ describe('faults', () => {
     expect(readBlock(device, 1)).toEqual(c)
   })
 
+  test('a misdirected durable write may hit one that is in flight', async () => {
+    const held = new HeldOperations()
+    const fault = { kind: 'misdirected', address: 1 } as const
+    const device = new SimulatedDevice({
+      blockCount: 10,
+      scheduler: held,
+      faults: faultAt(0, fault, 'write-durable'),
+    })
+    const below = (index: number) => ({ below: () => index })
+    const writing = device.write([{ address: 1, bytes: a }])
+    const durable = device.writeDurable(5, [b])
+    held.release(below(1))
+    await durable
+    held.release(below(0))
+    await writing
+    expect(readBlock(new SimulatedDevice({ image: device.image(everythingSurvives) }), 1)).toEqual(b)
+  })
+
   test('a flipped bit: stored, read, or rotten at rest', async () => {
     const stored = await once({ kind: 'flipped', bit: 13 })
     expect(readBlock(stored, 0)[1]! ^ c[1]!).toBe(1 << 5)

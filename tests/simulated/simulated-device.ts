@@ -366,6 +366,8 @@ export class SimulatedDevice implements BlockDevice {
       const { write } = entry
       if (write === newer || !overlaps(newer.address, newer.blocks, write)) continue
       const blocks = write.blocks.map((block, i) => newer.blocks[write.address + i - newer.address] ?? block)
+      // Of one that is in flight: a misdirected write has hit it, and its buffer says nothing any more.
+      entry.source = null
       entry.write = { ...write, blocks }
     }
   }
