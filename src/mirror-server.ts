@@ -5,8 +5,8 @@ import type { RootSource } from './cp-engine/contract.ts'
 import { Volume, pinMsMax } from './cp-engine/volume.ts'
 import { blockBytes } from './format/geometry.ts'
 import { isNowhere, type MirrorNeed } from './format/wire-messages.ts'
+import { NewestFiles } from './fs/newest-files.ts'
 import { readTree } from './fs/read-view.ts'
-import { SmallFiles } from './fs/small-files.ts'
 import { Views } from './fs/views.ts'
 import { logger } from './lib/log.ts'
 import { formatUuid } from './lib/random.ts'
@@ -40,7 +40,6 @@ export async function serveMirror(
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp(), clock)
   const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
-  const smallFiles = new SmallFiles()
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),
@@ -48,7 +47,7 @@ export async function serveMirror(
     pin: (published) => volume.pin(published, clock.monotonic()),
     onPublished: (listener) => volume.onPublished(listener),
   }
-  const views = new Views({ source, clock, view: (tree) => readTree(source, tree, smallFiles) })
+  const views = new Views({ source, clock, view: (tree) => readTree(source, tree) })
   const applier = new MirrorApplier(volume, {
     clock,
     random,
@@ -67,6 +66,7 @@ export async function serveMirror(
   const app = makeApp({
     role: 'mirror',
     views,
+    newest: new NewestFiles(volume.newest),
     cps,
     clock,
     limits,

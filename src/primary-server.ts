@@ -10,7 +10,6 @@ import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from './format/geometry.ts'
 import { VolumeFiles } from './fs/file-system.ts'
 import { readTree } from './fs/read-view.ts'
-import { SmallFiles } from './fs/small-files.ts'
 import { Views } from './fs/views.ts'
 import { StillpointError } from './lib/errors.ts'
 import { logger } from './lib/log.ts'
@@ -55,13 +54,12 @@ export async function servePrimary(
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
   const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
-  const smallFiles = new SmallFiles()
-  const files = new VolumeFiles(engine, clock, smallFiles)
+  const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
     source: engine,
     clock,
-    view: (tree) => readTree(engine, tree, smallFiles),
+    view: (tree) => readTree(engine, tree),
     openView: () => files.view(),
     settle: () => engine.requestCp('requested'),
   })
@@ -101,6 +99,7 @@ export async function servePrimary(
   const app = makeApp({
     role: 'primary',
     views,
+    newest: files.newest,
     cps,
     clock,
     limits,

@@ -7,7 +7,7 @@
  * or Tx, may run any number of times, and what its last run saw is one instant. A StillpointError that it throws
  * reaches the caller, and nothing has changed.
  */
-import type { BlockPointer } from '../format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import type { Root } from '../format/root.ts'
 
 export interface Item {
@@ -142,6 +142,17 @@ export interface TreeView {
   release(): void
 }
 
+/** Looks at an image after which nothing else runs until what they gave has been used. */
+export type ImageNow = Pick<TreeView, 'cp' | 'readNow' | 'recordNow' | 'recordPartNow'>
+
+/** The newest image at every moment. No reader has to be known for what ends at once, so it is not released. */
+export interface NewestView extends ImageNow {
+  /** Another number after every change: while it is the same, every look sees the same. */
+  readonly changes: number
+  /** Of the sums in its values. */
+  readonly kind: ChecksumKind
+}
+
 export interface RootSource {
   current(): PublishedRoot
   /** Every root whose image can be read now: retained, pinned. Ascending by cp. */
@@ -188,6 +199,8 @@ export type DurabilityLevel = 'buffered' | 'logged' | 'committed'
 export interface Engine extends RootSource {
   /** A short reader of the open tree. */
   openView(): TreeView
+  /** The open tree. */
+  readonly newest: NewestView
   /**
    * Cuts, encodes and sums the bytes (1 … recordBytesMax) and gives them addresses. Waits while the queues are full
    * (back-pressure) and while CPs may yet free space; then `disk-full`. What is prepared must be used or discarded.

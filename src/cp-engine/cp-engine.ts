@@ -20,7 +20,7 @@ import { DataSync } from './data-sync.ts'
 import { Fence } from './fence.ts'
 import { IntentLog } from './intent-log.ts'
 import { OpenState } from './open-state.ts'
-import { OpenView } from './open-view.ts'
+import { OpenNewest, OpenView } from './open-view.ts'
 import type { OpenViewParts } from './open-view.ts'
 import { Operations } from './operations.ts'
 import { OwnHistory } from './own-history.ts'
@@ -72,6 +72,7 @@ export interface EngineParts {
 export class CpEngine implements contract.Engine {
   readonly volume: Volume
   readonly recovery: RecoveryReport
+  readonly newest: contract.NewestView
   private readonly clock: Clock
   private readonly allocator: Allocator
   private readonly queue: WriteQueue
@@ -137,7 +138,8 @@ export class CpEngine implements contract.Engine {
       take: (cause) => this.takeCp(cause),
     })
     const carrier = () => this.carrier()
-    this.viewParts = { volume, items: state.tree.reader, queue, sums: root.records, carrier }
+    this.viewParts = { volume, tree: state.tree, queue, sums: root.records, carrier }
+    this.newest = new OpenNewest(this.viewParts)
     this.operations = new Operations({
       volume,
       clock,

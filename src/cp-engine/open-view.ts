@@ -1,5 +1,5 @@
-import type { BlockPointer, RecordSums } from '../format/pointer.ts'
-import type { ItemReader, TreeView } from './contract.ts'
+import type { BlockPointer, ChecksumKind, RecordSums } from '../format/pointer.ts'
+import type { ItemReader, NewestView, TreeView } from './contract.ts'
 import { lookOnce, lookWith } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
 import {
@@ -15,49 +15,30 @@ import type { WriteQueue } from './write-queue.ts'
 
 export interface OpenViewParts {
   readonly volume: Volume
-  readonly items: ItemReader
+  readonly tree: { readonly reader: ItemReader; readonly changes: number }
   readonly queue: WriteQueue
   readonly sums: RecordSums
   /** The CP that carries, or will carry, what the open tree shows now. */
   readonly carrier: () => number
 }
 
-/**
- * A short reader of the open tree. Each `read` sees one instant; records that it returned stay readable until the view
- * is released, in the queue or on the device, whatever happens to them meanwhile.
- */
-export class OpenView implements TreeView {
-  readonly release: () => void
-  private seen: number
-
-  constructor(private readonly parts: OpenViewParts) {
-    this.release = parts.volume.readers.begin()
-    this.seen = parts.carrier()
-  }
+/** The open tree as it is at every moment. */
+export class OpenNewest implements NewestView {
+  constructor(protected readonly parts: OpenViewParts) {}
 
   get cp(): number {
-    return this.seen
+    return this.parts.carrier()
   }
-
-  read<T>(look: (items: ItemReader) => T): Promise<T> {
-    return lookWith(this.parts.volume.loader, () => this.look(look))
+  get changes(): number {
+    return this.parts.tree.changes
+  }
+  get kind(): ChecksumKind {
+    return this.parts.sums.kind
   }
 
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
-    const seen = lookOnce(() => this.look(look))
+    const seen = lookOnce(() => look(this.parts.tree.reader))
     return seen instanceof NotLoaded ? null : seen
-  }
-
-  private look<T>(look: (items: ItemReader) => T): T {
-    const seen = look(this.parts.items)
-    this.seen = this.parts.carrier()
-    return seen
-  }
-
-  async record(pointer: BlockPointer): Promise<Uint8Array> {
-    const { queue, volume, sums } = this.parts
-    const queued = queue.find(pointer)
-    return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
   }
 
   recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
@@ -71,6 +52,45 @@ export class OpenView implements TreeView {
     const queued = queue.find(pointer)
     if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
     return readRecordPartNow(volume.device, pointer, sums, start, end, volume.partSums, target)
+  }
+}
+
+/**
+ * A short reader of the open tree. Each `read` sees one instant; records that it returned stay readable until the view
+ * is released, in the queue or on the device, whatever happens to them meanwhile.
+ */
+export class OpenView extends OpenNewest implements TreeView {
+  readonly release: () => void
+  private seen: number
+
+  constructor(parts: OpenViewParts) {
+    super(parts)
+    this.release = parts.volume.readers.begin()
+    this.seen = parts.carrier()
+  }
+
+  override get cp(): number {
+    return this.seen
+  }
+
+  read<T>(look: (items: ItemReader) => T): Promise<T> {
+    return lookWith(this.parts.volume.loader, () => this.look(this.parts.tree.reader, look))
+  }
+
+  override readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
+    return super.readNow((items) => this.look(items, look))
+  }
+
+  private look<T>(items: ItemReader, look: (items: ItemReader) => T): T {
+    const seen = look(items)
+    this.seen = this.parts.carrier()
+    return seen
+  }
+
+  async record(pointer: BlockPointer): Promise<Uint8Array> {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
   }
 
   async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {

@@ -63,6 +63,7 @@ export class OpenTree {
   #generation: number
   /** Frames of the open generation. */
   #dirty = new Set<number>()
+  #changes = 0
   /** Frames of the CP published last. */
   #recent: readonly number[] = []
   #sealing = false
@@ -88,6 +89,11 @@ export class OpenTree {
   /** The checksum is zeros while the root node is dirty. */
   root(): TreeRoot {
     return this.#root
+  }
+
+  /** Another number after every change: while it is the same, every look sees the same. */
+  get changes(): number {
+    return this.#changes
   }
 
   /** Since the last seal. */
@@ -177,6 +183,7 @@ export class OpenTree {
 
   /** Before any change below: copies what is older than the open CP, from the root down. */
   #makeDirty(): void {
+    this.#changes++
     this.#path.forget()
     const { frames, slots, depth } = this.#path
     const cache = this.#cache

@@ -13,10 +13,18 @@ import { formatUuid } from '../lib/random.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { blockBytes, rootsPerMemberMax } from '../format/geometry.ts'
-import type { BlockPointer, NodePointer } from '../format/pointer.ts'
+import type { BlockPointer, ChecksumKind, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/root.ts'
 import type { Superblock } from '../format/superblock.ts'
-import type { CpPublished, ItemReader, PublishedRoot, RootSource, TreeView } from './contract.ts'
+import type {
+  CpPublished,
+  ImageNow,
+  ItemReader,
+  NewestView,
+  PublishedRoot,
+  RootSource,
+  TreeView,
+} from './contract.ts'
 import { NodeCache, NotLoaded, cacheBytesDefault } from './node-cache.ts'
 import { NodeLoader } from './node-loader.ts'
 import { PartSums } from './part-sums.ts'
@@ -44,6 +52,7 @@ export class Volume implements RootSource {
   readonly retention: Retention
   readonly nodes: NodeCache
   readonly loader: NodeLoader
+  readonly newest: NewestView = new NewestRoot(this)
   private published: PublishedRoot | null = null
   private readonly slotRoots: PublishedRoot[][] = [[], []]
   /** Holds that the slot lists that is being written. */
@@ -307,25 +316,16 @@ export function cpGone(cp: number, readable: readonly PublishedRoot[]): Stillpoi
   })
 }
 
-/** One published root as a reader sees it. */
-class RootView implements TreeView {
-  readonly cp: number
-  readonly release: () => void
-  private readonly items: ItemReader
+/** Looks at a root that end at once. */
+abstract class RootNow implements ImageNow {
+  protected abstract readonly published: PublishedRoot
+  protected abstract readonly items: ItemReader
 
-  constructor(
-    private readonly volume: Volume,
-    private readonly published: PublishedRoot,
-  ) {
-    this.cp = published.root.cp
-    this.release = volume.readers.begin()
-    this.items = volume.readerOf(published)
+  constructor(protected readonly volume: Volume) {}
+
+  get cp(): number {
+    return this.published.root.cp
   }
-
-  read<T>(look: (items: ItemReader) => T): Promise<T> {
-    return lookWith(this.volume.loader, () => look(this.items))
-  }
-
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
     const seen = lookOnce(() => look(this.items))
     return seen instanceof NotLoaded ? null : seen
@@ -338,6 +338,43 @@ class RootView implements TreeView {
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
     const { device, partSums } = this.volume
     return readRecordPartNow(device, pointer, this.published.root.records, start, end, partSums, target)
+  }
+}
+
+/** The published root, whichever it is. */
+class NewestRoot extends RootNow implements NewestView {
+  protected get published(): PublishedRoot {
+    return this.volume.current()
+  }
+  protected get items(): ItemReader {
+    return this.volume.readerOf(this.published)
+  }
+
+  /** Each is another root, and none comes back. */
+  get changes(): number {
+    return this.cp
+  }
+  get kind(): ChecksumKind {
+    return this.published.root.records.kind
+  }
+}
+
+/** One published root as a reader sees it. */
+class RootView extends RootNow implements TreeView {
+  readonly release: () => void
+  protected readonly items: ItemReader
+
+  constructor(
+    volume: Volume,
+    protected readonly published: PublishedRoot,
+  ) {
+    super(volume)
+    this.release = volume.readers.begin()
+    this.items = volume.readerOf(published)
+  }
+
+  read<T>(look: (items: ItemReader) => T): Promise<T> {
+    return lookWith(this.volume.loader, () => look(this.items))
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {

@@ -96,21 +96,25 @@ export interface ByteStream {
   close(): void
 }
 
-/** For those who answer: what they made of a content the last time. It lasts as long as the content is remembered. */
-export interface Memo {
-  made: unknown
-}
-
 /** A file as one look has found it, while nothing is waited for. */
 export interface ReadyFile {
   readonly stat: Stat
   readonly cp: number
-  readonly memo: Memo
+  /** For those who answer: what they made of this content the last time. It lasts as long as the content is remembered. */
+  made: unknown
   /**
    * Bytes [start, end), all verified; null where something has to be waited for. The next read of any file may change
    * them.
    */
   read(start: number, end: number): Uint8Array | null
+}
+
+/** The newest image that there is. */
+export interface NewestSource {
+  /** The CP that carries, or will carry, what it shows now. */
+  readonly cp: number
+  /** By the path as it stands in a URL: what `openNow` of a view would give. */
+  open(urlPath: string): ReadyFile | null
 }
 
 /** One image of the files: a CP for ever, or the open tree. Must be released. */

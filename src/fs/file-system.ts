@@ -13,6 +13,7 @@ import { KnownDirectories } from './known-directories.ts'
 import { makeDirectory } from './directory.ts'
 import { ByteGate, Turns } from './gates.ts'
 import { move } from './move.ts'
+import { NewestFiles } from './newest-files.ts'
 import { patchFile } from './patch.ts'
 import type { Path } from './paths.ts'
 import { putFile, putLink } from './put.ts'
@@ -21,19 +22,19 @@ import { Reaper } from './reaper.ts'
 import { RecordBuffers } from './record-buffers.ts'
 import { remove } from './remove.ts'
 import { resizeFile } from './resize.ts'
-import type { SmallFiles } from './small-files.ts'
 
 type Preconditions = contract.Preconditions
 type Written = contract.Written
 
 export class VolumeFiles implements contract.FileSystem {
   readonly reaper: Reaper
+  readonly newest: NewestFiles
   readonly #context: Context
 
   constructor(
     private readonly engine: Engine,
     clock: Clock,
-    private readonly smallFiles: SmallFiles | null = null,
+    smallFilesBytesMax?: number,
   ) {
     const { kind } = engine.current().root.records
     this.reaper = new Reaper(engine, clock, kind)
@@ -47,10 +48,11 @@ export class VolumeFiles implements contract.FileSystem {
       directories: new KnownDirectories(),
       turns: new Turns(),
     }
+    this.newest = new NewestFiles(engine.newest, this.#context.directories, smallFilesBytesMax)
   }
 
   view(): contract.ReadView {
-    return readOpenTree(this.engine, this.smallFiles, this.#context.directories)
+    return readOpenTree(this.engine)
   }
 
   async putFile(

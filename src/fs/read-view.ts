@@ -3,10 +3,10 @@
  * calls. Every answer of the open tree comes from one look at it.
  */
 import type { Engine, ItemReader, PublishedRoot, RootSource, TreeView } from '../cp-engine/contract.ts'
-import { type EntryItem, decodeEntryItem } from '../format/fs-items.ts'
+import type { EntryItem } from '../format/fs-items.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
-import { etagOf, statOf } from './attributes.ts'
+import { etagOf } from './attributes.ts'
 import {
   type ListedEntry,
   type ListOptions,
@@ -17,8 +17,7 @@ import {
   type Stat,
   bufferedBytesMax,
 } from './contract.ts'
-import { findEntry, findValue, isADirectory, mustBeFile, notFound, valueIn } from './entries.ts'
-import type { KnownDirectories } from './known-directories.ts'
+import { findEntry, mustBeFile } from './entries.ts'
 import { contentsOf, entriesOfPage } from './listed-contents.ts'
 import { type Found, listEntries } from './listing.ts'
 import {
@@ -31,30 +30,23 @@ import {
 } from './open-file.ts'
 import type { Path } from './paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from './records.ts'
-import { FoundFile } from './ready-file.ts'
-import type { SmallFiles } from './small-files.ts'
+import { FoundFile, fileOf, valueNow } from './ready-file.ts'
 import { readStat } from './stored-extra.ts'
 
 /** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
 const entriesPerLook = 128
 
 /** A published root, by a view of it that is this one's to release. */
-export function readTree(source: RootSource, tree: TreeView, smallFiles: SmallFiles | null = null): ReadView {
+export function readTree(source: RootSource, tree: TreeView): ReadView {
   const find = () => source.readable().find(({ root }) => root.cp === tree.cp) ?? null
-  return new TreeReadView(source, tree, find, smallFiles)
+  return new TreeReadView(source, tree, find)
 }
 
 export function readPublished(source: RootSource, published: PublishedRoot): ReadView {
-  return new TreeReadView(source, source.view(published), () => published, null)
+  return new TreeReadView(source, source.view(published), () => published)
 }
 
-export function readOpenTree(
-  engine: Engine,
-  smallFiles: SmallFiles | null = null,
-  directories: KnownDirectories | null = null,
-): ReadView {
-  return new OpenReadView(engine, smallFiles, directories)
-}
+export const readOpenTree = (engine: Engine): ReadView => new OpenReadView(engine)
 
 /** How a file is stored, as one look found it. */
 interface Opened {
@@ -73,9 +65,6 @@ class TreeReadView implements ReadView {
     protected readonly tree: TreeView,
     /** The root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
-    private readonly smallFiles: SmallFiles | null,
-    /** Of the open tree: no other image may ask there. */
-    private readonly directories: KnownDirectories | null = null,
   ) {
     this.kind = source.current().root.records.kind
   }
@@ -116,18 +105,9 @@ class TreeReadView implements ReadView {
   }
 
   openNow(path: Path): ReadyFile | null {
-    const { tree, kind, smallFiles } = this
-    const value = tree.readNow((items) => valueOf(items, kind, path, this.directories))
-    if (!value) return null
-    const known = smallFiles?.find(value, kind)
-    if (known) return new FoundFile(tree, kind, known, smallFiles)
-    const item = decodeEntryItem(value, kind)
-    mustBeFile(item, path)
-    const { inline } = item.extra
-    if (!inline) return null
-    const seen = { value, item, stat: statOf(item, inline), bytes: null, memo: { made: null } }
-    smallFiles?.add(seen, kind)
-    return new FoundFile(tree, kind, seen, smallFiles)
+    const value = valueNow(this.tree, this.kind, path)
+    const found = value && fileOf(value, this.kind, path)
+    return found && new FoundFile(this.tree, this.kind, found)
   }
 
   async open(path: Path): Promise<OpenFile> {
@@ -205,12 +185,8 @@ class TreeReadView implements ReadView {
 }
 
 class OpenReadView extends TreeReadView {
-  constructor(
-    private readonly engine: Engine,
-    smallFiles: SmallFiles | null,
-    directories: KnownDirectories | null,
-  ) {
-    super(engine, engine.openView(), noRoot, smallFiles, directories)
+  constructor(private readonly engine: Engine) {
+    super(engine, engine.openView(), noRoot)
   }
 
   /** The open tree moves on: one page is one look. */
@@ -252,20 +228,6 @@ const mayBeAnother: ReadonlySet<string> = new Set([
 ])
 
 const noRoot = (): null => null
-
-function valueOf(
-  items: ItemReader,
-  kind: ChecksumKind,
-  path: Path,
-  directories: KnownDirectories | null,
-): Uint8Array {
-  if (path.length === 0) throw isADirectory(path)
-  const known = directories?.find(path) ?? null
-  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
-  if (!value) throw notFound(path)
-  if (known === null) directories?.add(path, directory)
-  return value
-}
 
 function findFile(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
   const item = findEntry(items, kind, path)

@@ -4,20 +4,20 @@
  *
  * - Bytes are verified, in this read or when they were remembered.
  * - Null is given for whatever would make others wait: the caller opens the file then.
- * - What is small is remembered. Larger contents cost less to read again, into memory that is warm, than to keep.
  */
-import type { TreeView } from '../cp-engine/contract.ts'
+import type { ImageNow, ItemReader } from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
-import type { EntryItem } from '../format/fs-items.ts'
+import { type EntryItem, decodeEntryItem } from '../format/fs-items.ts'
 import { recordBytesDefault, recordBytesMax, recordBytesMin } from '../format/geometry.ts'
-import type { ChecksumKind } from '../format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
-import type { Memo, ReadyFile, Stat } from './contract.ts'
+import { statOf } from './attributes.ts'
+import type { ReadyFile, Stat } from './contract.ts'
+import { findValue, isADirectory, mustBeFile, notFound, valueIn } from './entries.ts'
+import type { KnownDirectories } from './known-directories.ts'
+import type { Path } from './paths.ts'
 import { recordsBetween } from './records.ts'
-import type { SeenFile, SmallFiles } from './small-files.ts'
 
-/** Contents that are remembered. */
-export const rememberedBytesMax = 16 * 1024
 /** Of a larger file at once: some tens of microseconds. */
 export const readyBytesMax = 256 * 1024
 const readyRecordsMax = readyBytesMax / recordBytesMin + 1
@@ -27,45 +27,76 @@ const content = new Uint8Array(recordBytesDefault)
 /** What is gathered, and behind it the record that its next part is taken from. */
 const gathered = new Uint8Array(readyBytesMax + recordBytesMax)
 
-export class FoundFile implements ReadyFile {
-  constructor(
-    private readonly tree: TreeView,
-    private readonly kind: ChecksumKind,
-    private readonly seen: SeenFile,
-    private readonly smallFiles: SmallFiles | null,
-  ) {}
+/** The value of the entry. Null when a node would have to be loaded. */
+export function valueNow(
+  image: ImageNow,
+  kind: ChecksumKind,
+  path: Path,
+  /** Of the same image. */
+  directories: KnownDirectories | null = null,
+): Uint8Array | null {
+  if (path.length === 0) throw isADirectory(path)
+  return image.readNow((items) => valueOf(items, kind, path, directories))
+}
 
-  get stat(): Stat {
-    return this.seen.stat
+function valueOf(
+  items: ItemReader,
+  kind: ChecksumKind,
+  path: Path,
+  directories: KnownDirectories | null,
+): Uint8Array {
+  const known = directories?.find(path) ?? null
+  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
+  if (!value) throw notFound(path)
+  if (known === null) directories?.add(path, directory)
+  return value
+}
+
+/** What an entry says of a file. Null when some of it lies elsewhere. */
+export function fileOf(
+  value: Uint8Array,
+  kind: ChecksumKind,
+  path: Path,
+): { readonly item: EntryItem; readonly stat: Stat } | null {
+  const item = decodeEntryItem(value, kind)
+  mustBeFile(item, path)
+  const { inline } = item.extra
+  return inline && { item, stat: statOf(item, inline) }
+}
+
+export class FoundFile implements ReadyFile {
+  made: unknown = null
+  readonly item: EntryItem
+  readonly stat: Stat
+
+  constructor(
+    protected readonly image: ImageNow,
+    private readonly kind: ChecksumKind,
+    { item, stat }: { readonly item: EntryItem; readonly stat: Stat },
+  ) {
+    this.item = item
+    this.stat = stat
   }
 
   get cp(): number {
-    return this.tree.cp
-  }
-
-  get memo(): Memo {
-    return this.seen.memo
+    return this.image.cp
   }
 
   read(start: number, end: number): Uint8Array | null {
-    const { stat, item } = this.seen
+    const { stat, item, image, kind } = this
     const last = Math.min(end, stat.size)
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     if (start >= last) return noBytes
-    if (!item.content) return item.id === 0 ? null : partNow(this.tree, this.kind, item, start, last)
-    const bytes = this.seen.bytes ?? this.#contentNow()
-    return bytes && (last - start === bytes.length ? bytes : bytes.subarray(start, last))
+    if (!item.content) return item.id === 0 ? null : partNow(image, kind, item, start, last)
+    const bytes = this.content(item.content)
+    // A file that was extended is longer than that.
+    if (bytes?.length !== stat.size) return null
+    return last - start === bytes.length ? bytes : bytes.subarray(start, last)
   }
 
-  #contentNow(): Uint8Array | null {
-    const { seen, kind } = this
-    const { size, content: pointer } = seen.item
-    const isRemembered = size <= rememberedBytesMax && this.smallFiles !== null
-    const bytes = this.tree.recordNow(pointer!, isRemembered ? null : content)
-    // A file that was extended is longer than that.
-    if (bytes?.length !== size) return null
-    if (isRemembered) this.smallFiles?.add({ ...seen, bytes }, kind)
-    return bytes
+  /** All that the pointer of the entry leads to. */
+  protected content(pointer: BlockPointer): Uint8Array | null {
+    return this.image.recordNow(pointer, content)
   }
 }
 
@@ -73,14 +104,14 @@ const noBytes = new Uint8Array(0)
 
 /** Bytes of a file with an object; zeros where there is no record. */
 function partNow(
-  tree: TreeView,
+  image: ImageNow,
   kind: ChecksumKind,
   item: EntryItem,
   start: number,
   end: number,
 ): Uint8Array | null {
   if (end - start > readyBytesMax) return null
-  const refs = tree.readNow((items) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax))
+  const refs = image.readNow((items) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax))
   if (!refs) return null
   let done = 0
   for (const { offset, rawBytes, pointer } of refs) {
@@ -88,7 +119,7 @@ function partNow(
     const to = Math.min(rawBytes, end - offset)
     if (from >= to) continue
     const at = offset + from - start
-    const bytes = tree.recordPartNow(pointer, from, to, gathered.subarray(at))
+    const bytes = image.recordPartNow(pointer, from, to, gathered.subarray(at))
     if (!bytes) return null
     if (bytes.length !== to - from)
       throw corrupt('record', 'length', `ends before ${to}, its item says ${rawBytes}`)

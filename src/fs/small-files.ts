@@ -1,44 +1,69 @@
 /**
- * Files that were read lately, small ones with their content. A look at the tree always comes first; what is here serves only an entry that is
- * byte for byte the one that it was read for, so it is never older than the tree and nobody has to say what changed.
- * The bytes were verified when they came in.
+ * Files that were read lately, by the paths that they were asked for, small ones with their content: larger contents cost
+ * less to read again, into memory that is warm, than to keep. Whether what is here may still be answered is for
+ * `newest-files.ts` to say.
  *
  * Bounded by `bytesMax`: what nobody has asked for since it was last passed over leaves first.
  */
-import { type EntryItem, entrySequenceOf } from '../format/fs-items.ts'
-import type { ChecksumKind } from '../format/pointer.ts'
-import { equalBytes } from '../lib/bytes.ts'
+import type { NewestView } from '../cp-engine/contract.ts'
+import type { EntryItem } from '../format/fs-items.ts'
+import type { BlockPointer } from '../format/pointer.ts'
 import { Oldest } from '../lib/oldest.ts'
-import type { Memo, Stat } from './contract.ts'
+import type { Stat } from './contract.ts'
+import type { Path } from './paths.ts'
+import { FoundFile } from './ready-file.ts'
 
 export const smallFilesBytesMaxDefault = 32 * 2 ** 20
+/** Contents that are remembered. */
+export const rememberedBytesMax = 16 * 1024
 /**
  * What an entry costs beside its content, in many small objects, with the headers that an answer keeps beside it
  * (measured: 1.8 KiB, 8.6 KiB with 40 values of metadata; the decoded entry about 0.4 more).
  */
 const entryBytes = 2432
 const bytesPerValueByte = 2
+const bytesPerPathCharacter = 4
 const metaBytes = 192
 
-export interface SeenFile {
-  /** The value of the entry, and what it says. */
-  readonly value: Uint8Array
-  readonly item: EntryItem
-  readonly stat: Stat
-  /** Null while nobody has asked for them, and of what is too large to be kept. */
-  readonly bytes: Uint8Array | null
-  readonly memo: Memo
-}
+/** All in one object: every step to another one is memory that was touched long ago. */
+export class KnownFile extends FoundFile {
+  /** What it costs here. */
+  cost: number
+  wasAsked = false
+  bytes: Uint8Array | null = null
 
-interface Kept {
-  readonly seen: SeenFile
-  readonly cost: number
-  wasAsked: boolean
+  constructor(
+    readonly urlPath: string,
+    readonly path: Path,
+    /** Of the image, when the path was last seen to lead here. */
+    public changes: number,
+    /** Of the entry. */
+    readonly value: Uint8Array,
+    image: NewestView,
+    found: { readonly item: EntryItem; readonly stat: Stat },
+    private readonly files: SmallFiles,
+  ) {
+    super(image, image.kind, found)
+    const metas = Object.keys(found.stat.meta).length
+    this.cost =
+      entryBytes +
+      bytesPerValueByte * value.length +
+      bytesPerPathCharacter * urlPath.length +
+      metaBytes * metas
+  }
+
+  protected override content(pointer: BlockPointer): Uint8Array | null {
+    if (this.bytes) return this.bytes
+    if (this.stat.size > rememberedBytesMax) return super.content(pointer)
+    const bytes = this.image.recordNow(pointer)
+    if (bytes) this.files.remember(this, bytes)
+    return bytes
+  }
 }
 
 export class SmallFiles {
-  /** By sequence number, which names a content within an opening; in the order in which they leave. */
-  readonly #kept = new Map<number, Kept>()
+  /** In the order in which they leave. */
+  readonly #kept = new Map<string, KnownFile>()
   readonly #oldest = new Oldest(this.#kept)
   #bytes = 0
 
@@ -48,48 +73,52 @@ export class SmallFiles {
     return this.#bytes
   }
 
-  find(value: Uint8Array, kind: ChecksumKind): SeenFile | null {
-    const kept = this.#kept.get(entrySequenceOf(value, kind))
-    if (!kept || !equalBytes(kept.seen.value, value)) return null
-    kept.wasAsked = true
-    return kept.seen
+  find(urlPath: string): KnownFile | null {
+    const known = this.#kept.get(urlPath)
+    if (!known) return null
+    known.wasAsked = true
+    return known
   }
 
-  add(seen: SeenFile, kind: ChecksumKind): void {
-    const { value, bytes } = seen
-    const sequence = entrySequenceOf(value, kind)
-    const before = this.#kept.get(sequence)
-    if (before) this.#forget(sequence, before)
+  /** Instead of what was there. */
+  add(file: KnownFile): void {
+    this.forget(file.urlPath)
+    this.#keep(file)
+    this.#trim()
+  }
+
+  forget(urlPath: string): void {
+    const known = this.#kept.get(urlPath)
+    if (known) this.#leave(known)
+  }
+
+  /** The content of a file that is here, unless it has left meanwhile. */
+  remember(file: KnownFile, bytes: Uint8Array): void {
+    if (this.#kept.get(file.urlPath) !== file) return
     // A part of a larger buffer would keep all of it.
-    const isPart = bytes !== null && bytes.buffer.byteLength > bytes.length
-    const own = isPart ? { ...seen, bytes: bytes.slice() } : seen
-    this.#keep(sequence, { seen: own, cost: costOf(own), wasAsked: false })
+    file.bytes = bytes.buffer.byteLength > bytes.length ? bytes.slice() : bytes
+    file.cost += bytes.length
+    this.#bytes += bytes.length
     this.#trim()
   }
 
   #trim(): void {
     while (this.#bytes > this.bytesMax && this.#kept.size > 0) {
-      const sequence = this.#oldest.next()
-      const kept = this.#kept.get(sequence)!
-      this.#forget(sequence, kept)
-      if (!kept.wasAsked) continue
-      kept.wasAsked = false
-      this.#keep(sequence, kept)
+      const known = this.#kept.get(this.#oldest.next())!
+      this.#leave(known)
+      if (!known.wasAsked) continue
+      known.wasAsked = false
+      this.#keep(known)
     }
   }
 
-  #keep(sequence: number, kept: Kept): void {
-    this.#kept.set(sequence, kept)
-    this.#bytes += kept.cost
+  #keep(file: KnownFile): void {
+    this.#kept.set(file.urlPath, file)
+    this.#bytes += file.cost
   }
 
-  #forget(sequence: number, { cost }: Kept): void {
-    this.#kept.delete(sequence)
-    this.#bytes -= cost
+  #leave(file: KnownFile): void {
+    this.#kept.delete(file.urlPath)
+    this.#bytes -= file.cost
   }
-}
-
-function costOf({ value, stat, bytes }: SeenFile): number {
-  const beside = entryBytes + bytesPerValueByte * value.length + metaBytes * Object.keys(stat.meta).length
-  return beside + (bytes?.length ?? 0)
 }

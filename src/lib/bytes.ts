@@ -36,6 +36,9 @@ export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
 /** Throws a TypeError for bytes that are not UTF-8. */
 export const decodeUtf8 = (bytes: Uint8Array): string => strictDecoder.decode(bytes)
 
+/** The same text in memory of its own: a part of a longer one would keep all of that. */
+export const ownText = (text: string): string => Buffer.from(text).toString()
+
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -3,7 +3,7 @@
  * else that changes the volume: what is absent cannot be called.
  */
 import type { Applied } from '../cp-engine/contract.ts'
-import type { FileSystem, ReadView } from '../fs/contract.ts'
+import type { FileSystem, NewestSource, ReadView } from '../fs/contract.ts'
 import type { Clock } from '../lib/clock.ts'
 
 /** `Views` of fs/ is one. */
@@ -112,6 +112,7 @@ export interface Limits {
 
 interface Common {
   readonly views: ViewSource
+  readonly newest: NewestSource
   readonly cps: CpHistory
   readonly clock: Clock
   readonly limits: Limits

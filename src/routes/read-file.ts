@@ -2,9 +2,9 @@
  * GET and HEAD of a file. What is small and at hand is answered at once; everything else opens the file, reads it in
  * one piece or as a stream, and says what went wrong before the first byte.
  */
-import type { OpenFile, ReadyFile, Stat } from '../fs/contract.ts'
+import type { NewestSource, OpenFile, ReadyFile, Stat } from '../fs/contract.ts'
 import { type Path, parseUrlPath } from '../fs/paths.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import { fileHeaders } from './attributes.ts'
 import { streamFile } from './content-stream.ts'
 import type { Dependencies } from './dependencies.ts'
@@ -15,51 +15,49 @@ import { type ByteRange, parseRange } from './ranges.ts'
 import { Query, type Target } from './raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
-/** Of a file: never the root. */
-export function filePathOf({ rest }: Target): Path {
-  if (rest === null || rest === '') {
-    throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
-  }
-  return parseUrlPath(rest)
+/** Of a file, as it stands in the URL: never the root. */
+function urlPathOf({ rest }: Target): string {
+  if (rest !== null && rest !== '') return rest
+  throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
 }
 
+export const filePathOf = (target: Target): Path => parseUrlPath(urlPathOf(target))
+
 export const readHandler = (dependencies: Dependencies): Handler => {
-  const { views } = dependencies
-  return (request, target) => {
-    const path = filePathOf(target)
-    const query = Query.parse(target.query, readingParameters)
-    return (
-      (query === Query.none && readNow(request, path, views)) || readLater(request, path, query, dependencies)
-    )
+  const { newest } = dependencies
+  return (request, target) =>
+    (target.query === '' && readNow(request, urlPathOf(target), newest)) ||
+    readLater(request, target, dependencies)
+}
+
+/** The usual request, of a file whose way is in memory. Null for what has to wait. */
+function readNow(request: Request, urlPath: string, newest: NewestSource): Response | null {
+  try {
+    const file = newest.open(urlPath)
+    return file && answerNow(request, file)
+  } catch (error) {
+    // What is no path is none in any CP.
+    if (hasCode(error, 'bad-path')) throw error
+    return failedRead(error, newest.cp)
   }
 }
 
 /**
- * The usual request, of a file whose way is in memory, for no more of it than is read at once. Null for what has to wait.
- * A Response copies its bytes when it is made, so they may lie in memory that is used again.
+ * Null for more than is read at once. A Response copies its bytes when it is made, so they may lie in memory that is used
+ * again.
  */
-function readNow(request: Request, path: Path, views: Dependencies['views']): Response | null {
-  const view = views.open()
-  try {
-    const isHead = request.method === 'HEAD'
-    const file = view.openNow(path)
-    if (!file) return null
-    const { stat, cp } = file
-    if (isUnconditional(request.headers)) {
-      if (isHead) return new Response(null, keptHead(file, 'head'))
-      const range = parseRange(request.headers.get('Range'), stat.size)
-      const bytes = file.read(range?.start ?? 0, range?.end ?? stat.size)
-      return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
-    }
-    const head = headOf(request, stat, cp)
-    if (head.answer) return head.answer
-    const bytes = file.read(head.start, head.end)
-    return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
-  } catch (error) {
-    return failedRead(error, view.cp)
-  } finally {
-    view.release()
+function answerNow(request: Request, file: ReadyFile): Response | null {
+  if (isUnconditional(request.headers)) {
+    if (request.method === 'HEAD') return new Response(null, keptHead(file, 'head'))
+    const { size } = file.stat
+    const range = parseRange(request.headers.get('Range'), size)
+    const bytes = file.read(range?.start ?? 0, range?.end ?? size)
+    return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
   }
+  const head = headOf(request, file.stat, file.cp)
+  if (head.answer) return head.answer
+  const bytes = file.read(head.start, head.end)
+  return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
 }
 
 const isUnconditional = (headers: Headers): boolean =>
@@ -79,11 +77,11 @@ interface KeptHead {
 }
 
 function keptHead(file: ReadyFile, what: 'head' | 'whole' | ByteRange): ResponseInit {
-  const { cp, memo } = file
+  const { cp } = file
   const of = typeof what === 'string' ? what : 'range'
-  const made = memo.made as KeptHead | null
+  const made = file.made as KeptHead | null
   const kept = made?.of === of ? made : makeHead(file, of)
-  memo.made = kept
+  file.made = kept
   const { headers } = kept.init
   if (kept.cp !== cp) headers.set('Stillpoint-CP', String(cp))
   kept.cp = cp
@@ -100,16 +98,16 @@ function makeHead({ stat, cp }: ReadyFile, of: KeptHead['of']): KeptHead {
 const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
   `bytes ${start}-${end - 1}/${size}`
 
-async function readLater(
-  request: Request,
-  path: Path,
-  query: Query,
-  dependencies: Dependencies,
-): Promise<Response> {
+async function readLater(request: Request, target: Target, dependencies: Dependencies): Promise<Response> {
   const { limits, views } = dependencies
+  const path = filePathOf(target)
+  const query = Query.parse(target.query, readingParameters)
   const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
   let file: OpenFile
   try {
+    const ready = query === Query.none ? null : view.openNow(path)
+    const answer = ready && answerNow(request, ready)
+    if (answer) return answer
     file = await view.open(path)
   } catch (error) {
     return failedRead(error, view.cp)

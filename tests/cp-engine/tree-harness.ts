@@ -3,7 +3,7 @@
  * retained root (the one published last) uses is checked to stay as it is.
  */
 import { expect } from 'bun:test'
-import { compareBytes, concatBytes } from '../../src/lib/bytes.ts'
+import { compareBytes, concatBytes, equalBytes } from '../../src/lib/bytes.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { type CacheOptions, NodeCache, NotLoaded } from '../../src/cp-engine/node-cache.ts'
 import { NodeLoader } from '../../src/cp-engine/node-loader.ts'
@@ -76,12 +76,20 @@ export class TreeHarness {
 
   async put(key: Uint8Array, value: Uint8Array): Promise<void> {
     await this.with(() => this.tree.ready([key]))
+    // Whoever remembers what it saw believes in this number.
+    const before = this.tree.reader.get(key)
+    const { changes } = this.tree
     this.tree.put(key, value)
+    const isSame = before !== null && equalBytes(before, value)
+    expect(this.tree.changes === changes).toBe(isSame)
   }
 
   async delete(key: Uint8Array): Promise<boolean> {
     await this.with(() => this.tree.ready([key]))
-    return this.tree.delete(key)
+    const { changes } = this.tree
+    const isDeleted = this.tree.delete(key)
+    expect(this.tree.changes !== changes).toBe(isDeleted)
+    return isDeleted
   }
 
   seal(): SealedTree {

@@ -21,6 +21,7 @@ import type {
   DurabilityLevel,
   Engine,
   Item,
+  NewestView,
   PrepareOptions,
   PreparedRecord,
   PublishedRoot,
@@ -31,7 +32,6 @@ import type {
   Tx,
 } from '../../src/cp-engine/contract.ts'
 import {
-  blockBytes,
   countersMax,
   itemBytesMax,
   keyBytesMax,
@@ -49,8 +49,10 @@ import {
   cutAtRandom,
   fakeRoot,
   mustBeHidden,
+  recordRun,
 } from './fake-parts.ts'
-import { NotLoaded, place, readerOf, valueOf } from './fake-items.ts'
+import { fakeNewest } from './fake-newest.ts'
+import { NotLoaded, lookNow, place, readerOf, valueOf } from './fake-items.ts'
 
 /** In a row. */
 const missesMax = 40
@@ -62,6 +64,7 @@ export class FakeEngine implements Engine {
   private sequence = 0
   private opening = 1
   private dirty = false
+  private changes = 0
   private images: Image[] = []
   private readonly pins = new Map<PublishedRoot, number>()
   private viewCount = 0
@@ -132,9 +135,17 @@ export class FakeEngine implements Engine {
   openView(): TreeView {
     return this.newView(
       () => this.items,
-      () => this.current().root.cp + (this.dirty ? 1 : 0),
+      () => this.newest.cp,
     )
   }
+
+  readonly newest: NewestView = fakeNewest({
+    cp: () => this.current().root.cp + (this.dirty ? 1 : 0),
+    changes: () => this.changes,
+    kind: () => this.sums.kind,
+    items: () => readerOf(this.items, this.isMissing),
+    recordNow: (pointer) => (this.random.below(4) === 0 ? null : this.blocks.read(pointer)),
+  })
 
   async prepare(
     bytes: Uint8Array,
@@ -298,28 +309,14 @@ export class FakeEngine implements Engine {
       async recordPart(pointer, start, end) {
         return (await this.record(pointer)).subarray(start, end)
       },
-      async recordRun(pointers, target) {
-        const parts: Uint8Array[] = []
-        let at = 0
-        for (const pointer of pointers) {
-          const bytes = await this.record(pointer)
-          target.set(bytes, at)
-          parts.push(target.subarray(at, at + bytes.length))
-          at += pointer.blocks * blockBytes
-        }
-        assert(at === target.length, 'a target is as long as the blocks')
-        return parts
+      recordRun(pointers, target) {
+        return recordRun(this, pointers, target)
       },
       readNow: (look) => {
         assert(!released, 'a released view is not read')
-        try {
-          const result = look(readerOf(items(), this.isMissing, seen))
-          seenCp = cp()
-          return result
-        } catch (error) {
-          if (error instanceof NotLoaded) return null
-          throw error
-        }
+        const result = lookNow(() => look(readerOf(items(), this.isMissing, seen)))
+        seenCp = cp()
+        return result
       },
       recordNow: (pointer) => {
         assert(!released, 'a released view gives no record')
@@ -413,6 +410,7 @@ export class FakeEngine implements Engine {
       if (changed && mode === 'operation' && this.sequence === sequence) this.sequence++
       this.blocks.settle(changes, used, offered)
       if (changed) this.dirty = true
+      if (changed) this.changes++
       this.misses = 0
       this.largestOperation = Math.max(this.largestOperation, changes.length)
       return { result, changed, changes, sequence: this.sequence }

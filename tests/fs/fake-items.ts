@@ -29,6 +29,16 @@ export function place(items: Item[], key: Uint8Array, value: Uint8Array | null):
   else if (found) items.splice(index, 1)
 }
 
+/** Null when a node was missing. */
+export function lookNow<T>(look: () => T): T | null {
+  try {
+    return look()
+  } catch (error) {
+    if (error instanceof NotLoaded) return null
+    throw error
+  }
+}
+
 export function readerOf(
   items: readonly Item[],
   isMissing: () => boolean,

@@ -1,8 +1,15 @@
 /** Small parts of the fake engine: what it remembers, its roots, and streams that remember what they added. */
-import type { Item, PreparedRecord, PublishedRoot, RecordStream, Tx } from '../../src/cp-engine/contract.ts'
+import type {
+  Item,
+  PreparedRecord,
+  PublishedRoot,
+  RecordStream,
+  TreeView,
+  Tx,
+} from '../../src/cp-engine/contract.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
-import type { ChecksumKind } from '../../src/format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../../src/format/pointer.ts'
 import type { Root } from '../../src/format/root.ts'
 import { assert } from '../../src/lib/assert.ts'
 import { readU64BigEndian, toHex } from '../../src/lib/bytes.ts'
@@ -102,4 +109,22 @@ export function mustBeHidden(
   orphan[0] = 4
   const was = before.has(toHex(orphan)) ? before.get(toHex(orphan))!.value : valueOf(items, orphan)
   assert(was || valueOf(items, orphan), `object ${id} is hidden`)
+}
+
+/** What `recordRun` of a view promises, one record after the other. */
+export async function recordRun(
+  view: Pick<TreeView, 'record'>,
+  pointers: readonly BlockPointer[],
+  target: Uint8Array,
+): Promise<Uint8Array[]> {
+  const parts: Uint8Array[] = []
+  let at = 0
+  for (const pointer of pointers) {
+    const bytes = await view.record(pointer)
+    target.set(bytes, at)
+    parts.push(target.subarray(at, at + bytes.length))
+    at += pointer.blocks * blockBytes
+  }
+  assert(at === target.length, 'a target is as long as the blocks')
+  return parts
 }

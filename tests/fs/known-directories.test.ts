@@ -8,15 +8,10 @@ const put = (volume: FakeVolume, path: string, bytes = 10) =>
   volume.files.putFile(p(path), bytesOf(bytes), {})
 /** By the short way of a reader, which remembers the directory too. */
 const readNow = async ({ files }: FakeVolume, path: string) => {
-  const view = files.view()
-  try {
-    for (;;) {
-      const file = view.openNow(p(path))
-      if (file) return file.stat.size
-      await Promise.resolve()
-    }
-  } finally {
-    view.release()
+  for (;;) {
+    const file = files.newest.open(path)
+    if (file) return file.stat.size
+    await Promise.resolve()
   }
 }
 const isThere = (volume: FakeVolume, path: string) => codeOf(volume.with((view) => view.stat(p(path))))

@@ -9,6 +9,7 @@ import {
   type FileSystem,
   type OpenFile,
   type ListedEntry,
+  type NewestSource,
   type Preconditions,
   type ReadView,
   type Stat,
@@ -24,7 +25,7 @@ import { bytesOf, chunked, readAll, streamAll } from './volume.ts'
 
 export interface ModelVolume {
   readonly engine: Engine
-  readonly files: FileSystem
+  readonly files: FileSystem & { readonly newest: NewestSource }
   /** Ends this opening, cleanly or by a crash, and opens again: everything that was written is there. */
   reopen(): Promise<void>
   /** The problems that are found once the reaper has nothing left to do. */
@@ -267,16 +268,24 @@ class Run {
     await this.#expectSame(
       (tree) => tree.file(path),
       async () => {
-        const ready = view.openNow(pathOf(path))
-        const wholeNow = ready?.read(0, ready.stat.size)?.slice()
-        const partNow = ready?.read(start, end)?.slice()
+        const { newest } = this.volume.files
+        const found = [view.openNow(pathOf(path)), newest.open(path.map(encodeURIComponent).join('/'))]
+        const readyNow = found
+          .filter((ready) => ready !== null)
+          .map((ready) => ({
+            stat: ready.stat,
+            whole: ready.read(0, ready.stat.size)?.slice(),
+            part: ready.read(start, end)?.slice(),
+          }))
         const file = await view.open(pathOf(path))
         try {
           const { bytes } = this.#tree.file(path)
           const expected = bytes.subarray(start, end)
-          if (ready) expect(ready.stat).toEqual(file.stat)
-          if (wholeNow) expect(equal(wholeNow, bytes)).toBe(true)
-          if (partNow) expect(equal(partNow, expected)).toBe(true)
+          for (const { stat, whole, part } of readyNow) {
+            expect(stat).toEqual(file.stat)
+            if (whole) expect(equal(whole, bytes)).toBe(true)
+            if (part) expect(equal(part, expected)).toBe(true)
+          }
           if (length <= bufferedBytesMax) expect(equal(await file.read(start, end), expected)).toBe(true)
           expect(equal(await streamAll(file, start, end), expected)).toBe(true)
         } finally {

@@ -1,8 +1,10 @@
 /** What is read at once is what would be read in time, wherever its records lie; and it is answered before it changes. */
 import { expect, test } from 'bun:test'
-import { readyBytesMax, rememberedBytesMax } from '../../src/fs/ready-file.ts'
+import type { ReadyFile } from '../../src/fs/contract.ts'
+import { NewestFiles } from '../../src/fs/newest-files.ts'
+import { readyBytesMax } from '../../src/fs/ready-file.ts'
 import { readOpenTree, readPublished } from '../../src/fs/read-view.ts'
-import { SmallFiles } from '../../src/fs/small-files.ts'
+import { rememberedBytesMax } from '../../src/fs/small-files.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { RealVolume } from './real-volume.ts'
 import { bytesOf, p } from './volume.ts'
@@ -26,12 +28,22 @@ test('parts of files of every size, with holes and odd ends, of the open tree an
   await files.resizeFile(p(`f${contents.length}`), sparse.length)
   contents.push(sparse)
 
-  const compare = (smallFiles: SmallFiles | null, where: 'queued' | 'published') => {
-    const views = [readOpenTree(engine, smallFiles)]
-    if (where === 'published') views.push(readPublished(engine, engine.current()))
-    for (const view of views) {
+  const { newest } = files
+  const compare = (where: 'queued' | 'published') => {
+    const open = readOpenTree(engine)
+    const root = readPublished(engine, engine.current())
+    const ways: ((name: string) => ReadyFile | null)[] = [
+      (name) => newest.open(name),
+      (name) => open.openNow(p(name)),
+    ]
+    if (where === 'published') {
+      ways.push((name) => root.openNow(p(name)))
+      const ofRoot = new NewestFiles(engine.volume.newest)
+      ways.push((name) => ofRoot.open(name))
+    }
+    for (const openNow of ways) {
       for (const [i, bytes] of contents.entries()) {
-        const file = view.openNow(p(`f${i}`))!
+        const file = openNow(`f${i}`)!
         expect(file.stat.size).toBe(bytes.length)
         for (let round = 0; round < 40; round++) {
           const start = random.below(bytes.length + 1)
@@ -46,32 +58,30 @@ test('parts of files of every size, with holes and odd ends, of the open tree an
         if (bytes.length > readyBytesMax) expect(whole).toBeNull()
         else expect(Buffer.compare(whole!, bytes)).toBe(0)
       }
-      view.release()
     }
+    open.release()
+    root.release()
   }
-  const smallFiles = new SmallFiles()
-  compare(smallFiles, 'queued')
+  compare('queued')
   await engine.requestCp('requested')
-  compare(null, 'published')
-  compare(smallFiles, 'published')
+  compare('published')
   expect(engine.volume.readers.count).toBe(0)
   await volume.close()
 })
 
 test('only small contents are remembered, of larger files what is said of them', async () => {
   const volume = await RealVolume.create({ seed: 5 })
-  const { files, engine } = volume
-  const smallFiles = new SmallFiles()
+  const { files } = volume
+  const { newest } = files
   const costOf = async (size: number): Promise<number> => {
-    await files.putFile(p('f'), bytesOf(size), {})
-    const before = smallFiles.bytes
-    const view = readOpenTree(engine, smallFiles)
-    const first = view.openNow(p('f'))!
-    first.memo.made = size
+    const name = `f${size}`
+    await files.putFile(p(name), bytesOf(size), {})
+    const before = newest.bytes
+    const first = newest.open(name)!
+    first.made = size
     expect(first.read(0, 1)).toEqual(bytesOf(size).slice(0, 1))
-    expect(view.openNow(p('f'))!.memo.made).toBe(size)
-    view.release()
-    return smallFiles.bytes - before
+    expect(newest.open(name)!.made).toBe(size)
+    return newest.bytes - before
   }
   expect(await costOf(rememberedBytesMax)).toBeGreaterThan(rememberedBytesMax)
   for (const size of [rememberedBytesMax + 1, 65_536, 300_000]) expect(await costOf(size)).toBeLessThan(4096)

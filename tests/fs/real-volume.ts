@@ -8,7 +8,6 @@ import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import type { ChecksumKind } from '../../src/format/pointer.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
-import { SmallFiles } from '../../src/fs/small-files.ts'
 import { ItemCheck } from '../../src/fs/item-check.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -24,14 +23,14 @@ export interface RealVolumeOptions {
 }
 
 const mebibyte = 2 ** 20
+/** Of what is remembered: so little that most of it leaves. */
+const smallFilesBytesMax = 256 * 1024
 
 export class RealVolume implements ModelVolume {
   files!: VolumeFiles
   engine!: CpEngine
   #device: MemoryDevice
   readonly #random: ReturnType<typeof seededRandom>
-  /** Longer than any process, and small: it must be right whatever it holds. */
-  readonly #smallFiles = new SmallFiles(256 * 1024)
 
   private constructor(private readonly options: RealVolumeOptions) {
     this.#device = new MemoryDevice()
@@ -60,7 +59,7 @@ export class RealVolume implements ModelVolume {
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
       packing: this.options.packing ?? null,
     })
-    this.files = new VolumeFiles(this.engine, systemClock, this.#smallFiles)
+    this.files = new VolumeFiles(this.engine, systemClock, smallFilesBytesMax)
     this.engine.onSpaceShort(() => this.files.hurry())
     this.files.start()
   }

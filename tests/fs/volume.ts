@@ -1,7 +1,6 @@
 /** A volume on the fake engine, with what every test of files wants to do with one. */
 import { checkItems } from '../../src/fs/item-check.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
-import { SmallFiles } from '../../src/fs/small-files.ts'
 import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -20,22 +19,23 @@ export const quickClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
+/** Of what is remembered: so little that most of it leaves. */
+const smallFilesBytesMax = 64 * 1024
+
 export class FakeVolume {
   engine: FakeEngine
   files: VolumeFiles
-  /** Longer than any process, and small: it must be right whatever it holds. */
-  readonly #smallFiles = new SmallFiles(64 * 1024)
 
   constructor(options: FakeEngineOptions = {}) {
     this.engine = new FakeEngine(options)
-    this.files = new VolumeFiles(this.engine, quickClock, this.#smallFiles)
+    this.files = new VolumeFiles(this.engine, quickClock, smallFilesBytesMax)
     this.files.start()
   }
 
   async reopen(): Promise<void> {
     await this.files.close()
     this.engine = this.engine.crash()
-    this.files = new VolumeFiles(this.engine, quickClock, this.#smallFiles)
+    this.files = new VolumeFiles(this.engine, quickClock, smallFilesBytesMax)
     this.files.start()
   }
 

@@ -17,11 +17,17 @@ test('a mirror follows: first copy, then live', async () => {
   await pair.join()
   expect(await pair.clock.until(() => pair.isEqual, 1000)).toBeTrue()
   expect(pair.transfers.map(({ kind }) => kind)).toEqual(['first-copy'])
+  const { newest } = pair.mirrorVolume
+  const changes = new Set<number>()
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < 5; i++) await workload.step(pair.engine)
     await pair.engine.requestCp('requested')
     expect(await pair.clock.until(() => pair.isEqual, 1000)).toBeTrue()
+    changes.add(newest.changes)
+    expect(newest.cp).toBe(pair.mirrorVolume.current().root.cp)
   }
+  // Each root is another image for those who remember what they saw.
+  expect(changes.size).toBe(10)
   const current = pair.mirrorVolume.current()
   expect(toHex(current.hash)).toBe(toHex(pair.engine.current().hash))
   const view = pair.mirrorVolume.view(current)

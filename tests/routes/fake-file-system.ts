@@ -9,7 +9,7 @@ import type {
   ListOptions,
   ListedEntry,
   Listing,
-  Memo,
+  NewestSource,
   OpenFile,
   Preconditions,
   ReadView,
@@ -17,7 +17,7 @@ import type {
   Stat,
   Written,
 } from '../../src/fs/contract.ts'
-import { type Path, formatPath } from '../../src/fs/paths.ts'
+import { type Path, formatPath, parseUrlPath } from '../../src/fs/paths.ts'
 import { compareBytes, concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
 import { type ErrorCode, StillpointError } from '../../src/lib/errors.ts'
 
@@ -37,7 +37,7 @@ const parentsOf = (key: string): string[] => {
 
 export class FakeFileSystem implements FileSystem {
   image: Map<string, Node> = new Map()
-  readonly #memos = new WeakMap<Stat, Memo>()
+  readonly #found = new WeakMap<Stat, ReadyFile>()
   published = 1
   dirty = false
   sequence = 0
@@ -93,6 +93,15 @@ export class FakeFileSystem implements FileSystem {
     }
   }
 
+  newestOf(image: () => Image, cp: () => number): NewestSource {
+    return {
+      get cp() {
+        return cp()
+      },
+      open: (urlPath) => this.#openNow(image(), parseUrlPath(urlPath), cp()),
+    }
+  }
+
   #openNow(image: Image, path: Path, cp: number): ReadyFile | null {
     const { stat, bytes } = findFile(image, path)
     const read = (start: number, end: number) => {
@@ -103,13 +112,10 @@ export class FakeFileSystem implements FileSystem {
       this.#ready = bytes.slice(start, end)
       return this.#ready
     }
-    return { stat, cp, memo: this.#memoOf(stat), read }
-  }
-
-  #memoOf(stat: Stat): Memo {
-    let memo = this.#memos.get(stat)
-    if (!memo) this.#memos.set(stat, (memo = { made: null }))
-    return memo
+    // What was made of a content lasts as long as it.
+    const ready = this.#found.get(stat) ?? { stat, cp, made: null, read }
+    this.#found.set(stat, ready)
+    return Object.assign(ready, { cp, read })
   }
 
   #open(image: Image, path: Path, cp: number): OpenFile {

@@ -75,6 +75,10 @@ export class Harness {
       ...common,
       role: 'primary',
       views: this.#views(true),
+      newest: this.files.newestOf(
+        () => this.files.image,
+        () => this.files.cp,
+      ),
       files: this.files,
       mirrors: {
         list: async () => this.mirrors,
@@ -111,6 +115,10 @@ export class Harness {
       ...common,
       role: 'mirror',
       views: this.#views(false),
+      newest: this.files.newestOf(
+        () => this.images.get(this.files.published)!,
+        () => this.files.published,
+      ),
       status: () => ({
         id: 'm',
         volume: 'v',

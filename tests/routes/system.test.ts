@@ -199,7 +199,7 @@ describe('failures of the server', () => {
     h.files.view = () => {
       throw new TypeError('secret of /etc/passwd')
     }
-    const body = await expectProblem(h.request('GET', '/v1/files/a'), 'internal')
+    const body = await expectProblem(h.request('GET', '/v1/stat/a'), 'internal')
     expect(JSON.stringify(body)).not.toContain('secret')
     expect(h.bugs).toEqual([])
   })
