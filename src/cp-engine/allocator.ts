@@ -6,9 +6,9 @@
  * reached no disk and no tree, `release` returns what no retained root uses any more.
  *
  * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
- * would dirty many others), tree nodes and records in stretches that were free as a whole when their class began with
- * them. They are taken in turns and leave one class after the other, so else no two of a class would be neighbours, and
- * each block a write of its own. What is left between others is filled only when no such stretch is left.
+ * would dirty many others), tree nodes and records in stretches that were free when their class began with them, as a
+ * whole if there are such, else as far as possible. They are taken in turns and leave one class after the other, so else
+ * no two of a class would be neighbours, and each block a write of its own.
  */
 import { assert, bug } from '../lib/assert.ts'
 import type { Geometry } from '../format/geometry.ts'
@@ -27,6 +27,10 @@ const mapRunBlocks = 128
 const mapRunFreeMin = mapRunBlocks / 2
 /** Of nodes or of records; one that is used up goes on in what follows it, when that is free as well. */
 const stretchBlocks = 64
+/** So many blocks of a stretch are free when a class begins with it: what can be had, the most first. */
+const stretchFreeMins = [stretchBlocks, stretchBlocks / 2, stretchBlocks / 4]
+/** Looked at in one call: a large volume is not searched at once. */
+const stretchesLookedAtMax = 16_384
 assert(blocksPerMapPage % stretchBlocks === 0 && mapRunBlocks % stretchBlocks === 0, 'stretches fill a page')
 
 interface Stretch {
@@ -43,9 +47,10 @@ export class Allocator {
   private fixedCount = 0
   private readonly cursors = { node: 0, record: 0 }
   private readonly stretches = { node: { next: 0, end: 0 }, record: { next: 0, end: 0 } }
-  /** The next stretch is looked for from here on. */
+  /** The next stretch is looked for from here on, of this class of freeness; so many in a row were not. */
   private stretchHand = 0
-  private mayHaveStretch = false
+  private freeness = 0
+  private stretchesRefused = 0
   /** No run this long was found since the last release; Infinity when that is not known. */
   private knownLongest = { outside: Infinity, anywhere: Infinity }
   /** Groups below it have nothing free. */
@@ -101,7 +106,7 @@ export class Allocator {
       this.fixedCount += blocks
     }
     this.freed(before)
-    this.mayHaveStretch = true
+    this.lookForStretches()
   }
 
   /** At open: what a page of a retained root's used map names is not writable. */
@@ -126,7 +131,7 @@ export class Allocator {
       this.free += bitsInByte[byte]!
     }
     this.freed(pageIndex * blocksPerMapPage)
-    this.mayHaveStretch = true
+    this.lookForStretches()
   }
 
   /** A run of exactly `blocks`, or null when free space has none. */
@@ -159,9 +164,14 @@ export class Allocator {
     })
     this.free += blocks
     this.freed(address)
-    let at = address - (address % stretchBlocks)
-    for (; at < address + blocks && !this.mayHaveStretch; at += stretchBlocks)
-      this.mayHaveStretch = this.isStretch(at)
+    if (this.freeness === 0) return
+    for (let at = address - (address % stretchBlocks); at < address + blocks; at += stretchBlocks)
+      if (this.isWhollyFree(at)) this.lookForStretches()
+  }
+
+  /** No stretch is free as a whole: what is taken from now on is scattered. */
+  get isScattered(): boolean {
+    return this.freeness > 0
   }
 
   private freed(address: number): void {
@@ -214,20 +224,21 @@ export class Allocator {
   }
 
   private takeRun(kind: 'node' | 'record', blocks: number): number | null {
-    const stretch = this.stretches[kind]
-    // What is longer is a long run by itself.
-    const isInStretch = blocks <= stretchBlocks
-    return (isInStretch ? this.takeFrom(stretch, blocks) : null) ?? this.takeAnywhere(kind, blocks)
+    return this.takeFrom(this.stretches[kind], blocks) ?? this.takeAnywhere(kind, blocks)
   }
 
   private takeFrom(stretch: Stretch, blocks: number): number | null {
+    // What is longer is a long run by itself.
+    if (blocks > stretchBlocks) return null
     let found = this.find(stretch.next, stretch.end, blocks, true)
-    if (found === null && this.lengthen(stretch)) found = this.find(stretch.next, stretch.end, blocks, true)
+    // A stretch with holes need not have more than one block in a row.
+    if (found === null && (blocks === 1 || this.freeness === 0) && this.lengthen(stretch))
+      found = this.find(stretch.next, stretch.end, blocks, true)
     if (found !== null) stretch.next = found + blocks
     return found
   }
 
-  /** By what follows it, else it begins anew; false when nothing is free as a whole. */
+  /** By what follows it, else it begins anew; false when nothing is free enough. */
   private lengthen(stretch: Stretch): boolean {
     if (!this.isStretch(stretch.end)) {
       const start = this.findStretch()
@@ -241,21 +252,40 @@ export class Allocator {
   }
 
   private findStretch(): number | null {
-    let at = this.stretchHand
-    for (let left = Math.ceil(this.blockCount / stretchBlocks); left > 0 && this.mayHaveStretch; left--) {
-      if (at >= this.blockCount) at = 0
-      if (this.isStretch(at)) return at
-      at += stretchBlocks
+    const count = Math.ceil(this.blockCount / stretchBlocks)
+    for (let left = stretchesLookedAtMax; left > 0 && this.freeness < stretchFreeMins.length; left--) {
+      if (this.stretchHand >= this.blockCount) this.stretchHand = 0
+      if (this.isStretch(this.stretchHand)) {
+        this.stretchesRefused = 0
+        return this.stretchHand
+      }
+      this.stretchHand += stretchBlocks
+      if (++this.stretchesRefused < count) continue
+      this.stretchesRefused = 0
+      this.freeness++
     }
-    this.mayHaveStretch = false
     return null
   }
 
-  /** Behind the end of the file nothing is free. */
+  private lookForStretches(): void {
+    this.freeness = 0
+    this.stretchesRefused = 0
+  }
+
+  private isWhollyFree(stretch: number): boolean {
+    return this.words[stretch / 32] === -1 && this.words[stretch / 32 + 1] === -1
+  }
+
+  /** One that is free enough and nobody's. Behind the end of the file nothing is free. */
   private isStretch(address: number): boolean {
     if (address % blocksPerMapPage < mapRunBlocks) return false
+    if (this.isWhollyFree(address)) return true
+    const freeMin = stretchFreeMins[this.freeness] ?? stretchBlocks
     const word = address / 32
-    return this.words[word] === -1 && this.words[word + 1] === -1
+    if (freeMin === stretchBlocks || bitsIn(this.words[word]!) + bitsIn(this.words[word + 1]!) < freeMin)
+      return false
+    const { node, record } = this.stretches
+    return node.end - stretchBlocks !== address && record.end - stretchBlocks !== address
   }
 
   private takeAnywhere(kind: 'node' | 'record', blocks: number): number | null {
@@ -308,4 +338,11 @@ export class Allocator {
     }
     return null
   }
+}
+
+/** Of 32 bits. */
+function bitsIn(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555)
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }

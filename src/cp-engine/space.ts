@@ -15,6 +15,8 @@ import { mapBlocksWorstCase } from './map-builder.ts'
 
 /** After a failed extension of the file the next is tried after this. */
 const growRetryMs = 5_000
+/** So much of the file may be free and scattered: more is used before the file grows. */
+const scatteredMax = 1 / 16
 /** How long a reservation waits while something may still be released. */
 const waitMsMax = 5_000
 const waitStepMs = 50
@@ -114,10 +116,19 @@ export class Space {
     )
   }
 
-  /** Extends in the background before anyone has to wait for it. */
+  /** Extends in the background before anyone has to wait for it, or has to do with holes. */
   growAhead(): void {
-    if (this.growing || this.available('write') > this.geometry.growBlocks / 4 || !this.canGrow()) return
+    if (this.growing || !(this.isShort() || this.isScattered()) || !this.canGrow()) return
     this.grow().catch((error: unknown) => this.reclaimer.failed(error))
+  }
+
+  private isShort(): boolean {
+    return this.available('write') <= this.geometry.growBlocks / 4
+  }
+
+  /** Little is free, and none of it together: what fills holes is written one block at a time. */
+  private isScattered(): boolean {
+    return this.allocator.isScattered && this.allocator.writable <= this.allocator.extent * scatteredMax
   }
 
   private grow(): Promise<void> {

@@ -174,6 +174,34 @@ describe('allocator', () => {
     expect(model.take('node', 1)).toBe(other)
   })
 
+  test('where nothing is free as a whole, what is free for the most part goes first, to one class each', () => {
+    const model = new Model()
+    model.extend(20_000)
+    while (model.take('record', 1) !== null);
+    expect(model.allocator.isScattered).toBe(true)
+    const freed = new Set<number>()
+    // One block in eight everywhere, and half of the blocks of every tenth stretch.
+    for (let at = 10_048; at < 19_200; at++) {
+      const isMostly = Math.floor(at / 64) % 10 === 0
+      if (at % 8 === 0 || (isMostly && at % 2 === 1)) freed.add(at)
+    }
+    const mask = new Uint8Array(blocksPerMapPage / 8)
+    for (const at of freed) mask[at >>> 3]! |= 1 << (at & 7)
+    model.allocator.releasePage(0, mask)
+    for (const at of freed) model.free.add(at)
+    const classOf = new Map<number, Set<BlockClass>>()
+    for (let i = 0; i < 250; i++)
+      for (const kind of ['node', 'record'] as const) {
+        const stretch = Math.floor(model.take(kind, 1)! / 64)
+        expect(stretch % 10).toBe(0)
+        classOf.set(stretch, (classOf.get(stretch) ?? new Set()).add(kind))
+      }
+    expect([...classOf.values()].filter(({ size }) => size > 1)).toEqual([])
+    expect(model.allocator.isScattered).toBe(true)
+    model.extend(20_480)
+    expect(model.allocator.isScattered).toBe(false)
+  })
+
   test('map blocks stay together: one run as long as it lasts, then the lowest that is half free, then any', () => {
     const model = new Model()
     model.extend(blocksMax)
