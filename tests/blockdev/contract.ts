@@ -101,6 +101,15 @@ export function blockDeviceContract(
       expect(target.subarray(13 + 2 * blockBytes).every((byte) => byte === 0)).toBe(true)
     })
 
+    test('neighbours that lie together in memory, and such that only seem to', async () => {
+      const arenas = [patternBlock(70, 4), patternBlock(80, 4)]
+      const part = (arena: number, at: number): Uint8Array =>
+        arenas[arena]!.subarray(at * blockBytes, (at + 1) * blockBytes)
+      const parts = [part(0, 0), part(0, 1), part(1, 2), part(1, 3), part(0, 2), part(0, 2), part(0, 1)]
+      await device.write(parts.map((bytes, i) => ({ address: 30 + i, bytes })))
+      for (const [i, bytes] of parts.entries()) await expectBlocks(30 + i, bytes)
+    })
+
     test('large writes, views into an arena or not, and small ones beside them, over them and under them', async () => {
       const blocks = 64
       const arena = new Uint8Array((2 * blocks + 1) * blockBytes)
