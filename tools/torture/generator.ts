@@ -20,10 +20,11 @@ const fileBytesMax = 3 * 2 ** 20
 /** What a client keeps altogether: larger trees only make the checks slower. */
 const treeBytesMax = 12 * 2 ** 20
 
-const pool = new Uint8Array(4 * 2 ** 20)
+/** The second half becomes a fourth in zstd. */
+const pool = new Uint8Array(8 * 2 ** 20)
 for (let i = 0, state = 1; i < pool.length; i++) {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  pool[i] = state >>> 24
+  pool[i] = state >>> (i < pool.length / 2 ? 24 : 30)
 }
 
 export class Generator {

@@ -58,6 +58,7 @@ function flagsOf(dice: Dice): string[] {
     'node-cache-bytes-max': one(['4MiB', '32MiB']),
     'cp-interval-ms': one(['20', '200', '1000']),
     'record-checksum': one(['xxh3', 'sha256']),
+    'record-encoding': one(['raw', 'zstd']),
   }
   return Object.entries(choices).flatMap(([name, value]) => [`--${name}`, value])
 }
