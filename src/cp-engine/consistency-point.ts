@@ -1,5 +1,6 @@
 /**
- * Writing one sealed CP (DESIGN §4): send, build, commit. Each step is a function; the engine calls them in order.
+ * Writing one sealed CP (DESIGN §4): send, build, commit. Each step is a function; nodes are encoded while the commands
+ * are sent, and nothing of a step leaves before the one before it has ended.
  *
  * | step   | after it                                                                            |
  * |--------|-------------------------------------------------------------------------------------|
@@ -78,13 +79,19 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
   await leave(sealed.cp, group, context)
 }
 
-export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<BuiltCp> {
+/** `sent` resolves when the device has the commands. */
+export async function buildTrees(
+  sealed: SealedCp,
+  context: CpContext,
+  sent: Promise<unknown> = Promise.resolve(),
+): Promise<BuiltCp> {
   const { nodeBuffers } = context
   let nodes: WriteCommand[] = []
   let sliceEnd = context.clock.monotonic() + sliceMs
   for (const { address, bytes, sum, replaces } of sealed.tree.encode(nodeBuffers)) {
     nodes.push({ address, bytes, sum, payloadBytes: blockBytes, replaces })
     if (nodes.length >= batchNodes) {
+      await sent
       await leaveNodes(sealed.cp, nodes, [], context)
       nodes = []
     }
@@ -93,6 +100,7 @@ export async function buildTrees(sealed: SealedCp, context: CpContext): Promise<
     sliceEnd = context.clock.monotonic() + sliceMs
   }
 
+  await sent
   // The root is a part of what its own maps describe, so it gets its block before they are built.
   const rootRun: Run = { address: context.allocateMapBlock(), blocks: 1 }
   sealed.blocks.born(rootRun)

@@ -110,11 +110,15 @@ export class CpWriter {
       leaving: (cp, commands) => this.leaving(cp, commands),
       sync: () => this.parts.dataSync.sync(),
     }
-    const times = [this.parts.clock.monotonic()]
-    await sendCommands(sealed, context)
-    times.push(this.parts.clock.monotonic())
-    const built = await buildTrees(sealed, context)
-    times.push(this.parts.clock.monotonic())
+    const now = () => this.parts.clock.monotonic()
+    const sealedAt = now()
+    let sentAt = sealedAt
+    const sending = sendCommands(sealed, context).then(() => (sentAt = now()))
+    const building = buildTrees(sealed, context, sending)
+    // Neither goes on when this throws.
+    await Promise.allSettled([sending, building])
+    const built = await building
+    const builtAt = now()
     await syncBlocks(sealed, context)
     const event: CpPublished = {
       published: built.published,
@@ -123,9 +127,9 @@ export class CpWriter {
       bytesWritten: built.blocksWritten * blockBytes,
       coalesced: sealed.coalesced,
       phases: {
-        send: times[1]! - times[0]!,
-        build: times[2]! - times[1]!,
-        commit: this.parts.clock.monotonic() - times[2]!,
+        send: sentAt - sealedAt,
+        build: builtAt - sentAt,
+        commit: now() - builtAt,
       },
     }
     await this.parts.volume.publish(event, built.maps.used, sealed.superblock)

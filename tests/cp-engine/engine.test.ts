@@ -87,6 +87,43 @@ describe('engine', () => {
     }
   })
 
+  test('nodes are encoded while the commands are sent, and leave after them, or never', async () => {
+    for (const fails of [false, true]) {
+      const gate = Promise.withResolvers<void>()
+      const writes: number[] = []
+      class Slow extends MemoryDevice {
+        isSlow = false
+        override async write(runs: Parameters<MemoryDevice['write']>[0]): Promise<void> {
+          writes.push(runs.length)
+          if (this.isSlow && writes.length === 1) await gate.promise
+          await super.write(runs)
+        }
+      }
+      const device = new Slow()
+      await newPrimary(device, 1)
+      const engine = await open(device, 1)
+      for (let n = 0; n < 100; n++) await put(engine, n, 10)
+      writes.length = 0
+      device.isSlow = true
+      const cp = engine.requestCp('requested')
+      cp.catch(() => {})
+      for (let turn = 0; turn < 50; turn++) await systemClock.yield()
+      // All records in one write, which is held.
+      expect(writes).toEqual([100])
+      if (fails) gate.reject(new Error('the disk is gone'))
+      else gate.resolve()
+      if (!fails) {
+        expect((await cp).root.cp).toBe(engine.current().root.cp)
+        expect(writes.length).toBeGreaterThan(2)
+        await engine.close()
+        continue
+      }
+      await expect(cp).rejects.toMatchObject({ code: 'poisoned' })
+      for (let turn = 0; turn < 50; turn++) await systemClock.yield()
+      expect(writes).toEqual([100])
+    }
+  })
+
   test('a ninth mirror, or a URL that is too long, is refused and harms nothing', async () => {
     const device = new MemoryDevice()
     await newPrimary(device, 1)
