@@ -30,6 +30,7 @@ export class KnownFile extends FoundFile {
   /** What it costs here. */
   cost: number
   wasAsked = false
+  /** All of it. */
   bytes: Uint8Array | null = null
 
   constructor(
@@ -52,11 +53,16 @@ export class KnownFile extends FoundFile {
       metaBytes * metas
   }
 
+  override read(start: number, end: number): Uint8Array | null {
+    const { bytes } = this
+    return bytes !== null && start === 0 && end >= bytes.length ? bytes : super.read(start, end)
+  }
+
   protected override content(pointer: BlockPointer): Uint8Array | null {
     if (this.bytes) return this.bytes
     if (this.stat.size > rememberedBytesMax) return super.content(pointer)
     const bytes = this.image.recordNow(pointer)
-    if (bytes) this.files.remember(this, bytes)
+    if (bytes?.length === this.stat.size) this.files.remember(this, bytes)
     return bytes
   }
 }

@@ -158,8 +158,8 @@ const writtenResponse = (description: string) => ({
 })
 
 export const fileOperations: readonly Operation[] = [
-  { on: 'both', method: 'get', path: address, handler: readHandler, contract: readContract(false) },
-  { on: 'both', method: 'head', path: address, handler: readHandler, contract: readContract(true) },
+  { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
+  { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
   {
     on: 'primary',
     method: 'put',

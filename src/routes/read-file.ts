@@ -23,18 +23,22 @@ function urlPathOf({ rest }: Target): string {
 
 export const filePathOf = (target: Target): Path => parseUrlPath(urlPathOf(target))
 
-export const readHandler = (dependencies: Dependencies): Handler => {
-  const { newest } = dependencies
-  return (request, target) =>
-    (target.query === '' && readNow(request, urlPathOf(target), newest)) ||
-    readLater(request, target, dependencies)
-}
+type Method = 'GET' | 'HEAD'
+
+export const readHandler =
+  (method: Method) =>
+  (dependencies: Dependencies): Handler => {
+    const { newest } = dependencies
+    return ({ headers }, target) =>
+      (target.query === '' && readNow(headers, method, urlPathOf(target), newest)) ||
+      readLater(headers, method, target, dependencies)
+  }
 
 /** The usual request, of a file whose way is in memory. Null for what has to wait. */
-function readNow(request: Request, urlPath: string, newest: NewestSource): Response | null {
+function readNow(headers: Headers, method: Method, urlPath: string, newest: NewestSource): Response | null {
   try {
     const file = newest.open(urlPath)
-    return file && answerNow(request, file)
+    return file && answerNow(headers, method, file)
   } catch (error) {
     // What is no path is none in any CP.
     if (hasCode(error, 'bad-path')) throw error
@@ -46,15 +50,15 @@ function readNow(request: Request, urlPath: string, newest: NewestSource): Respo
  * Null for more than is read at once. A Response copies its bytes when it is made, so they may lie in memory that is used
  * again.
  */
-function answerNow(request: Request, file: ReadyFile): Response | null {
-  if (isUnconditional(request.headers)) {
-    if (request.method === 'HEAD') return new Response(null, keptHead(file, 'head'))
-    const { size } = file.stat
-    const range = parseRange(request.headers.get('Range'), size)
-    const bytes = file.read(range?.start ?? 0, range?.end ?? size)
+function answerNow(headers: Headers, method: Method, file: ReadyFile): Response | null {
+  if (isUnconditional(headers)) {
+    if (method === 'HEAD') return new Response(null, keptHead(file, 'head'))
+    const header = headers.get('Range')
+    const range = header === null ? null : parseRange(header, file.stat.size)
+    const bytes = range ? file.read(range.start, range.end) : file.read(0, Infinity)
     return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
   }
-  const head = headOf(request, file.stat, file.cp)
+  const head = headOf(headers, method, file.stat, file.cp)
   if (head.answer) return head.answer
   const bytes = file.read(head.start, head.end)
   return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
@@ -73,7 +77,8 @@ const isUnconditional = (headers: Headers): boolean =>
 interface KeptHead {
   cp: number
   readonly of: 'head' | 'whole' | 'range'
-  readonly init: { readonly status: number; readonly headers: Headers }
+  readonly status: number
+  readonly headers: Headers
 }
 
 function keptHead(file: ReadyFile, what: 'head' | 'whole' | ByteRange): ResponseInit {
@@ -82,23 +87,28 @@ function keptHead(file: ReadyFile, what: 'head' | 'whole' | ByteRange): Response
   const made = file.made as KeptHead | null
   const kept = made?.of === of ? made : makeHead(file, of)
   file.made = kept
-  const { headers } = kept.init
+  const { headers } = kept
   if (kept.cp !== cp) headers.set('Stillpoint-CP', String(cp))
   kept.cp = cp
   if (typeof what !== 'string') headers.set('Content-Range', contentRange(what, file.stat))
-  return kept.init
+  return kept
 }
 
 function makeHead({ stat, cp }: ReadyFile, of: KeptHead['of']): KeptHead {
   const headers = new Headers(fileHeaders(stat, cp))
   if (of === 'head') headers.set('Content-Length', String(stat.size))
-  return { cp, of, init: { status: of === 'range' ? 206 : 200, headers } }
+  return { cp, of, status: of === 'range' ? 206 : 200, headers }
 }
 
 const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
   `bytes ${start}-${end - 1}/${size}`
 
-async function readLater(request: Request, target: Target, dependencies: Dependencies): Promise<Response> {
+async function readLater(
+  headers: Headers,
+  method: Method,
+  target: Target,
+  dependencies: Dependencies,
+): Promise<Response> {
   const { limits, views } = dependencies
   const path = filePathOf(target)
   const query = Query.parse(target.query, readingParameters)
@@ -106,7 +116,7 @@ async function readLater(request: Request, target: Target, dependencies: Depende
   let file: OpenFile
   try {
     const ready = query === Query.none ? null : view.openNow(path)
-    const answer = ready && answerNow(request, ready)
+    const answer = ready && answerNow(headers, method, ready)
     if (answer) return answer
     file = await view.open(path)
   } catch (error) {
@@ -116,7 +126,7 @@ async function readLater(request: Request, target: Target, dependencies: Depende
     view.release()
   }
   try {
-    const answer = await readFile(request, file, limits.bufferedBytesMax)
+    const answer = await readFile(headers, method, file, limits.bufferedBytesMax)
     if (!answer.keepsFile) file.close()
     return answer.response
   } catch (error) {
@@ -136,11 +146,12 @@ function failedRead(error: unknown, cp: number): Response {
 
 /** `keepsFile`: the body is still to be read, and will close it. */
 async function readFile(
-  request: Request,
+  headers: Headers,
+  method: Method,
   file: OpenFile,
   bufferedBytesMax: number,
 ): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
-  const head = headOf(request, file.stat, file.cp)
+  const head = headOf(headers, method, file.stat, file.cp)
   if (head.answer) return { response: head.answer, keepsFile: false }
   const { start, end, init } = head
   if (end - start <= bufferedBytesMax) {
@@ -155,18 +166,18 @@ type Head =
   | { readonly answer: Response }
   | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
 
-function headOf(request: Request, stat: Stat, cp: number): Head {
+function headOf(asked: Headers, method: Method, stat: Stat, cp: number): Head {
   const headers = fileHeaders(stat, cp)
-  if (evaluateRead(request.headers, stat) === 'not modified') {
+  if (evaluateRead(asked, stat) === 'not modified') {
     delete headers['Content-Type']
     return { answer: new Response(null, { status: 304, headers }) }
   }
-  if (request.method === 'HEAD') {
+  if (method === 'HEAD') {
     headers['Content-Length'] = String(stat.size)
     return { answer: new Response(null, { headers }) }
   }
-  const header = request.headers.get('Range')
-  const range = header !== null && isRangeWanted(request.headers, stat) ? parseRange(header, stat.size) : null
+  const header = asked.get('Range')
+  const range = header !== null && isRangeWanted(asked, stat) ? parseRange(header, stat.size) : null
   if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
   const { start, end } = range
   headers['Content-Range'] = contentRange(range, stat)
