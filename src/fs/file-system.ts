@@ -55,7 +55,7 @@ export class VolumeFiles implements contract.FileSystem {
     return readOpenTree(this.engine)
   }
 
-  async putFile(
+  putFile(
     path: Path,
     body: contract.Body,
     attributes: contract.Attributes,

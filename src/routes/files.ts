@@ -55,8 +55,9 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     if (link === undefined) {
       const coming = fileBody(request, headers, true)
       const body = coming instanceof Promise ? await coming : coming
-      const lengthHint = contentLength(headers)
-      written = await files.putFile(path, body, attributes, { ...conditions, lengthHint })
+      const options =
+        body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
+      written = await files.putFile(path, body, attributes, options)
     } else {
       const linkTarget = parseLinkTarget(link)
       if (await hasBody(request, headers)) {
