@@ -50,6 +50,33 @@ describe('engine', () => {
     await engine.close()
   })
 
+  test('whoever waits for room to leave hears of a failed write', async () => {
+    const device = new MemoryDevice()
+    await newPrimary(device, 1, 128)
+    const engine = await open(device, 1)
+    const fail: ((error: Error) => void)[] = []
+    device.write = () => new Promise((_resolve, reject) => fail.push(reject))
+    const outcomes: string[] = []
+    const prepare = async (): Promise<void> => {
+      try {
+        await engine.prepare(new Uint8Array(2 ** 20).fill(1), 'write', { leavesEarly: true })
+        outcomes.push('left')
+      } catch (error) {
+        outcomes.push(error instanceof StillpointError ? error.code : String(error))
+      }
+    }
+    const all = Promise.all(Array.from({ length: 40 }, prepare))
+    await settled()
+    const left = outcomes.length
+    expect(left).toBeGreaterThan(10)
+    expect(left).toBeLessThan(30)
+    expect(fail).toHaveLength(left)
+    fail[0]!(new Error('broken'))
+    for (let turns = 0; turns < 100 && outcomes.length < 40; turns++) await settled()
+    expect(outcomes.slice(left)).toEqual(Array.from({ length: 40 - left }, () => 'poisoned'))
+    await all
+  })
+
   test('bytes that an observer has kept never change, and others are used again', async () => {
     for (const isKept of [true, false]) {
       const device = new MemoryDevice()
