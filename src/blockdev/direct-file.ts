@@ -1,7 +1,8 @@
 /**
  * The way past the page cache (O_DIRECT), of a file that is open already.
  *
- * - Opened by the first who wants it. Null where the file system has no O_DIRECT.
+ * - Opened by the first who wants it, by the path: null where the file system has no O_DIRECT, and where the path leads to
+ *   another file by now (the folder was moved, a copy was put in its place).
  * - The kernel keeps both ways coherent: what the page cache has of a range is written before it is read or written
  *   here, and forgotten when it was written here.
  * - A buffer or a position that it does not take is refused with EINVAL, and nothing has happened then.
@@ -20,18 +21,13 @@ export class DirectFile {
 
   constructor(
     private readonly path: string,
+    /** Of the file that is open already; it stays its owner's. */
+    private readonly other: number,
     private readonly isReadOnly: boolean,
   ) {}
 
   get descriptor(): number | null {
-    if (this.#opened === undefined) {
-      const { O_RDONLY, O_RDWR, O_DIRECT } = fs.constants
-      try {
-        this.#opened = fs.openSync(this.path, (this.isReadOnly ? O_RDONLY : O_RDWR) | O_DIRECT)
-      } catch {
-        this.#opened = null
-      }
-    }
+    if (this.#opened === undefined) this.#opened = this.#open()
     return this.#opened
   }
 
@@ -47,8 +43,26 @@ export class DirectFile {
     return this.#opened === descriptor
   }
 
+  #open(): number | null {
+    const { O_RDONLY, O_RDWR, O_DIRECT } = fs.constants
+    let opened: number | null = null
+    try {
+      opened = fs.openSync(this.path, (this.isReadOnly ? O_RDONLY : O_RDWR) | O_DIRECT)
+      if (isSameFile(opened, this.other)) return opened
+    } catch {
+      // As good as none.
+    }
+    if (opened !== null) fs.closeSync(opened)
+    return null
+  }
+
   close(): void {
     if (typeof this.#opened === 'number') fs.closeSync(this.#opened)
     this.#opened = null
   }
+}
+
+function isSameFile(a: number, b: number): boolean {
+  const [one, two] = [fs.fstatSync(a, { bigint: true }), fs.fstatSync(b, { bigint: true })]
+  return one.dev === two.dev && one.ino === two.ino
 }

@@ -73,7 +73,7 @@ export class FileDevice implements BlockDevice {
       fs.closeSync(this.#descriptor)
       throw error
     }
-    this.#direct = new DirectFile(path, options.readOnly ?? false)
+    this.#direct = new DirectFile(path, this.#descriptor, options.readOnly ?? false)
     this.#blockCount = Math.floor(fs.fstatSync(this.#descriptor).size / deviceBlockBytes)
   }
 

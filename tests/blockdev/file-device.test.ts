@@ -5,6 +5,7 @@ import {
   existsSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -356,6 +357,22 @@ describe('FileDevice', () => {
     expect(Buffer.compare(target, bytes)).toBe(0)
     expect(writes.map(([, size]) => size)).toContain(bytes.length - 512)
     await device.close()
+  })
+
+  test('every way leads to the file that was opened, also when another has its name by then', async () => {
+    const moved = folder.file('moved')
+    const device = await FileDevice.create(path, 100)
+    renameSync(path, moved)
+    const other = patternBlock(9, 100)
+    writeFileSync(path, other)
+    const bytes = patternBlock(3, 64)
+    await device.write([{ address: 7, bytes }])
+    const target = new Uint8Array(bytes.length)
+    await device.read(7, target, { uncached: true })
+    expect(Buffer.compare(target, bytes)).toBe(0)
+    await device.close()
+    expect(Buffer.compare(readFileSync(path), other)).toBe(0)
+    expect(Buffer.compare(readFileSync(moved).subarray(7 * blockBytes, 71 * blockBytes), bytes)).toBe(0)
   })
 
   test('a file that somebody has cut off is an error', async () => {
