@@ -7,7 +7,6 @@
  *   found to be a folder.
  * - Folders get their mode and time last, the deepest first: what is made in one changes it.
  */
-import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../lib/random.ts'
 import {
@@ -62,9 +61,10 @@ export async function getTree(
   let stopRenewing = (): void => {}
 
   const getEntry = async (entry: RemoteEntry, names: readonly string[]): Promise<void> => {
-    const folder = names.slice(0, -1)
-    if (folder.length > 0 && !folders.has(folder.join('/'))) throw new CliError('its directory was not made')
-    const local = join(target, ...names)
+    const within = names.length === 1 ? target : folders.get(names.slice(0, -1).join('/'))?.local
+    if (within === undefined) throw new CliError('its directory was not made')
+    // The names were checked, so there is nothing to resolve.
+    const local = `${within}/${names.at(-1)!}`
     const mode = Number.parseInt(entry.mode, 8)
     const modifiedMs = Date.parse(entry.modified)
     switch (entry.kind) {
@@ -75,7 +75,7 @@ export async function getTree(
         break
       case 'link': {
         await refuseFolder(local)
-        await replaceWithLink(entry.target ?? '', join(target, ...folder, temporaryName()), local, modifiedMs)
+        await replaceWithLink(entry.target ?? '', `${within}/${temporaryName()}`, local, modifiedMs)
         done.links++
         break
       }
@@ -86,13 +86,13 @@ export async function getTree(
               ? await receiveWhole(client, [...source, ...names], { cp }, entry.size)
               : listedContent(entry.content, entry.size)
           // A rename replaces no folder: it fails.
-          writeSmall(join(target, ...folder, temporaryName()), local, bytes, { mode, modifiedMs })
+          writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modifiedMs })
           done.files++
           done.bytes += entry.size
           break
         }
         await refuseFolder(local)
-        const file = await createTemporary(join(target, ...folder), temporaryName(), local)
+        const file = await createTemporary(within, temporaryName(), local)
         try {
           await receive(client, [...source, ...names], { cp }, entry.size, (chunk) => file.write(chunk))
           await file.finish({ mode, modifiedMs })
