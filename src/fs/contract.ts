@@ -65,6 +65,8 @@ export interface ListOptions {
   readonly recursive: boolean
   /** Files up to this size bring their content, at most `listedContentBytesMax`; a page may be shorter for it. */
   readonly contentBytesMax?: number
+  /** Awaited again and again on the way: others may have their turn, since a page can be much work. */
+  readonly pause?: () => Promise<void>
 }
 
 export interface Listing {

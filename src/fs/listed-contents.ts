@@ -30,12 +30,23 @@ export async function contentsOf(
   view: TreeView,
   found: readonly Found[],
   bytesMax: number,
+  pause: () => Promise<void> = noPause,
 ): Promise<readonly (Uint8Array | null)[] | null> {
   assert(bytesMax <= listedContentBytesMax, 'only small contents come with a listing')
   if (bytesMax === 0) return null
   // What waits for the disk waits beside the others; together they are no more than a page may have.
-  return Promise.all(found.map(({ item }) => contentOf(view, item, bytesMax)))
+  const contents: Promise<Uint8Array | null>[] = []
+  for (const { item } of found) {
+    const content = contentOf(view, item, bytesMax)
+    // Heard of below, and that may be later.
+    content.catch(() => {})
+    contents.push(content)
+    await pause()
+  }
+  return Promise.all(contents)
 }
+
+const noPause = (): Promise<void> => Promise.resolve()
 
 async function contentOf(view: TreeView, item: EntryItem, bytesMax: number): Promise<Uint8Array | null> {
   if (!hasContent(item, bytesMax)) return null

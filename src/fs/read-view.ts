@@ -94,13 +94,16 @@ class TreeReadView implements ReadView {
       found.push(...page)
       if (page.length < entriesMax || found.length === wanted) break
       if (entriesOfPage(found, contentBytesMax) < found.length) break
+      await options.pause?.()
     }
     const count = Math.min(options.limit, entriesOfPage(found, contentBytesMax))
     const shown = found.slice(0, count)
-    const contents = await contentsOf(this.tree, shown, contentBytesMax)
+    const contents = await contentsOf(this.tree, shown, contentBytesMax, options.pause)
     const entries: ListedEntry[] = []
-    for (const [i, { path: relative, item }] of shown.entries())
+    for (const [i, { path: relative, item }] of shown.entries()) {
       entries.push({ path: relative, stat: await readStat(this.tree, item), content: contents?.[i] ?? null })
+      await options.pause?.()
+    }
     return { entries, next: count < found.length ? entries.at(-1)!.path : null }
   }
 

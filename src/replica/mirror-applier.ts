@@ -7,6 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
+import { Turns } from '../lib/turns.ts'
 import { type Random, formatUuid, newUuid, parseUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import { heldBlocks } from '../cp-engine/held-blocks.ts'
@@ -22,7 +23,6 @@ import { patchedRuns } from './patched-runs.ts'
 import { Presence } from './presence.ts'
 import type { Transfer } from './shipper-events.ts'
 import { TransferLog } from './transfer-log.ts'
-import { Turns } from './turns.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from './write-pipeline.ts'
 

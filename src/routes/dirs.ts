@@ -8,6 +8,7 @@ import { z } from '@hono/zod-openapi'
 import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../fs/contract.ts'
 import { type Path, formatPath, parseListedPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { Turns } from '../lib/turns.ts'
 import { parseAttributes, statFields } from './attributes.ts'
 import { hasBody } from './body.ts'
 import { badCursor, makeCursor, readCursor } from './cursor.ts'
@@ -47,6 +48,7 @@ interface Page {
   readonly limit: number
   readonly recursive: boolean
   readonly contentBytesMax: number
+  readonly pause: () => Promise<void>
 }
 
 const scopeOf = ({ path, recursive }: Page): readonly unknown[] => ['dirs', formatPath(path), recursive]
@@ -62,11 +64,13 @@ const listHandler = (dependencies: Dependencies): Handler => {
   let listings = 0
   return async (_request, target) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
+    const turns = new Turns(clock)
     const page: Page = {
       path: pathOrRoot(target),
       limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
       contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
+      pause: () => turns.next(),
     }
     const wanted = parseWanted(query)
     const cursor = query.text('cursor')
@@ -105,8 +109,8 @@ async function answerPage(
   after: readonly string[] | null,
 ): Promise<{ readonly response: Response; readonly ended: boolean; readonly cp: number }> {
   try {
-    const { limit, recursive, contentBytesMax } = page
-    const found = await view.list(page.path, { after, limit, recursive, contentBytesMax })
+    const { limit, recursive, contentBytesMax, pause } = page
+    const found = await view.list(page.path, { after, limit, recursive, contentBytesMax, pause })
     const { cp } = view
     const body = listingBody(page, found, cp, listing)
     const response = json(200, body, { 'Stillpoint-CP': String(cp) })

@@ -56,6 +56,21 @@ test('a page ends where its contents are enough, and the next one goes on there'
   await volume.close()
 })
 
+test('others have their turn between two contents', async () => {
+  const found = Array.from({ length: 20 }, () => entry({}))
+  let reads = 0
+  const recordNow = (): Uint8Array => {
+    reads++
+    return Uint8Array.of(1, 2, 3)
+  }
+  const paused: number[] = []
+  const contents = await contentsOf({ recordNow } as unknown as TreeView, found, 10, async () => {
+    paused.push(reads)
+  })
+  expect(paused).toEqual(found.map((_, i) => i + 1))
+  expect(contents).toEqual(found.map(() => Uint8Array.of(1, 2, 3)))
+})
+
 const damaged = new StillpointError('corrupt', 'other bytes')
 const pointer = { address: 1 }
 const entry = (item: object): Found =>

@@ -170,6 +170,20 @@ describe('listings', () => {
       await expectProblem(h.request('GET', `/v1/dirs?content=${content}`), 'bad-parameter')
   })
 
+  test('let others have their turn as soon as they take long', async () => {
+    const h = new Harness()
+    for (const name of ['a', 'b', 'c', 'd']) await put(h, name)
+    let turns = 0
+    h.clock.yield = async () => void turns++
+    await list(h, '/v1/dirs')
+    expect(turns).toBe(0)
+    let now = 0
+    h.clock.monotonic = () => (now += 2)
+    await list(h, '/v1/dirs')
+    expect(turns).toBeGreaterThan(0)
+    expect(turns).toBeLessThan(4)
+  })
+
   test('of a given CP, and on a mirror', async () => {
     const h = new Harness()
     await put(h, 'a')

@@ -83,7 +83,11 @@ export class FakeFileSystem implements FileSystem {
         return cp()
       },
       stat: async (path) => find(image, path).stat,
-      list: async (path, options) => list(image, path, options),
+      list: async (path, options) => {
+        const listing = list(image, path, options)
+        for (let i = 0; i < listing.entries.length; i++) await options.pause?.()
+        return listing
+      },
       open: async (path) => this.#open(image, path, cp()),
       openNow: (path) => this.#openNow(image, path, cp()),
       release: () => {

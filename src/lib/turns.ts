@@ -1,7 +1,7 @@
-/** A short frame may ask for much work, and all of it is in memory: others get their turn between two frames. */
-import type { Clock } from '../lib/clock.ts'
+/** Much work that has nothing to wait for: others get their turn between two parts of it. */
+import type { Clock } from './clock.ts'
 
-/** So long frames are taken without a break. */
+/** So long without a break. */
 const turnMsMax = 5
 
 export class Turns {
