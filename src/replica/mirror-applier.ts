@@ -123,7 +123,7 @@ export class MirrorApplier {
     const base = message.kind === 'patches' ? this.applier.baseOf(message) : null
     const held = base && heldBlocks(this.volume, base)
     if (!held || message.kind !== 'patches') return frame
-    const { runs, refused } = await patchedRuns(message.runs, held)
+    const { runs, refused } = await patchedRuns(message.runs, held, () => this.turns.next())
     return { ...frame, runs, damaged: frame.damaged + refused }
   }
 

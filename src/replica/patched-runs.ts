@@ -19,17 +19,27 @@ export interface PatchedRuns {
   readonly refused: number
 }
 
-/** `held`: of a root that is kept. It may be released while blocks are read, so it has to be asked for again then. */
-export async function patchedRuns(runs: readonly PatchedRun[], held: HeldBlocks): Promise<PatchedRuns> {
+/**
+ * `held`: of a root that is kept. It may be released while blocks are read, so it has to be asked for again then. `pause` is
+ * awaited before each run: a read at once is fast, and there may be a thousand.
+ */
+export async function patchedRuns(
+  runs: readonly PatchedRun[],
+  held: HeldBlocks,
+  pause: () => Promise<void> = noPause,
+): Promise<PatchedRuns> {
   const made: ReceivedRun[] = []
   // One after the other: what is made has its bound by the frame, what it is made from has not.
   for (const run of runs) {
+    await pause()
     const old = run.base ? await held.read(run.base) : nothing
     const result = old && makeRun(run, old)
     if (result) made.push(result)
   }
   return { runs: made, refused: runs.length - made.length }
 }
+
+const noPause = (): Promise<void> => Promise.resolve()
 
 function makeRun({ address, blocks, sum, patch }: PatchedRun, old: Uint8Array): ReceivedRun | null {
   try {

@@ -5,6 +5,7 @@ import { blockBytes } from '../../src/format/geometry.ts'
 import { PatchWriter } from '../../src/format/patch.ts'
 import { type Message, type PatchedRun, nowhere } from '../../src/format/wire-messages.ts'
 import type { ApplierAction } from '../../src/replica/applier-events.ts'
+import { patchedRuns } from '../../src/replica/patched-runs.ts'
 import { Scene, block, first, kinds, next, positionOf, uuid } from './applier-scene.ts'
 
 /** Three bytes differ. */
@@ -44,6 +45,17 @@ describe('patches', () => {
     expect(Buffer.compare(made!.bytes, expected)).toBe(0)
     expect(scene.presence.has(first + 100, 1, sha256(expected))).toBeTrue()
     expect(scene.applier.status().refused).toBe(0)
+  })
+
+  test('let others have their turn before each run', async () => {
+    const scene = greeted()
+    const reads: number[] = []
+    const pause = async () => {
+      reads.push(scene.reads)
+    }
+    const { runs } = await patchedRuns([run(), run({ address: first + 101 }), run()], scene.held, pause)
+    expect(runs).toHaveLength(3)
+    expect(reads).toEqual([0, 1, 2])
   })
 
   test('of nothing make what is short', async () => {
