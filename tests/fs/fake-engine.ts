@@ -31,12 +31,7 @@ import type {
   TreeView,
   Tx,
 } from '../../src/cp-engine/contract.ts'
-import {
-  countersMax,
-  itemBytesMax,
-  keyBytesMax,
-  recordBytesMax,
-} from '../../src/format/geometry.ts'
+import { countersMax, itemBytesMax, keyBytesMax, recordBytesMax } from '../../src/format/geometry.ts'
 import type { RecordSums } from '../../src/format/pointer.ts'
 import { FakeBlocks } from './fake-blocks.ts'
 import {

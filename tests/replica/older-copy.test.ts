@@ -62,6 +62,9 @@ test.each([0, 3, 20])(
       state: 'stalled',
       needs: containing(`the mirror has ${lost}`),
     })
+    // It has a later one, of another history.
+    const { cp } = pair.engine.current().root
+    expect(await pair.mirrors.waitMirrored(cp, 1, pair.clock.monotonic())).toBeFalse()
     await pair.clock.advance(200)
     expect(pair.applier.status().needs).toBe('a-common-cp')
     expect(pair.mirrorVolume.current().root.cp).toBe(lost)
