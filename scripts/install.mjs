@@ -11,10 +11,7 @@ export const bun = join(root, 'node_modules', '.bin', 'bun')
 
 /** Returns null when all is well, else one sentence. What npm says goes to stderr. */
 export function installMissing() {
-  if (!isInstalled()) {
-    const locked = existsSync(join(root, 'package-lock.json'))
-    if (!(locked && npm('ci')) && !npm('install')) return 'npm could not install the packages (see above)'
-  }
+  if (!isInstalled() && !npmInstall()) return 'npm could not install the packages (see above)'
   if (runsBun()) return null
   // npm may have been told not to run install scripts: this one only puts the binary in place.
   const script = join(root, 'node_modules', 'bun', 'install.js')
@@ -39,8 +36,12 @@ function isInstalled() {
   }
 }
 
-function npm(verb) {
-  const done = spawnSync('npm', [verb], { cwd: root, stdio: ['ignore', 2, 2] })
+/**
+ * What the lock file says, without changing it. Not `npm ci`: it refuses a lock file that leaves out packages of other
+ * platforms, which npm does where its registry has none of them.
+ */
+function npmInstall() {
+  const done = spawnSync('npm', ['install', '--no-save'], { cwd: root, stdio: ['ignore', 2, 2] })
   return done.status === 0
 }
 
