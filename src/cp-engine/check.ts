@@ -12,26 +12,19 @@ import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import {
-  blockBytes,
-  isDataRun,
-  superblockAddress,
-  superblockCopies,
-  superblockCopyBlocks,
-  superblockSlots,
-} from '../format/geometry.ts'
+import { blockBytes, isDataRun, superblockCopies, superblockSlots } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { blocksPerMapPage } from '../format/map-page.ts'
 import { noNode, valuePointers } from '../format/pointer.ts'
 import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/root.ts'
 import type { Root } from '../format/root.ts'
-import { decodeSuperblock } from '../format/superblock.ts'
 import type { Superblock } from '../format/superblock.ts'
 import { verifyNode } from '../format/tree-node.ts'
 import type { NodePlace } from '../format/tree-node.ts'
 import type { Item } from './contract.ts'
 import { readRecord } from './records.ts'
+import { readCopy } from './superblock-store.ts'
 import { SpaceMap } from './space-map.ts'
 import type { MapKind } from '../format/map-page.ts'
 
@@ -93,11 +86,7 @@ class Check {
     const found: Superblock[] = []
     for (let slot = 0; slot < superblockSlots; slot++) {
       const copies = []
-      for (let copy = 0; copy < superblockCopies; copy++) {
-        const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
-        await this.device.read(superblockAddress(slot, copy), bytes)
-        copies.push(decodeSuperblock(bytes, slot))
-      }
+      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(this.device, slot, copy))
       const best = copies.filter((copy) => copy !== null).sort((a, b) => b.generation - a.generation)[0]
       if (best) found.push(best)
       else this.find(null, `both copies of superblock slot ${slot} cannot be read`)

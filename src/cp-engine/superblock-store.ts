@@ -65,6 +65,7 @@ export class SuperblockStore {
     const lost = best.indexOf(null)
     if (lost !== -1) return SuperblockStore.openWithLoss(device, lost, best[1 - lost] ?? null, options)
 
+    await keepWhatWasRead(device)
     const store = new SuperblockStore(device, best as Superblock[])
     const chosen = store.newestSlot()
     for (const slot of [chosen, 1 - chosen])
@@ -103,6 +104,7 @@ export class SuperblockStore {
       goingBack: true,
     }
     const slots = lost === 0 ? [marked, remaining] : [remaining, marked]
+    await keepWhatWasRead(device)
     await writeSlot(device, marked, lost)
     const store = new SuperblockStore(device, slots)
     await store.write({ goingBack: false })
@@ -181,6 +183,12 @@ function newestOf(a: Superblock | null, b: Superblock | null): Superblock | null
   return a.generation >= b.generation ? a : b
 }
 
+/**
+ * A process that ended between a copy and its sync leaves one that the disk gives and can still lose. It has to be safe
+ * before the other copy is written.
+ */
+const keepWhatWasRead = (device: BlockDevice): Promise<void> => device.sync()
+
 async function writeSlot(device: BlockDevice, superblock: Superblock, slot: number): Promise<void> {
   const bytes = encodeSuperblock(superblock, slot)
   for (let copy = 0; copy < superblockCopies; copy++) await writeBytes(device, bytes, slot, copy)
@@ -195,7 +203,8 @@ async function writeBytes(device: BlockDevice, bytes: Uint8Array, slot: number, 
   await device.sync()
 }
 
-async function readCopy(device: BlockDevice, slot: number, copy: number): Promise<Superblock | null> {
+/** As the disk has it: the page cache may show what a failed sync has dropped. Null: unreadable. */
+export async function readCopy(device: BlockDevice, slot: number, copy: number): Promise<Superblock | null> {
   const address = superblockAddress(slot, copy)
   if (address + superblockCopyBlocks > device.blockCount) return null
   const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
