@@ -9,7 +9,7 @@
  * - `writeDurable` resolves when its bytes are durable, and waits for no other dirty block. One at a time.
  * - `read`, `readNow` and `readSync` see every write that has resolved. Reading beyond `blockCount` is an assertion.
  * - `grow` really reserves the space (`disk-full` when there is none) and what it adds reads as zeros, or as bytes
- *   that were never acknowledged.
+ *   that were never acknowledged. It is durable with the next sync, like a write.
  *
  * Errors: StillpointError `disk-full` from `grow`, DeviceError from everything else.
  */

@@ -335,7 +335,8 @@ export class CpEngine implements contract.Engine {
   /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
   async recover(merged: MergedLog, opening: Opening): Promise<void> {
     const { allocator, queue, state, volume } = this
-    await replay(merged, { allocator, queue, state, volume, sums: this.current().root.records })
+    const growTo = (end: number): Promise<void> => this.spaceWatch.growTo(end)
+    await replay(merged, { allocator, queue, state, volume, sums: this.current().root.records, growTo })
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')
   }

@@ -31,6 +31,8 @@ export interface ReplayParts {
   readonly state: OpenState
   readonly queue: WriteQueue
   readonly sums: RecordSums
+  /** Makes sure that the volume has the blocks below `end`, unless it may never have them. */
+  growTo(end: number): Promise<void>
 }
 
 /** The outcome of many records, each of which continues the one before. */
@@ -99,6 +101,7 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     born.push(write)
   }
 
+  await parts.growTo(born.reduce((end, { pointer }) => Math.max(end, pointer.address + pointer.blocks), 0))
   for (const { pointer } of born) reserve(pointer, parts)
   for (const { pointer, payload } of born) {
     if (payload) enqueue(pointer, payload, parts)

@@ -136,6 +136,19 @@ export class Space {
     return this.growing
   }
 
+  /**
+   * For replay: a power cut may have taken back a growth of which the log, which waits for no sync, has used blocks. Throws
+   * `disk-full` when the file system has no room for them any more.
+   */
+  async growTo(end: number): Promise<void> {
+    const { growBlocks, blocksMax } = this.geometry
+    while (this.allocator.extent < Math.min(end, blocksMax)) {
+      const target = Math.min(this.allocator.extent + growBlocks, blocksMax)
+      if (this.device.blockCount < target) await this.device.grow(target)
+      this.allocator.extend(target)
+    }
+  }
+
   private async growOnce(): Promise<void> {
     const target = Math.min(this.allocator.extent + this.geometry.growBlocks, this.geometry.blocksMax)
     try {
