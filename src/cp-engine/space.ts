@@ -141,24 +141,23 @@ export class Space {
    * `disk-full` when the file system has no room for them any more.
    */
   async growTo(end: number): Promise<void> {
-    const { growBlocks, blocksMax } = this.geometry
-    while (this.allocator.extent < Math.min(end, blocksMax)) {
-      const target = Math.min(this.allocator.extent + growBlocks, blocksMax)
-      if (this.device.blockCount < target) await this.device.grow(target)
-      this.allocator.extend(target)
-    }
+    while (this.allocator.extent < Math.min(end, this.geometry.blocksMax)) await this.extend()
   }
 
   private async growOnce(): Promise<void> {
-    const target = Math.min(this.allocator.extent + this.geometry.growBlocks, this.geometry.blocksMax)
     try {
-      if (this.device.blockCount < target) await this.device.grow(target)
+      await this.extend()
     } catch (error) {
       this.growFailedAt = this.clock.monotonic()
       // Whoever waits hears of it when it looks for space again.
       if (!hasCode(error, 'disk-full')) this.reclaimer.failed(error)
-      return
     }
+  }
+
+  /** By one step. */
+  private async extend(): Promise<void> {
+    const target = Math.min(this.allocator.extent + this.geometry.growBlocks, this.geometry.blocksMax)
+    if (this.device.blockCount < target) await this.device.grow(target)
     this.allocator.extend(target)
   }
 }
