@@ -55,18 +55,25 @@ export class PartSums {
     return { from, bytes: to - from }
   }
 
-  /** True when these are the bytes of that extent. */
-  verify(pointer: BlockPointer, from: number, extent: Uint8Array, sums: RecordSums): boolean {
-    if (!this.#places || !this.#has(pointer)) return false
+  /** Bytes [start, end) of the record, out of what was read of that extent; null unless the parts match. */
+  verified(
+    pointer: BlockPointer,
+    from: number,
+    extent: Uint8Array,
+    start: number,
+    end: number,
+    sums: RecordSums,
+  ): Uint8Array | null {
+    if (!this.#places || !this.#has(pointer)) return null
     const { bytes } = this.#places
     const size = partBytesOf(pointer)
     const payload = extent.subarray(0, Math.min(extent.length, pointer.payloadBytes - from))
     let expected = placeOf(pointer) + (2 + from / size) * sumBytes
     for (let at = 0; at < payload.length; at += size, expected += sumBytes) {
       const sum = recordSum(payload.subarray(at, at + size), sums)
-      if (!hasAt(bytes, expected, sum)) return false
+      if (!hasAt(bytes, expected, sum)) return null
     }
-    return true
+    return payload.subarray(start - from, end - from)
   }
 
   #has(pointer: BlockPointer): boolean {

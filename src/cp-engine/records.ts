@@ -91,8 +91,8 @@ export async function readRecordPart(
     const blocks = new Uint8Array(extent.bytes)
     const address = pointer.address + extent.from / blockBytes
     if (!device.readNow(address, blocks)) await device.read(address, blocks)
-    if (partSums.verify(pointer, extent.from, blocks, sums))
-      return blocks.subarray(start - extent.from, Math.min(end, pointer.payloadBytes) - extent.from)
+    const part = partSums.verified(pointer, extent.from, blocks, start, end, sums)
+    if (part) return part
   }
   if (end - start > pointer.payloadBytes / 2)
     return (await readRecord(device, pointer, sums)).subarray(start, end)
@@ -125,8 +125,8 @@ export function readRecordPartNow(
   if (extent && extent.bytes <= target.length) {
     const blocks = target.subarray(0, extent.bytes)
     if (!device.readNow(pointer.address + extent.from / blockBytes, blocks)) return null
-    if (partSums.verify(pointer, extent.from, blocks, sums))
-      return blocks.subarray(start - extent.from, Math.min(end, pointer.payloadBytes) - extent.from)
+    const part = partSums.verified(pointer, extent.from, blocks, start, end, sums)
+    if (part) return part
   }
   const bytes = pointer.blocks * blockBytes
   if (bytes > target.length) return null

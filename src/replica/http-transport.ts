@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { type ErrorCode, StillpointError, hasCode } from '../lib/errors.ts'
-import { Turns } from '../lib/turns.ts'
+import { Breaks } from '../lib/breaks.ts'
 import { FrameStream } from './frame-stream.ts'
 import type { MirrorApplier } from './mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
@@ -90,14 +90,14 @@ class HttpConnection implements Connection {
 
   private async hear(answers: Uint8Array): Promise<void> {
     const frames = new FrameStream()
-    const turns = new Turns(this.options.clock)
+    const breaks = new Breaks(this.options.clock)
     for (let at = 0; at < answers.length; at += lookedThroughBytes) {
       for (const { message } of frames.push(answers.subarray(at, at + lookedThroughBytes))) {
         if (this.isOver) return
         this.events.frame(message)
-        await turns.next()
+        await breaks.maybe()
       }
-      await turns.next()
+      await breaks.maybe()
     }
   }
 

@@ -7,7 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
-import { Turns } from '../lib/turns.ts'
+import { Breaks } from '../lib/breaks.ts'
 import { type Random, formatUuid, newUuid, parseUuid } from '../lib/random.ts'
 import type { PublishedRoot } from '../cp-engine/contract.ts'
 import { heldBlocks } from '../cp-engine/held-blocks.ts'
@@ -59,7 +59,7 @@ export class MirrorApplier {
   private blocksSincePublished = 0
   private lastHeardMs: number | null = null
   private taken: Promise<void> = Promise.resolve()
-  private readonly turns: Turns
+  private readonly breaks: Breaks
   /** What the primary has published, as it last said. */
   private primaryCp = 0
   private isClosed = false
@@ -71,7 +71,7 @@ export class MirrorApplier {
   ) {
     assert(volume.superblock.role === 'mirror', 'an applier stands on a mirror')
     this.clock = options.clock
-    this.turns = new Turns(options.clock)
+    this.breaks = new Breaks(options.clock)
     this.pipeline = new WritePipeline(
       volume.device,
       () => volume.geometry,
@@ -105,7 +105,7 @@ export class MirrorApplier {
     this.count(frame)
     this.feed({ kind: 'frame', frame: await this.patched(frame) })
     await this.pipeline.room()
-    await this.turns.next()
+    await this.breaks.maybe()
   }
 
   private count({ message, bytes }: ReceivedFrame): void {
@@ -123,7 +123,7 @@ export class MirrorApplier {
     const base = message.kind === 'patches' ? this.applier.baseOf(message) : null
     const held = base && heldBlocks(this.volume, base)
     if (!held || message.kind !== 'patches') return frame
-    const { runs, refused } = await patchedRuns(message.runs, held, () => this.turns.next())
+    const { runs, refused } = await patchedRuns(message.runs, held, () => this.breaks.maybe())
     return { ...frame, runs, damaged: frame.damaged + refused }
   }
 

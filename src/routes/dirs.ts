@@ -8,7 +8,7 @@ import { z } from '@hono/zod-openapi'
 import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../fs/contract.ts'
 import { type Path, formatPath, parseListedPath } from '../fs/paths.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { Turns } from '../lib/turns.ts'
+import { Breaks } from '../lib/breaks.ts'
 import { parseAttributes, statFields } from './attributes.ts'
 import { hasBody } from './body.ts'
 import { badCursor, makeCursor, readCursor } from './cursor.ts'
@@ -64,13 +64,13 @@ const listHandler = (dependencies: Dependencies): Handler => {
   let listings = 0
   return async (_request, target) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
-    const turns = new Turns(clock)
+    const breaks = new Breaks(clock)
     const page: Page = {
       path: pathOrRoot(target),
       limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
       contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
-      pause: () => turns.next(),
+      pause: () => breaks.maybe(),
     }
     const wanted = parseWanted(query)
     const cursor = query.text('cursor')
