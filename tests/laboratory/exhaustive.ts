@@ -20,6 +20,7 @@ import { Chance } from './chance.ts'
 import { EventLoop, ProcessClock } from './event-loop.ts'
 import type { FileOperation } from './file-operations.ts'
 import { History, type Reached } from './history.ts'
+import { zstdInTurn } from './packing.ts'
 import { SmallPair } from './small-pair.ts'
 import {
   type Asked,
@@ -63,10 +64,14 @@ export const alphabet: Readonly<Record<string, FileOperation>> = {
   },
   append: { op: 'patch', path: ['small'], offset: 'end', content: { length: 5000, seed: 8 }, when: 'always' },
   truncate: { op: 'resize', path: ['large'], size: 65_000, when: 'always' },
+  extend: { op: 'resize', path: ['small'], size: 300_000, when: 'always' },
+  'put a link': { op: 'link', path: ['to', 'small'], target: '../small', when: 'always' },
   delete: { op: 'deleteFile', path: ['large'], when: 'always' },
   mkdir: { op: 'mkdir', path: ['n', 'm'] },
+  'remove an empty directory': { op: 'deleteDirectory', path: ['e'], recursive: false },
   'remove a tree': { op: 'deleteDirectory', path: ['d'], recursive: true },
   'move a file': { op: 'move', from: ['small'], to: ['e', 'small'], overwrite: false },
+  'move over a file': { op: 'move', from: ['large'], to: ['d', 'f'], overwrite: true },
   'move a directory': { op: 'move', from: ['d'], to: ['e', 'd'], overwrite: false },
   batch: {
     op: 'batch',
@@ -114,13 +119,16 @@ interface Recorded {
   readonly moments: readonly Moment[]
 }
 
+/** What the second of two may find. */
+const nothingToDo = ['not-found', 'exists', 'directory-not-empty'] as const
+
 /** Does the workload once, and keeps what a loss of power at each device operation would leave. */
 async function record(volumes: SmallVolumes, workload: SmallWorkload): Promise<Recorded> {
   const history = new History()
   const moments: Moment[] = []
   let isRecording = false
   const loop = new EventLoop()
-  const chance = new Chance(`latencies of ${nameOf(workload)}`)
+  const chance = new Chance(`chances of ${nameOf(workload)}`)
   const device = new SimulatedDevice({
     image: volumes.primary,
     // What is answered too early is answered while the write is still on its way.
@@ -129,7 +137,8 @@ async function record(volumes: SmallVolumes, workload: SmallWorkload): Promise<R
       if (isRecording) moments.push({ state: device.crashState(), durable: history.durable })
     },
   })
-  const process = await SmallProcess.open(device, history, 'opening', {}, loop)
+  const packing = chance.below(3) === 0 ? zstdInTurn : null
+  const process = await SmallProcess.open(device, history, 'opening', { packing }, loop)
   const { clock, engine } = process
   const isMirrored = workload.some(({ level }) => level === 'mirrored')
   const pair = isMirrored ? await SmallPair.make(loop, clock, engine, volumes.mirror) : null
@@ -139,8 +148,7 @@ async function record(volumes: SmallVolumes, workload: SmallWorkload): Promise<R
     isRecording = true
     for (const asked of workload) {
       await process.ask(asked, pair).catch((error: unknown) => {
-        // The second of two may find nothing to do.
-        if (!hasCode(error, 'not-found') && !hasCode(error, 'exists')) throw error
+        if (!nothingToDo.some((code) => hasCode(error, code))) throw error
       })
       // Sometimes the reaper comes first.
       await clock.sleep(chance.pick([0, 20]))

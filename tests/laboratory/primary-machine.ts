@@ -8,7 +8,6 @@ import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
-import { type Packing, zstd } from '../../src/cp-engine/payloads.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read-view.ts'
 import type { Mirrors } from '../../src/replica/mirrors.ts'
@@ -21,6 +20,7 @@ import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import { observedEngine, sequenceOf } from './observed-engine.ts'
+import { zstdInTurn } from './packing.ts'
 import { Violation, must } from './violation.ts'
 
 export interface PrimaryProcess {
@@ -45,8 +45,6 @@ export interface KnownCp {
 type End = 'power' | 'kill'
 
 const restartMsMax = 30
-/** Without threads, which end when they like. */
-const packing: Packing = { now: zstd.now, later: (bytes) => Promise.resolve(zstd.now(bytes)) }
 /** So often a disk that may excuse an error is tried again, before the operator accepts a loss. */
 const refusalsMax = 3
 
@@ -186,7 +184,7 @@ export class PrimaryMachine {
       cpIntervalMs,
       queueBytesMax,
       nodeCacheBytesMax,
-      packing: isPacked ? packing : null,
+      packing: isPacked ? zstdInTurn : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,
       onPoisoned: (error) => this.poisoned(clock, error),
