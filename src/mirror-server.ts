@@ -33,6 +33,7 @@ export async function serveMirror(
 ): Promise<RunningServer> {
   const failure = new Failure()
   const volume = await Volume.open(opened.device, {
+    clock,
     acceptLoss: acceptLoss.includes('superblock'),
     nodeCacheBytesMax: configuration.nodeCacheBytesMax,
   })

@@ -150,7 +150,7 @@ export class CpEngine implements contract.Engine {
       assertWritable: () => this.assertWritable(),
       isThrottled: this.isThrottled,
       untilSmaller: () => this.untilSmaller(),
-      makeLogRoom: () => this.cycle.request('log-full'),
+      makeLogRoom: () => this.makeLogRoom(),
       carrier: () => this.carrier(),
       applied: () => this.applied(),
       poison: failed,
@@ -335,8 +335,8 @@ export class CpEngine implements contract.Engine {
   /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
   async recover(merged: MergedLog, opening: Opening): Promise<void> {
     const { allocator, queue, state, volume } = this
-    const growTo = (end: number): Promise<void> => this.spaceWatch.growTo(end)
-    await replay(merged, { allocator, queue, state, volume, sums: this.current().root.records, growTo })
+    const { spaceWatch: space } = this
+    await replay(merged, { allocator, queue, space, state, volume, sums: this.current().root.records })
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')
   }
@@ -375,6 +375,15 @@ export class CpEngine implements contract.Engine {
 
   private get dirtyNodesMax(): number {
     return this.volume.nodes.framesMax / 4
+  }
+
+  /**
+   * Also when nothing is dirty: records that were flushed after their CP was sealed lie behind its mark, and only the next
+   * CP has one behind them.
+   */
+  private makeLogRoom(): Promise<void> {
+    if (!this.cycle.isWriting) this.state.blocks.isDirty = true
+    return this.cycle.request('log-full')
   }
 
   private ask(cause: contract.CpCause): void {

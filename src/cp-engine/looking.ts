@@ -1,3 +1,6 @@
+/** Synchronous looks at a tree of which not every node is in memory. */
+import { StillpointError } from '../lib/errors.ts'
+import { type BreakClock, Breaks } from '../lib/breaks.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { NodeLoader } from './node-loader.ts'
 
@@ -11,14 +14,49 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
   }
 }
 
+/** Nodes that a look loads by itself: so many that it rarely has to begin again, so few that nobody waits for long. */
+const loadsAtFirst = 64
+/** After so many each look may load twice as many. */
+const missesOfOneKind = 16
+const loadsMax = 2 ** 16
+
 /**
- * Runs a synchronous look at a tree; whenever a node is missing, loads it and runs the look again from the start, so
- * that its last run saw one instant.
+ * One look that is made again from its start until nothing is missing, so that its last run saw one instant. Others have
+ * their turn in between; what they load may push out what this one has loaded, so in the end it loads all by itself.
  */
-export async function lookWith<T>(loader: NodeLoader, at: () => T): Promise<T> {
+export class Looking {
+  #misses = 0
+  #breaks: Breaks | null = null
+
+  constructor(
+    private readonly loader: NodeLoader,
+    private readonly clock: BreakClock,
+  ) {}
+
+  once<T>(at: () => T): T | NotLoaded {
+    return this.loader.during(this.#loadsMax, () => lookOnce(at))
+  }
+
+  /** Before the next look. `too-large` for one that needs more of the tree than can be in memory at once. */
+  async load(missing: NotLoaded): Promise<void> {
+    if (this.#loadsMax > loadsMax)
+      throw new StillpointError('too-large', `more than ${loadsMax} nodes of the tree are needed at once`)
+    this.#misses++
+    this.loader.load(missing)
+    this.#breaks ??= new Breaks(this.clock)
+    await this.#breaks.maybe()
+  }
+
+  get #loadsMax(): number {
+    return loadsAtFirst * 2 ** Math.floor(this.#misses / missesOfOneKind)
+  }
+}
+
+/** Runs a look until it has all that it needs. */
+export async function lookWith<T>(looking: Looking, at: () => T): Promise<T> {
   for (;;) {
-    const seen = lookOnce(at)
+    const seen = looking.once(at)
     if (!(seen instanceof NotLoaded)) return seen
-    await loader.load(seen)
+    await looking.load(seen)
   }
 }

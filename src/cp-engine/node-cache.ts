@@ -5,6 +5,7 @@
  * - A frame holds the layout of `format/tree-node.ts`, with holes while it is dirty. Frame 0 is scratch, so 0 means none.
  * - An address is in at most one frame.
  * - Only `trim` evicts, and only clean frames. A synchronous function between two calls of it keeps all its frames.
+ * - What one operation or a recovery needs beyond the limit is taken, up to 4 GiB: neither can do with less.
  *
  * | state   | in memory only | checksum | evictable | who changes its bytes                           |
  * |---------|----------------|----------|-----------|-------------------------------------------------|
@@ -29,7 +30,7 @@ export const wordsPerFrame = blockBytes / 2
 // Slots and header fields are read as 16-bit words in place.
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'a little-endian machine')
 
-/** Thrown through a synchronous look at a tree when a node is not in memory: load it and look again. */
+/** A node that a synchronous look at a tree needs. Thrown through the look when it may not load more: see looking.ts. */
 export class NotLoaded extends Error implements NodePlace {
   override readonly name = 'NotLoaded'
   constructor(
@@ -44,7 +45,8 @@ export class NotLoaded extends Error implements NodePlace {
 
 export const cacheBytesDefault = 256 * 2 ** 20
 const cacheBytesLimit = 2 ** 32
-/** Dirty nodes of one large operation may exceed the limit by this much before the next `trim`. */
+const framesLimit = cacheBytesLimit / blockBytes
+/** Nodes of one large operation may exceed the limit by this much before the next `trim`, and no memory is moved. */
 const slackBytesDefault = 128 * 2 ** 20
 
 export interface CacheOptions {
@@ -70,7 +72,8 @@ const framesAtFirst = 512
 
 export class NodeCache {
   readonly framesMax: number
-  readonly #framesLimit: number
+  /** Reserved with the first node that is more than a small volume has. */
+  readonly #framesExpected: number
   readonly #cleanFramesMin: number
   #bytes = new Uint8Array(0)
   #words = new Uint16Array(0)
@@ -93,12 +96,17 @@ export class NodeCache {
     const bytesMax = Math.min(options.bytesMax ?? cacheBytesDefault, cacheBytesLimit)
     this.framesMax = Math.max(1, Math.floor(bytesMax / blockBytes))
     const slack = options.slackBytes ?? slackBytesDefault
-    const frames = Math.floor(
-      Math.min(cacheBytesLimit, (this.framesMax + 1) * blockBytes + slack) / blockBytes,
-    )
-    this.#framesLimit = frames
+    this.#framesExpected = Math.min(framesLimit, this.framesMax + 1 + Math.floor(slack / blockBytes))
     this.#cleanFramesMin = options.cleanFramesMin ?? 256
-    this.#reserve(Math.min(framesAtFirst, frames))
+    this.#reserve(Math.min(framesAtFirst, this.#framesExpected))
+  }
+
+  /**
+   * Called by a look that misses a node, and may bring it: the look goes on then. Throws what is missing else. The loader's
+   * to set.
+   */
+  bring: (missing: NotLoaded) => void = (missing) => {
+    throw missing
   }
 
   /** All frames: the bytes of frame f begin at f × blockBytes. Read it again after `allocate`, which may move it. */
@@ -115,11 +123,6 @@ export class NodeCache {
   get framesClean(): number {
     return this.#clean
   }
-  /** Frames that can be had now without evicting any. */
-  get framesLeft(): number {
-    return this.#framesLimit - 1 - this.#used
-  }
-
   /** How often a frame was given to a node or taken from one: while it is the same, every node is where it was. */
   get moves(): number {
     return this.#moves
@@ -211,11 +214,7 @@ export class NodeCache {
   /** A frame for the node at `address`; its bytes are whatever they were. A clean frame of that address gives way. */
   allocate(address: number, state: number, generation: number): number {
     this.forget(address)
-    assert(
-      this.#free.length > 0 || this.#fresh < this.#framesLimit,
-      'the node cache has room for an operation',
-    )
-    if (this.#free.length === 0 && this.#fresh === this.#framesReserved) this.#reserve(this.#framesLimit)
+    if (this.#free.length === 0 && this.#fresh === this.#framesReserved) this.#reserveMore()
     const frame = this.#free.pop() ?? this.#fresh++
     this.#moves++
     this.#meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
@@ -270,7 +269,13 @@ export class NodeCache {
     }
   }
 
-  /** What nobody has touched costs nothing in a fresh process, so there is no step in between. */
+  #reserveMore(): void {
+    const frames = this.#framesReserved
+    assert(frames < framesLimit, 'the node cache has room for an operation')
+    this.#reserve(frames < this.#framesExpected ? this.#framesExpected : Math.min(2 * frames, framesLimit))
+  }
+
+  /** What nobody has touched costs nothing in a fresh process. */
   #reserve(frames: number): void {
     const buffer = new ArrayBuffer(frames * blockBytes)
     const bytes = new Uint8Array(buffer)

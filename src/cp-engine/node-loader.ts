@@ -11,17 +11,31 @@ export class NodeLoader {
   readonly #device: BlockDevice
   readonly #cache: NodeCache
   readonly #block = new Uint8Array(blockBytes)
+  /** Of the look that is under way. */
+  #loadsLeft = 0
 
   constructor(device: BlockDevice, cache: NodeCache) {
     this.#device = device
     this.#cache = cache
+    cache.bring = (missing) => this.#bring(missing)
+  }
+
+  /** Runs a synchronous look that may load so many nodes by itself, while nothing is evicted. */
+  during<T>(loadsMax: number, look: () => T): T {
+    const before = this.#loadsLeft
+    this.#loadsLeft = loadsMax
+    try {
+      return look()
+    } finally {
+      this.#loadsLeft = before
+    }
   }
 
   /**
-   * `corrupt` for wrong bytes, DeviceError when they cannot be read. It reads synchronously (2 µs for a cached block,
-   * against 36), so two loads of one node never overlap: the second finds it.
+   * Between two looks. `corrupt` for wrong bytes, DeviceError when they cannot be read. It reads synchronously (2 µs for
+   * a cached block, against 36), so two loads of one node never overlap: the second finds it.
    */
-  async load(missing: NotLoaded): Promise<void> {
+  load(missing: NotLoaded): void {
     const { address, sum } = missing.pointer
     const cache = this.#cache
     const present = cache.find(address)
@@ -29,6 +43,20 @@ export class NodeLoader {
     if (present !== 0 && cache.stateOf(present) !== frameState.clean) {
       throw wrongBytes(address, 'belongs to a newer tree under another checksum')
     }
+    cache.trim()
+    this.#read(missing)
+  }
+
+  #bring(missing: NotLoaded): void {
+    // Who is there under another checksum gives way between two looks: this one may stand on it.
+    if (this.#loadsLeft === 0 || this.#cache.find(missing.pointer.address) !== 0) throw missing
+    this.#loadsLeft--
+    this.#read(missing)
+  }
+
+  #read(missing: NotLoaded): void {
+    const { address, sum } = missing.pointer
+    const cache = this.#cache
     if (address >= this.#device.blockCount) throw wrongBytes(address, 'lies beyond the device')
     const block = this.#block
     this.#device.readSync(address, block)
@@ -39,7 +67,6 @@ export class NodeLoader {
       if (!hasCode(error, 'corrupt')) throw error
       throw new StillpointError('corrupt', error.message, { ...error.help, address }, { cause: error })
     }
-    cache.trim()
     const frame = cache.allocate(address, frameState.clean, 0)
     cache.bytes.set(block, frame * blockBytes)
     cache.setSum(frame, sum)

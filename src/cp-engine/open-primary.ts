@@ -40,6 +40,7 @@ const cpsPerOpening = 4
 export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptions): Promise<CpEngine> {
   const released: { allocator: Allocator | null } = { allocator: null }
   const volume = await Volume.open(device, {
+    clock: options.clock,
     acceptLoss: options.acceptSuperblockLoss ?? false,
     goBack: (remaining) => newEpoch(remaining, options.random),
     onReleased: (pageIndex, mask) => released.allocator?.releasePage(pageIndex, mask),

@@ -74,7 +74,7 @@ export class OpenView extends OpenNewest implements TreeView {
   }
 
   read<T>(look: (items: ItemReader) => T): Promise<T> {
-    return lookWith(this.parts.volume.loader, () => this.look(this.parts.tree.reader, look))
+    return lookWith(this.parts.volume.looking(), () => this.look(this.parts.tree.reader, look))
   }
 
   override readNow<T extends {}>(look: (items: ItemReader) => T): T | null {

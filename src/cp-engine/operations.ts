@@ -109,14 +109,15 @@ export class Operations {
     isHidden: boolean,
   ): Promise<{ applied: Applied<T>; change: Change }> {
     const { volume, space, state } = this.parts
+    const looking = volume.looking()
     const unused = options.records?.length ? new Set(options.records) : noRecords
     try {
       if (!isHidden && this.hasLeft(options)) await this.syncWhatHasLeft(options)
       for (;;) {
         if (this.parts.isThrottled()) await this.parts.untilSmaller()
         // Usually every node is in memory, and nothing is waited for from here to the end of the change.
-        const attempt = lookOnce(() => this.attempt(operation, options, unused, isHidden))
-        if (attempt instanceof NotLoaded) await volume.loader.load(attempt)
+        const attempt = looking.once(() => this.attempt(operation, options, unused, isHidden))
+        if (attempt instanceof NotLoaded) await looking.load(attempt)
         else if (attempt.applied) {
           for (const record of attempt.change.used) unused.delete(record)
           return attempt
@@ -155,6 +156,8 @@ export class Operations {
   ): Attempt<T> {
     const { state, space, log, volume } = this.parts
     this.parts.assertWritable()
+    // From here on every node stays that has been seen.
+    volume.nodes.trim()
     const tx = new OperationTx(state.tree.reader, this.facts(isHidden), records)
     const result = operation(tx)
     const change = tx.finish()

@@ -5,6 +5,8 @@
  * - Of every key only the last outcome counts, and of every address the last write: what others replaced needs no
  *   space, so replay never needs more blocks or nodes than the opening before had when it ended.
  * - Every address that it writes or names is reserved before the first node is allocated.
+ * - A power cut may have taken back growths of the file that the opening before has used, for records or for nodes: they
+ *   are made again.
  * - Nothing is appended to the log and nothing is promised before its CP is published. So a crash meanwhile leaves
  *   what it started from, and it begins again.
  */
@@ -18,6 +20,7 @@ import type { Allocator } from './allocator.ts'
 import { lookOnce } from './looking.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
+import type { Space } from './space.ts'
 import type { Volume } from './volume.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -31,8 +34,7 @@ export interface ReplayParts {
   readonly state: OpenState
   readonly queue: WriteQueue
   readonly sums: RecordSums
-  /** Makes sure that the volume has the blocks below `end`, unless it may never have them. */
-  growTo(end: number): Promise<void>
+  readonly space: Pick<Space, 'growTo' | 'lacks' | 'growFor'>
 }
 
 /** The outcome of many records, each of which continues the one before. */
@@ -101,7 +103,9 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     born.push(write)
   }
 
-  await parts.growTo(born.reduce((end, { pointer }) => Math.max(end, pointer.address + pointer.blocks), 0))
+  await parts.space.growTo(
+    born.reduce((end, { pointer }) => Math.max(end, pointer.address + pointer.blocks), 0),
+  )
   for (const { pointer } of born) reserve(pointer, parts)
   for (const { pointer, payload } of born) {
     if (payload) enqueue(pointer, payload, parts)
@@ -111,6 +115,8 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
   for (const pointer of before.values()) if (!after.has(pointer.address)) state.intake.free(pointer)
   await forEach(items, volume, ({ key, value }) => {
     state.tree.ready([key])
+    const nodes = state.tree.nodesWorstCase(1)
+    if (parts.space.lacks(nodes)) return parts.space.growFor(nodes)
     if (value) state.tree.put(key, value)
     else state.tree.delete(key)
     volume.nodes.trim()
@@ -120,14 +126,19 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
   state.blocks.isDirty = true
 }
 
-/** One step for each item; a step that meets a missing node has changed nothing, and is made again with it. */
-async function forEach(items: readonly Item[], volume: Volume, step: (item: Item) => void): Promise<void> {
+/** One step for each item; one that meets a missing node, or has to wait, has changed nothing, and is made again. */
+async function forEach(
+  items: readonly Item[],
+  volume: Volume,
+  step: (item: Item) => Promise<void> | void,
+): Promise<void> {
   for (const item of items)
     for (;;) {
       // Waits only where something is missing: a promise for each item costs as much as its step.
       const seen = lookOnce(() => step(item))
-      if (!(seen instanceof NotLoaded)) break
-      await volume.loader.load(seen)
+      if (!seen) break
+      if (seen instanceof NotLoaded) volume.loader.load(seen)
+      else await seen
     }
 }
 

@@ -141,7 +141,16 @@ export class Space {
    * `disk-full` when the file system has no room for them any more.
    */
   async growTo(end: number): Promise<void> {
-    while (this.allocator.extent < Math.min(end, this.geometry.blocksMax)) await this.extend()
+    while (this.allocator.extent < Math.min(end, this.geometry.blocksMax)) await this.extendTo(end)
+  }
+
+  /** For replay as well: true while nodes that the log stands for need a growth first. */
+  lacks(nodes: number): boolean {
+    return this.available('reclaim') < nodes && this.allocator.extent < this.geometry.blocksMax
+  }
+
+  async growFor(nodes: number): Promise<void> {
+    while (this.lacks(nodes)) await this.extendTo(this.allocator.extent + nodes)
   }
 
   private async growOnce(): Promise<void> {
@@ -154,9 +163,18 @@ export class Space {
     }
   }
 
-  /** By one step. */
-  private async extend(): Promise<void> {
-    const target = Math.min(this.allocator.extent + this.geometry.growBlocks, this.geometry.blocksMax)
+  /** By a step, or where there is no room for one as far as it has to be. */
+  private async extendTo(end: number): Promise<void> {
+    try {
+      await this.extend()
+    } catch (error) {
+      if (!hasCode(error, 'disk-full')) throw error
+      await this.extend(end)
+    }
+  }
+
+  private async extend(end = this.allocator.extent + this.geometry.growBlocks): Promise<void> {
+    const target = Math.min(end, this.geometry.blocksMax)
     if (this.device.blockCount < target) await this.device.grow(target)
     this.allocator.extend(target)
   }

@@ -147,9 +147,10 @@ export class TreePath {
     const cache = this.#cache
     if (level > treeLevelMax) throw misplaced(pointer.address)
     this.depth = level
-    const frame = cache.find(pointer.address)
+    let frame = cache.find(pointer.address)
     if (frame === 0 || (!cache.sumIs(frame, pointer.sum, 0) && hasSum(pointer))) {
-      throw missing(pointer, level, null, null)
+      cache.bring(missing(pointer, level, null, null))
+      frame = cache.find(pointer.address)
     }
     if (levelOf(cache, frame) !== level) throw misplaced(pointer.address)
     cache.touch(frame)
@@ -157,15 +158,17 @@ export class TreePath {
   }
 
   #child(depth: number): number {
+    const cache = this.#cache
     const parent = this.frames[depth]!
-    const child = this.childInMemory(parent, this.slots[depth]!)
+    let child = this.childInMemory(parent, this.slots[depth]!)
     const level = this.depth - depth - 1
     if (child === 0) {
-      const pointer = readNodePointer(this.#cache.bytes, pointerAt(this.#cache, parent, this.slots[depth]!))
-      throw missing(pointer, level, this.lowerBound(depth), this.upperBound(depth))
+      const pointer = readNodePointer(cache.bytes, pointerAt(cache, parent, this.slots[depth]!))
+      cache.bring(missing(pointer, level, this.lowerBound(depth), this.upperBound(depth)))
+      child = cache.find(pointer.address)
     }
     // It was verified as somebody's child, perhaps not as this one's: a foreign tree may name a node twice.
-    if (levelOf(this.#cache, child) !== level) throw misplaced(this.#cache.addressOf(child))
+    if (levelOf(cache, child) !== level) throw misplaced(cache.addressOf(child))
     return child
   }
 }

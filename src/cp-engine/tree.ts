@@ -101,9 +101,8 @@ export class OpenTree {
     return this.#dirty.size
   }
 
-  /** Trims the cache, then throws NotLoaded for the first missing node on the way to any of the keys. */
+  /** Makes sure of the ways to the keys: a change of them needs no other node. Throws NotLoaded. */
   ready(keys: readonly Uint8Array[]): void {
-    this.#cache.trim()
     if (this.#root.pointer.address === 0) return
     for (const key of keys) this.#path.descend(this.#root, key)
   }

@@ -7,6 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import { equalBytes } from '../lib/bytes.ts'
+import type { BreakClock } from '../lib/breaks.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { formatUuid } from '../lib/random.ts'
@@ -35,13 +36,15 @@ import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from './space-map.ts'
 import { SuperblockStore } from './superblock-store.ts'
 import type { OpenOptions, SuperblockChange } from './superblock-store.ts'
-import { lookOnce, lookWith } from './looking.ts'
+import { Looking, lookOnce, lookWith } from './looking.ts'
 import { treeReader } from './tree.ts'
 
 /** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
 export const pinMsMax = 60_000
 
 export interface VolumeOptions extends OpenOptions {
+  /** Others have their turn while nodes are loaded. */
+  readonly clock: BreakClock
   readonly nodeCacheBytesMax?: number
   readonly onReleased?: OnReleased
 }
@@ -52,6 +55,7 @@ export class Volume implements RootSource {
   readonly retention: Retention
   readonly nodes: NodeCache
   readonly loader: NodeLoader
+  private readonly clock: VolumeOptions['clock']
   readonly newest: NewestView = new NewestRoot(this)
   private published: PublishedRoot | null = null
   private readonly slotRoots: PublishedRoot[][] = [[], []]
@@ -70,11 +74,12 @@ export class Volume implements RootSource {
     this.retention = new Retention(this.readers, options.onReleased)
     const bytesMax = options.nodeCacheBytesMax ?? cacheBytesDefault
     // One operation may dirty this many nodes beyond the limit before the cache is trimmed.
+    this.clock = options.clock
     this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, cacheBytesDefault / 2) })
     this.loader = new NodeLoader(device, this.nodes)
   }
 
-  static async open(device: BlockDevice, options: VolumeOptions = {}): Promise<Volume> {
+  static async open(device: BlockDevice, options: VolumeOptions): Promise<Volume> {
     const superblocks = await SuperblockStore.open(device, options)
     const volume = new Volume(device, superblocks, options)
     const newest = superblocks.newestSlot()
@@ -93,6 +98,11 @@ export class Volume implements RootSource {
   }
   get geometry(): Geometry {
     return this.superblock.geometry
+  }
+
+  /** For one look that may have to wait for nodes. */
+  looking(): Looking {
+    return new Looking(this.loader, this.clock)
   }
 
   /** Null on a mirror that has received nothing yet. */
@@ -374,7 +384,7 @@ class RootView extends RootNow implements TreeView {
   }
 
   read<T>(look: (items: ItemReader) => T): Promise<T> {
-    return lookWith(this.volume.loader, () => look(this.items))
+    return lookWith(this.volume.looking(), () => look(this.items))
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {

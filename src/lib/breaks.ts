@@ -4,10 +4,12 @@ import type { Clock } from './clock.ts'
 /** So long without one. */
 const withoutBreakMsMax = 5
 
+export type BreakClock = Pick<Clock, 'monotonic' | 'yield'>
+
 export class Breaks {
   private lastMs: number
 
-  constructor(private readonly clock: Clock) {
+  constructor(private readonly clock: BreakClock) {
     this.lastMs = clock.monotonic()
   }
 

@@ -41,7 +41,7 @@ test('what was logged into a growth that a power cut took back is there after th
 
 test('while the disk has no room for it any more, the volume does not open, and loses nothing', async () => {
   const { image } = await intoLostGrowth()
-  const full = new SimulatedDevice({ image, faults: faultAt(0, { kind: 'disk-full' }, 'grow') })
+  const full = new SimulatedDevice({ image, faults: faultAt(0, { kind: 'disk-full' }, 'grow', true) })
   await expect(open(full, 3)).rejects.toMatchObject({ code: 'disk-full' })
   const again = new SimulatedDevice({ image: crashImage(full.crashState(), nothingSurvives) })
   const engine = await open(again, 4)

@@ -69,7 +69,7 @@ export class TreeHarness {
       } catch (error) {
         if (!(error instanceof NotLoaded) || tries > 10_000) throw error
         this.loads++
-        await this.loader.load(error)
+        this.loader.load(error)
       }
     }
   }
@@ -128,7 +128,7 @@ export class TreeHarness {
         from = concatBytes(last.key, new Uint8Array(1))
       } catch (error) {
         if (!(error instanceof NotLoaded)) throw error
-        await loader.load(error)
+        loader.load(error)
       }
     }
   }

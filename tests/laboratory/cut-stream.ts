@@ -125,8 +125,8 @@ export async function cutRun(volumes: SmallVolumes, way: Way, cutAt: number): Pr
   const process = await SmallProcess.open(device, history, 'opening', {}, loop)
   const { engine, clock } = process
   const mirrorDevice = new SimulatedDevice({ image: volumes.mirror })
-  const volume = await Volume.open(mirrorDevice)
   const mirrorClock = new ProcessClock(loop)
+  const volume = await Volume.open(mirrorDevice, { clock: mirrorClock })
   const applier = new MirrorApplier(volume, {
     clock: mirrorClock,
     random: new Chance('sessions'),

@@ -120,7 +120,7 @@ async function openAndRead(loop: EventLoop, device: SimulatedDevice, from: Speci
 
 async function openMirror(device: SimulatedDevice, from: Specimen): Promise<Outcome> {
   try {
-    const volume = await Volume.open(device)
+    const volume = await Volume.open(device, { clock: new ProcessClock(new EventLoop()) })
     const { root } = volume.current()
     must(root.sequence === from.sequence, `the mirror is at ${root.sequence}`)
     return await readAll(volume, from.history, from.history.stateAt(root.sequence))

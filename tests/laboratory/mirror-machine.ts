@@ -140,7 +140,7 @@ export class MirrorMachine {
   private async openOnce(clock: ProcessClock): Promise<void> {
     const { lab } = this
     const { nodeCacheBytesMax } = lab.profile
-    const volume = await Volume.open(this.disk.device, { nodeCacheBytesMax })
+    const volume = await Volume.open(this.disk.device, { clock: this.clock, nodeCacheBytesMax })
     if (this.clock !== clock || this.end) return
     this.disk.isKept = (address, blocks) => volume.retention.uses(address, blocks)
     const opened = volume.currentOrNull()

@@ -35,8 +35,8 @@ export class SmallPair {
     const line = network.lines.get(url)!
     line.weather = { ...fairWeather, latencyMsMax: 0 }
     const device = new SimulatedDevice({ image: mirror })
-    const volume = await Volume.open(device)
     const mirrorClock = new ProcessClock(loop)
+    const volume = await Volume.open(device, { clock: mirrorClock })
     const applier = new MirrorApplier(volume, {
       clock: mirrorClock,
       random: new Chance('sessions'),

@@ -29,7 +29,7 @@ afterEach(async () => {
 })
 
 async function startMirror(device: BlockDevice, given: string | null = secret) {
-  const volume = await Volume.open(device)
+  const volume = await Volume.open(device, { clock: systemClock })
   const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
   const server = Bun.serve({
@@ -92,7 +92,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   await mirror.stop()
   const last = await cp(30)
   const port = Number(new URL(mirror.url).port)
-  const volume = await Volume.open(mirror.device)
+  const volume = await Volume.open(mirror.device, { clock: systemClock })
   const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
   const again = Bun.serve({

@@ -90,7 +90,7 @@ export class Pair {
 
   async openMirror(device = this.mirrorDevice): Promise<void> {
     this.mirrorDevice = device
-    const volume = await Volume.open(device, { nodeCacheBytesMax: 2 ** 20 })
+    const volume = await Volume.open(device, { clock: this.clock, nodeCacheBytesMax: 2 ** 20 })
     this.mirrorVolume = volume
     volume.onPublished(({ published }) => this.options.onMirrorPublished?.(published))
     this.applier = new MirrorApplier(volume, {

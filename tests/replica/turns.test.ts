@@ -48,7 +48,10 @@ function countTurns() {
 test('a mirror takes them in many turns', async () => {
   const device = new MemoryDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
-  const applier = new MirrorApplier(await Volume.open(device), { clock: systemClock, random: systemRandom })
+  const applier = new MirrorApplier(await Volume.open(device, { clock: systemClock }), {
+    clock: systemClock,
+    random: systemRandom,
+  })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: null, problem })
   const counter = countTurns()
   const from = counter.turns
