@@ -6,6 +6,7 @@
  * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed. Fenced: see
  * fence.ts.
  */
+import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { blockBytes } from '../format/geometry.ts'
@@ -381,9 +382,11 @@ export class CpEngine implements contract.Engine {
    * Also when nothing is dirty: records that were flushed after their CP was sealed lie behind its mark, and only the next
    * CP has one behind them.
    */
-  private makeLogRoom(): Promise<void> {
+  private async makeLogRoom(): Promise<void> {
+    const { cp } = this.current().root
     if (!this.cycle.isWriting) this.state.blocks.isDirty = true
-    return this.cycle.request('log-full')
+    await this.cycle.request('log-full')
+    assert(this.current().root.cp > cp, 'room in the log is made by a CP')
   }
 
   private ask(cause: contract.CpCause): void {
