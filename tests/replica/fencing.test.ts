@@ -47,3 +47,46 @@ test('a primary whose mirror has met a higher epoch is fenced, and the mirror fo
   expect(pair.failures).toEqual([])
   pair.mirrors.close()
 })
+
+test('what a mirror was publishing when a new epoch began, and is not of its history, is not published any more', async () => {
+  const pair = await Pair.create({ seed: 12 })
+  const workload = new Workload(12)
+  workload.watch(pair.engine)
+  await workload.step(pair.engine)
+  await pair.join()
+  await pair.engine.requestCp('requested')
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  const common = pair.engine.current().root.cp
+  const copy = pair.device('primary', { image: pair.primaryDevice.image(nothingSurvives) })
+
+  // The mirror has all of the next CP, and its disk takes long.
+  const { mirrorDevice } = pair
+  const sync = mirrorDevice.sync.bind(mirrorDevice)
+  const slow = Promise.withResolvers<void>()
+  let isSyncing = false
+  mirrorDevice.sync = () => {
+    mirrorDevice.sync = sync
+    isSyncing = true
+    return slow.promise.then(sync)
+  }
+  await workload.step(pair.engine)
+  await pair.engine.requestCp('requested')
+  expect(await pair.clock.until(() => isSyncing, 5000)).toBeTrue()
+
+  const store = await SuperblockStore.open(copy)
+  await store.write(({ epoch }) => ({ epoch: { number: epoch.number + 1, id: pair.random.bytes(8) } }))
+  const [former, formerMirrors] = [pair.engine, pair.mirrors]
+  await pair.openPrimary(copy)
+  const isAdopted = () => pair.mirrorVolume.superblock.epoch.number === 1
+  expect(await pair.clock.until(isAdopted, 5000)).toBeTrue()
+  slow.resolve()
+  await pair.engine.run((tx) => tx.setCounter(0, 7))
+  await pair.engine.requestCp('requested')
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  expect(pair.mirrorVolume.current().root.counters[0]).toBe(7)
+  expect(pair.mirrorVolume.current().root.cp).toBeGreaterThan(common)
+  expect(pair.failures).toEqual([])
+  formerMirrors.close()
+  await former.close()
+  pair.mirrors.close()
+})
