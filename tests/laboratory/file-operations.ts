@@ -241,6 +241,8 @@ const names = ['a', 'b', 'c', 'd']
 export interface Habits {
   /** Bytes of a large file. */
   readonly largeMax: number
+  /** Some have records of 256 KiB, and are seen by readers while they are of several CPs. */
+  readonly hasGiants: boolean
   /** Of 100 operations: those that give something back. */
   readonly deletes: number
 }
@@ -268,9 +270,17 @@ function newPath(chance: Chance, { directories }: Known): Names {
     : [...knownOr(chance, directories).slice(0, 3), chance.pick(names)]
 }
 
-function someContent(chance: Chance, { largeMax }: Habits): Content {
+function someContent(chance: Chance, { largeMax, hasGiants }: Habits): Content {
   const seed = chance.below(2 ** 31) + 1
-  const size = chance.weighted({ empty: 2, tiny: 16, block: 6, record: 4, large: 4, huge: 1 })
+  const size = chance.weighted({
+    empty: 2,
+    tiny: 16,
+    block: 6,
+    record: 4,
+    large: 4,
+    huge: 1,
+    giant: hasGiants ? 2 : 0,
+  })
   const length = {
     empty: () => 0,
     tiny: () => 1 + chance.below(400),
@@ -279,6 +289,7 @@ function someContent(chance: Chance, { largeMax }: Habits): Content {
     large: () => chance.below(largeMax),
     // Beyond what one operation unlinks with its records.
     huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
+    giant: () => 8 * 2 ** 20 + chance.below(700_000),
   }[size]()
   return { length, seed }
 }
@@ -290,7 +301,7 @@ function someStep(chance: Chance, habits: Habits, known: Known): Step {
   const op = chance.weighted({ put: 4, delete: 1, mkdir: 1, move: 1 })
   switch (op) {
     case 'put': {
-      const content = someContent(chance, { ...habits, largeMax: 20_000 })
+      const content = someContent(chance, { ...habits, largeMax: 20_000, hasGiants: false })
       return { op, path: newPath(chance, known), content, when: 'always' }
     }
     case 'delete': {

@@ -64,12 +64,9 @@ export function someProfile(chance: Chance): Profile {
   const mirrorDisks = [0, 1].map((i) => someDisk(chance, kinds === 'mirror' && i === 0 ? unsound() : 'sound'))
   // Half of all runs leave out any one kind of trouble, so that each is also seen without the others.
   const rate = (often: number): number => (chance.below(2) === 0 ? 0 : 1 + chance.below(often))
+  const mebibytes = chance.pick([7, 7, 8, 10, 16, 32, 48])
   return {
-    geometry: makeGeometry(
-      chance.pick([7, 7, 8, 10, 16, 32]) * mebibyte,
-      chance.pick([1, 2]) * mebibyte,
-      mebibyte,
-    ),
+    geometry: makeGeometry(mebibytes * mebibyte, chance.pick([1, 2]) * mebibyte, mebibyte),
     primaryDisk,
     mirrorDisks,
     troubles: {
@@ -87,7 +84,11 @@ export function someProfile(chance: Chance): Profile {
     },
     crashesInRecovery: chance.pick([0, 10, 30, 60]),
     clients: chance.between(1, 4),
-    habits: { largeMax: chance.pick([20_000, 150_000, 150_000, 400_000]), deletes: chance.pick([4, 8, 16]) },
+    habits: {
+      largeMax: chance.pick([20_000, 150_000, 150_000, 400_000]),
+      hasGiants: mebibytes > 30 && chance.below(2) === 0,
+      deletes: chance.pick([4, 8, 16]),
+    },
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),
     queueBytesMax: chance.pick([256 * 1024, 2 * mebibyte, 64 * mebibyte]),
