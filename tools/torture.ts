@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--cycles N] [--seconds N] [--seed S] [--power] [--clients N] [--load-ms N] [--dir DIR]`
+ * `npm run torture`; see the usage below.
  *
  * Real processes under a mixed load, killed at random moments; with `--power` the file system under them is shut down
  * as a power cut would. Ends with 0 when nothing that was acknowledged was lost, 1 with the command that repeats the
@@ -9,28 +9,50 @@ import { parseArgs } from 'node:util'
 import { PlainGround, powerProblem, PowerGround } from './torture/ground.ts'
 import { Torture } from './torture/run.ts'
 
-const { values } = parseArgs({
-  options: {
-    cycles: { type: 'string', default: '100' },
-    seconds: { type: 'string' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-    power: { type: 'boolean', default: false },
-    clients: { type: 'string', default: '8' },
-    'load-ms': { type: 'string', default: '1000' },
-    life: { type: 'string', default: '25' },
-    check: { type: 'string', default: '1' },
-    dir: { type: 'string' },
-  },
-})
+const usage = `usage: npm run torture -- [--power]            power cuts instead of SIGKILL (Linux, as root)
+       [--cycles N] [--seconds N]              so many deaths (100), so long
+       [--seed S]                              of the load
+       [--clients N] [--load-ms N]             who loads (8), for how long before each death (1000)
+       [--life N] [--check N]                  cycles of one volume (25); every Nth is checked offline (1)
+       [--dir DIR]                             where the volumes are`
+
+function refuse(why: string): never {
+  console.error(`${why}\n${usage}`)
+  process.exit(2)
+}
+
+function wishes() {
+  const text = { type: 'string' } as const
+  const seed = { ...text, default: String(Date.now() % 2 ** 31) }
+  const count = (of: number) => ({ ...text, default: String(of) })
+  try {
+    return parseArgs({
+      options: {
+        cycles: count(100),
+        seconds: text,
+        seed,
+        power: { type: 'boolean', default: false },
+        clients: count(8),
+        'load-ms': count(1000),
+        life: count(25),
+        check: count(1),
+        dir: text,
+      },
+    }).values
+  } catch (error) {
+    return refuse(asError(error).message)
+  }
+}
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+const values = wishes()
 
 const whole = (name: 'cycles' | 'seconds' | 'seed' | 'clients' | 'load-ms' | 'life' | 'check'): number => {
   const value = Number(values[name] ?? Infinity)
   if (Number.isSafeInteger(value) && value >= 0) return value
   if (values[name] === undefined) return Infinity
-  console.error(`--${name} is not a whole number: ${values[name]}`)
-  process.exit(2)
+  return refuse(`--${name} is not a whole number: ${values[name]}`)
 }
 
 const problem = values.power ? await powerProblem() : null
