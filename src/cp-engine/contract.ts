@@ -2,10 +2,10 @@
  * What the floors above may ask of the engine. Both sides are a RootSource; only a primary is an Engine.
  *
  * Reading and changing follow one pattern: a synchronous function over an ItemReader or Tx. It runs against nodes in
- * memory. Some that are missing are loaded while it waits; when that would keep others for too long, the engine stops it
- * (by throwing NotLoaded through it: never catch what you do not know) and runs it again from the start later. So the function must have no effect outside of the reader
- * or Tx, may run any number of times, and what its last run saw is one instant. A StillpointError that it throws
- * reaches the caller, and nothing has changed.
+ * memory. Some that are missing are loaded while it waits; when that would keep others for too long, the engine stops
+ * it (by throwing NotLoaded through it: never catch what you do not know) and runs it again from the start later. So
+ * the function must have no effect outside of the reader or Tx, may run any number of times, and what its last run saw
+ * is one instant. A StillpointError that it throws reaches the caller, and nothing has changed.
  */
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import type { Root } from '../format/root.ts'

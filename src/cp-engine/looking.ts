@@ -2,7 +2,7 @@
 import { StillpointError } from '../lib/errors.ts'
 import { type BreakClock, Breaks } from '../lib/breaks.ts'
 import { NotLoaded } from './node-cache.ts'
-import type { NodeLoader } from './node-loader.ts'
+import type { LoadAllowance, NodeLoader } from './node-loader.ts'
 
 /** One look at a tree: what it gives, or the node that was missing. */
 export function lookOnce<T>(at: () => T): T | NotLoaded {
@@ -14,19 +14,23 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
   }
 }
 
-/** Nodes that a look loads by itself: so many that it rarely has to begin again, so few that nobody waits for long. */
+/** What a look loads by itself: so much that it rarely has to begin again, so little that nobody waits for long. */
 const loadsAtFirst = 64
-/** After so many each look may load twice as many. */
-const missesOfOneKind = 16
+const loadingMsAtFirst = 5
+/** After so many stops it may load twice as much, for twice as long. */
+const stopsOfOneKind = 16
 const loadsMax = 2 ** 16
 
 /**
  * One look that is made again from its start until nothing is missing, so that its last run saw one instant. Others have
  * their turn in between; what they load may push out what this one has loaded, so in the end it loads all by itself.
  */
-export class Looking {
-  #misses = 0
+export class Looking implements LoadAllowance {
+  #stops = 0
   #breaks: Breaks | null = null
+  /** Of the look that is under way. */
+  #loads = 0
+  #beganMs = 0
 
   constructor(
     private readonly loader: NodeLoader,
@@ -34,21 +38,29 @@ export class Looking {
   ) {}
 
   once<T>(at: () => T): T | NotLoaded {
-    return this.loader.during(this.#loadsMax, () => lookOnce(at))
+    this.#loads = 0
+    return this.loader.during(this, () => lookOnce(at))
+  }
+
+  mayLoad(): boolean {
+    if (this.#loads === 0) this.#beganMs = this.clock.monotonic()
+    const times = this.#times
+    const isInTime = this.clock.monotonic() - this.#beganMs < loadingMsAtFirst * times
+    return isInTime && this.#loads++ < loadsAtFirst * times
   }
 
   /** Before the next look. `too-large` for one that needs more of the tree than can be in memory at once. */
   async load(missing: NotLoaded): Promise<void> {
-    if (this.#loadsMax > loadsMax)
+    if (loadsAtFirst * this.#times > loadsMax)
       throw new StillpointError('too-large', `more than ${loadsMax} nodes of the tree are needed at once`)
-    this.#misses++
+    this.#stops++
     this.loader.load(missing)
     this.#breaks ??= new Breaks(this.clock)
     await this.#breaks.maybe()
   }
 
-  get #loadsMax(): number {
-    return loadsAtFirst * 2 ** Math.floor(this.#misses / missesOfOneKind)
+  get #times(): number {
+    return 2 ** Math.floor(this.#stops / stopsOfOneKind)
   }
 }
 

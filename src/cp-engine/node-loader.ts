@@ -7,12 +7,19 @@ import { blockBytes } from '../format/geometry.ts'
 import { verifyNode } from '../format/tree-node.ts'
 import { type NodeCache, type NotLoaded, frameState } from './node-cache.ts'
 
+/** Of a look that is under way. */
+export interface LoadAllowance {
+  /** Asked before each node. */
+  mayLoad(): boolean
+}
+
+const nothing: LoadAllowance = { mayLoad: () => false }
+
 export class NodeLoader {
   readonly #device: BlockDevice
   readonly #cache: NodeCache
   readonly #block = new Uint8Array(blockBytes)
-  /** Of the look that is under way. */
-  #loadsLeft = 0
+  #allowance = nothing
 
   constructor(device: BlockDevice, cache: NodeCache) {
     this.#device = device
@@ -20,14 +27,14 @@ export class NodeLoader {
     cache.bring = (missing) => this.#bring(missing)
   }
 
-  /** Runs a synchronous look that may load so many nodes by itself, while nothing is evicted. */
-  during<T>(loadsMax: number, look: () => T): T {
-    const before = this.#loadsLeft
-    this.#loadsLeft = loadsMax
+  /** Runs a synchronous look that may load nodes by itself, as long as it is allowed to, while nothing is evicted. */
+  during<T>(allowance: LoadAllowance, look: () => T): T {
+    const before = this.#allowance
+    this.#allowance = allowance
     try {
       return look()
     } finally {
-      this.#loadsLeft = before
+      this.#allowance = before
     }
   }
 
@@ -49,8 +56,7 @@ export class NodeLoader {
 
   #bring(missing: NotLoaded): void {
     // Who is there under another checksum gives way between two looks: this one may stand on it.
-    if (this.#loadsLeft === 0 || this.#cache.find(missing.pointer.address) !== 0) throw missing
-    this.#loadsLeft--
+    if (this.#cache.find(missing.pointer.address) !== 0 || !this.#allowance.mayLoad()) throw missing
     this.#read(missing)
   }
 

@@ -56,7 +56,7 @@ test('what needs many nodes is begun again now and then, not for each of them, a
   let yields = 0
   const clock = {
     ...stillClock,
-    monotonic: () => nowMs++,
+    monotonic: () => (nowMs += 0.05),
     yield: () => Promise.resolve(void yields++),
   }
   const engine = await wideTree(clock)
