@@ -23,7 +23,10 @@ export interface WriteRun {
 }
 
 export interface ReadOptions {
-  /** Past the page cache: what the disk has, not what the kernel remembers. */
+  /**
+   * Past the page cache: what the disk has, not what the kernel remembers of a write that a failed sync has dropped. Reads
+   * of every kind give that from then on.
+   */
   readonly uncached?: boolean
 }
 

@@ -34,6 +34,8 @@ const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
 const callsInFlightMax = 4
 const zeroFillBytes = 4 * 2 ** 20
+/** The page cache keeps a file in folios of up to so much. */
+const folioBytesMax = 2 * 2 ** 20
 /** Up to here a read may be made at once. */
 const synchronousReadBytesMax = 64 * 1024
 /** For those who want it at once, if it can be: a record of a large file. */
@@ -235,6 +237,10 @@ export class FileDevice implements BlockDevice {
   }
 
   async #readUncached(target: Uint8Array, position: number): Promise<void> {
+    // What is not on the disk is written first, whole folios of it are forgotten.
+    const from = position - (position % folioBytesMax)
+    const end = Math.ceil((position + target.length) / folioBytesMax) * folioBytesMax
+    this.#calls.forgetPages(this.#descriptor, from, end - from)
     try {
       const direct = this.#direct.descriptor
       if (direct !== null) {
@@ -249,7 +255,6 @@ export class FileDevice implements BlockDevice {
     } catch (error) {
       throw this.#readError(error)
     }
-    this.#calls.forgetPages(this.#descriptor, position, target.length)
     await this.#readWhole(target, position)
   }
 

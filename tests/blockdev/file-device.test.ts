@@ -359,6 +359,25 @@ describe('FileDevice', () => {
     await device.close()
   })
 
+  test('what was read past the page cache is forgotten there first, in whole folios', async () => {
+    const seen: string[] = []
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      forgetPages(descriptor, from, bytes) {
+        seen.push(`forgets ${from} to ${from + bytes}`)
+        systemFileCalls.forgetPages(descriptor, from, bytes)
+      },
+      read(descriptor, target, position) {
+        seen.push('reads')
+        return systemFileCalls.read(descriptor, target, position)
+      },
+    }
+    const device = await FileDevice.create(path, 2000, { calls })
+    await device.read(511, new Uint8Array(2 * blockBytes), { uncached: true })
+    expect(seen.slice(0, 2)).toEqual([`forgets 0 to ${4 * 2 ** 20}`, 'reads'])
+    await device.close()
+  })
+
   test('every way leads to the file that was opened, also when another has its name by then', async () => {
     const moved = folder.file('moved')
     const device = await FileDevice.create(path, 100)

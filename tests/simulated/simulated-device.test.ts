@@ -234,6 +234,7 @@ describe('faults', () => {
     await device.sync()
     expect(readBlock(device, 0)).toEqual(a)
     expect(await uncachedBlock(device, 0)).toEqual(zeros)
+    expect(readBlock(device, 0)).toEqual(zeros)
     expect(readBlock(new SimulatedDevice({ image: device.image(everythingSurvives) }), 0)).toEqual(zeros)
     device.dropCache()
     expect(readBlock(device, 0)).toEqual(zeros)

@@ -388,6 +388,7 @@ export class SimulatedDevice implements BlockDevice {
             ? this.#onDisk(address + i)
             : this.#visible.get(address + i)
       target.set(block, i * blockBytes)
+      if (uncached) this.#visible.set(address + i, this.#onDisk(address + i))
     }
     if (fault?.kind === 'flipped') {
       const bit = fault.bit % (8 * target.length)
