@@ -13,7 +13,7 @@ export interface Outcome {
   readonly before: number
   readonly atMs: number
   readonly published: number
-  /** What its stream has put into CPs that are not published yet. */
+  /** What its stream has put into CPs that are not published yet; null without one. */
   readonly added: Added | null
 }
 
@@ -30,7 +30,8 @@ export function logRecordOf({ change, intake, before, atMs, published, added }: 
   return {
     sequence: change.sequence,
     sequenceCount: change.sequence - before,
-    countedOnCp: namedWrites.length > 0 ? published : 0,
+    // Steps of the stream that are published by now are in no log: without that CP the operation is of nothing.
+    countedOnCp: added || namedWrites.length > 0 ? published : 0,
     atMs,
     counters: change.counters,
     changes: added ? merge(added.items, change.items) : change.items,

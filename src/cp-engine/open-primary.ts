@@ -14,7 +14,7 @@ import type { LogStart, Superblock } from '../format/superblock.ts'
 import { Allocator } from './allocator.ts'
 import { CpEngine } from './cp-engine.ts'
 import type { EngineOptions, RecoveryReport } from './cp-engine.ts'
-import { LogReader } from './log-reader.ts'
+import { type LostGroup, LogReader } from './log-reader.ts'
 import { MergedLog } from './replay.ts'
 import { SpaceMap } from './space-map.ts'
 import type { SuperblockChange } from './superblock-store.ts'
@@ -87,14 +87,19 @@ async function readLog(
   const reader = new LogReader(volume.device, volume.geometry, root.records.kind)
   const merged = new MergedLog(root.cp, root.sequence)
   let end = volume.superblock.log
-  let gapAt: number | null = null
+  let refused: LostGroup | null = null
   for await (const group of reader.groups(end)) {
-    gapAt = group.records.find((record) => !merged.add(record))?.sequence ?? null
-    if (gapAt !== null) break
+    const at = group.records.findIndex((record) => !merged.add(record))
+    if (at !== -1) {
+      const { sequence, sequenceCount } = group.records[at]!
+      const firstSequence = sequence - sequenceCount + 1
+      refused = { position: end.position, firstSequence, operations: group.records.length - at }
+      break
+    }
     end = group.end
   }
-  const lost = await reader.lostBehind(end)
-  if ((lost.length > 0 || gapAt !== null) && !options.acceptLogLoss && !options.acceptSuperblockLoss)
+  const lost = [...(refused ? [refused] : []), ...(await reader.lostBehind(end))]
+  if (lost.length > 0 && !options.acceptLogLoss && !options.acceptSuperblockLoss)
     throw new StillpointError(
       'corrupt',
       `the log is damaged behind operation ${merged.sequence}: at least ${lost.length} groups behind it cannot be replayed`,
@@ -106,7 +111,7 @@ async function readLog(
   return {
     merged,
     end: { ...end, position },
-    recovery: { replayed: merged.operations, tornTail: await reader.isTornAt(end), lost },
+    recovery: { replayed: merged.operations, tornTail: refused === null && (await reader.isTornAt(end)), lost },
   }
 }
 

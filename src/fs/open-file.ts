@@ -15,8 +15,7 @@ import { StillpointError } from '../lib/errors.ts'
 import { type ByteStream, type OpenFile, type Stat, bufferedBytesMax } from './contract.ts'
 import { FileStream, type LoadWindow } from './file-stream.ts'
 import { loadRecords } from './record-reading.ts'
-import { type RecordRef, recordEnd, recordsBetween } from './records.ts'
-import { recordBytesMin } from '../format/geometry.ts'
+import { type RecordRef, recordEnd, recordsBetween, recordsTouchedBy } from './records.ts'
 
 /** Lends views of one image for as long as it is held. */
 export interface ViewSource {
@@ -59,7 +58,7 @@ export function enterHeld(source: RootSource): () => void {
 }
 
 /** More records than this are not in one window, however often they were cut. */
-export const windowRecordsMax = bufferedBytesMax / recordBytesMin
+export const windowRecordsMax = recordsTouchedBy(bufferedBytesMax)
 
 export class StoredFile implements OpenFile {
   #busy = 0

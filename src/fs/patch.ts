@@ -11,7 +11,7 @@
 import type { EntryItem } from '../format/fs-items.ts'
 import { encodeRecordItem } from '../format/fs-items.ts'
 import { objectKey, orphanKey, recordKey, recordRange } from '../format/fs-keys.ts'
-import { recordBytesDefault, recordBytesMin } from '../format/geometry.ts'
+import { recordBytesDefault } from '../format/geometry.ts'
 import { assert } from '../lib/assert.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
@@ -36,13 +36,14 @@ import {
   recordEnd,
   recordsBetween,
   spanOf,
+  recordsTouchedBy,
 } from './records.ts'
 import { loadRecord } from './record-reading.ts'
 import { type Spool, respool, spoolBody } from './spool.ts'
 
 const attemptsMax = 100
 /** In the cells of the largest PATCH, however often its records were cut. */
-const recordsTouchedMax = (patchBytesMax + 2 * recordBytesDefault) / recordBytesMin
+const recordsTouchedMax = recordsTouchedBy(patchBytesMax + 2 * recordBytesDefault)
 
 /** What an attempt came to; `again`: somebody changed the file since it was looked at; `tail`: see above. */
 export type Attempt = { readonly created: false; readonly item: EntryItem } | 'again' | 'tail'

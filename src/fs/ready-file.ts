@@ -8,7 +8,7 @@
 import type { ImageNow, ItemReader } from '../cp-engine/contract.ts'
 import { corrupt } from '../format/fields.ts'
 import { type EntryItem, decodeEntryItem } from '../format/fs-items.ts'
-import { recordBytesDefault, recordBytesMax, recordBytesMin } from '../format/geometry.ts'
+import { recordBytesDefault, recordBytesMax } from '../format/geometry.ts'
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import { assert } from '../lib/assert.ts'
 import { statOf } from './attributes.ts'
@@ -16,11 +16,11 @@ import type { ReadyFile, Stat } from './contract.ts'
 import { findValue, isADirectory, mustBeFile, notFound, valueIn } from './entries.ts'
 import type { KnownDirectories } from './known-directories.ts'
 import type { Path } from './paths.ts'
-import { recordsBetween } from './records.ts'
+import { recordsBetween, recordsTouchedBy } from './records.ts'
 
 /** Of a larger file at once: some tens of microseconds. */
 export const readyBytesMax = 256 * 1024
-const readyRecordsMax = readyBytesMax / recordBytesMin + 1
+const readyRecordsMax = recordsTouchedBy(readyBytesMax)
 
 /** Used again by every read. */
 const content = new Uint8Array(recordBytesDefault)

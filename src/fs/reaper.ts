@@ -275,12 +275,13 @@ export class Reaper {
       try {
         return await work()
       } catch (error) {
-        if (!(error instanceof StillpointError)) throw error
-        const { code, message } = error
+        const message = error instanceof Error ? error.message : String(error)
+        const code = error instanceof StillpointError ? error.code : null
         if (code === 'poisoned' || code === 'fenced') this.#isStopped = true
-        else if (code === 'corrupt') {
+        else if (code === 'corrupt' || code === null) {
+          // Damaged, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
           log.error('what was deleted cannot be reclaimed: {message}', { message, id })
-          this.#damaged.add(id)
+          if (id !== 0) this.#damaged.add(id)
           return null
         } else if (code === 'disk-full' && this.#stepItems > 1) {
           this.#stepItems = Math.ceil(this.#stepItems / shrinkBy)

@@ -43,7 +43,10 @@ export function contentRef(pointer: BlockPointer): RecordRef {
 /** The smallest span that holds so many bytes. */
 export const spanOf = (bytes: number): number => Math.max(recordBytesMin, 2 ** Math.ceil(Math.log2(bytes)))
 
-/** Records whose spans touch [start, end), ascending, at most `recordsMax`. */
+/** So many records touch a range of so many bytes at most, wherever it begins and however often they were cut. */
+export const recordsTouchedBy = (bytes: number): number => bytes / recordBytesMin + 1
+
+/** All records whose spans touch [start, end), ascending; the caller knows that there are no more than `recordsMax`. */
 export function recordsBetween(
   items: ItemReader,
   kind: ChecksumKind,
@@ -59,7 +62,10 @@ export function recordsBetween(
     if (ref.offset + ref.span > start) refs.push(ref)
   }
   if (start + 1 >= end) return refs
-  const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), recordsMax - refs.length)
+  const restMax = recordsMax - refs.length
+  const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), restMax + 1)
+  // One that were left out would be read as zeros.
+  if (rest.length > restMax) throw corrupt('record items', 'offsets', `are more than ${recordsMax} in a range`)
   for (const { key, value } of rest) refs.push(refOf(key, value, kind))
   return refs
 }

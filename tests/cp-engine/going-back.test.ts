@@ -7,12 +7,14 @@ import { equalBytes, toHex } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { cpsPerEpoch, superblockAddress } from '../../src/format/geometry.ts'
+import { valueHead } from '../../src/format/pointer.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
-import { crashImage, randomChoice } from '../simulated/crash-image.ts'
+import { crashImage, everythingSurvives, randomChoice } from '../simulated/crash-image.ts'
 import type { CrashState, Image } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { paddedValue } from './padded-value.ts'
 import { Workload, expectModel, keyOf, newPrimary, open } from './workload.ts'
 
 setDefaultTimeout(60_000)
@@ -202,3 +204,42 @@ describe('cp numbers', () => {
     expect(crashes).toBe(240)
   })
 })
+
+/** A stream adds what the lost CP has published, then an operation names it: by nothing, or by a record of its own. */
+async function loseWhatWasNamed(hasOwnRecord: boolean) {
+  const device = new SimulatedDevice()
+  await newPrimary(device, 1)
+  const engine = await open(device, 1, { cpIntervalMs: 1e9 })
+  await engine.run((tx) => tx.put(keyOf(1), paddedValue(10, 1)))
+  await engine.requestCp('requested')
+  await engine.reach(await engine.run((tx) => tx.put(keyOf(2), paddedValue(10, 2))), 'logged')
+  const stream = engine.openStream()
+  const record = async () => (await engine.prepare(new Uint8Array(70_000).fill(7)))[0]!
+  const added = await record()
+  await stream.add((tx) => tx.put(keyOf(3), valueHead([tx.use(added)], 'xxh3')), [added])
+  await engine.requestCp('requested')
+  const records = hasOwnRecord ? [await record()] : []
+  const naming = await engine.run(
+    (tx) => tx.put(keyOf(4), records[0] ? valueHead([tx.use(records[0])], 'xxh3') : paddedValue(10, 4)),
+    { stream, records },
+  )
+  await engine.reach(naming, 'logged')
+  const slot = engine.volume.superblocks.newestSlot()
+  const damaged = new SimulatedDevice({ image: crashImage(device.crashState(), everythingSurvives) })
+  for (const copy of [0, 1]) damaged.flipBit(superblockAddress(slot, copy) + copy, 4711)
+  return { naming, image: damaged.crashState().durable }
+}
+
+for (const hasOwnRecord of [false, true])
+  test(`what counts on a lost CP is lost by name, ${hasOwnRecord ? 'with' : 'without'} records of its own`, async () => {
+    const { naming, image } = await loseWhatWasNamed(hasOwnRecord)
+    const engine = await open(new SimulatedDevice({ image }), 2, accept)
+    const view = engine.openView()
+    expect(await view.read((tree) => tree.get(keyOf(2)))).toEqual(paddedValue(10, 2))
+    expect(await view.read((tree) => tree.get(keyOf(4)))).toBeNull()
+    view.release()
+    const { replayed, tornTail, lost } = engine.recovery
+    expect({ replayed, tornTail }).toEqual({ replayed: 1, tornTail: false })
+    expect(lost).toMatchObject([{ firstSequence: naming.sequence, operations: 1 }])
+    await engine.close()
+  })

@@ -210,37 +210,33 @@ const value = fc
 /** Runs that do not overlap: each in its own stretch of the volume. */
 const spread = <T>(list: readonly T[], move: (of: T, address: number) => T): T[] =>
   list.map((of, i) => move(of, 10_000 + i * 300))
-export const logRecord: fc.Arbitrary<LogRecord> = fc
-  .record({
-    sequence: integer(sequenceMax, 1_000),
-    sequenceCount: integer(1_000, 1),
-    countedOnCp: cp,
-    atMs: integer(timeMsMax),
-    counters: fc.array(fc.maxSafeNat(), { minLength: 8, maxLength: 8 }),
-    changes: fc
-      .uniqueArray(fc.record({ key: itemKey.map(keyOf), value: fc.option(value) }), {
-        maxLength: 12,
-        ...uniqueKey,
-      })
-      .map(sortedByKey),
-    inlineWrites: fc
-      .array(
-        blockPointer('xxh3', 300).chain((pointer) =>
-          fc.record({
-            pointer: fc.constant(pointer),
-            payload: fc.nat(255).map((b) => new Uint8Array(pointer.payloadBytes).fill(b)),
-          }),
-        ),
-        { maxLength: 4 },
-      )
-      .map((list) =>
-        spread(list, (write, address) => ({ ...write, pointer: { ...write.pointer, address } })),
+export const logRecord: fc.Arbitrary<LogRecord> = fc.record({
+  sequence: integer(sequenceMax, 1_000),
+  sequenceCount: integer(1_000, 1),
+  countedOnCp: cp,
+  atMs: integer(timeMsMax),
+  counters: fc.array(fc.maxSafeNat(), { minLength: 8, maxLength: 8 }),
+  changes: fc
+    .uniqueArray(fc.record({ key: itemKey.map(keyOf), value: fc.option(value) }), {
+      maxLength: 12,
+      ...uniqueKey,
+    })
+    .map(sortedByKey),
+  inlineWrites: fc
+    .array(
+      blockPointer('xxh3', 300).chain((pointer) =>
+        fc.record({
+          pointer: fc.constant(pointer),
+          payload: fc.nat(255).map((b) => new Uint8Array(pointer.payloadBytes).fill(b)),
+        }),
       ),
-    namedWrites: fc
-      .array(blockPointer('xxh3'), { maxLength: 6 })
-      .map((list) => spread(list, (pointer, address) => ({ ...pointer, address }))),
-  })
-  .map((r) => (r.namedWrites.length === 0 ? { ...r, countedOnCp: 0 } : r))
+      { maxLength: 4 },
+    )
+    .map((list) => spread(list, (write, address) => ({ ...write, pointer: { ...write.pointer, address } }))),
+  namedWrites: fc
+    .array(blockPointer('xxh3'), { maxLength: 6 })
+    .map((list) => spread(list, (pointer, address) => ({ ...pointer, address }))),
+})
 
 export const mapPointers = fc.array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
 

@@ -36,6 +36,20 @@ for (const [title, size] of [
   })
 }
 
+test('a range that begins in the midst of a block has its last bytes too, however often its records were cut', async () => {
+  const volume = new FakeVolume({ cutPercent: 100, missPercent: 1 })
+  const size = bufferedBytesMax + 3 * 4096
+  await volume.files.putFile(p('f'), bytesOf(size), {})
+  const file = await volume.with((view) => view.open(p('f')))
+  for (const start of [0, 1, 100, 4095, 4096, 4097]) {
+    const end = start + bufferedBytesMax
+    expect(Buffer.compare(await file.read(start, end), bytesOf(size).subarray(start, end))).toBe(0)
+    expect(Buffer.compare(await streamAll(file, start, end), bytesOf(size).subarray(start, end))).toBe(0)
+  }
+  file.close()
+  await volume.close()
+})
+
 test('a stream that is given up leaves nothing open', async () => {
   const volume = new FakeVolume()
   await volume.files.putFile(p('f'), bytesOf(5_000_000), {})

@@ -80,3 +80,27 @@ test('what was pending is known again after an open', async () => {
   expect(await volume.check()).toEqual([])
   await volume.close()
 })
+
+test('a disk that cannot read one of them does not keep the others, nor the end', async () => {
+  const volume = new FakeVolume({ missPercent: 0 })
+  for (const name of ['a', 'b', 'c']) await volume.files.putFile(p(name), bytesOf(1_500_000), {})
+  await volume.engine.requestCp('requested')
+  const { engine } = volume
+  const run = engine.runHidden.bind(engine)
+  let refused = 0
+  engine.runHidden = (operation, options) => {
+    if (refused++ > 0) return run(operation, options)
+    return Promise.reject(new Error('EIO'))
+  }
+  for (const name of ['a', 'b', 'c']) await volume.files.deleteFile(p(name))
+  await engine.requestCp('requested')
+  for (let i = 0; i < 100; i++) await quickClock.yield()
+  expect(refused).toBeGreaterThan(2)
+  expect(volume.files.pending().orphans).toBe(1)
+  expect(volume.files.hurry()).toBeFalse()
+  // After the next open it is tried again.
+  await volume.reopen()
+  expect(await volume.check()).toEqual([])
+  expect(volume.engine.items.length).toBe(0)
+  await volume.close()
+})
