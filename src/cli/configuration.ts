@@ -159,6 +159,12 @@ export function readConfiguration(
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
     throw new CliError('a mirror has no mirrors of its own (--mirror)')
+  const volumeBytesMax = option('volumeBytesMax', defaultOf('volumeBytesMax'))!
+  const logBytes = option('logBytes', defaultOf('logBytes'))!
+  if (logBytes > volumeBytesMax * bounds.logShareMax)
+    throw new CliError(
+      `a log of ${logBytes} bytes (--log-bytes) is more than a quarter of the volume (--volume-bytes-max ${volumeBytesMax})`,
+    )
   return {
     data,
     listen,
@@ -167,8 +173,8 @@ export function readConfiguration(
     cpIntervalMs: option('cpIntervalMs', defaultOf('cpIntervalMs'))!,
     queueBytesMax: option('queueBytesMax', defaultOf('queueBytesMax'))!,
     nodeCacheBytesMax: option('nodeCacheBytesMax', defaultOf('nodeCacheBytesMax'))!,
-    volumeBytesMax: option('volumeBytesMax', defaultOf('volumeBytesMax'))!,
-    logBytes: option('logBytes', defaultOf('logBytes'))!,
+    volumeBytesMax,
+    logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,

@@ -2,10 +2,10 @@
  * The options of a server, stated once: flags, environment variables, keys of the file, and docs/cli.md all come from
  * this table or are compared with it.
  */
+import { cacheBytesMax } from '../cp-engine/node-cache.ts'
 import {
   growBytesDefault,
   logBytesDefault,
-  logBytesMin,
   memberUrlBytesMax,
   volumeBytesLimit,
   volumeBytesMaxDefault,
@@ -35,11 +35,14 @@ export const bounds = {
   queueBytesMin: 4 * 2 ** 20,
   queueBytesLimit: 8 * 2 ** 30,
   nodeCacheBytesMin: 4 * 2 ** 20,
-  nodeCacheBytesLimit: 4 * 2 ** 30,
+  nodeCacheBytesLimit: cacheBytesMax,
   volumeBytesMin: 4 * growBytesDefault,
   volumeBytesLimit,
-  logBytesMin,
+  /** With less, a batch or a PATCH within the limits of the contract would not fit it. */
+  logBytesMin: 2 * 2 ** 20,
   logBytesLimit: 2 ** 30,
+  /** More than this share of the volume cannot be log. */
+  logShareMax: 1 / 4,
   secretBytesMin: 16,
   secretBytesMax: 4096,
   fileBytesMax: 64 * 1024,

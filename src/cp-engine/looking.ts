@@ -15,19 +15,24 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
 }
 
 /** What a look loads by itself: so much that it rarely has to begin again, so little that nobody waits for long. */
-const loadsAtFirst = 64
-const loadingMsAtFirst = 5
-/** After so many stops it may load twice as much, for twice as long. */
-const stopsOfOneKind = 16
-const loadsMax = 2 ** 16
+const loadsAtOnceMax = 64
+const loadingMsMax = 5
+/** What stops more often than this needs much: what it loads is kept from then on. */
+const stopsMax = 4
+/** So much can be kept for one. */
+const keptMax = 2 ** 16
 
 /**
  * One look that is made again from its start until nothing is missing, so that its last run saw one instant. Others have
- * their turn in between; what they load may push out what this one has loaded, so in the end it loads all by itself.
+ * their turn in between, and what they load may push out what this one has loaded. So one that needs much waits for its
+ * turn to have all of it kept until it ends; there is one at a time.
  */
 export class Looking implements LoadAllowance {
   #stops = 0
   #breaks: Breaks | null = null
+  #letGo: (() => void) | null = null
+  /** Of those that are kept. */
+  #kept = 0
   /** Of the look that is under way. */
   #loads = 0
   #beganMs = 0
@@ -44,31 +49,43 @@ export class Looking implements LoadAllowance {
 
   mayLoad(): boolean {
     if (this.#loads === 0) this.#beganMs = this.clock.monotonic()
-    const times = this.#times
-    const isInTime = this.clock.monotonic() - this.#beganMs < loadingMsAtFirst * times
-    return isInTime && this.#loads++ < loadsAtFirst * times
+    const isInTime = this.clock.monotonic() - this.#beganMs < loadingMsMax
+    if (!isInTime || this.#loads >= loadsAtOnceMax) return false
+    this.#loads++
+    this.#kept++
+    return true
   }
 
   /** Before the next look. `too-large` for one that needs more of the tree than can be in memory at once. */
   async load(missing: NotLoaded): Promise<void> {
-    if (loadsAtFirst * this.#times > loadsMax)
-      throw new StillpointError('too-large', `more than ${loadsMax} nodes of the tree are needed at once`)
-    this.#stops++
+    if (++this.#stops > stopsMax && !this.#letGo) {
+      this.#letGo = await this.loader.keep()
+      this.#kept = 0
+    }
+    if (this.#letGo && ++this.#kept > keptMax)
+      throw new StillpointError('too-large', `more than ${keptMax} nodes of the tree are needed at once`)
     this.loader.load(missing)
     this.#breaks ??= new Breaks(this.clock)
     await this.#breaks.maybe()
   }
 
-  get #times(): number {
-    return 2 ** Math.floor(this.#stops / stopsOfOneKind)
+  /** It has seen all, or waits for something else than nodes. Always called in the end. */
+  end(): void {
+    this.#letGo?.()
+    this.#letGo = null
+    this.#stops = 0
   }
 }
 
 /** Runs a look until it has all that it needs. */
 export async function lookWith<T>(looking: Looking, at: () => T): Promise<T> {
-  for (;;) {
-    const seen = looking.once(at)
-    if (!(seen instanceof NotLoaded)) return seen
-    await looking.load(seen)
+  try {
+    for (;;) {
+      const seen = looking.once(at)
+      if (!(seen instanceof NotLoaded)) return seen
+      await looking.load(seen)
+    }
+  } finally {
+    looking.end()
   }
 }

@@ -46,6 +46,9 @@ export class NotLoaded extends Error implements NodePlace {
 export const cacheBytesDefault = 256 * 2 ** 20
 const cacheBytesLimit = 2 ** 32
 const framesLimit = cacheBytesLimit / blockBytes
+/** Beyond the limit there is always room for what one operation needs and dirties. */
+const framesBeyond = framesLimit / 4
+export const cacheBytesMax = (framesLimit - framesBeyond) * blockBytes
 /** Nodes of one large operation may exceed the limit by this much before the next `trim`, and no memory is moved. */
 const slackBytesDefault = 128 * 2 ** 20
 
@@ -72,6 +75,8 @@ const framesAtFirst = 512
 
 export class NodeCache {
   readonly framesMax: number
+  /** Somebody needs many nodes at once: none is evicted meanwhile. */
+  isKept = false
   /** Reserved with the first node that is more than a small volume has. */
   readonly #framesExpected: number
   readonly #cleanFramesMin: number
@@ -93,8 +98,9 @@ export class NodeCache {
   #moves = 0
 
   constructor(options: CacheOptions = {}) {
-    const bytesMax = Math.min(options.bytesMax ?? cacheBytesDefault, cacheBytesLimit)
-    this.framesMax = Math.max(1, Math.floor(bytesMax / blockBytes))
+    const frames = Math.floor((options.bytesMax ?? cacheBytesDefault) / blockBytes)
+    assert(frames <= framesLimit - framesBeyond, 'a cache within its limits')
+    this.framesMax = Math.max(1, frames)
     const slack = options.slackBytes ?? slackBytesDefault
     this.#framesExpected = Math.min(framesLimit, this.framesMax + 1 + Math.floor(slack / blockBytes))
     this.#cleanFramesMin = options.cleanFramesMin ?? 256
@@ -253,9 +259,9 @@ export class NodeCache {
     this.release(frame)
   }
 
-  /** Evicts clean frames until the limit is kept again. Never called while somebody uses frame numbers. */
+  /** Evicts clean frames until the limit is kept again, unless all are kept. Never called while somebody uses frame numbers. */
   trim(): void {
-    if (this.#used <= this.framesMax) return
+    if (this.isKept || this.#used <= this.framesMax) return
     // A little more than needed, so that the hand does not pass the same dirty frames for every single one.
     const target = this.framesMax - (this.framesMax >>> 6)
     let steps = 2 * this.#fresh

@@ -20,6 +20,8 @@ export class NodeLoader {
   readonly #cache: NodeCache
   readonly #block = new Uint8Array(blockBytes)
   #allowance = nothing
+  /** Of those who have asked to keep what they load: resolves when the last of them has let go. */
+  #kept: Promise<void> = Promise.resolve()
 
   constructor(device: BlockDevice, cache: NodeCache) {
     this.#device = device
@@ -35,6 +37,19 @@ export class NodeLoader {
       return look()
     } finally {
       this.#allowance = before
+    }
+  }
+
+  /** Resolves when it is the caller's turn; nothing is evicted then until what it gives is called. */
+  async keep(): Promise<() => void> {
+    const before = this.#kept
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#kept = promise
+    await before
+    this.#cache.isKept = true
+    return () => {
+      this.#cache.isKept = false
+      resolve()
     }
   }
 

@@ -111,7 +111,11 @@ async function readLog(
   return {
     merged,
     end: { ...end, position },
-    recovery: { replayed: merged.operations, tornTail: refused === null && (await reader.isTornAt(end)), lost },
+    recovery: {
+      replayed: merged.operations,
+      tornTail: refused === null && (await reader.isTornAt(end)),
+      lost,
+    },
   }
 }
 

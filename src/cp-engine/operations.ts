@@ -16,7 +16,7 @@ import { NotLoaded } from './node-cache.ts'
 import type { OpenState } from './open-state.ts'
 import { OperationTx, givesBack } from './operation.ts'
 import type { Change, GivenRecords } from './operation.ts'
-import { OperationStream } from './operation-stream.ts'
+import { type Added, OperationStream } from './operation-stream.ts'
 import type { Space } from './space.ts'
 import type { Volume } from './volume.ts'
 
@@ -114,17 +114,25 @@ export class Operations {
     try {
       if (!isHidden && this.hasLeft(options)) await this.syncWhatHasLeft(options)
       for (;;) {
-        if (this.parts.isThrottled()) await this.parts.untilSmaller()
+        if (this.parts.isThrottled()) {
+          looking.end()
+          await this.parts.untilSmaller()
+        }
         // Usually every node is in memory, and nothing is waited for from here to the end of the change.
         const attempt = looking.once(() => this.attempt(operation, options, unused, isHidden))
         if (attempt instanceof NotLoaded) await looking.load(attempt)
         else if (attempt.applied) {
           for (const record of attempt.change.used) unused.delete(record)
           return attempt
-        } else if (attempt.needs === 'log room') await this.parts.makeLogRoom()
-        else await space.ensure(attempt.needs.blocks, attempt.needs.floor)
+        } else {
+          // Who makes room may need nodes as well.
+          looking.end()
+          if (attempt.needs === 'log room') await this.parts.makeLogRoom()
+          else await space.ensure(attempt.needs.blocks, attempt.needs.floor)
+        }
       }
     } finally {
+      looking.end()
       for (const record of unused) state.intake.discard(record)
     }
   }
@@ -135,9 +143,9 @@ export class Operations {
 
   /** A record named by pointer in the log must be durable before anything says that it is there. */
   private async syncWhatHasLeft({ records = [], stream }: RunOptions): Promise<void> {
-    const { state, volume, dataSync } = this.parts
+    const { state, dataSync } = this.parts
     const left: Pick<PreparedRecord, 'pointer'>[] = records.filter((record) => state.intake.hasLeft(record))
-    if (stream) left.push(...OperationStream.of(stream).unpublished(volume.current().root.cp).records)
+    if (stream) left.push(...this.unpublished(stream).records)
     if (left.length === 0) return
     try {
       await state.intake.written(left)
@@ -168,13 +176,22 @@ export class Operations {
     let recordBytes = 0
     if (record) {
       recordBytes = logRecordBytes(record, volume.current().root.records.kind)
+      // A CP takes what a stream has added out of the record of who names it.
+      if (
+        !log.canEverHold(recordBytes) &&
+        options.stream &&
+        this.unpublished(options.stream).items.length > 0
+      )
+        return { applied: null, needs: 'log room' }
       if (!log.canEverHold(recordBytes))
         throw new StillpointError('too-large', `an operation of ${recordBytes} bytes does not fit the log`)
       if (!log.hasRoom(recordBytes)) return { applied: null, needs: 'log room' }
     }
     const keys = change.items.map((item) => item.key)
     state.tree.ready(keys)
-    const blocks = state.tree.nodesWorstCase(keys.length)
+    let puts = 0
+    for (const { value } of change.items) if (value) puts++
+    const blocks = state.tree.nodesWorstCase(keys.length, puts)
     const { floor: asked = 'write' } = options
     if (space.available(asked) < blocks) {
       // What gives back as much as it takes must not stop before deletes do.
@@ -195,16 +212,19 @@ export class Operations {
     return { applied: { result, cp, sequence: change.sequence }, change }
   }
 
+  private unpublished(stream: RecordStream): Added {
+    return OperationStream.of(stream).unpublished(this.parts.volume.current().root.cp)
+  }
+
   private recordOf(change: Change, { stream }: RunOptions): LogRecord {
     const { state, volume, clock } = this.parts
-    const published = volume.current().root.cp
     return logRecordOf({
       change,
       intake: state.intake,
       before: state.sequence,
       atMs: clock.now(),
-      published,
-      added: stream ? OperationStream.of(stream).unpublished(published) : null,
+      published: volume.current().root.cp,
+      added: stream ? this.unpublished(stream) : null,
     })
   }
 

@@ -138,15 +138,15 @@ export class OpenTree {
   }
 
   /**
-   * How many nodes changing so many keys allocates at most: copies of the ways to them, and splits. Of a level at most
-   * twice the nodes that are touched split (a bulk load leaves a full node behind), and after that one for two splits
-   * below.
+   * How many nodes changing so many keys allocates at most, `puts` of them other than by deleting: copies of the ways to
+   * them, and splits, which a deletion never needs. Of a level at most twice the nodes that are touched split (a bulk
+   * load leaves a full node behind), and after that one for two splits below.
    */
-  nodesWorstCase(keys: number): number {
+  nodesWorstCase(keys: number, puts = keys): number {
     if (keys === 0) return 0
     const height = this.#root.level + 1
     let nodes = 0
-    let splits = keys
+    let splits = puts
     for (let level = 0; level < height; level++) {
       const touched = Math.min(keys, childrenMax ** (height - 1 - level))
       if (level > 0) splits = Math.min(splits, 2 * touched + Math.ceil(splits / 2))

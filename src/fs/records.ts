@@ -65,7 +65,8 @@ export function recordsBetween(
   const restMax = recordsMax - refs.length
   const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), restMax + 1)
   // One that were left out would be read as zeros.
-  if (rest.length > restMax) throw corrupt('record items', 'offsets', `are more than ${recordsMax} in a range`)
+  if (rest.length > restMax)
+    throw corrupt('record items', 'offsets', `are more than ${recordsMax} in a range`)
   for (const { key, value } of rest) refs.push(refOf(key, value, kind))
   return refs
 }

@@ -206,6 +206,24 @@ describe('tree', () => {
     }
   })
 
+  test('deletions allocate no more than the ways to them', async () => {
+    const random = seededRandom(4)
+    const h = new TreeHarness({ bytesMax: 2 ** 26 })
+    const count = 6000
+    for (let i = 0; i < count; i++) await h.put(numbered(i), random.bytes(100))
+    for (let round = 0; round < 20; round++) {
+      await h.cp()
+      const keys = Array.from({ length: 250 }, () => numbered(random.below(count)))
+      const worst = h.tree.nodesWorstCase(keys.length, 0)
+      expect(worst).toBeLessThan(h.tree.nodesWorstCase(keys.length) / 2)
+      const before = h.allocated
+      for (const k of keys) await h.delete(k)
+      expect(h.allocated - before).toBeLessThanOrEqual(worst)
+    }
+    await h.cp()
+    expect(h.check()).toEqual(h.used)
+  })
+
   test('ascending inserts leave full nodes, also in the middle and into several directories at once', async () => {
     const h = new TreeHarness({ bytesMax: 2 ** 26 })
     const value = new Uint8Array(90)
