@@ -88,7 +88,7 @@ export const serverOptions = [
   {
     name: 'nodeCacheBytesMax',
     placeholder: 'BYTES',
-    brief: 'Memory for address blocks',
+    brief: 'Memory for address blocks; one operation or a recovery takes more while it needs it',
     default: mib(128 * 2 ** 20),
   },
   {
