@@ -149,8 +149,12 @@ export async function servePrimary(
       mirrors.endWaits()
       await drained
       await adding
-      // The last consistency point comes whatever became of the rest.
-      await files.close().finally(() => engine.close())
+      try {
+        await files.close()
+      } finally {
+        // The last consistency point comes whatever became of the rest.
+        await engine.close()
+      }
       const { cp } = engine.current().root
       if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
         log.warn('not every mirror has the last consistency point', { cp })

@@ -1,35 +1,48 @@
 /** POST /v1/batch: several operations in order, all of them or none, in one CP. */
 import { z } from '@hono/zod-openapi'
 import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../fs/contract.ts'
+import { ByteGate } from '../fs/gates.ts'
 import { parsePlainPath } from '../fs/paths.ts'
 import { unreachable } from '../lib/assert.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { checkContentType, checkMeta, parseModified, parseMode } from './attributes.ts'
-import { jsonBody } from './body.ts'
+import { contentLength, jsonBody } from './body.ts'
 import type { PrimaryDependencies } from './dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish } from './durability.ts'
+import { headerValues } from './header-values.ts'
 import type { Handler, Operation } from './operation.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import { toConditions } from './preconditions.ts'
 import { Query } from './raw-url.ts'
 import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
 
-const batchHandler =
-  (dependencies: PrimaryDependencies): Handler =>
-  async (request, target) => {
-    const { files, limits } = dependencies
-    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+/** Of large batches that are received and applied at once: each takes several times its length meanwhile. */
+const largeBodiesBytesMax = 8 * batchBytesMax
+/** Beside these a smaller one is nothing. */
+const largeBytesMin = 256 * 1024
+
+const batchHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  const large = new ByteGate(largeBodiesBytesMax)
+  const apply = async (request: Request) => {
     const value = await jsonBody(request, batchBytesMax)
     refuseTooMany(value)
     const { operations } = parseShape(BatchBody, value)
-    const applied = await files.batch(operations.map(parseOperation))
+    return files.batch(operations.map(parseOperation))
+  }
+  return async (request, target) => {
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const length = contentLength(headerValues(request.headers)) ?? batchBytesMax
+    const isLarge = length > largeBytesMin && length <= batchBytesMax
+    const applied = await (isLarge ? large.within(length, () => apply(request)) : apply(request))
     const results = applied.result.map(({ status, etag }) => ({
       status,
       etag: etag === null ? null : `"${etag}"`,
     }))
     return answerMutation(dependencies, wish, { status: 200, applied, etag: null, fields: { results } })
   }
+}
 
 /** Before the schema looks at a million of them. */
 function refuseTooMany(value: unknown): void {
