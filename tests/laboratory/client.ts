@@ -168,7 +168,9 @@ export class Client {
     )
     highest.written = Math.max(cp, highest.written)
     this.told(cp)
-    if (reached !== 'buffered') highest.durable = Math.max(cp, highest.durable)
+    // What changed nothing may have been told of a CP that only hidden steps have begun: those are in no log.
+    const isKept = hasChanged ? reached !== 'buffered' : reached === 'committed' || reached === 'mirrored'
+    if (isKept) highest.durable = Math.max(cp, highest.durable)
   }
 
   /** What only looks is told of the CP that has it: that goes back only when a crash took away what was buffered. */
