@@ -259,7 +259,10 @@ export class NodeCache {
     this.release(frame)
   }
 
-  /** Evicts clean frames until the limit is kept again, unless all are kept. Never called while somebody uses frame numbers. */
+  /**
+   * Evicts clean frames until the limit is kept again, unless all are kept. Never called while somebody uses frame
+   * numbers.
+   */
   trim(): void {
     if (this.isKept || this.#used <= this.framesMax) return
     // A little more than needed, so that the hand does not pass the same dirty frames for every single one.

@@ -176,15 +176,12 @@ export class Operations {
     let recordBytes = 0
     if (record) {
       recordBytes = logRecordBytes(record, volume.current().root.records.kind)
-      // A CP takes what a stream has added out of the record of who names it.
-      if (
-        !log.canEverHold(recordBytes) &&
-        options.stream &&
-        this.unpublished(options.stream).items.length > 0
-      )
-        return { applied: null, needs: 'log room' }
-      if (!log.canEverHold(recordBytes))
+      if (!log.canEverHold(recordBytes)) {
+        // A CP takes what a stream has added out of the record of who names it.
+        if (options.stream && this.unpublished(options.stream).items.length > 0)
+          return { applied: null, needs: 'log room' }
         throw new StillpointError('too-large', `an operation of ${recordBytes} bytes does not fit the log`)
+      }
       if (!log.hasRoom(recordBytes)) return { applied: null, needs: 'log room' }
     }
     const keys = change.items.map((item) => item.key)

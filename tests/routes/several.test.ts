@@ -168,4 +168,35 @@ describe('batch', () => {
     expect(h.files.keys()).toEqual([])
     expect((await batch(h, ...many.slice(1))).status).toBe(200)
   })
+
+  test('large ones are received and applied a few at a time, small ones beside them', async () => {
+    const h = new Harness()
+    const applyNow = h.files.batch.bind(h.files)
+    const gate = Promise.withResolvers<void>()
+    const inside = { now: 0, most: 0 }
+    h.files.batch = async (operations) => {
+      inside.most = Math.max(inside.most, ++inside.now)
+      await gate.promise
+      inside.now--
+      return applyNow(operations)
+    }
+    const body = (path: string) => JSON.stringify({ operations: [{ op: 'mkdir', path }] })
+    const type = { 'Content-Type': 'application/json' }
+    // Whoever does not say how long it is may be of 8 MiB.
+    const large = Array.from({ length: 20 }, (_, i) =>
+      h.request('POST', '/v1/batch', { body: i === 3 ? '{' : body(`d${i}`), headers: type }),
+    )
+    while (inside.now < 8) await Bun.sleep(1)
+    const length = String(body('small').length)
+    const small = h.request('POST', '/v1/batch', {
+      body: body('small'),
+      headers: { ...type, 'Content-Length': length },
+    })
+    while (inside.now < 9) await Bun.sleep(1)
+    gate.resolve()
+    const statuses = (await Promise.all([...large, small])).map(({ status }) => status)
+    expect(statuses.filter((status) => status === 200)).toHaveLength(20)
+    expect(statuses[3]).toBe(400)
+    expect(inside.most).toBe(9)
+  })
 })
