@@ -1,8 +1,8 @@
 /** Inserts, gets and consistency points of the tree in memory, for a fixed seed. `bun bench/tree.ts [items]` */
 import { encodeUtf8, writeU64BigEndian } from '../src/lib/bytes.ts'
 import { seededRandom } from '../src/lib/random.ts'
-import { NodeCache } from '../src/cp-engine/node-cache.ts'
-import { OpenTree } from '../src/cp-engine/tree.ts'
+import { NodeCache } from '../src/cp-engine/tree/node-cache.ts'
+import { OpenTree } from '../src/cp-engine/tree/tree.ts'
 import { noNode } from '../src/format/pointer.ts'
 
 const items = Number(process.argv[2] ?? 1_000_000)

@@ -1,29 +1,165 @@
 /**
- * The floors of the house: who may import whom, and what is banned where. Imports only go down, siblings do not know
- * each other, type imports count.
+ * The rooms of the house: who may import whom, and what is banned where. Imports only go to rooms that the importing
+ * room's row names; type imports count.
  */
 import { posix } from 'node:path'
 import { blanked, importsOf, lineOf } from './source-code.ts'
 
-interface Floor {
-  /** Folders of src/ that it may import, besides itself. */
+interface Room {
+  /** Rooms that it may import, besides itself. */
   readonly imports: readonly string[]
-  /** Folders of which it may know the types only. */
+  /** Rooms of which it may know the types only. */
   readonly types?: readonly string[]
 }
 
-/** One line a folder of src/. What lies in src/ itself, and cli/, is the top floor. */
-export const floors: Readonly<Record<string, Floor>> = {
+/**
+ * One row a room, lower ones first: a folder of src/, or a file that others may know where the rest of its folder may
+ * not be known. A row names only rows above it, so there is no circle.
+ */
+export const rooms: Readonly<Record<string, Room>> = {
   lib: { imports: [] },
   format: { imports: ['lib'] },
+  'format/disk': { imports: ['lib', 'format'] },
+  'format/items': { imports: ['lib', 'format'] },
+  'format/wire': { imports: ['lib', 'format'] },
   blockdev: { imports: ['lib'] },
-  'cp-engine': { imports: ['lib', 'format', 'blockdev'] },
-  fs: { imports: ['lib', 'format', 'cp-engine'] },
-  replica: { imports: ['lib', 'format', 'blockdev', 'cp-engine'] },
   catalog: { imports: ['lib'] },
-  routes: { imports: ['lib', 'fs', 'catalog'], types: ['format', 'blockdev', 'cp-engine', 'replica'] },
+  client: { imports: ['lib'] },
+  'cp-engine/contract.ts': { imports: [], types: ['format', 'format/disk'] },
+  'cp-engine/tree': {
+    imports: ['lib', 'format', 'format/disk'],
+    types: ['blockdev', 'cp-engine/contract.ts'],
+  },
+  'cp-engine/space': {
+    imports: ['lib', 'format', 'format/disk'],
+    types: ['blockdev', 'cp-engine/contract.ts'],
+  },
+  'cp-engine/records': {
+    imports: ['lib', 'format'],
+    types: ['blockdev', 'cp-engine/contract.ts', 'cp-engine/space'],
+  },
+  'cp-engine/log': { imports: ['lib', 'format', 'format/disk', 'cp-engine/space'], types: ['blockdev'] },
+  'cp-engine/volume': {
+    imports: [
+      'lib',
+      'format',
+      'format/disk',
+      'blockdev',
+      'cp-engine/contract.ts',
+      'cp-engine/tree',
+      'cp-engine/space',
+      'cp-engine/records',
+    ],
+  },
+  'cp-engine/open': {
+    imports: ['lib', 'format', 'format/disk', 'cp-engine/tree', 'cp-engine/space', 'cp-engine/records'],
+    types: ['blockdev', 'cp-engine/contract.ts', 'cp-engine/log', 'cp-engine/volume'],
+  },
+  'cp-engine/cp': {
+    imports: ['lib', 'format', 'format/disk', 'cp-engine/tree', 'cp-engine/space', 'cp-engine/volume'],
+    types: ['blockdev', 'cp-engine/contract.ts', 'cp-engine/records', 'cp-engine/log', 'cp-engine/open'],
+  },
+  'cp-engine': {
+    imports: [
+      'lib',
+      'format',
+      'format/disk',
+      'cp-engine/tree',
+      'cp-engine/space',
+      'cp-engine/records',
+      'cp-engine/log',
+      'cp-engine/volume',
+      'cp-engine/open',
+      'cp-engine/cp',
+    ],
+    types: ['blockdev', 'cp-engine/contract.ts'],
+  },
+  'fs/paths.ts': { imports: ['lib'] },
+  'fs/contract.ts': { imports: [], types: ['cp-engine/contract.ts', 'fs/paths.ts'] },
+  'fs/tree': {
+    imports: ['lib', 'format', 'format/items', 'fs/paths.ts'],
+    types: ['cp-engine/contract.ts', 'fs/contract.ts'],
+  },
+  'fs/read': {
+    imports: ['lib', 'format', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/tree'],
+    types: ['cp-engine/contract.ts'],
+  },
+  'fs/write': {
+    imports: ['lib', 'format', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/tree', 'fs/read'],
+    types: ['cp-engine/contract.ts'],
+  },
+  fs: {
+    imports: ['fs/tree', 'fs/read', 'fs/write'],
+    types: ['lib', 'cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
+  },
+  'replica/link': {
+    imports: ['lib', 'format', 'format/disk', 'format/wire', 'cp-engine/space'],
+    types: ['blockdev', 'cp-engine/contract.ts'],
+  },
+  'replica/primary': {
+    imports: ['lib', 'format', 'format/wire', 'replica/link'],
+    types: ['cp-engine/contract.ts'],
+  },
+  'replica/mirror': {
+    imports: [
+      'lib',
+      'format',
+      'format/disk',
+      'format/wire',
+      'cp-engine/space',
+      'cp-engine/volume',
+      'replica/link',
+    ],
+    types: ['blockdev', 'cp-engine/contract.ts'],
+  },
+  'routes/http': { imports: ['lib'], types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'] },
+  'routes/v1': {
+    imports: ['lib', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'fs/write', 'routes/http'],
+    types: ['cp-engine/contract.ts'],
+  },
+  'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'] },
+  routes: { imports: ['lib', 'routes/http', 'routes/v1', 'routes/system'] },
+  'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree'] },
+  server: {
+    imports: [
+      'lib',
+      'format',
+      'format/disk',
+      'format/wire',
+      'blockdev',
+      'catalog',
+      'cp-engine/contract.ts',
+      'cp-engine/records',
+      'cp-engine/volume',
+      'cp-engine',
+      'fs/contract.ts',
+      'fs/tree',
+      'fs/read',
+      'fs',
+      'replica/link',
+      'replica/primary',
+      'replica/mirror',
+      'routes/http',
+      'routes',
+      'server/configuration',
+    ],
+  },
+  'cli/command': { imports: ['lib', 'client', 'fs/paths.ts', 'server/configuration'] },
+  'cli/trees': { imports: ['lib', 'client', 'cli/command'] },
+  'cli/verbs': {
+    imports: [
+      'lib',
+      'catalog',
+      'client',
+      'routes',
+      'server/configuration',
+      'server',
+      'cli/command',
+      'cli/trees',
+    ],
+  },
+  cli: { imports: ['lib', 'blockdev', 'client', 'routes/http', 'cli/command', 'cli/verbs'] },
 }
-const top = 'cli'
 
 export interface Ban {
   readonly what: RegExp
@@ -34,7 +170,7 @@ export interface Ban {
   readonly imports?: boolean
 }
 
-const doors = /^(?:blockdev|cli)\/|^configuration\.ts$/
+const doors = /^(?:blockdev|cli|server\/configuration)\/|^server\/volume-folder\.ts$/
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [
@@ -42,12 +178,12 @@ export const bans: readonly Ban[] = [
     what: /^(?:node:)?fs(?:\/promises)?$/,
     allowed: doors,
     imports: true,
-    why: 'files are opened in blockdev/, cli/ and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
   },
   {
     what: /\bBun\.(?:file|write|mmap)\b/g,
     allowed: doors,
-    why: 'files are opened in blockdev/, cli/ and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
   },
   {
     what: /^(?:bun:sqlite|node:sqlite|drizzle-orm)/,
@@ -85,14 +221,35 @@ export function floorViolations(files: ReadonlyMap<string, string>): string[] {
   return [...files].flatMap(([path, text]) => [...importViolations(path, text), ...banViolations(path, text)])
 }
 
-const folderOf = (pathInSource: string): string =>
-  pathInSource.includes('/') ? pathInSource.split('/')[0]! : top
+/** The room of a path below src/. A file has a row of its own, or its folder's. */
+export const roomOf = (path: string): string => (Object.hasOwn(rooms, path) ? path : posix.dirname(path))
+
+export interface Arrow {
+  readonly from: string
+  readonly to: string
+  readonly typeOnly: boolean
+}
+
+/** Every arrow between two rooms, once a kind. */
+export function arrowsOf(files: ReadonlyMap<string, string>): Arrow[] {
+  const found = new Map<string, Arrow>()
+  for (const [path, text] of files) {
+    const from = roomOf(path.slice('src/'.length))
+    for (const { from: module, typeOnly } of importsOf(text)) {
+      const target = posix.join(posix.dirname(path), module)
+      if (!module.startsWith('.') || !target.startsWith('src/')) continue
+      const to = roomOf(target.slice('src/'.length))
+      if (to !== from) found.set(`${from} ${to} ${typeOnly}`, { from, to, typeOnly })
+    }
+  }
+  return [...found.values()]
+}
 
 function importViolations(path: string, text: string): string[] {
   const found: string[] = []
-  const folder = folderOf(path.slice('src/'.length))
-  const floor = folder === top ? null : floors[folder]
-  if (floor === undefined) return [`${path}: src/${folder} has no floor in tools/floors.ts`]
+  const name = roomOf(path.slice('src/'.length))
+  if (!Object.hasOwn(rooms, name)) return [`${path}: src/${name} has no row in tools/floors.ts`]
+  const room = rooms[name]!
   for (const { from, typeOnly, reExport, line } of importsOf(text)) {
     if (!from.startsWith('.')) {
       if (reExport) found.push(`${path}:${line}: passes on what ${from} exports`)
@@ -104,19 +261,47 @@ function importViolations(path: string, text: string): string[] {
       found.push(`${path}:${line}: passes on what ${from} exports: an import names the file that it means`)
     if (!/\.(?:ts|tsx|sql|json|html|css)$/.test(target)) found.push(`${place} without its extension`)
     // Data that lies beside src/: the version of the program, and the catalog's migrations.
-    if (target === 'package.json' || (folder === 'catalog' && target.startsWith('drizzle/'))) continue
+    if (target === 'package.json' || (name === 'catalog' && target.startsWith('drizzle/'))) continue
     if (!target.startsWith('src/')) {
       found.push(`${place}, which is not in src/`)
       continue
     }
-    const below = folderOf(target.slice('src/'.length))
-    if (floor === null || below === folder || floor.imports.includes(below)) continue
-    if (floor.types?.includes(below)) {
-      if (!typeOnly) found.push(`${place}, but ${folder}/ may know only the types of ${below}/`)
-    } else
-      found.push(`${place}, but ${folder}/ may not know ${below === top ? 'the top floor' : `${below}/`}`)
+    const other = roomOf(target.slice('src/'.length))
+    if (other === name || room.imports.includes(other)) continue
+    if (room.types?.includes(other)) {
+      if (!typeOnly) found.push(`${place}, but ${name} may know only the types of ${other}`)
+    } else found.push(`${place}, but ${name} may not know ${other}`)
   }
   return found
+}
+
+/** Files that import each other in a circle, type imports included: the first circle found, or null. */
+export function circleOf(files: ReadonlyMap<string, string>): string[] | null {
+  const imports = new Map(
+    [...files].map(([path, text]) => [
+      path,
+      importsOf(text)
+        .map(({ from }) => posix.join(posix.dirname(path), from))
+        .filter((target) => files.has(target)),
+    ]),
+  )
+  const finished = new Set<string>()
+  const visit = (path: string, way: readonly string[]): string[] | null => {
+    const at = way.indexOf(path)
+    if (at >= 0) return [...way.slice(at), path]
+    if (finished.has(path)) return null
+    for (const target of imports.get(path)!) {
+      const circle = visit(target, [...way, path])
+      if (circle) return circle
+    }
+    finished.add(path)
+    return null
+  }
+  for (const path of files.keys()) {
+    const circle = visit(path, [])
+    if (circle) return circle
+  }
+  return null
 }
 
 function banViolations(path: string, text: string): string[] {

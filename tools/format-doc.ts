@@ -4,22 +4,22 @@
  *
  *   bun tools/format-doc.ts --write
  */
-import * as extra from '../src/format/entry-extra.ts'
+import * as extra from '../src/format/items/entry-extra.ts'
 import { type Layout, markdownTable } from '../src/format/fields.ts'
-import * as items from '../src/format/fs-items.ts'
-import { keyKinds } from '../src/format/fs-keys.ts'
+import * as items from '../src/format/items/items.ts'
+import { keyKinds } from '../src/format/items/item-keys.ts'
 import * as g from '../src/format/geometry.ts'
 import { structures } from '../src/format/kinds.ts'
-import { logGroupBytesMax, logGroupLayout } from '../src/format/log-group.ts'
-import { logRecordBytesMax, logRecordLayout } from '../src/format/log-record.ts'
-import * as map from '../src/format/map-page.ts'
+import { logGroupBytesMax, logGroupLayout } from '../src/format/disk/log-group.ts'
+import { logRecordBytesMax, logRecordLayout } from '../src/format/disk/log-record.ts'
+import * as map from '../src/format/disk/map-page.ts'
 import { blockPointerLayout, nodePointerLayout } from '../src/format/pointer-layout.ts'
-import { epochLayout, rootLayout, treeLevelMax } from '../src/format/root.ts'
-import { snapshotItemLayout } from '../src/format/snapshot-item.ts'
-import { holdLayout, memberLayout, superblockLayout } from '../src/format/superblock.ts'
-import { treeNodeLayout } from '../src/format/tree-node.ts'
-import { frameKinds } from '../src/format/wire-messages.ts'
-import { wireLayouts } from '../src/format/wire.ts'
+import { epochLayout, rootLayout, treeLevelMax } from '../src/format/disk/root.ts'
+import { snapshotItemLayout } from '../src/format/disk/snapshot-item.ts'
+import { holdLayout, memberLayout, superblockLayout } from '../src/format/disk/superblock.ts'
+import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
+import { frameKinds } from '../src/format/wire/messages.ts'
+import { wireLayouts } from '../src/format/wire/frames.ts'
 
 export const formatDocumentPath = `${import.meta.dir}/../docs/format.md`
 

@@ -1,5 +1,5 @@
 /** Writes openapi/primary.json and openapi/mirror.json; with --check says whether they are up to date. */
-import type { Role } from '../src/routes/dependencies.ts'
+import type { Role } from '../src/routes/http/dependencies.ts'
 import { documentText } from '../src/routes/openapi.ts'
 
 const roles: readonly Role[] = ['primary', 'mirror']

@@ -14,24 +14,24 @@ import {
   version,
 } from '@stricli/core'
 import packageJson from '../../package.json' with { type: 'json' }
-import { ListenError } from '../http-server.ts'
+import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { checkCommand } from './check.ts'
-import { ApiError } from './client.ts'
-import { CliError } from './cli-error.ts'
-import type { CliContext } from './context.ts'
-import { exitFailed, exitPoisoned, exitUsage } from './exit-codes.ts'
-import { getCommand } from './get.ts'
-import { lsCommand } from './ls.ts'
-import { mirrorCommand } from './mirror.ts'
-import { mvCommand } from './mv.ts'
-import { openapiCommand } from './openapi.ts'
-import { putCommand } from './put.ts'
-import { rmCommand } from './rm.ts'
-import { serveCommand } from './serve.ts'
-import { sqlCommand } from './sql.ts'
-import { statusCommand } from './status.ts'
+import { checkCommand } from './verbs/check.ts'
+import { ApiError } from '../client/client.ts'
+import { UserError } from '../lib/user-error.ts'
+import type { CliContext } from './command/context.ts'
+import { exitFailed, exitPoisoned, exitUsage } from './command/exit-codes.ts'
+import { getCommand } from './verbs/get.ts'
+import { lsCommand } from './verbs/ls.ts'
+import { mirrorCommand } from './verbs/mirror.ts'
+import { mvCommand } from './verbs/mv.ts'
+import { openapiCommand } from './verbs/openapi.ts'
+import { putCommand } from './verbs/put.ts'
+import { rmCommand } from './verbs/rm.ts'
+import { serveCommand } from './verbs/serve.ts'
+import { sqlCommand } from './verbs/sql.ts'
+import { statusCommand } from './verbs/status.ts'
 
 export const verbs = {
   serve: serveCommand,
@@ -108,7 +108,7 @@ function describe(error: unknown): string {
     const hint = Array.isArray(ways) ? `; ways out: ${ways.join(', ')}` : ''
     return `stillpoint: ${error.message} (${error.code})${hint}`
   }
-  const isExpected = [CliError, ApiError, ListenError, DeviceError].some((kind) => error instanceof kind)
+  const isExpected = [UserError, ApiError, ListenError, DeviceError].some((kind) => error instanceof kind)
   if (error instanceof Error && isExpected) return `stillpoint: ${error.message}`
   return `stillpoint: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 }

@@ -8,7 +8,7 @@
  * is one instant. A StillpointError that it throws reaches the caller, and nothing has changed.
  */
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
-import type { Root } from '../format/root.ts'
+import type { Root } from '../format/disk/root.ts'
 
 export interface Item {
   readonly key: Uint8Array

@@ -12,8 +12,8 @@ import {
 } from '../format/geometry.ts'
 import type * as contract from './contract.ts'
 import type { CpEngine } from './cp-engine.ts'
-import { heldBlocks } from './held-blocks.ts'
-import type { Run } from './space-map.ts'
+import { heldBlocks } from './volume/held-blocks.ts'
+import type { Run } from './space/space-map.ts'
 
 export class EngineVolume implements contract.PrimaryVolume {
   readonly volumeUuid: string

@@ -24,5 +24,5 @@ export const structures = {
   snapshotItem: { kind: 21, version: 1 },
 } as const satisfies Record<string, StructureHead>
 
-/** Frames on the wire begin here; what is above belongs to `wire.ts`. */
+/** Frames on the wire begin here; what is above belongs to `frames.ts`. */
 export const wireKindMin = 64

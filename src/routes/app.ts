@@ -11,14 +11,14 @@
 import { Hono } from 'hono'
 import { AssertionError } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import type { Dependencies } from './dependencies.ts'
-import { type Document, renderDocs } from './docs-page.ts'
-import { AppMetrics } from './metrics.ts'
+import type { Dependencies } from './http/dependencies.ts'
+import { type Document, renderDocs } from './system/docs-page.ts'
+import { AppMetrics } from './system/metrics.ts'
 import { buildDocument } from './openapi.ts'
-import { type AppParts, type Handler, type Operation, isServedBy, makeHandler } from './operation.ts'
-import { operations } from './operations.ts'
-import { methodNotAllowed, problem } from './problem.ts'
-import { splitUrl } from './raw-url.ts'
+import { type AppParts, type Handler, type Operation, isServedBy, makeHandler } from './http/endpoint.ts'
+import { operations } from './endpoints.ts'
+import { methodNotAllowed, problem } from './http/problem.ts'
+import { splitUrl } from './http/raw-url.ts'
 
 export interface App {
   /** `url`: that of the request, if it is at hand. */

@@ -1,9 +1,9 @@
 /** The documents, made from the operations and nothing else: the same input gives the same bytes. */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Role } from './dependencies.ts'
-import { type Operation, isServedBy } from './operation.ts'
-import { operations } from './operations.ts'
+import type { Role } from './http/dependencies.ts'
+import { type Operation, isServedBy } from './http/endpoint.ts'
+import { operations } from './endpoints.ts'
 
 const descriptions: Record<Role, string> = {
   primary:

@@ -3,7 +3,7 @@ import { afterEach } from 'bun:test'
 import { runCli } from '../../src/cli/application.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
-import { startHttpServer } from '../../src/http-server.ts'
+import { startHttpServer } from '../../src/routes/http/server.ts'
 import { Harness } from '../routes/harness.ts'
 
 export interface Ended {

@@ -3,8 +3,13 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { verbs } from '../../src/cli/application.ts'
-import { environmentName, flagName, type ServerOption, serverOptions } from '../../src/cli/options.ts'
-import { serveFlags } from '../../src/cli/server-flags.ts'
+import {
+  environmentName,
+  flagName,
+  type ServerOption,
+  serverOptions,
+} from '../../src/server/configuration/server-options.ts'
+import { serveFlags } from '../../src/cli/verbs/server-flags.ts'
 
 const document = readFileSync(join(import.meta.dir, '../../docs/cli.md'), 'utf8')
 const rows = document

@@ -1,7 +1,7 @@
 import { countersMax } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import type { NodePointer } from '../../src/format/pointer.ts'
-import type { Root } from '../../src/format/root.ts'
+import type { Root } from '../../src/format/disk/root.ts'
 
 const noHash = new Uint8Array(32)
 

@@ -13,7 +13,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { type Structure, structures } from './structures.ts'
-import { wireStructures } from './wire-structures.ts'
+import { wireStructures } from './wire/wire-structures.ts'
 
 const runs = Number(process.env['STILLPOINT_FUZZ_RUNS'] ?? 1500)
 const seed = Number(process.env['STILLPOINT_FUZZ_SEED'] ?? 1)

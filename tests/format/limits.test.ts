@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compareBytes } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
-import { extraProblem, noExtra } from '../../src/format/entry-extra.ts'
+import { extraProblem, noExtra } from '../../src/format/items/entry-extra.ts'
 import { layout } from '../../src/format/fields.ts'
 import {
   entryKey,
@@ -11,13 +11,13 @@ import {
   recordKey,
   recordRange,
   rootEntryKey,
-} from '../../src/format/fs-keys.ts'
+} from '../../src/format/items/item-keys.ts'
 import * as g from '../../src/format/geometry.ts'
-import { blocksPerMapPage, mapIndexFanout, mapLevels } from '../../src/format/map-page.ts'
+import { blocksPerMapPage, mapIndexFanout, mapLevels } from '../../src/format/disk/map-page.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import { cpMax } from '../../src/format/position.ts'
-import { type Root, decodeRoot, encodeRoot, rootLayout } from '../../src/format/root.ts'
-import { type Superblock, decodeSuperblock, encodeSuperblock } from '../../src/format/superblock.ts'
+import { type Root, decodeRoot, encodeRoot, rootLayout } from '../../src/format/disk/root.ts'
+import { type Superblock, decodeSuperblock, encodeSuperblock } from '../../src/format/disk/superblock.ts'
 
 const fill = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
 const root: Root = {

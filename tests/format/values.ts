@@ -1,14 +1,14 @@
 /** Any value of every stored structure, within its limits. */
 import * as fc from 'fast-check'
 import { concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
-import type { EntryExtra } from '../../src/format/entry-extra.ts'
-import type * as items from '../../src/format/fs-items.ts'
+import type { EntryExtra } from '../../src/format/items/entry-extra.ts'
+import type * as items from '../../src/format/items/items.ts'
 import { hasControl } from '../../src/format/fields.ts'
-import * as keys from '../../src/format/fs-keys.ts'
+import * as keys from '../../src/format/items/item-keys.ts'
 import * as g from '../../src/format/geometry.ts'
-import type { LogGroupHead } from '../../src/format/log-group.ts'
-import { type LogRecord, encodeLogRecord } from '../../src/format/log-record.ts'
-import { mapIndexFanout, mapPageBitsBytes } from '../../src/format/map-page.ts'
+import type { LogGroupHead } from '../../src/format/disk/log-group.ts'
+import { type LogRecord, encodeLogRecord } from '../../src/format/disk/log-record.ts'
+import { mapIndexFanout, mapPageBitsBytes } from '../../src/format/disk/map-page.ts'
 import {
   type BlockPointer,
   type ChecksumKind,
@@ -19,9 +19,9 @@ import {
   writeNodePointer,
 } from '../../src/format/pointer.ts'
 import { cpMax, openingMax, sequenceMax, timeMsMax, timeMsMin } from '../../src/format/position.ts'
-import { type Root, encodeRoot, treeLevelMax } from '../../src/format/root.ts'
-import type { Superblock } from '../../src/format/superblock.ts'
-import { type NodeItem, nodeRoomBytes } from '../../src/format/tree-node.ts'
+import { type Root, encodeRoot, treeLevelMax } from '../../src/format/disk/root.ts'
+import type { Superblock } from '../../src/format/disk/superblock.ts'
+import { type NodeItem, nodeRoomBytes } from '../../src/format/disk/tree-node.ts'
 
 const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 export const integer = (max: number, min = 0) =>

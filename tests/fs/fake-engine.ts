@@ -46,7 +46,7 @@ import {
   mustBeHidden,
   recordRun,
 } from './fake-parts.ts'
-import { fakeNewest } from './fake-newest.ts'
+import { fakeNewest } from './read/fake-newest.ts'
 import { NotLoaded, lookNow, place, readerOf, valueOf } from './fake-items.ts'
 
 /** In a row. */

@@ -10,7 +10,7 @@ import type {
 import { blockBytes } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import type { BlockPointer, ChecksumKind } from '../../src/format/pointer.ts'
-import type { Root } from '../../src/format/root.ts'
+import type { Root } from '../../src/format/disk/root.ts'
 import { assert } from '../../src/lib/assert.ts'
 import { readU64BigEndian, toHex } from '../../src/lib/bytes.ts'
 import { valueOf } from './fake-items.ts'

@@ -1,7 +1,7 @@
 /** The model on the real engine: consistency points as time passes, and openings after a close or a crash. */
 import { test } from 'bun:test'
 import fc from 'fast-check'
-import { zstd } from '../../src/cp-engine/payloads.ts'
+import { zstd } from '../../src/cp-engine/records/payloads.ts'
 import { command } from './model-commands.ts'
 import { runCommands } from './model.ts'
 import { RealVolume } from './real-volume.ts'

@@ -17,7 +17,7 @@ import {
   listedContentBytesMax,
 } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
-import { readPublished } from '../../src/fs/read-view.ts'
+import { readPublished } from '../../src/fs/read/read-view.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import type { Command, Content, Step } from './model-commands.ts'
 import { type Condition, ModelError, type ModelNode, ModelTree } from './model-tree.ts'

@@ -1,5 +1,5 @@
 /** A volume on the fake engine, with what every test of files wants to do with one. */
-import { checkItems } from '../../src/fs/item-check.ts'
+import { checkItems } from '../../src/fs/tree/item-check.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'

@@ -2,8 +2,8 @@
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
-import type { Root } from '../../src/format/root.ts'
-import { ItemCheck } from '../../src/fs/item-check.ts'
+import type { Root } from '../../src/format/disk/root.ts'
+import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { isFixedBlock } from '../cp-engine/fixed-blocks.ts'
 import { must } from './violation.ts'
 

@@ -3,10 +3,10 @@
  * the CPs that it is told of never go back, what it reads is the state of one moment, and a refusal is one that the
  * files of that moment deserve.
  */
-import { reachLevel } from '../../src/durability-levels.ts'
+import { reachLevel } from '../../src/server/durability-levels.ts'
 import { StillpointError, hasCode } from '../../src/lib/errors.ts'
 import type { ReadView } from '../../src/fs/contract.ts'
-import type { Views } from '../../src/fs/views.ts'
+import type { Views } from '../../src/fs/read/image-leases.ts'
 import { ModelError, type ModelNode, type ModelTree } from '../fs/model-tree.ts'
 import { compareAll, compareStat, readFile } from './compare.ts'
 import type { Chance } from './chance.ts'

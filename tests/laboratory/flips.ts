@@ -6,8 +6,8 @@
 import { AssertionError } from '../../src/lib/assert.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import type { RootSource } from '../../src/cp-engine/contract.ts'
-import { Volume } from '../../src/cp-engine/volume.ts'
-import { readPublished } from '../../src/fs/read-view.ts'
+import { Volume } from '../../src/cp-engine/volume/volume.ts'
+import { readPublished } from '../../src/fs/read/read-view.ts'
 import {
   blockBytes,
   superblockAddress,

@@ -4,9 +4,9 @@
  *
  * Frames in flight belong to nobody: they arrive at whatever process answers there by then, also at the next one.
  */
-import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
-import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
-import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
+import { frameHeadBytes, frameLengths } from '../../src/format/wire/frames.ts'
+import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/link/transport.ts'
 import { decodedFrames } from '../replica/decoded-frames.ts'
 import type { Chance } from './chance.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'

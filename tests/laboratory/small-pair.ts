@@ -1,9 +1,9 @@
 /** A primary's mirrors with one mirror that answers at once, over a line without weather: for small exact runs. */
 import type { Applied } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
-import { Volume } from '../../src/cp-engine/volume.ts'
-import { MirrorApplier } from '../../src/replica/mirror-applier.ts'
-import type { Mirrors } from '../../src/replica/mirrors.ts'
+import { Volume } from '../../src/cp-engine/volume/volume.ts'
+import { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
+import type { Mirrors } from '../../src/replica/primary/mirrors.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { Image } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'

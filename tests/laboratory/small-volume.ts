@@ -3,7 +3,7 @@ import { createMirror, createPrimary } from '../../src/cp-engine/create-volume.t
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { type OpenPrimaryOptions, openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
-import { readPublished } from '../../src/fs/read-view.ts'
+import { readPublished } from '../../src/fs/read/read-view.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
 import { type Image, nothingSurvives } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'

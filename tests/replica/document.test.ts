@@ -1,7 +1,7 @@
 /** docs/replication.md repeats facts of the code in its tables: they must be the same. */
 import { expect, test } from 'bun:test'
-import { wireErrors } from '../../src/format/wire-messages.ts'
-import { reactions } from '../../src/replica/mirror-troubles.ts'
+import { wireErrors } from '../../src/format/wire/messages.ts'
+import { reactions } from '../../src/replica/primary/mirror-troubles.ts'
 
 const text = await Bun.file(`${import.meta.dir}/../../docs/replication.md`).text()
 

@@ -2,7 +2,7 @@
 import { formatUuid } from '../../src/lib/random.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { EngineVolume } from '../../src/cp-engine/primary-volume.ts'
-import { Mirrors } from '../../src/replica/mirrors.ts'
+import { Mirrors } from '../../src/replica/primary/mirrors.ts'
 
 const limits = {
   heartbeatMs: 50,

@@ -2,11 +2,27 @@
 import { describe, expect, test } from 'bun:test'
 import { hasCode } from '../../src/lib/errors.ts'
 import { blockBytes, rootsPerMemberMax, volumeBytesLimit } from '../../src/format/geometry.ts'
-import { decodeFrame, encodeFrame, frameHeadBytes, frameLayout, wireSumOf } from '../../src/format/wire.ts'
-import type { Body, Message, Position } from '../../src/format/wire-messages.ts'
+import {
+  decodeFrame,
+  encodeFrame,
+  frameHeadBytes,
+  frameLayout,
+  wireSumOf,
+} from '../../src/format/wire/frames.ts'
+import type { Body, Message, Position } from '../../src/format/wire/messages.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
-import { Scene, base, block, epoch, next, positionOf, rootOf, uuid, volumeUuid } from './applier-scene.ts'
-import { Stage } from './shipper-stage.ts'
+import {
+  Scene,
+  base,
+  block,
+  epoch,
+  next,
+  positionOf,
+  rootOf,
+  uuid,
+  volumeUuid,
+} from './mirror/applier-scene.ts'
+import { Stage } from './primary/shipper-stage.ts'
 
 const head = { volume: volumeUuid, session: uuid(), epoch, cp: 6, base: positionOf(base), number: 0 }
 const countMax = 2 ** 48

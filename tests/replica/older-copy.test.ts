@@ -6,7 +6,7 @@ import { everythingSurvives } from '../simulated/crash-image.ts'
 import type { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { Workload, open } from '../cp-engine/workload.ts'
 import { Pair, type Side } from './pair.ts'
-import { containing } from './shipper-stage.ts'
+import { containing } from './primary/shipper-stage.ts'
 
 interface Scene {
   readonly pair: Pair

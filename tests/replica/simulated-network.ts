@@ -4,10 +4,10 @@
  * still arrive.
  */
 import type { Clock } from '../../src/lib/clock.ts'
-import { frameHeadBytes, frameLengths } from '../../src/format/wire.ts'
-import type { WireErrorCode } from '../../src/format/wire-messages.ts'
-import type { MirrorApplier } from '../../src/replica/mirror-applier.ts'
-import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/transport.ts'
+import { frameHeadBytes, frameLengths } from '../../src/format/wire/frames.ts'
+import type { WireErrorCode } from '../../src/format/wire/messages.ts'
+import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/link/transport.ts'
 import { decodedFrames } from './decoded-frames.ts'
 
 export interface Weather {

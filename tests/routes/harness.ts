@@ -11,7 +11,7 @@ import type {
   MirrorRecord,
   PrimaryDependencies,
   ViewSource,
-} from '../../src/routes/dependencies.ts'
+} from '../../src/routes/http/dependencies.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
 
 /** Nothing happens until `advance`. */

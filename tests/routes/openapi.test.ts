@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
-import type { Role } from '../../src/routes/dependencies.ts'
+import type { Role } from '../../src/routes/http/dependencies.ts'
 import { buildDocument, documentText } from '../../src/routes/openapi.ts'
 import { Harness } from './harness.ts'
 

@@ -1,5 +1,5 @@
 /** The published contract, as far as the torture needs it: tasks to requests, answers to what was promised. */
-import { encodePath } from '../../src/cli/server-path.ts'
+import { encodePath } from '../../src/client/url-path.ts'
 import type { Level, Task } from './generator.ts'
 import type { Entry, Step, Tree } from './tree.ts'
 

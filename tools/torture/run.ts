@@ -9,7 +9,7 @@
  * and shows exactly one CP.
  */
 import { rmSync } from 'node:fs'
-import { checkFolder } from '../../src/cli/check-folder.ts'
+import { checkFolder } from '../../src/server/check-folder.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { queryCatalog } from '../live/command.ts'
 import { ServerProcess } from '../live/server-process.ts'

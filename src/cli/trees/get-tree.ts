@@ -1,0 +1,267 @@
+/**
+ * A tree of the server becomes a local tree: the content of `source` appears under `target`.
+ *
+ * - Everything is of one CP: that of the first answer. It is asked for again while it is needed, so that it stays
+ *   readable however long one file takes.
+ * - A name of the server is never trusted to be a local name: nothing is made outside of a folder that this run made or
+ *   found to be a folder.
+ * - Folders get their mode and time last, the deepest first: what is made in one changes it.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
+import {
+  ApiError,
+  type Client,
+  type Page,
+  type PageOptions,
+  pageEntries,
+  type Reading,
+  type RemoteEntry,
+} from '../../client/client.ts'
+import { UserError } from '../../lib/user-error.ts'
+import {
+  createTemporary,
+  ensureFolder,
+  isAbsent,
+  localStat,
+  replaceWithLink,
+  setFolderAttributes,
+  wholeFileBytesMax,
+  writeSmall,
+} from './local-tree.ts'
+import { requestsMax } from './put-tree.ts'
+import type { Progress } from './progress.ts'
+import { showPath } from '../command/server-path.ts'
+import { Failures, type TreeReport } from './tree-report.ts'
+
+/** A third of what a CP stays readable after it was last asked for. */
+const renewMs = 10_000
+const waitSeconds = 60
+const attemptsMax = 3
+
+/**
+ * Small files come with the listing: one by one, most of the time goes to the requests (20,000 files: 2.6 s of the
+ * server's CPU and 3.4 s of this process's).
+ */
+const pageOptions: PageOptions = { recursive: true, limit: pageEntries, content: 64 * 1024 }
+
+export async function getTree(
+  client: Client,
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  source: readonly string[],
+  target: string,
+  reading: Reading,
+  progress: Progress,
+): Promise<TreeReport> {
+  const failures = new Failures()
+  const done = { files: 0, directories: 0, links: 0, bytes: 0 }
+  const folders = new Map<string, { local: string; mode: number; modifiedMs: number }>()
+  const temporaryName = temporaryNames(random)
+  let cp = 0
+  let stopRenewing = (): void => {}
+
+  const getEntry = async (entry: RemoteEntry, names: readonly string[]): Promise<void> => {
+    const within = names.length === 1 ? target : folders.get(names.slice(0, -1).join('/'))?.local
+    if (within === undefined) throw new UserError('its directory was not made')
+    // The names were checked, so there is nothing to resolve.
+    const local = `${within}/${names.at(-1)!}`
+    const mode = Number.parseInt(entry.mode, 8)
+    const modifiedMs = Date.parse(entry.modified)
+    switch (entry.kind) {
+      case 'directory':
+        ensureFolder(local)
+        folders.set(names.join('/'), { local, mode, modifiedMs })
+        done.directories++
+        break
+      case 'link': {
+        await refuseFolder(local)
+        await replaceWithLink(entry.target ?? '', `${within}/${temporaryName()}`, local, modifiedMs)
+        done.links++
+        break
+      }
+      case 'file': {
+        if (entry.size <= wholeFileBytesMax) {
+          const bytes =
+            entry.content === undefined
+              ? await receiveWhole(client, [...source, ...names], { cp }, entry.size)
+              : listedContent(entry.content, entry.size)
+          // A rename replaces no folder: it fails.
+          writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modifiedMs })
+          done.files++
+          done.bytes += entry.size
+          break
+        }
+        await refuseFolder(local)
+        const file = await createTemporary(within, temporaryName(), local)
+        try {
+          await receive(client, [...source, ...names], { cp }, entry.size, (chunk) => file.write(chunk))
+          await file.finish({ mode, modifiedMs })
+        } finally {
+          await file.discard()
+        }
+        done.files++
+        done.bytes += entry.size
+        break
+      }
+    }
+    progress.count(entry.kind === 'file' ? entry.size : 0)
+  }
+
+  try {
+    const { page, ...image } = await firstPage(client, source, reading)
+    cp = image.cp
+    const entries = client.pages(source, page, pageOptions)
+    stopRenewing = keepReadable(client, clock, source, cp)
+    const running = new Set<Promise<void>>()
+    let fatal: unknown = null
+    const isNew = ensureFolder(target)
+    for await (const entry of entries) {
+      if (fatal !== null) break
+      const names = checkedNames(entry.path)
+      const work = failures
+        .gather(showPath([...source, ...names]), () => getEntry(entry, names))
+        .catch((error: unknown) => {
+          fatal ??= error
+        })
+        .finally(() => running.delete(work))
+      // A directory comes before its content, so nothing may overtake it; and what is here waits for nobody.
+      if (entry.kind === 'directory' || entry.content !== undefined) await work
+      else running.add(work)
+      while (running.size >= requestsMax) await Promise.race(running)
+    }
+    await Promise.all(running)
+    if (fatal !== null) throw fatal as Error
+    for (const [path, { local, mode, modifiedMs }] of [...folders].toReversed())
+      await failures.gather(path, async () => setFolderAttributes(local, mode, modifiedMs))
+    // A folder that was there keeps what it had, as the server's root does when a tree is put into it.
+    if (isNew && source.length > 0) {
+      const { mode, modified } = await client.stat(source, { cp })
+      setFolderAttributes(target, Number.parseInt(mode, 8), Date.parse(modified))
+    }
+    return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
+  } finally {
+    stopRenewing()
+  }
+}
+
+/**
+ * The CP of the first answer may be yet to come (a primary shows what was just written); the listing waits for it. When
+ * it has come and gone meanwhile, a newer one will do.
+ */
+async function firstPage(
+  client: Client,
+  source: readonly string[],
+  reading: Reading,
+): Promise<{ cp: number; page: Page }> {
+  for (let attempt = 1; ; attempt++) {
+    const { kind, cp } = await client.stat(source, reading)
+    if (kind !== 'directory') throw new UserError(`${showPath(source)}: is not a directory (leave out -r)`)
+    try {
+      return {
+        cp,
+        page: await client.list(source, { cp, wait: waitSeconds, ...pageOptions }),
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'cp-gone') || attempt === attemptsMax) throw error
+    }
+  }
+}
+
+async function receiveWhole(
+  client: Client,
+  path: readonly string[],
+  reading: Reading,
+  size: number,
+): Promise<Uint8Array> {
+  const response = await client.get(path, reading)
+  let bytes: Uint8Array
+  try {
+    bytes = new Uint8Array(await response.arrayBuffer())
+  } catch (error) {
+    throw new UserError('the answer was cut short', { cause: error })
+  }
+  return checkLength(bytes, size)
+}
+
+const listedContent = (content: string, size: number): Uint8Array =>
+  checkLength(Buffer.from(content, 'base64'), size)
+
+function checkLength(bytes: Uint8Array, size: number): Uint8Array {
+  if (bytes.length !== size) throw new UserError(`got ${bytes.length} bytes instead of ${size}`)
+  return bytes
+}
+
+export interface Received {
+  readonly bytes: number
+  readonly headers: Headers
+}
+
+/** The whole content, or an error: an answer that ends early is not a file. */
+export async function receive(
+  client: Client,
+  path: readonly string[],
+  reading: Reading,
+  size: number | null,
+  take: (chunk: Uint8Array) => Promise<void>,
+): Promise<Received> {
+  const response = await client.get(path, reading)
+  const { headers } = response
+  const body: ReadableStream<Uint8Array> | null = response.body
+  let bytes = 0
+  try {
+    if (body !== null)
+      for await (const chunk of body) {
+        await take(chunk)
+        bytes += chunk.length
+      }
+  } catch (error) {
+    if (error instanceof UserError) throw error
+    throw new UserError('the answer was cut short', { cause: error })
+  }
+  const expected = size ?? headers.get('Content-Length')
+  if (expected !== null && bytes !== Number(expected))
+    throw new UserError(`got ${bytes} bytes instead of ${expected}`)
+  return { bytes, headers }
+}
+
+function checkedNames(path: string): string[] {
+  const names = path.split('/')
+  for (const name of names)
+    if (name === '' || name === '.' || name === '..' || name.includes('\0'))
+      throw new UserError(`the server listed a name that cannot be: ${JSON.stringify(path)}`)
+  return names
+}
+
+/** A rename replaces a file or a link by itself, and cannot replace a folder. */
+async function refuseFolder(local: string): Promise<void> {
+  try {
+    const { kind } = await localStat(local, { follow: false })
+    if (kind === 'directory') throw new UserError(`${local}: is a directory here`)
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+  }
+}
+
+/** Names that nobody else uses in this run or in another. */
+export function temporaryNames(random: Random): () => string {
+  const run = formatUuid(newUuid(random))
+  let count = 0
+  return () => `.stillpoint-${run}-${count++}.part`
+}
+
+function keepReadable(client: Client, clock: Clock, path: readonly string[], cp: number): () => void {
+  let cancel = (): void => {}
+  let ended = false
+  const renew = (): void => {
+    if (ended) return
+    cancel = clock.after(renewMs, () => {
+      // Whatever is wrong with it, the next read says it better.
+      void client.stat(path, { cp }).then(renew, renew)
+    })
+  }
+  renew()
+  return () => {
+    ended = true
+    cancel()
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The local end of a copy: a file appears under its name when it is whole, and links are never followed.
+ *
+ * What is short is done at once, without a thread: handing a call to one costs more than the call.
+ *
+ * Times are set as a Date: as seconds in a float they come back a millisecond short.
+ */
+import * as fs from 'node:fs/promises'
+import * as sync from 'node:fs'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../../lib/user-error.ts'
+
+export type LocalKind = 'file' | 'directory' | 'link' | 'other'
+
+export interface LocalStat {
+  readonly kind: LocalKind
+  readonly size: number
+  readonly mode: number
+  /** Whole milliseconds. */
+  readonly modifiedMs: number
+}
+
+export async function localStat(path: string, options: { follow: boolean }): Promise<LocalStat> {
+  const found = await (options.follow ? fs.stat(path) : fs.lstat(path)).catch((error: unknown) => {
+    throw localError(path, error)
+  })
+  const kind = found.isFile()
+    ? 'file'
+    : found.isDirectory()
+      ? 'directory'
+      : found.isSymbolicLink()
+        ? 'link'
+        : 'other'
+  return { kind, size: found.size, mode: found.mode & 0o7777, modifiedMs: Math.floor(found.mtimeMs) }
+}
+
+export const isAbsent = (error: unknown): boolean => errorCode(error) === 'ENOENT'
+
+export function errorCode(error: unknown): string {
+  const cause = error instanceof UserError ? error.cause : error
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+}
+
+export function localError(path: string, error: unknown): UserError {
+  const code = errorCode(error)
+  const reason = code === 'ENOENT' ? 'no such file or directory' : code !== '' ? code : String(error)
+  return new UserError(`${path}: ${reason}`, { cause: error })
+}
+
+/** Above this a file is sent as a stream. */
+export const wholeFileBytesMax = 1024 * 1024
+
+/**
+ * The file's bytes for a request body. Small ones are read at once; of a large one the length is declared, so that a
+ * file that shrinks meanwhile is a body cut short, which changes nothing on the server.
+ */
+export async function fileBody(path: string, size: number): Promise<Uint8Array<ArrayBuffer> | Blob> {
+  return size > wholeFileBytesMax ? Bun.file(path) : readSmall(path)
+}
+
+export async function readSmall(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return fs.readFile(path).catch((error: unknown) => {
+    throw localError(path, error)
+  })
+}
+
+/** Guessed from the name; undefined where that says nothing. */
+export function contentTypeOf(name: string): string | undefined {
+  const { type } = Bun.file(name)
+  return type === '' || type.startsWith('application/octet-stream') ? undefined : type
+}
+
+export interface TemporaryFile {
+  write(chunk: Uint8Array): Promise<void>
+  /** Gives it its mode, time and name, in this order: nobody sees a part of it under its name. */
+  finish(attributes: { mode?: number; modifiedMs?: number }): Promise<void>
+  /** Removes it; fine after `finish`. */
+  discard(): Promise<void>
+}
+
+const temporaryFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+export async function createTemporary(folder: string, name: string, path: string): Promise<TemporaryFile> {
+  const temporary = join(folder, name)
+  const handle = await fs.open(temporary, temporaryFlags, 0o600).catch((error: unknown) => {
+    throw localError(path, error)
+  })
+  let isOpen = true
+  let isThere = true
+  const named = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw localError(path, error)
+    })
+  return {
+    async write(chunk) {
+      // A write may be short.
+      for (let at = 0; at < chunk.length;) at += (await named(handle.write(chunk, at))).bytesWritten
+    },
+    async finish({ mode, modifiedMs }) {
+      if (mode !== undefined) await named(handle.chmod(mode))
+      if (modifiedMs !== undefined) await named(handle.utimes(new Date(modifiedMs), new Date(modifiedMs)))
+      isOpen = false
+      await named(handle.close())
+      await named(fs.rename(temporary, path))
+      isThere = false
+    },
+    async discard() {
+      if (isOpen) await handle.close().catch(() => undefined)
+      isOpen = false
+      if (isThere) await fs.rm(temporary, { force: true }).catch(() => undefined)
+      isThere = false
+    },
+  }
+}
+
+/**
+ * The same for content that is at hand: one call after the other without waiting, because for a small file handing
+ * each to a thread costs more than it does.
+ */
+export function writeSmall(
+  temporary: string,
+  path: string,
+  bytes: Uint8Array,
+  { mode, modifiedMs }: { readonly mode: number; readonly modifiedMs: number },
+): void {
+  let isThere = false
+  try {
+    const descriptor = sync.openSync(temporary, temporaryFlags, 0o600)
+    isThere = true
+    try {
+      for (let at = 0; at < bytes.length;) at += sync.writeSync(descriptor, bytes, at)
+      sync.fchmodSync(descriptor, mode)
+      sync.futimesSync(descriptor, new Date(modifiedMs), new Date(modifiedMs))
+    } finally {
+      sync.closeSync(descriptor)
+    }
+    sync.renameSync(temporary, path)
+  } catch (error) {
+    if (isThere) sync.rmSync(temporary, { force: true })
+    if (errorCode(error) === 'EISDIR') throw new UserError(`${path}: is a directory here`, { cause: error })
+    throw localError(path, error)
+  }
+}
+
+export async function replaceWithLink(
+  target: string,
+  temporary: string,
+  path: string,
+  modifiedMs: number,
+): Promise<void> {
+  try {
+    await fs.symlink(target, temporary)
+    await fs.lutimes(temporary, new Date(modifiedMs), new Date(modifiedMs))
+    await fs.rename(temporary, path)
+  } catch (error) {
+    await fs.rm(temporary, { force: true }).catch(() => undefined)
+    throw localError(path, error)
+  }
+}
+
+/** Makes the folder and its parents, and says whether it did; a link or a file in its place is an error. */
+export function ensureFolder(path: string): boolean {
+  const isNoFolder = (cause?: unknown) => new UserError(`${path}: is not a directory`, { cause })
+  try {
+    if (sync.mkdirSync(path, { recursive: true }) !== undefined) return true
+    if (sync.lstatSync(path).isDirectory()) return false
+  } catch (error) {
+    throw errorCode(error) === 'EEXIST' ? isNoFolder(error) : localError(path, error)
+  }
+  throw isNoFolder()
+}
+
+export function setFolderAttributes(path: string, mode: number, modifiedMs: number): void {
+  try {
+    sync.chmodSync(path, mode)
+    sync.utimesSync(path, new Date(modifiedMs), new Date(modifiedMs))
+  } catch (error) {
+    throw localError(path, error)
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * A local tree becomes a tree on the server: the content of `source` appears under `target`.
+ *
+ * - A directory is made before its content, with its mode and time; links stay links.
+ * - Everything is sent `buffered` and one consistency point at the end carries it: when the report has no failure, all
+ *   of it is in that published CP.
+ * - What fails is listed and the rest goes on, except when the server cannot be reached any more.
+ */
+import { readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Client } from '../../client/client.ts'
+import { UserError } from '../../lib/user-error.ts'
+import { contentTypeOf, fileBody, localError, localStat, readSmall } from './local-tree.ts'
+import { runPool, type Task } from './pool.ts'
+import type { Progress } from './progress.ts'
+import { showPath } from '../command/server-path.ts'
+import { type SmallFile, SmallFiles, smallFileBytesMax } from './small-files.ts'
+import { Failures, type TreeReport } from './tree-report.ts'
+
+export const requestsMax = 64
+
+export async function putTree(
+  client: Client,
+  source: string,
+  target: readonly string[],
+  progress: Progress,
+): Promise<TreeReport> {
+  const failures = new Failures()
+  const done = { files: 0, directories: 0, links: 0, bytes: 0 }
+  const buffered = { durability: 'buffered' }
+
+  const stored = (bytes: number) => {
+    done.files++
+    done.bytes += bytes
+    progress.count(bytes)
+  }
+  const small = new SmallFiles(
+    client,
+    buffered,
+    ({ bytes }) => stored(bytes.length),
+    ({ path, bytes, attributes }: SmallFile) =>
+      failures.gather(showPath(path), async () => {
+        await client.put(path, bytes, attributes, buffered)
+        stored(bytes.length)
+      }),
+  )
+  const putEntry =
+    (local: string, remote: readonly string[]): Task =>
+    (add) =>
+      failures.gather(showPath(remote), async () => {
+        const stat = await localStat(local, { follow: local === source })
+        const { mode, modifiedMs } = stat
+        switch (stat.kind) {
+          case 'directory': {
+            // The root is always there, and keeps its own attributes.
+            if (remote.length > 0) await client.makeDirectory(remote, { mode, modifiedMs }, buffered)
+            for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
+            done.directories++
+            break
+          }
+          case 'link': {
+            const linkTarget = await readlink(local).catch((error: unknown) => {
+              throw localError(local, error)
+            })
+            await client.putLink(remote, linkTarget, { mode, modifiedMs }, buffered)
+            done.links++
+            break
+          }
+          case 'file': {
+            const contentType = contentTypeOf(local)
+            const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
+            if (stat.size <= smallFileBytesMax) {
+              await small.add({ path: remote, bytes: await readSmall(local), attributes })
+            } else {
+              await client.put(remote, await fileBody(local, stat.size), attributes, buffered)
+              stored(stat.size)
+            }
+            return
+          }
+          case 'other':
+            throw new UserError('is neither a file, nor a directory, nor a symbolic link')
+        }
+        progress.count(0)
+      })
+
+  await runPool(putEntry(source, target), requestsMax)
+  await small.end()
+  const { cp } = await client.takeCp()
+  return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    throw localError(folder, error)
+  })
+}

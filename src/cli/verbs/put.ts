@@ -1,0 +1,81 @@
+/** `put SOURCE TARGET`: a file, standard input (`-`), or with `-r` a tree. */
+import { basename } from 'node:path'
+import { buildCommand } from '@stricli/core'
+import { UserError } from '../../lib/user-error.ts'
+import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
+import type { CliContext } from '../command/context.ts'
+import { contentTypeOf, fileBody, localStat } from '../trees/local-tree.ts'
+import { printJson, printLine, showName } from '../command/output.ts'
+import { formatBytes, startProgress } from '../trees/progress.ts'
+import { putTree } from '../trees/put-tree.ts'
+import { parseServerPath, showPath } from '../command/server-path.ts'
+import { reportTree } from '../trees/tree-report.ts'
+
+const durabilities = ['buffered', 'logged', 'committed', 'mirrored'] as const
+
+interface Flags extends ClientFlags {
+  readonly recursive: boolean
+  readonly durability?: (typeof durabilities)[number]
+}
+
+async function put(this: CliContext, flags: Flags, source: string, target: string): Promise<void> {
+  const client = clientFor(this, flags)
+  if (flags.recursive) {
+    if (flags.durability !== undefined)
+      throw new UserError('--durability is for one file: a tree ends in a published CP')
+    const { kind } = await localStat(source, { follow: true })
+    if (kind !== 'directory') throw new UserError(`${source}: is not a directory (leave out -r)`)
+    const progress = startProgress(this, 'put', flags.json)
+    const report = await putTree(client, source, parseServerPath(target), progress).finally(() =>
+      progress.end(),
+    )
+    reportTree(this, report, flags.json)
+    return
+  }
+  const isInput = source === '-'
+  if (isInput && target.endsWith('/'))
+    throw new UserError('standard input has no name: end the target with one')
+  const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
+  const writing = { durability: flags.durability }
+  const written = isInput ? await client.put(path, this.stdin(), {}, writing) : await putFile()
+  if (flags.json) printJson(this, written)
+  else
+    printLine(
+      this,
+      `${showName(showPath(path))}: ${formatBytes(written.size ?? 0)}, cp ${written.cp}, ${written.durability}`,
+    )
+
+  async function putFile() {
+    const { kind, size, mode, modifiedMs } = await localStat(source, { follow: true })
+    if (kind === 'directory') throw new UserError(`${source}: is a directory (use -r)`)
+    if (kind !== 'file') throw new UserError(`${source}: is not a file`)
+    const contentType = contentTypeOf(source)
+    const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
+    return client.put(path, await fileBody(source, size), attributes, writing)
+  }
+}
+
+export const putCommand = buildCommand<Flags, [string, string], CliContext>({
+  func: put,
+  parameters: {
+    flags: {
+      ...clientFlags,
+      recursive: {
+        kind: 'boolean',
+        brief: 'Put the content of a directory',
+        default: false,
+        withNegated: false,
+      },
+      durability: { kind: 'enum', values: durabilities, brief: 'What the answer waits for', optional: true },
+    },
+    aliases: { r: 'recursive' },
+    positional: {
+      kind: 'tuple',
+      parameters: [
+        { brief: 'Local file or directory, - for standard input', parse: String, placeholder: 'SOURCE' },
+        { brief: 'Path on the server', parse: String, placeholder: 'TARGET' },
+      ],
+    },
+  },
+  docs: { brief: 'Write a file, or a whole tree' },
+})

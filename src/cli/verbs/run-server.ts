@@ -1,0 +1,72 @@
+/**
+ * A server from its ready line to its exit code.
+ *
+ * - Exactly one line on stdout, when it serves; everything else is log lines on stderr.
+ * - A signal ends it after a last CP with 0; a second one does not wait. A poisoned engine ends it with 70, and so does
+ *   a bug: nothing is repaired inside the process.
+ */
+import { logger, startLogging } from '../../lib/log.ts'
+import { guardMemory } from '../../server/memory-guard.ts'
+import { readConfiguration } from '../../server/configuration/configuration.ts'
+import type { CliContext } from '../command/context.ts'
+import { exitFailed, exitPoisoned } from '../command/exit-codes.ts'
+import { exposure } from '../../server/configuration/listen.ts'
+import { printJson, printLine } from '../command/output.ts'
+import { rawOptions, type ServeFlags } from './server-flags.ts'
+
+/** A failed server answers those who wait, but not for long. */
+const abandonMsMax = 2_000
+
+const log = logger('process')
+
+export async function runServer(
+  context: CliContext,
+  verb: 'serve' | 'mirror',
+  flags: ServeFlags,
+): Promise<void> {
+  const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
+    flags: rawOptions(flags),
+    environment: context.process.env,
+    file: flags.config,
+  })
+  // From here on a signal is not lost, also while the volume is being opened.
+  const signal = context.signal()
+  await startLogging(configuration.logLevel)
+  const exposed = exposure(configuration.listen)
+  if (exposed !== null) log.warn(exposed)
+  // Loaded here: the other verbs start without the engine.
+  const { startServer } = await import('../../server/start.ts')
+  const { clock, random } = context
+  const server = await startServer(verb, configuration, {
+    clock,
+    random,
+    acceptLoss: flags.acceptLoss ?? [],
+  })
+  const stopGuarding = guardMemory(clock, {
+    residentBytes: () => process.memoryUsage.rss(),
+    collect: (waits) => Bun.gc(waits),
+  })
+  const { url, role } = server
+  const cp = server.publishedCp()
+  if (flags.json) printJson(context, { ready: url, role, cp })
+  else printLine(context, `ready ${url} role=${role} cp=${cp}`)
+
+  const end = await Promise.race([
+    signal.then((name) => ({ name, error: null })),
+    server.failed.then((error) => ({ name: null, error })),
+  ])
+  stopGuarding()
+  if (end.name === null) {
+    context.process.stderr.write(`stillpoint: ${end.error.message}\n`)
+    await Promise.race([server.abandon(), clock.sleep(abandonMsMax)])
+    return context.exit(exitPoisoned)
+  }
+  log.info('stopping', { signal: end.name })
+  context.signal().then(
+    () => context.exit(exitFailed),
+    () => undefined,
+  )
+  const failed = server.failed.then(() => exitPoisoned)
+  const code = await Promise.race([server.stop().then(() => 0), failed])
+  context.exit(code)
+}

@@ -1,0 +1,15 @@
+/** `serve`: a volume in the role it has; a primary is made when there is none. */
+import { buildCommand } from '@stricli/core'
+import type { CliContext } from '../command/context.ts'
+import { runServer } from './run-server.ts'
+import { type ServeFlags, serveFlags } from './server-flags.ts'
+
+function serve(this: CliContext, flags: ServeFlags): Promise<void> {
+  return runServer(this, 'serve', flags)
+}
+
+export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
+  func: serve,
+  parameters: { flags: serveFlags },
+  docs: { brief: 'Serve a volume; make one when there is none' },
+})

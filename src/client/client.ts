@@ -1,0 +1,322 @@
+/**
+ * The published HTTP contract, typed, over fetch. Nothing here knows more about a server than its contract says.
+ *
+ * Errors: ApiError for an answer that is a refusal, UnreachableError when there is none, UserError for a senseless one.
+ */
+import { UserError } from '../lib/user-error.ts'
+import { UnreachableError } from './unreachable-error.ts'
+import { encodePath } from './url-path.ts'
+
+export interface RemoteStat {
+  readonly path: string
+  readonly kind: 'file' | 'directory' | 'link'
+  readonly size: number
+  readonly etag: string
+  readonly contentType: string | null
+  readonly created: string
+  readonly modified: string
+  /** Octal. */
+  readonly mode: string
+  readonly cp: number
+  readonly target?: string
+}
+
+export interface RemoteEntry extends RemoteStat {
+  readonly name: string
+  /** Base64; of some small files, where it was asked for. */
+  readonly content?: string
+}
+
+export interface Page {
+  readonly cp: number
+  readonly path: string
+  readonly entries: readonly RemoteEntry[]
+  readonly next: string | null
+}
+
+export interface Written {
+  readonly path: string
+  readonly size?: number
+  readonly etag: string
+  readonly cp: number
+  readonly durability: string
+}
+
+export interface CpItem {
+  readonly cp: number
+  readonly epoch: number
+  readonly rootHash: string
+  readonly cause: string
+  readonly committedAt: string
+  readonly blocksWritten: number
+  readonly bytesWritten: number
+  readonly coalesced: number
+  readonly retained: boolean
+}
+
+/** What a writer says about an entry. */
+export interface Attributes {
+  readonly mode?: number
+  readonly modifiedMs?: number
+  readonly contentType?: string
+}
+
+/** Which image to read: the newest one, exactly `cp`, one that is no older than `minCp`, or as it was at a time. */
+export interface Reading {
+  readonly cp?: number | undefined
+  readonly at?: string | undefined
+  readonly minCp?: number | undefined
+  /** Seconds. */
+  readonly wait?: number | undefined
+}
+
+export interface Writing {
+  readonly durability?: string | undefined
+  readonly mirrors?: number | undefined
+  readonly wait?: number | undefined
+}
+
+/** The same for all pages of a listing. */
+export interface PageOptions {
+  readonly recursive?: boolean | undefined
+  readonly limit?: number
+  /** Bytes: the size up to which files bring their content. */
+  readonly content?: number
+}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
+
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+  ) {
+    super(`${detail} (${code})`)
+  }
+}
+
+/** An error page of something that is not a Stillpoint is not shown whole. */
+const errorBytesMax = 64 * 1024
+
+export class Client {
+  readonly url: string
+  readonly #fetch: Fetch
+
+  constructor(url: string, fetcher: Fetch = fetch) {
+    const parsed = URL.parse(url)
+    if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:'))
+      throw new UserError(`--url is not an http or https URL: ${url}`)
+    this.url = `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`
+    this.#fetch = fetcher
+  }
+
+  stat(path: readonly string[], reading: Reading = {}): Promise<RemoteStat> {
+    return this.#json('GET', target('/v1/stat', path), { ...reading })
+  }
+
+  list(path: readonly string[], options: Reading & PageOptions & { cursor?: string }): Promise<Page> {
+    return this.#json('GET', target('/v1/dirs', path), { ...options })
+  }
+
+  /** Every entry from a first page on, all of its CP. */
+  async *pages(path: readonly string[], first: Page, options: PageOptions): AsyncGenerator<RemoteEntry> {
+    let page = first
+    for (;;) {
+      // On its way while this one is worked through.
+      const next = page.next === null ? null : this.list(path, { ...options, cursor: page.next })
+      // Whoever comes to it hears of a failure.
+      next?.catch(() => {})
+      yield* page.entries
+      if (!next) return
+      page = await next
+    }
+  }
+
+  /** The body is the content; whoever does not read it to its end has to cancel it. */
+  get(path: readonly string[], reading: Reading = {}): Promise<Response> {
+    return this.#request('GET', target('/v1/files', path), { ...reading })
+  }
+
+  put(
+    path: readonly string[],
+    body: Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>,
+    attributes: Attributes,
+    writing: Writing = {},
+  ): Promise<Written> {
+    return this.#json(
+      'PUT',
+      target('/v1/files', path),
+      { ...writing },
+      { body, headers: headersOf(attributes) },
+    )
+  }
+
+  /** All of them or none. */
+  async putAll(
+    files: readonly {
+      readonly path: readonly string[]
+      readonly bytes: Uint8Array
+      readonly attributes: Attributes
+    }[],
+    writing: Writing = {},
+  ): Promise<void> {
+    const operations = files.map(({ path, bytes, attributes }) => ({
+      op: 'put',
+      path: path.join('/'),
+      content: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'),
+      ...fieldsOf(attributes),
+    }))
+    await this.#json('POST', '/v1/batch', { ...writing }, jsonBody({ operations }))
+  }
+
+  putLink(
+    path: readonly string[],
+    linkTarget: string,
+    attributes: Attributes,
+    writing: Writing = {},
+  ): Promise<Written> {
+    const headers = { ...headersOf(attributes), 'Stillpoint-Link': encodeHeader(linkTarget) }
+    return this.#json('PUT', target('/v1/files', path), { ...writing }, { headers })
+  }
+
+  makeDirectory(path: readonly string[], attributes: Attributes, writing: Writing = {}): Promise<Written> {
+    return this.#json('PUT', target('/v1/dirs', path), { ...writing }, { headers: headersOf(attributes) })
+  }
+
+  async deleteFile(path: readonly string[]): Promise<void> {
+    await this.#discard('DELETE', target('/v1/files', path), {})
+  }
+
+  async deleteDirectory(path: readonly string[], recursive: boolean): Promise<void> {
+    await this.#discard('DELETE', target('/v1/dirs', path), recursive ? { recursive } : {})
+  }
+
+  move(from: string, to: string, overwrite: boolean): Promise<Written> {
+    return this.#json('POST', '/v1/move', {}, jsonBody({ from, to, overwrite }))
+  }
+
+  /** Takes a consistency point now and waits for it; when nothing is dirty it is the last one. */
+  takeCp(): Promise<CpItem> {
+    return this.#json('POST', '/v1/cps', {})
+  }
+
+  async newestCp(): Promise<CpItem | null> {
+    const page = await this.#json<{ items: readonly CpItem[] }>('GET', '/v1/cps', { limit: 1 })
+    return page.items[0] ?? null
+  }
+
+  /** The answer as it is, also a refusal: for what is asked of a server that may not be ready or has another role. */
+  async probe(path: string): Promise<{ status: number; body: unknown }> {
+    const response = await this.#send('GET', path, {}, {})
+    const text = await limitedText(response)
+    try {
+      return { status: response.status, body: JSON.parse(text) as unknown }
+    } catch {
+      return { status: response.status, body: text }
+    }
+  }
+
+  async #json<T>(method: string, path: string, query: Query, init: BunFetchRequestInit = {}): Promise<T> {
+    const response = await this.#request(method, path, query, init)
+    try {
+      return (await response.json()) as T
+    } catch (error) {
+      throw new UserError(`${this.url} did not answer with JSON: is it a Stillpoint server?`, {
+        cause: error,
+      })
+    }
+  }
+
+  async #discard(method: string, path: string, query: Query): Promise<void> {
+    await (await this.#request(method, path, query)).arrayBuffer()
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    query: Query,
+    init: BunFetchRequestInit = {},
+  ): Promise<Response> {
+    const response = await this.#send(method, path, query, init)
+    if (response.ok) return response
+    throw await refusal(response)
+  }
+
+  async #send(method: string, path: string, query: Query, init: BunFetchRequestInit): Promise<Response> {
+    const parameters = new URLSearchParams()
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) parameters.set(name, String(value))
+    const url = `${this.url}${path}${parameters.size > 0 ? `?${parameters.toString()}` : ''}`
+    try {
+      // No limit of time: a large upload may wait for space, and the server bounds its own waiting.
+      return await this.#fetch(url, { redirect: 'error', ...init, method, timeout: false })
+    } catch (error) {
+      throw noAnswer(this.url, error)
+    }
+  }
+}
+
+/** As many as a page may have. */
+export const pageEntries = 1000
+
+/** `/v1/dirs` and `/v1/stat` without a path are the root. */
+const target = (prefix: string, path: readonly string[]): string =>
+  path.length === 0 ? prefix : `${prefix}/${encodePath(path)}`
+
+/** As JSON has them; what was not said is left out of it. */
+function fieldsOf({ mode, modifiedMs, contentType }: Attributes) {
+  return {
+    mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
+    modified: modifiedMs === undefined ? undefined : new Date(modifiedMs).toISOString(),
+    contentType,
+  }
+}
+
+function headersOf(attributes: Attributes): Record<string, string> {
+  const { mode, modified, contentType } = fieldsOf(attributes)
+  const headers: Record<string, string> = {}
+  if (mode !== undefined) headers['Stillpoint-Mode'] = mode
+  if (modified !== undefined) headers['Stillpoint-Modified'] = modified
+  if (contentType !== undefined) headers['Content-Type'] = contentType
+  return headers
+}
+
+const jsonBody = (value: unknown): BunFetchRequestInit => ({
+  body: JSON.stringify(value),
+  headers: { 'Content-Type': 'application/json' },
+})
+
+/** Visible ASCII stays as it is, except the percent sign. */
+const encodeHeader = (value: string): string => encodeURIComponent(value)
+
+async function refusal(response: Response): Promise<ApiError> {
+  const text = await limitedText(response)
+  try {
+    const problem = JSON.parse(text) as Record<string, unknown>
+    const { code, detail, title } = problem
+    if (typeof code === 'string') return new ApiError(response.status, code, oneLine(detail ?? title ?? code))
+  } catch {
+    // Not a problem document: said below.
+  }
+  return new ApiError(response.status, String(response.status), 'the server refused without saying why')
+}
+
+async function limitedText(response: Response): Promise<string> {
+  const text = await response.text()
+  return text.slice(0, errorBytesMax)
+}
+
+const oneLine = (value: unknown): string => String(value).replace(/\s+/g, ' ')
+
+/** Of a body that is a local file. */
+const localCodes: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO'])
+
+function noAnswer(url: string, error: unknown): UserError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (localCodes.has(code)) return new UserError(`the file could not be read: ${code}`, { cause: error })
+  const reason = code !== '' ? code : error instanceof Error ? oneLine(error.message) : String(error)
+  return new UnreachableError(`cannot reach ${url}: ${reason}`, { cause: error })
+}

@@ -1,0 +1,70 @@
+/**
+ * When consistency points are taken. One is written at a time; whatever asks meanwhile shares the next one.
+ *
+ * open → (sealed →) writing → published. `take` seals synchronously when it is called, and resolves when published.
+ */
+import type { Clock } from '../../lib/clock.ts'
+import type { CpCause } from '../contract.ts'
+
+export interface CpSteps {
+  isDirty(): boolean
+  take(cause: CpCause): Promise<void>
+}
+
+export class CpCycle {
+  private writing: Promise<void> | null = null
+  private next: Promise<void> | null = null
+  private cancelTimer: (() => void) | null = null
+  private isStopped = false
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly intervalMs: number,
+    private readonly steps: CpSteps,
+  ) {}
+
+  get isWriting(): boolean {
+    return this.writing !== null
+  }
+
+  /** Something was applied: a CP comes within the interval. */
+  markDirty(): void {
+    if (this.cancelTimer || this.isStopped) return
+    this.cancelTimer = this.clock.after(this.intervalMs, () => {
+      this.cancelTimer = null
+      // A failure poisons the engine, which tells whoever waits.
+      this.request('timer').catch(() => {})
+    })
+  }
+
+  /** Resolves when everything that has been applied by now is published. */
+  request(cause: CpCause): Promise<void> {
+    // Whoever asks between the end of one CP and the begin of the next must not start a third.
+    if (this.next) return this.next
+    if (!this.steps.isDirty()) return this.writing ?? Promise.resolve()
+    if (!this.writing) return this.start(cause)
+    const isOverload = cause === 'high-water' || cause === 'log-full'
+    this.next = this.writing.then(() => {
+      this.next = null
+      return this.start(isOverload ? 'back-to-back' : cause)
+    })
+    return this.next
+  }
+
+  /** No timer starts a CP any more. */
+  stop(): void {
+    this.isStopped = true
+    this.cancelTimer?.()
+    this.cancelTimer = null
+  }
+
+  private start(cause: CpCause): Promise<void> {
+    this.cancelTimer?.()
+    this.cancelTimer = null
+    const writing = this.steps.take(cause).finally(() => {
+      if (this.writing === writing) this.writing = null
+    })
+    this.writing = writing
+    return writing
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The intent log: operations that are acknowledged before their CP is published. A ring of groups inside the block
+ * file, in operation order (format/disk/log-group.ts).
+ *
+ * - Records are appended by applying, in order, whatever durability was asked for; a flush writes all of them. So the
+ *   log has no holes, except where a published CP made records needless before anybody flushed them.
+ * - One group is written at a time, by a write that is durable when it resolves; whoever waits meanwhile shares the
+ *   next one. So batches grow with the load and nobody waits for a timer.
+ * - A group's room in the ring was reserved when its records were appended, as if each were a group of its own.
+ * - The ring is reclaimed up to where replay of the newest published root starts.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { BlockDevice } from '../../blockdev/block-device.ts'
+import { blockBytes } from '../../format/geometry.ts'
+import type { Geometry } from '../../format/geometry.ts'
+import {
+  logGroupBytes,
+  logGroupBytesMax,
+  logGroupHeadBytes,
+  sealLogGroup,
+} from '../../format/disk/log-group.ts'
+import { writeLogRecord } from '../../format/disk/log-record.ts'
+import type { LogRecord } from '../../format/disk/log-record.ts'
+import type { ChecksumKind } from '../../format/pointer.ts'
+import type { LogStart } from '../../format/disk/superblock.ts'
+
+/** Beyond this share of the ring a CP is asked for, so that operations rarely have to wait for room. */
+const fullShare = 1 / 2
+/** Groups up to this size are made in one buffer that is kept: memory that is touched first costs more than the copy. */
+const keptBufferBytesMax = 8 * 2 ** 20
+
+interface Pending {
+  readonly record: LogRecord
+  readonly bytes: number
+}
+
+interface Waiter {
+  readonly sequence: number
+  readonly resolve: () => void
+}
+
+export interface LogContext {
+  readonly device: BlockDevice
+  readonly geometry: Geometry
+  readonly records: ChecksumKind
+  failed(error: unknown): void
+}
+
+export class IntentLog {
+  private pending: Pending[] = []
+  private reservedBytes = 0
+  private waiters: Waiter[] = []
+  private flushing = false
+  private isStopped = false
+  private position: number
+  private chain: Uint8Array
+  private tail: number
+  private durableSequence: number
+  /** Of the group that is being written: one is at a time. */
+  private buffer = new Uint8Array(0)
+
+  /** `start` is what the superblock of this opening says: empty, with its own nonce. */
+  constructor(
+    private readonly context: LogContext,
+    private readonly start: LogStart,
+    sequence: number,
+  ) {
+    this.position = start.position
+    this.chain = start.chain
+    this.tail = start.position
+    this.durableSequence = sequence
+  }
+
+  /** Every operation up to this one is in the log, or in a published CP. */
+  get synced(): number {
+    return this.durableSequence
+  }
+
+  private get ringBytes(): number {
+    return this.context.geometry.logBlocks * blockBytes
+  }
+
+  /** Bytes of the ring that are written and needed, or reserved. */
+  private get bytesInUse(): number {
+    return this.position - this.tail + this.reservedBytes
+  }
+
+  /** True when a record of this size can be appended now. */
+  hasRoom(recordBytes: number): boolean {
+    return this.bytesInUse + logGroupBytes(recordBytes) <= this.ringBytes
+  }
+
+  /** False for a record that no CP could make room for. */
+  canEverHold(recordBytes: number): boolean {
+    return logGroupBytes(recordBytes) <= Math.min(this.ringBytes / 2, logGroupBytesMax)
+  }
+
+  get isFilling(): boolean {
+    return this.bytesInUse > this.ringBytes * fullShare
+  }
+
+  /** Part of applying: synchronous, and room has been made sure of. `bytes`: what the record will take. */
+  append(record: LogRecord, bytes: number): void {
+    assert(this.hasRoom(bytes), 'the log has room for an operation before it is applied')
+    this.pending.push({ record, bytes })
+    this.reservedBytes += logGroupBytes(bytes)
+  }
+
+  /** Resolves when the operation is durable, in the log or in a published CP, or when the log has been stopped. */
+  reach(sequence: number): Promise<void> {
+    if (sequence <= this.durableSequence || this.isStopped) return Promise.resolve()
+    const reached = new Promise<void>((resolve) => this.waiters.push({ sequence, resolve }))
+    this.flush()
+    return reached
+  }
+
+  /** The engine is poisoned: nothing is written any more, and whoever waits is let go to hear of it. */
+  stop(): void {
+    this.isStopped = true
+    for (const { resolve } of this.waiters.splice(0)) resolve()
+  }
+
+  /**
+   * Where replay of a root sealed now begins. A group that is being written belongs before it; records that wait may
+   * be flushed behind it, and replay skips them by their sequence.
+   */
+  mark(): LogStart {
+    return { nonce: this.start.nonce, position: this.position, chain: this.chain }
+  }
+
+  /** A CP with everything up to `sequence` is published: its records are needless, and the ring begins at its mark. */
+  published(sequence: number, mark: LogStart): void {
+    this.tail = Math.max(this.tail, mark.position)
+    let count = 0
+    for (; count < this.pending.length; count++) {
+      const { record, bytes } = this.pending[count]!
+      if (record.sequence > sequence) break
+      this.reservedBytes -= logGroupBytes(bytes)
+    }
+    if (count > 0) this.pending = this.pending.slice(count)
+    this.durable(sequence)
+  }
+
+  private flush(): void {
+    if (this.isStopped || this.flushing || this.pending.length === 0 || this.waiters.length === 0) return
+    this.flushing = true
+    this.writeGroup().then(
+      () => {
+        this.flushing = false
+        this.flush()
+      },
+      (error: unknown) => this.context.failed(error),
+    )
+  }
+
+  private async writeGroup(): Promise<void> {
+    const { taken, payloadBytes } = this.takeBatch()
+    const group = this.bufferOf(logGroupBytes(payloadBytes))
+    let end = logGroupHeadBytes
+    for (const { record } of taken) end = writeLogRecord(group, end, record, this.context.records)
+    const at = this.position
+    this.chain = sealLogGroup(group, end, {
+      nonce: this.start.nonce,
+      position: at,
+      chain: this.chain,
+      synced: at,
+      firstSequence: taken[0]!.record.sequence,
+      recordCount: taken.length,
+    })
+    this.position += group.length
+    await this.writeRing(at, group)
+    this.durable(taken.at(-1)!.record.sequence)
+  }
+
+  private takeBatch(): { taken: Pending[]; payloadBytes: number } {
+    let payloadBytes = 0
+    let count = 0
+    while (count < this.pending.length && payloadBytes + this.pending[count]!.bytes <= logGroupBytesMax)
+      payloadBytes += this.pending[count++]!.bytes
+    const taken = this.pending.slice(0, count)
+    this.pending = this.pending.slice(count)
+    for (const { bytes } of taken) this.reservedBytes -= logGroupBytes(bytes)
+    return { taken, payloadBytes }
+  }
+
+  private bufferOf(bytes: number): Uint8Array {
+    if (bytes > keptBufferBytesMax) return new Uint8Array(bytes)
+    if (bytes > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(bytes)))
+    return this.buffer.subarray(0, bytes)
+  }
+
+  private async writeRing(position: number, bytes: Uint8Array): Promise<void> {
+    const { device, geometry } = this.context
+    const offset = position % this.ringBytes
+    const first = Math.min(bytes.length, this.ringBytes - offset)
+    await device.writeDurable(geometry.logAddress + offset / blockBytes, [bytes.subarray(0, first)])
+    if (first < bytes.length) await device.writeDurable(geometry.logAddress, [bytes.subarray(first)])
+  }
+
+  private durable(sequence: number): void {
+    if (sequence <= this.durableSequence) return
+    this.durableSequence = sequence
+    const waiting: Waiter[] = []
+    for (const waiter of this.waiters) {
+      if (waiter.sequence <= sequence) waiter.resolve()
+      else waiting.push(waiter)
+    }
+    this.waiters = waiting
+  }
+}

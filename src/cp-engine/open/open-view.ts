@@ -1,0 +1,110 @@
+import type { BlockPointer, ChecksumKind, RecordSums } from '../../format/pointer.ts'
+import type { ItemReader, NewestView, TreeView } from '../contract.ts'
+import { lookOnce, lookWith } from '../tree/looking.ts'
+import { NotLoaded } from '../tree/node-cache.ts'
+import {
+  decodeRecord,
+  readRecord,
+  readRecordNow,
+  readRecordPart,
+  readRecordPartNow,
+  readRecordRun,
+} from '../records/records.ts'
+import type { Volume } from '../volume/volume.ts'
+import type { WriteQueue } from '../records/write-queue.ts'
+
+export interface OpenViewParts {
+  readonly volume: Volume
+  readonly tree: { readonly reader: ItemReader; readonly changes: number }
+  readonly queue: WriteQueue
+  readonly sums: RecordSums
+  /** The CP that carries, or will carry, what the open tree shows now. */
+  readonly carrier: () => number
+}
+
+/** The open tree as it is at every moment. */
+export class OpenNewest implements NewestView {
+  constructor(protected readonly parts: OpenViewParts) {}
+
+  get cp(): number {
+    return this.parts.carrier()
+  }
+  get changes(): number {
+    return this.parts.tree.changes
+  }
+  get kind(): ChecksumKind {
+    return this.parts.sums.kind
+  }
+
+  readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
+    const seen = lookOnce(() => look(this.parts.tree.reader))
+    return seen instanceof NotLoaded ? null : seen
+  }
+
+  recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecordNow(volume.device, pointer, sums, target)
+  }
+
+  recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
+    return readRecordPartNow(volume.device, pointer, sums, start, end, volume.partSums, target)
+  }
+}
+
+/**
+ * A short reader of the open tree. Each `read` sees one instant; records that it returned stay readable until the view
+ * is released, in the queue or on the device, whatever happens to them meanwhile.
+ */
+export class OpenView extends OpenNewest implements TreeView {
+  readonly release: () => void
+  private seen: number
+
+  constructor(parts: OpenViewParts) {
+    super(parts)
+    this.release = parts.volume.readers.begin()
+    this.seen = parts.carrier()
+  }
+
+  override get cp(): number {
+    return this.seen
+  }
+
+  read<T>(look: (items: ItemReader) => T): Promise<T> {
+    return lookWith(this.parts.volume.looking(), () => this.look(this.parts.tree.reader, look))
+  }
+
+  override readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
+    return super.readNow((items) => this.look(items, look))
+  }
+
+  private look<T>(items: ItemReader, look: (items: ItemReader) => T): T {
+    const seen = look(items)
+    this.seen = this.parts.carrier()
+    return seen
+  }
+
+  async record(pointer: BlockPointer): Promise<Uint8Array> {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
+  }
+
+  async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
+    const { queue, volume, sums } = this.parts
+    const queued = queue.find(pointer)
+    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
+    return readRecordPart(volume.device, pointer, sums, start, end, volume.partSums)
+  }
+
+  async recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
+    const { queue, volume, sums } = this.parts
+    // A buffer that is still queued is as good as the device's copy, and is not copied.
+    if (pointers.some((pointer) => queue.find(pointer)))
+      return Promise.all(pointers.map((pointer) => this.record(pointer)))
+    return readRecordRun(volume.device, pointers, sums, target)
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What a stream of records has put under a hidden object and no published CP has yet. The operation that names the
+ * object lists it in its log record, because the hidden steps themselves are not in the log.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { PreparedRecord, RecordStream, Tx } from '../contract.ts'
+import type { Change } from './operation.ts'
+
+export interface Added {
+  readonly items: Change['items']
+  readonly records: readonly PreparedRecord[]
+}
+
+export class OperationStream implements RecordStream {
+  private steps: { readonly cp: number; readonly change: Change }[] = []
+
+  constructor(
+    readonly add: (change: (tx: Tx) => void, records: readonly PreparedRecord[]) => Promise<void>,
+  ) {}
+
+  static of(stream: RecordStream): OperationStream {
+    assert(stream instanceof OperationStream, 'a stream comes from the engine')
+    return stream
+  }
+
+  added(cp: number, change: Change, publishedCp: number): void {
+    this.forget(publishedCp)
+    this.steps.push({ cp, change })
+  }
+
+  /** Later steps win: by key, in the order in which they were added. */
+  unpublished(publishedCp: number): Added {
+    this.forget(publishedCp)
+    return {
+      items: this.steps.flatMap(({ change }) => change.items),
+      records: this.steps.flatMap(({ change }) => change.used),
+    }
+  }
+
+  private forget(publishedCp: number): void {
+    // The oldest come first: usually there is nothing to do.
+    if ((this.steps[0]?.cp ?? Infinity) > publishedCp) return
+    this.steps = this.steps.filter(({ cp }) => cp > publishedCp)
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * Which blocks may be written now: one bit a block, 1 = writable. Deciding when a block becomes writable again is
+ * retention's work (DESIGN §3.1); this only gives out and takes back.
+ *
+ * A block's life in four verbs: `extend` brings it in with the file, `take` hands it out, `giveBack` undoes a take that
+ * reached no disk and no tree, `release` returns what no retained root uses any more.
+ *
+ * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
+ * would dirty many others), tree nodes and records in stretches that were free when their class began with them, as a
+ * whole if there are such, else as far as possible. They are taken in turns and leave one class after the other, so else
+ * no two of a class would be neighbours, and each block a write of its own.
+ */
+import { assert, bug } from '../../lib/assert.ts'
+import type { Geometry } from '../../format/geometry.ts'
+import { fixedRuns, isDataRun } from '../../format/geometry.ts'
+import { blocksPerMapPage } from '../../format/disk/map-page.ts'
+import { bitsInByte, eachByte } from './space-map.ts'
+import type { Run } from './space-map.ts'
+
+export type BlockClass = 'map' | 'node' | 'record'
+
+const pageBytes = blocksPerMapPage / 8
+
+/** At the start of each map page's reach; others take from it only when nothing else is left. */
+const mapRunBlocks = 128
+/** Half of a run: it keeps them few, and each CP in one. */
+const mapRunFreeMin = mapRunBlocks / 2
+/** Of nodes or of records; one that is used up goes on in what follows it, when that is free as well. */
+const stretchBlocks = 64
+/** So many blocks of a stretch are free when a class begins with it: what can be had, the most first. */
+const stretchFreeMins = [stretchBlocks, stretchBlocks / 2, stretchBlocks / 4]
+/** Looked at in one call: a large volume is not searched at once. */
+const stretchesLookedAtMax = 16_384
+assert(blocksPerMapPage % stretchBlocks === 0 && mapRunBlocks % stretchBlocks === 0, 'stretches fill a page')
+
+interface Stretch {
+  next: number
+  end: number
+}
+
+export class Allocator {
+  private bits: Uint8Array
+  /** The same, so that a stretch is two of them. */
+  private words = new Int32Array(0)
+  private blockCount = 0
+  private free = 0
+  private fixedCount = 0
+  private readonly cursors = { node: 0, record: 0 }
+  private readonly stretches = { node: { next: 0, end: 0 }, record: { next: 0, end: 0 } }
+  /** The next stretch is looked for from here on, of this class of freeness; so many in a row were not. */
+  private stretchHand = 0
+  private freeness = 0
+  private stretchesRefused = 0
+  /** No run this long was found since the last release; Infinity when that is not known. */
+  private knownLongest = { outside: Infinity, anywhere: Infinity }
+  /** Groups below it have nothing free. */
+  private lowestMapGroup = 0
+  private mapGroup = 0
+
+  constructor(private readonly geometry: Geometry) {
+    this.bits = new Uint8Array(0)
+  }
+
+  get writable(): number {
+    return this.free
+  }
+  get extent(): number {
+    return this.blockCount
+  }
+  /** Blocks of the extent that are not fixed. */
+  get usable(): number {
+    return this.blockCount - this.fixedCount
+  }
+
+  isWritable(address: number): boolean {
+    return ((this.bits[address >>> 3]! >>> (address & 7)) & 1) === 1
+  }
+
+  /** The file has really grown to `blockCount`. */
+  extend(blockCount: number): void {
+    assert(blockCount >= this.blockCount && blockCount <= this.geometry.blocksMax, 'a volume only grows')
+    const before = this.blockCount
+    const bytes = Math.ceil(blockCount / 8)
+    if (bytes > this.bits.length) {
+      const room = Math.max(bytes, Math.min(this.bits.length * 2, Math.ceil(this.geometry.blocksMax / 8)))
+      const bits = new Uint8Array(Math.ceil(room / 8) * 8)
+      bits.set(this.bits)
+      this.bits = bits
+      this.words = new Int32Array(bits.buffer)
+    }
+    this.blockCount = blockCount
+    let address = before
+    for (; address < blockCount && (address & 7) !== 0; address++) this.setFree(address)
+    const wholeEnd = Math.floor(blockCount / 8) * 8
+    if (address < wholeEnd) {
+      this.bits.fill(0xff, address / 8, wholeEnd / 8)
+      this.free += wholeEnd - address
+      address = wholeEnd
+    }
+    for (; address < blockCount; address++) this.setFree(address)
+    for (const fixed of fixedRuns(this.geometry)) {
+      const from = Math.max(before, fixed.address)
+      const blocks = Math.min(blockCount, fixed.address + fixed.blocks) - from
+      if (blocks <= 0) continue
+      this.clearRun(from, blocks)
+      this.fixedCount += blocks
+    }
+    this.freed(before)
+    this.lookForStretches()
+  }
+
+  /** At open: what a page of a retained root's used map names is not writable. */
+  withhold(pageIndex: number, bits: Uint8Array): void {
+    const at = pageIndex * pageBytes
+    for (let i = 0; i < bits.length && at + i < this.bits.length; i++) {
+      const mask = bits[i]! & this.bits[at + i]!
+      if (mask === 0) continue
+      this.bits[at + i]! &= ~mask
+      this.free -= bitsInByte[mask]!
+    }
+  }
+
+  /** A page's worth of blocks that no retained root uses any more. */
+  releasePage(pageIndex: number, mask: Uint8Array): void {
+    const at = pageIndex * pageBytes
+    for (let i = 0; i < mask.length; i++) {
+      const byte = mask[i]!
+      if (byte === 0) continue
+      if ((this.bits[at + i]! & byte) !== 0) bug(`a block near ${(at + i) * 8} is released twice`)
+      this.bits[at + i]! |= byte
+      this.free += bitsInByte[byte]!
+    }
+    this.freed(pageIndex * blocksPerMapPage)
+    this.lookForStretches()
+  }
+
+  /** A run of exactly `blocks`, or null when free space has none. */
+  take(kind: BlockClass, blocks: number): number | null {
+    if (blocks > this.free) return null
+    const address = kind === 'map' ? this.takeMap(blocks) : this.takeRun(kind, blocks)
+    if (address === null) return null
+    this.clearRun(address, blocks)
+    return address
+  }
+
+  /** Takes a named run: replay of the log, which allocates nothing. False when a part of it is not writable. */
+  takeAt(address: number, blocks: number): boolean {
+    if (address + blocks > this.blockCount) return false
+    for (let i = 0; i < blocks; i++) if (!this.isWritable(address + i)) return false
+    this.clearRun(address, blocks)
+    return true
+  }
+
+  giveBack(run: Run): void {
+    this.release(run)
+  }
+
+  release({ address, blocks }: Run): void {
+    if (!isDataRun(this.geometry, address, blocks)) bug(`a block from ${address} on is fixed`)
+    const { bits } = this
+    eachByte(address, blocks, (byte, mask) => {
+      if ((bits[byte]! & mask) !== 0) bug(`a block near ${byte * 8} is released twice`)
+      bits[byte]! |= mask
+    })
+    this.free += blocks
+    this.freed(address)
+    if (this.freeness === 0) return
+    for (let at = address - (address % stretchBlocks); at < address + blocks; at += stretchBlocks)
+      if (this.isWhollyFree(at)) this.lookForStretches()
+  }
+
+  /** No stretch is free as a whole: what is taken from now on is scattered. */
+  get isScattered(): boolean {
+    return this.freeness > 0
+  }
+
+  private freed(address: number): void {
+    this.knownLongest = { outside: Infinity, anywhere: Infinity }
+    this.lowestMapGroup = Math.min(this.lowestMapGroup, Math.floor(address / blocksPerMapPage))
+  }
+
+  private setFree(address: number): void {
+    this.bits[address >>> 3]! |= 1 << (address & 7)
+    this.free++
+  }
+
+  private clearRun(address: number, blocks: number): void {
+    const { bits } = this
+    eachByte(address, blocks, (byte, mask) => {
+      if ((bits[byte]! & mask) !== mask) bug(`a block near ${byte * 8} is handed out twice`)
+      bits[byte]! &= ~mask
+    })
+    this.free -= blocks
+  }
+
+  /**
+   * Stays in one group while it can, then takes the lowest one that has many free: the holes that old map blocks leave
+   * are one to a group, and filling each would change another page.
+   */
+  private takeMap(blocks: number): number | null {
+    const groups = Math.ceil(this.blockCount / blocksPerMapPage)
+    while (this.lowestMapGroup < groups && this.mapRunFree(this.lowestMapGroup) === 0) this.lowestMapGroup++
+    const inGroup = (group: number) => {
+      const start = group * blocksPerMapPage
+      return this.find(start, Math.min(start + mapRunBlocks, this.blockCount), blocks, true)
+    }
+    const found = inGroup(this.mapGroup)
+    if (found !== null) return found
+    for (const freeMin of [mapRunFreeMin, 1])
+      for (let group = this.lowestMapGroup; group < groups; group++) {
+        const address = this.mapRunFree(group) < freeMin ? null : inGroup(group)
+        if (address === null) continue
+        this.mapGroup = group
+        return address
+      }
+    return this.takeRun('node', blocks)
+  }
+
+  private mapRunFree(group: number): number {
+    const at = (group * blocksPerMapPage) / 8
+    let free = 0
+    for (let i = at; i < at + mapRunBlocks / 8; i++) free += bitsInByte[this.bits[i] ?? 0]!
+    return free
+  }
+
+  private takeRun(kind: 'node' | 'record', blocks: number): number | null {
+    return this.takeFrom(this.stretches[kind], blocks) ?? this.takeAnywhere(kind, blocks)
+  }
+
+  private takeFrom(stretch: Stretch, blocks: number): number | null {
+    // What is longer is a long run by itself.
+    if (blocks > stretchBlocks) return null
+    let found = this.find(stretch.next, stretch.end, blocks, true)
+    // A stretch with holes need not have more than one block in a row.
+    if (found === null && (blocks === 1 || this.freeness === 0) && this.lengthen(stretch))
+      found = this.find(stretch.next, stretch.end, blocks, true)
+    if (found !== null) stretch.next = found + blocks
+    return found
+  }
+
+  /** By what follows it, else it begins anew; false when nothing is free enough. */
+  private lengthen(stretch: Stretch): boolean {
+    if (!this.isStretch(stretch.end)) {
+      const start = this.findStretch()
+      if (start === null) return false
+      stretch.next = start
+      stretch.end = start
+    }
+    stretch.end += stretchBlocks
+    this.stretchHand = stretch.end
+    return true
+  }
+
+  private findStretch(): number | null {
+    const count = Math.ceil(this.blockCount / stretchBlocks)
+    for (let left = stretchesLookedAtMax; left > 0 && this.freeness < stretchFreeMins.length; left--) {
+      if (this.stretchHand >= this.blockCount) this.stretchHand = 0
+      if (this.isStretch(this.stretchHand)) {
+        this.stretchesRefused = 0
+        return this.stretchHand
+      }
+      this.stretchHand += stretchBlocks
+      if (++this.stretchesRefused < count) continue
+      this.stretchesRefused = 0
+      this.freeness++
+    }
+    return null
+  }
+
+  private lookForStretches(): void {
+    this.freeness = 0
+    this.stretchesRefused = 0
+  }
+
+  private isWhollyFree(stretch: number): boolean {
+    return this.words[stretch / 32] === -1 && this.words[stretch / 32 + 1] === -1
+  }
+
+  /** One that is free enough and nobody's. Behind the end of the file nothing is free. */
+  private isStretch(address: number): boolean {
+    if (address % blocksPerMapPage < mapRunBlocks) return false
+    if (this.isWhollyFree(address)) return true
+    const freeMin = stretchFreeMins[this.freeness] ?? stretchBlocks
+    const word = address / 32
+    if (freeMin === stretchBlocks || bitsIn(this.words[word]!) + bitsIn(this.words[word + 1]!) < freeMin)
+      return false
+    const { node, record } = this.stretches
+    return node.end - stretchBlocks !== address && record.end - stretchBlocks !== address
+  }
+
+  private takeAnywhere(kind: 'node' | 'record', blocks: number): number | null {
+    for (const anywhere of [false, true]) {
+      const scope = anywhere ? 'anywhere' : 'outside'
+      if (blocks >= this.knownLongest[scope]) continue
+      const cursor = this.cursors[kind] < this.blockCount ? this.cursors[kind] : 0
+      const found =
+        this.find(cursor, this.blockCount, blocks, anywhere) ??
+        this.find(0, Math.min(cursor + blocks, this.blockCount), blocks, anywhere)
+      if (found !== null) {
+        this.cursors[kind] = found + blocks
+        return found
+      }
+      this.knownLongest[scope] = blocks
+    }
+    return null
+  }
+
+  /** The first run of free blocks in [from, end), outside of the map runs unless `anywhere`. */
+  private find(from: number, end: number, blocks: number, anywhere: boolean): number | null {
+    let length = 0
+    let address = from
+    while (address < end) {
+      if (!anywhere) {
+        const within = address % blocksPerMapPage
+        if (within < mapRunBlocks) {
+          address += mapRunBlocks - within
+          length = 0
+          continue
+        }
+      }
+      if ((address & 7) === 0 && this.bits[address >>> 3] === 0) {
+        address += 8
+        length = 0
+        continue
+      }
+      if ((address & 7) === 0 && blocks - length > 8 && this.bits[address >>> 3] === 0xff) {
+        // Eight at once, as long as the run does not end among them, nor the scope.
+        if (address + 8 <= end && (anywhere || address % blocksPerMapPage >= mapRunBlocks)) {
+          address += 8
+          length += 8
+          continue
+        }
+      }
+      if (this.isWritable(address)) {
+        if (++length === blocks) return address - blocks + 1
+      } else length = 0
+      address++
+    }
+    return null
+  }
+}
+
+/** Of 32 bits. */
+function bitsIn(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555)
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+}

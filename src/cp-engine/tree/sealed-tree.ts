@@ -1,0 +1,131 @@
+/**
+ * The nodes that one CP changed, as they were when it was sealed: the open tree copies them before it changes them.
+ *
+ * seal → encode, to its end → written (the CP has been published) → the next seal.
+ */
+import { assert } from '../../lib/assert.ts'
+import { sha256 } from '../../lib/checksum.ts'
+import type { TreeRoot } from '../../format/disk/root.ts'
+import type { BlockRun } from '../contract.ts'
+import { NodeBuffers } from './node-buffers.ts'
+import { frameState, type NodeCache } from './node-cache.ts'
+import { fillSums, levelOf, packNode } from './node-frame.ts'
+
+export interface EncodedNode {
+  readonly address: number
+  readonly bytes: Uint8Array
+  readonly sum: Uint8Array
+  /** The node that this one was copied or split from. */
+  readonly replaces: BlockRun | null
+}
+
+interface DirtyNode {
+  readonly frame: number
+  readonly address: number
+  readonly level: number
+}
+
+/** So many get their buffers together. */
+export const batchNodes = 2048
+
+export class SealedTree {
+  readonly #cache: NodeCache
+  readonly #generation: number
+  #root: TreeRoot
+  /** All frames of the generation that the tree has. */
+  readonly #dirty: ReadonlySet<number>
+  /** Address of a node → that of the older one that it was made from. */
+  readonly #copied: ReadonlyMap<number, number>
+  readonly #published: (frames: readonly number[]) => void
+  readonly #frames: number[] = []
+  #state: 'sealed' | 'encoded' | 'written' = 'sealed'
+
+  constructor(
+    cache: NodeCache,
+    generation: number,
+    root: TreeRoot,
+    dirty: ReadonlySet<number>,
+    copied: ReadonlyMap<number, number>,
+    published: (frames: readonly number[]) => void,
+  ) {
+    this.#copied = copied
+    this.#cache = cache
+    this.#generation = generation
+    this.#root = root
+    this.#dirty = dirty
+    this.#published = published
+  }
+
+  get dirtyCount(): number {
+    return this.#dirty.size
+  }
+
+  /**
+   * Children before parents: level by level, each in the order of addresses. The caller may do other things between two
+   * nodes, and change the open tree. The bytes are taken from `buffers` and belong to the caller.
+   */
+  *encode(buffers: NodeBuffers = new NodeBuffers()): Generator<EncodedNode> {
+    assert(this.#state === 'sealed', 'a sealed tree is encoded once')
+    const cache = this.#cache
+    const nodes = this.#inOrder()
+    let children = 0
+    for (let start = 0; start < nodes.length; start += batchNodes) {
+      const batch = nodes.slice(start, start + batchNodes)
+      const bufferOf = inAddressOrder(batch, buffers.take(batch.length))
+      for (const { frame, address } of batch) {
+        children += fillSums(cache, frame, this.#generation)
+        assert(!cache.mayBeBlank(frame), 'the checksums of all children are known')
+        const bytes = bufferOf.get(address)!
+        packNode(cache, frame, bytes, 0)
+        const sum = sha256(bytes)
+        cache.setSum(frame, sum)
+        cache.setState(frame, frameState.encoded)
+        this.#frames.push(frame)
+        const before = this.#copied.get(address)
+        yield { address, bytes, sum, replaces: before === undefined ? null : { address: before, blocks: 1 } }
+      }
+    }
+    if (nodes.length > 0) {
+      // Each was named by a parent of this CP, but the root.
+      assert(children === nodes.length - 1, 'every dirty node is reached')
+      const { address } = this.#root.pointer
+      this.#root = { pointer: { address, sum: cache.sum(cache.find(address)) }, level: this.#root.level }
+    }
+    this.#state = 'encoded'
+  }
+
+  /** Once `encode` is exhausted. */
+  root(): TreeRoot {
+    assert(this.#state !== 'sealed', 'the root is known after encoding')
+    return this.#root
+  }
+
+  /** The CP has been published. */
+  written(): void {
+    assert(this.#state === 'encoded', 'what is written was encoded')
+    this.#state = 'written'
+    for (const frame of this.#frames) this.#cache.setState(frame, frameState.recent)
+    this.#published(this.#frames)
+  }
+
+  #inOrder(): DirtyNode[] {
+    const cache = this.#cache
+    const nodes: DirtyNode[] = []
+    for (const frame of this.#dirty) {
+      assert(cache.generationOf(frame) === this.#generation, 'a node of the sealed generation')
+      nodes.push({ frame, address: cache.addressOf(frame), level: levelOf(cache, frame) })
+    }
+    return nodes.sort((a, b) => a.level - b.level || a.address - b.address)
+  }
+}
+
+/** Nodes that are neighbours on the device get neighbours in memory. */
+function inAddressOrder(
+  nodes: readonly DirtyNode[],
+  buffers: readonly Uint8Array[],
+): ReadonlyMap<number, Uint8Array> {
+  const addresses = Float64Array.from(nodes, ({ address }) => address).sort()
+  const bufferOf = new Map<number, Uint8Array>()
+  for (const [i, address] of addresses.entries()) bufferOf.set(address, buffers[i]!)
+  return bufferOf
+}

@@ -1,0 +1,192 @@
+/**
+ * A way down a tree: the frame at each depth and which of its children (in the leaf: which item) was taken. It is valid
+ * until the tree is changed or a frame is given to another node, so it lives within one synchronous call.
+ *
+ * An operation looks at its key, makes sure of the way to it, and changes it: the way is kept as long as it is valid
+ * and goes to the same key. Whoever changes a node in place says `forget`; the cache counts the rest.
+ */
+import { assert } from '../../lib/assert.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { isZero } from '../../format/fields.ts'
+import { keyBytesMax } from '../../format/geometry.ts'
+import { type NodePointer, readNodePointer } from '../../format/pointer.ts'
+import { type TreeRoot, treeLevelMax } from '../../format/disk/root.ts'
+import { NotLoaded, type NodeCache } from './node-cache.ts'
+import {
+  addressAt,
+  countOf,
+  keyOf,
+  levelOf,
+  pointerAt,
+  search,
+  searchChild,
+  sumMatches,
+} from './node-frame.ts'
+
+export class TreePath {
+  readonly frames = new Int32Array(treeLevelMax + 1)
+  readonly slots = new Int32Array(treeLevelMax + 1)
+  /** Of the leaf. */
+  depth = 0
+  readonly #cache: NodeCache
+  /** Where it leads, below which root, and how often frames had moved then. No length: nowhere. */
+  readonly #key = new Uint8Array(keyBytesMax)
+  #keyLength = -1
+  #rootAddress = 0
+  #moves = 0
+
+  constructor(cache: NodeCache) {
+    this.#cache = cache
+  }
+
+  get leaf(): number {
+    return this.frames[this.depth]!
+  }
+
+  /**
+   * Down to the leaf whose range holds the key. The last slot is the item with the key, or ~(where it would be), and
+   * is returned. Throws NotLoaded. The tree is not empty.
+   */
+  descend(root: TreeRoot, key: Uint8Array): number {
+    if (this.#leadsTo(root, key)) return this.slots[this.depth]!
+    this.forget()
+    let frame = this.#enter(root)
+    for (let depth = 0; depth < this.depth; depth++) {
+      this.frames[depth] = frame
+      this.slots[depth] = searchChild(this.#cache, frame, key)
+      frame = this.#child(depth)
+    }
+    this.frames[this.depth] = frame
+    const found = search(this.#cache, frame, key, 0)
+    this.slots[this.depth] = found
+    this.#remember(root, key)
+    return found
+  }
+
+  /** Something on the way has changed. */
+  forget(): void {
+    this.#keyLength = -1
+  }
+
+  /** To the first item of the leaf after this one; false when there is none. */
+  nextLeaf(): boolean {
+    this.forget()
+    let depth = this.depth - 1
+    while (depth >= 0 && this.slots[depth]! + 1 >= countOf(this.#cache, this.frames[depth]!)) depth--
+    if (depth < 0) return false
+    this.slots[depth]!++
+    this.#follow(depth, 'first')
+    return true
+  }
+
+  /** To the last item of the leaf before this one; false when there is none. */
+  previousLeaf(): boolean {
+    this.forget()
+    let depth = this.depth - 1
+    while (depth >= 0 && this.slots[depth] === 0) depth--
+    if (depth < 0) return false
+    this.slots[depth]!--
+    this.#follow(depth, 'last')
+    return true
+  }
+
+  /** The bounds of what the path has taken at this depth; of the leaf when it is given `this.depth − 1`. */
+  lowerBound(depth: number): Uint8Array | null {
+    for (let d = depth; d >= 0; d--) {
+      if (this.slots[d]! > 0) return keyOf(this.#cache, this.frames[d]!, this.slots[d]!)
+    }
+    return null
+  }
+
+  upperBound(depth: number): Uint8Array | null {
+    for (let d = depth; d >= 0; d--) {
+      const next = this.slots[d]! + 1
+      if (next < countOf(this.#cache, this.frames[d]!)) return keyOf(this.#cache, this.frames[d]!, next)
+    }
+    return null
+  }
+
+  /** The frame of a child when it is in memory and is what its parent says; else 0. */
+  childInMemory(frame: number, slot: number): number {
+    const cache = this.#cache
+    const pointer = pointerAt(cache, frame, slot)
+    const child = cache.find(addressAt(cache.bytes, pointer))
+    if (child === 0 || !sumMatches(cache, pointer, child)) return 0
+    cache.touch(child)
+    return child
+  }
+
+  #leadsTo(root: TreeRoot, key: Uint8Array): boolean {
+    const length = this.#keyLength
+    if (length !== key.length || this.#moves !== this.#cache.moves) return false
+    if (this.#rootAddress !== root.pointer.address) return false
+    for (let i = 0; i < length; i++) if (this.#key[i] !== key[i]) return false
+    return true
+  }
+
+  #remember(root: TreeRoot, key: Uint8Array): void {
+    if (key.length > this.#key.length) return
+    for (let i = 0; i < key.length; i++) this.#key[i] = key[i]!
+    this.#keyLength = key.length
+    this.#rootAddress = root.pointer.address
+    this.#moves = this.#cache.moves
+  }
+
+  #follow(from: number, side: 'first' | 'last'): void {
+    let frame = this.#child(from)
+    for (let depth = from + 1; ; depth++) {
+      this.frames[depth] = frame
+      this.slots[depth] = side === 'first' ? 0 : countOf(this.#cache, frame) - 1
+      if (depth === this.depth) return
+      frame = this.#child(depth)
+    }
+  }
+
+  #enter(root: TreeRoot): number {
+    const { pointer, level } = root
+    const cache = this.#cache
+    if (level > treeLevelMax) throw misplaced(pointer.address)
+    this.depth = level
+    let frame = cache.find(pointer.address)
+    if (frame === 0 || (!cache.sumIs(frame, pointer.sum, 0) && hasSum(pointer))) {
+      cache.bring(missing(pointer, level, null, null))
+      frame = cache.find(pointer.address)
+    }
+    if (levelOf(cache, frame) !== level) throw misplaced(pointer.address)
+    cache.touch(frame)
+    return frame
+  }
+
+  #child(depth: number): number {
+    const cache = this.#cache
+    const parent = this.frames[depth]!
+    let child = this.childInMemory(parent, this.slots[depth]!)
+    const level = this.depth - depth - 1
+    if (child === 0) {
+      const pointer = readNodePointer(cache.bytes, pointerAt(cache, parent, this.slots[depth]!))
+      cache.bring(missing(pointer, level, this.lowerBound(depth), this.upperBound(depth)))
+      child = cache.find(pointer.address)
+    }
+    // It was verified as somebody's child, perhaps not as this one's: a foreign tree may name a node twice.
+    if (levelOf(cache, child) !== level) throw misplaced(cache.addressOf(child))
+    return child
+  }
+}
+
+const hasSum = ({ sum }: NodePointer): boolean => !isZero(sum, 0, sum.length)
+
+function missing(
+  pointer: NodePointer,
+  level: number,
+  lower: Uint8Array | null,
+  upper: Uint8Array | null,
+): NotLoaded {
+  assert(hasSum(pointer), 'a node that was never written is in memory')
+  return new NotLoaded(pointer, level, lower, upper)
+}
+
+function misplaced(address: number): StillpointError {
+  return new StillpointError('corrupt', `address block ${address} is not of the level where it is used`, {
+    address,
+  })
+}

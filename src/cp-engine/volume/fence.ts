@@ -1,0 +1,39 @@
+/**
+ * Whether a primary may change anything. Fenced means: no change and no acknowledgement any more, because another primary
+ * has taken over, or because this is an older copy of the volume; reads go on, and every later open knows.
+ */
+import { StillpointError } from '../../lib/errors.ts'
+import { type FenceReason, fences } from '../contract.ts'
+import type { Superblock } from '../../format/disk/superblock.ts'
+import type { SuperblockChange } from './superblock-store.ts'
+
+export class Fence {
+  private reason: FenceReason | null
+
+  constructor(
+    { fenced, outdated }: Superblock,
+    private readonly write: (change: SuperblockChange) => Promise<void>,
+  ) {
+    this.reason = fenced ? 'another primary' : outdated ? 'an older copy' : null
+  }
+
+  get isUp(): boolean {
+    return this.reason !== null
+  }
+
+  /** In words, with what helps; null when it is not up. */
+  get why(): string | null {
+    return this.reason && fences[this.reason]
+  }
+
+  assertDown(): void {
+    if (this.reason) throw new StillpointError('fenced', fences[this.reason])
+  }
+
+  /** Counts at once. Resolves when every later open knows. */
+  async raise(reason: FenceReason): Promise<void> {
+    if (this.reason === reason || this.reason === 'another primary') return
+    this.reason = reason
+    await this.write(reason === 'an older copy' ? { outdated: true } : { fenced: true })
+  }
+}

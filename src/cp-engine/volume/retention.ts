@@ -1,0 +1,131 @@
+/**
+ * Which roots are kept, and therefore which blocks may not be written (DESIGN §3.1).
+ *
+ * - A root is retained while a superblock slot names it, either slot lists a hold on it, a hold is set that no slot
+ *   lists yet, or it is pinned.
+ * - A root that nothing retains any more still drains: its blocks stay until every reader that began before has ended.
+ * - What a root uses and no other kept root uses is released when it has drained: page by page, skipping pages that
+ *   another kept root shares.
+ *
+ * It serves both sides. On a mirror nobody allocates; there `uses` refuses frames, and `kept` is what it reports.
+ */
+import { assert } from '../../lib/assert.ts'
+import { toHex } from '../../lib/bytes.ts'
+import type { PublishedRoot } from '../contract.ts'
+import type { Readers } from '../space/readers.ts'
+import type { SpaceMap } from '../space/space-map.ts'
+
+/** Why a root is retained. */
+export type Reason = 'slot 0' | 'slot 1' | 'listed' | 'pin' | 'offered' | `hold ${string}`
+
+/** By root hash: after a failover two roots may have one cp. */
+const names = new WeakMap<PublishedRoot, string>()
+
+function nameOf(published: PublishedRoot): string {
+  let name = names.get(published)
+  if (name === undefined) names.set(published, (name = toHex(published.hash)))
+  return name
+}
+
+interface Kept {
+  readonly published: PublishedRoot
+  readonly used: SpaceMap
+  readonly reasons: Map<Reason, number>
+  draining: boolean
+}
+
+/** Told which blocks nobody uses any more: a mask over one map page. */
+export type OnReleased = (pageIndex: number, mask: Uint8Array) => void
+
+export class Retention {
+  private readonly roots = new Map<string, Kept>()
+  private readonly listeners: (() => void)[] = []
+
+  constructor(
+    private readonly readers: Readers,
+    private readonly onReleased: OnReleased = () => {},
+  ) {}
+
+  /** The same root may be kept for many reasons, and several times for one. */
+  keep(published: PublishedRoot, used: SpaceMap, reason: Reason): void {
+    const key = nameOf(published)
+    let kept = this.roots.get(key)
+    if (!kept) this.roots.set(key, (kept = { published, used, reasons: new Map(), draining: false }))
+    assert(!kept.draining, `cp ${published.root.cp} is draining and cannot be kept again`)
+    kept.reasons.set(reason, (kept.reasons.get(reason) ?? 0) + 1)
+  }
+
+  drop(published: PublishedRoot, reason: Reason): void {
+    const kept = this.roots.get(nameOf(published))
+    const count = kept?.reasons.get(reason)
+    assert(kept && count !== undefined, `cp ${published.root.cp} is not kept as ${reason}`)
+    if (count > 1) kept.reasons.set(reason, count - 1)
+    else kept.reasons.delete(reason)
+    if (kept.reasons.size > 0) return
+    kept.draining = true
+    this.readers.afterCurrent(() => this.release(kept))
+  }
+
+  /** Retained, and so readable: ascending by cp. */
+  retained(): readonly PublishedRoot[] {
+    return this.sorted((kept) => !kept.draining)
+  }
+
+  /** Retained or draining: everything whose blocks must not be written. Ascending by cp. */
+  kept(): readonly PublishedRoot[] {
+    return this.sorted(() => true)
+  }
+
+  isRetained(published: PublishedRoot): boolean {
+    const kept = this.roots.get(nameOf(published))
+    return kept !== undefined && !kept.draining
+  }
+
+  reasonsOf(published: PublishedRoot): readonly Reason[] {
+    return [...(this.roots.get(nameOf(published))?.reasons.keys() ?? [])]
+  }
+
+  usedMap(published: PublishedRoot): SpaceMap {
+    const kept = this.roots.get(nameOf(published))
+    assert(kept, `cp ${published.root.cp} is not kept`)
+    return kept.used
+  }
+
+  usedMaps(): readonly SpaceMap[] {
+    return [...this.roots.values()].map((kept) => kept.used)
+  }
+
+  /** True when any kept root uses one of the blocks. */
+  uses(address: number, blocks: number): boolean {
+    for (const { used } of this.roots.values())
+      for (let i = 0; i < blocks; i++) if (used.has(address + i)) return true
+    return false
+  }
+
+  /** Calls back whenever blocks have been released: for those who wait for space. */
+  onRelease(listener: () => void): void {
+    this.listeners.push(listener)
+  }
+
+  private release(kept: Kept): void {
+    this.roots.delete(nameOf(kept.published))
+    const rest = [...this.roots.values()].map((other) => other.used)
+    for (const [index, page] of kept.used.pages.entries()) {
+      if (!page || rest.some((map) => map.pages[index] === page)) continue
+      const mask = page.bits.slice()
+      for (const map of rest) {
+        const other = map.pages[index]
+        if (other) for (let i = 0; i < mask.length; i++) mask[i]! &= ~other.bits[i]!
+      }
+      this.onReleased(index, mask)
+    }
+    for (const listener of this.listeners) listener()
+  }
+
+  private sorted(wanted: (kept: Kept) => boolean): PublishedRoot[] {
+    return [...this.roots.values()]
+      .filter(wanted)
+      .map((kept) => kept.published)
+      .sort((a, b) => a.root.cp - b.root.cp)
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * One operation in the intent log: its outcome in the engine's terms, so that replay needs no file system, allocates
+ * nothing, evaluates no precondition and reads no clock.
+ *
+ * - Changes are sorted by key and each key is there once: the last outcome. A value is whole and has sound pointers.
+ * - Writes are sorted by address and do not overlap: inline ones with their bytes, named ones (already synced when the
+ *   operation was applied) by pointer alone.
+ * - Named writes count on a published cp; without them the field is zero.
+ */
+import { assert } from '../../lib/assert.ts'
+import { compareBytes, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../../lib/bytes.ts'
+import { Reader, corrupt, layout } from '../fields.ts'
+import { countersMax, itemBytesMax, keyBytesMax } from '../geometry.ts'
+import { structures } from '../kinds.ts'
+import {
+  type BlockPointer,
+  type ChecksumKind,
+  blockPointerBytes,
+  hasSoundPointers,
+  readBlockPointer,
+  writeBlockPointer,
+} from '../pointer.ts'
+import { cpMax, sequenceMax, timeMsMax } from '../position.ts'
+
+export interface Change {
+  readonly key: Uint8Array
+  /** Null: the item is deleted. */
+  readonly value: Uint8Array | null
+}
+
+export interface InlineWrite {
+  readonly pointer: BlockPointer
+  /** As encoded: `payloadBytes` of the pointer. */
+  readonly payload: Uint8Array
+}
+
+export interface LogRecord {
+  /** The last sequence number of the operation, and how many it took: one for each version that it gave. */
+  readonly sequence: number
+  readonly sequenceCount: number
+  /** The published cp that it counts on, for named writes or for what was put there by steps before; 0: on none. */
+  readonly countedOnCp: number
+  readonly atMs: number
+  /** Of the root, as they are after the operation: exactly countersMax. */
+  readonly counters: readonly number[]
+  readonly changes: readonly Change[]
+  readonly inlineWrites: readonly InlineWrite[]
+  readonly namedWrites: readonly BlockPointer[]
+}
+
+/** A batch of 8 MiB and what it merges with; whoever gathers an operation keeps it below, and below the ring's size. */
+export const logRecordBytesMax = 16 * 2 ** 20
+const deleted = 0xffff
+const changeHeadBytes = 4
+assert(itemBytesMax < deleted, 'the mark of a deletion is not a length')
+
+export const logRecordLayout = layout(
+  'log record',
+  112,
+  [
+    ['kind', 0, 1, 'log record'],
+    ['version', 1, 1, 'of this layout'],
+    ['reserved', 2, 2, 'zero'],
+    ['recordBytes', 4, 4, 'of the whole record'],
+    ['sequence', 8, 8, 'the last one of the operation'],
+    ['countedOnCp', 16, 8, 'the published cp that it counts on; 0: none'],
+    ['atMs', 24, 8, 'wall clock of the operation, milliseconds since 1970'],
+    ['counters', 32, 8 * countersMax, 'the counters of the root after it'],
+    ['changeCount', 96, 4, 'items put and deleted'],
+    ['inlineCount', 100, 4, 'writes with their bytes'],
+    ['namedCount', 104, 4, 'writes named by pointer'],
+    ['sequenceCount', 108, 4, 'how many it took, at least 1'],
+  ],
+  [
+    ['changes', 'in the order of their keys: key length (2), value length (2, 65,535: deleted), key, value'],
+    ['inline writes', 'in the order of their addresses: block pointer, encoded payload'],
+    ['named writes', 'in the order of their addresses: block pointers'],
+  ],
+)
+
+export function logRecordBytes(record: LogRecord, records: ChecksumKind): number {
+  const pointer = blockPointerBytes(records)
+  let bytes = logRecordLayout.bytes + record.namedWrites.length * pointer
+  for (const { key, value } of record.changes) bytes += changeHeadBytes + key.length + (value?.length ?? 0)
+  for (const { payload } of record.inlineWrites) bytes += pointer + payload.length
+  return bytes
+}
+
+export function encodeLogRecord(record: LogRecord, records: ChecksumKind): Uint8Array {
+  const bytes = new Uint8Array(logRecordBytes(record, records))
+  const end = writeLogRecord(bytes, 0, record, records)
+  assert(end === bytes.length, 'a log record is as long as its parts')
+  return bytes
+}
+
+const offsets = logRecordLayout.at
+
+/** At `start` of a buffer that may hold more; returns where it ends. Straight along: every operation passes here. */
+export function writeLogRecord(
+  bytes: Uint8Array,
+  start: number,
+  record: LogRecord,
+  records: ChecksumKind,
+): number {
+  const problem = contradiction(record, records)
+  assert(problem === null, `log record: ${problem?.join(' ')}`)
+  const { counters, changes, inlineWrites, namedWrites } = record
+  assert(
+    record.sequence <= sequenceMax && record.countedOnCp <= cpMax,
+    'log record: numbers within their limits',
+  )
+  assert(record.atMs >= 0 && record.atMs <= timeMsMax, 'log record: atMs within its limits')
+  assert(
+    record.sequenceCount >= 0 && record.sequenceCount < 2 ** 32,
+    'log record: sequenceCount fits its field',
+  )
+  assert(counters.length === countersMax, 'a log record has all counters')
+  bytes[start] = structures.logRecord.kind
+  bytes[start + offsets.version] = structures.logRecord.version
+  bytes[start + offsets.reserved] = 0
+  bytes[start + offsets.reserved + 1] = 0
+  writeU64(bytes, start + offsets.sequence, record.sequence)
+  writeU64(bytes, start + offsets.countedOnCp, record.countedOnCp)
+  writeU64(bytes, start + offsets.atMs, record.atMs)
+  for (let i = 0; i < countersMax; i++) writeU64(bytes, start + offsets.counters + 8 * i, counters[i]!)
+  writeU32(bytes, start + offsets.changeCount, changes.length)
+  writeU32(bytes, start + offsets.inlineCount, inlineWrites.length)
+  writeU32(bytes, start + offsets.namedCount, namedWrites.length)
+  writeU32(bytes, start + offsets.sequenceCount, record.sequenceCount)
+  let at = start + logRecordLayout.bytes
+  for (const { key, value } of changes) {
+    writeU16(bytes, at, key.length)
+    writeU16(bytes, at + 2, value ? value.length : deleted)
+    bytes.set(key, at + changeHeadBytes)
+    at += changeHeadBytes + key.length
+    if (!value) continue
+    bytes.set(value, at)
+    at += value.length
+  }
+  const pointerBytes = blockPointerBytes(records)
+  for (const { pointer, payload } of inlineWrites) {
+    assert(payload.length === pointer.payloadBytes, 'an inline write has the bytes of its pointer')
+    writeBlockPointer(bytes, at, pointer)
+    bytes.set(payload, at + pointerBytes)
+    at += pointerBytes + payload.length
+  }
+  for (const pointer of namedWrites) {
+    writeBlockPointer(bytes, at, pointer)
+    at += pointerBytes
+  }
+  assert(at - start <= logRecordBytesMax, 'a log record within its limit')
+  writeU32(bytes, start + offsets.recordBytes, at - start)
+  return at
+}
+
+/** Straight along as well: an open waits for every record of the log. NaN, of a number of 2^53 and more, is refused. */
+function inRange(value: number, field: string, max: number, min = 0): number {
+  if (!(value >= min && value <= max))
+    throw corrupt(logRecordLayout.title, field, `is out of range (${value})`)
+  return value
+}
+
+/** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
+export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRecord {
+  const r = new Reader(logRecordLayout, bytes)
+  r.head(structures.logRecord)
+  r.zero('reserved')
+  inRange(
+    readU32(bytes, offsets.recordBytes),
+    'recordBytes',
+    Math.min(bytes.length, logRecordBytesMax),
+    bytes.length,
+  )
+  const counters: number[] = []
+  for (let i = 0; i < countersMax; i++)
+    counters.push(inRange(readU64(bytes, offsets.counters + 8 * i), 'counters', Number.MAX_SAFE_INTEGER))
+  const cursor = { at: logRecordLayout.bytes }
+  const record: LogRecord = {
+    sequence: inRange(readU64(bytes, offsets.sequence), 'sequence', sequenceMax),
+    sequenceCount: inRange(readU32(bytes, offsets.sequenceCount), 'sequenceCount', 2 ** 32 - 1, 1),
+    countedOnCp: inRange(readU64(bytes, offsets.countedOnCp), 'countedOnCp', cpMax),
+    atMs: inRange(readU64(bytes, offsets.atMs), 'atMs', timeMsMax),
+    counters,
+    changes: readChanges(bytes, cursor, readU32(bytes, offsets.changeCount)),
+    inlineWrites: readInlineWrites(bytes, cursor, readU32(bytes, offsets.inlineCount), records),
+    namedWrites: readNamedWrites(bytes, cursor, readU32(bytes, offsets.namedCount), records),
+  }
+  if (cursor.at !== bytes.length) throw r.problem('recordBytes', 'is more than its parts')
+  const problem = contradiction(record, records)
+  if (problem) throw corrupt(logRecordLayout.title, ...problem)
+  return record
+}
+
+/** The length of the record that begins at `at`, within `bytes`: to cut the payload of a group. Throws `corrupt`. */
+export function logRecordLength(bytes: Uint8Array, at: number): number {
+  const { title, bytes: headBytes } = logRecordLayout
+  if (at + headBytes > bytes.length) throw corrupt(title, 'length', 'is too short')
+  const lengthMax = Math.min(bytes.length - at, logRecordBytesMax)
+  return inRange(readU32(bytes, at + offsets.recordBytes), 'recordBytes', lengthMax, headBytes)
+}
+
+interface Cursor {
+  at: number
+}
+
+// The counts are not believed: every turn of these loops consumes bytes or ends with an error.
+function readChanges(bytes: Uint8Array, cursor: Cursor, count: number): Change[] {
+  const changes: Change[] = []
+  for (let i = 0; i < count; i++) {
+    const from = cursor.at + changeHeadBytes
+    if (from > bytes.length) throw corrupt(logRecordLayout.title, 'changeCount', 'is larger than the bytes')
+    const keyBytes = readU16(bytes, cursor.at)
+    const length = readU16(bytes, cursor.at + 2)
+    const valueBytes = length === deleted ? 0 : length
+    const end = from + keyBytes + valueBytes
+    if (end > bytes.length) throw corrupt(logRecordLayout.title, 'changes', 'end behind the record')
+    const key = bytes.subarray(from, from + keyBytes)
+    changes.push({ key, value: length === deleted ? null : bytes.subarray(from + keyBytes, end) })
+    cursor.at = end
+  }
+  return changes
+}
+
+function readPointer(bytes: Uint8Array, cursor: Cursor, field: string, records: ChecksumKind): BlockPointer {
+  const pointer = readBlockPointer(bytes, cursor.at, records)
+  if (!pointer) throw corrupt(logRecordLayout.title, field, 'have a malformed pointer')
+  cursor.at += blockPointerBytes(records)
+  return pointer
+}
+
+function readInlineWrites(
+  bytes: Uint8Array,
+  cursor: Cursor,
+  count: number,
+  records: ChecksumKind,
+): InlineWrite[] {
+  const writes: InlineWrite[] = []
+  for (let i = 0; i < count; i++) {
+    const pointer = readPointer(bytes, cursor, 'inline writes', records)
+    const end = cursor.at + pointer.payloadBytes
+    if (end > bytes.length) throw corrupt(logRecordLayout.title, 'inline writes', 'end behind the record')
+    writes.push({ pointer, payload: bytes.subarray(cursor.at, end) })
+    cursor.at = end
+  }
+  return writes
+}
+
+function readNamedWrites(
+  bytes: Uint8Array,
+  cursor: Cursor,
+  count: number,
+  records: ChecksumKind,
+): BlockPointer[] {
+  const writes: BlockPointer[] = []
+  for (let i = 0; i < count; i++) writes.push(readPointer(bytes, cursor, 'named writes', records))
+  return writes
+}
+
+/** The first part that contradicts another, and how. */
+function contradiction(record: LogRecord, records: ChecksumKind): [field: string, why: string] | null {
+  if (record.sequence === 0) return ['sequence', 'is zero']
+  if (record.sequenceCount > record.sequence) return ['sequenceCount', 'is more than there have been']
+  let before: Uint8Array | null = null
+  for (const { key, value } of record.changes) {
+    if (key.length === 0 || key.length > keyBytesMax) return ['changes', 'have a key out of range']
+    if (value && (value.length === 0 || key.length + value.length > itemBytesMax)) {
+      return ['changes', 'have an item out of range']
+    }
+    if (value && !hasSoundPointers(value, records)) return ['changes', 'have a malformed value']
+    if (before && compareBytes(before, key) >= 0) return ['changes', 'are not in order']
+    before = key
+  }
+  let end = 0
+  for (const { pointer } of record.inlineWrites) {
+    if (pointer.address < end) return ['inline writes', 'are not in order']
+    end = pointer.address + pointer.blocks
+  }
+  end = 0
+  for (const pointer of record.namedWrites) {
+    if (pointer.address < end) return ['named writes', 'are not in order']
+    end = pointer.address + pointer.blocks
+  }
+  return null
+}

@@ -1,0 +1,136 @@
+/**
+ * Keys of the file tree: one kind byte, then big-endian numbers, so that keys sort as bytes the way their parts do.
+ *
+ * | kind | rest | item |
+ * |---|---|---|
+ * | 1 | directory id (8), name | the entry of a directory; ordered by the bytes of names |
+ * | 2 | object id (8), file offset (8) | a record of a file |
+ * | 3 | object id (8) | an object: what is shared by all records of a file |
+ * | 4 | id of the directory or object (8) | something unlinked that the reaper empties |
+ *
+ * The root directory has id `rootDirectoryId`; its own entry is the only one without a name, in directory 0. Names are
+ * UTF-8 of 1 to 255 bytes; which names a client may give is decided above.
+ */
+import { assert } from '../../lib/assert.ts'
+import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../../lib/bytes.ts'
+import { corrupt, textOf } from '../fields.ts'
+import { keyBytesMax } from '../geometry.ts'
+
+export const keyKinds = { entry: 1, record: 2, object: 3, orphan: 4 } as const
+export const rootDirectoryId = 1
+
+const entryHeadBytes = 9
+const recordKeyBytes = 17
+const idKeyBytes = 9
+export const entryNameBytesMax = 255
+assert(entryHeadBytes + entryNameBytesMax === keyBytesMax, 'the longest name just fits a key')
+
+export type ItemKey =
+  | { readonly kind: 'entry'; readonly directory: number; readonly name: string }
+  | { readonly kind: 'record'; readonly object: number; readonly offset: number }
+  | { readonly kind: 'object'; readonly object: number }
+  | { readonly kind: 'orphan'; readonly orphan: number }
+
+export interface KeyRange {
+  readonly from: Uint8Array
+  /** Exclusive. */
+  readonly end: Uint8Array
+}
+
+function numbered(kind: number, bytes: number, id: number): Uint8Array {
+  const key = new Uint8Array(bytes)
+  key[0] = kind
+  writeU64BigEndian(key, 1, id)
+  return key
+}
+
+export function entryKey(directory: number, name: Uint8Array): Uint8Array {
+  assert(name.length <= entryNameBytesMax, 'a name has at most 255 bytes')
+  assert(directory > 0 ? name.length > 0 : name.length === 0, 'only the entry of the root has no name')
+  const key = numbered(keyKinds.entry, entryHeadBytes + name.length, directory)
+  key.set(name, entryHeadBytes)
+  return key
+}
+
+/** The same of a name that is text; most are ASCII, and need no encoder. */
+export function entryKeyOf(directory: number, name: string): Uint8Array {
+  const key = new Uint8Array(entryHeadBytes + name.length)
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code > 0x7f) return entryKey(directory, encodeUtf8(name))
+    key[entryHeadBytes + i] = code
+  }
+  assert(directory > 0 && name.length > 0 && name.length <= entryNameBytesMax, 'a name in a directory')
+  key[0] = keyKinds.entry
+  writeU64BigEndian(key, 1, directory)
+  return key
+}
+
+/** Of the root directory itself. */
+export const rootEntryKey = (): Uint8Array => numbered(keyKinds.entry, entryHeadBytes, 0)
+
+export function recordKey(object: number, offset: number): Uint8Array {
+  const key = numbered(keyKinds.record, recordKeyBytes, object)
+  writeU64BigEndian(key, 9, offset)
+  return key
+}
+
+export const objectKey = (object: number): Uint8Array => numbered(keyKinds.object, idKeyBytes, object)
+export const orphanKey = (orphan: number): Uint8Array => numbered(keyKinds.orphan, idKeyBytes, orphan)
+
+/** Every entry of a directory. */
+export const entryRange = (directory: number): KeyRange => ({
+  from: numbered(keyKinds.entry, entryHeadBytes, directory),
+  end: numbered(keyKinds.entry, entryHeadBytes, directory + 1),
+})
+
+/** Every record of an object. */
+export const recordRange = (object: number): KeyRange => ({
+  from: recordKey(object, 0),
+  end: recordKey(object + 1, 0),
+})
+
+/** Every item of one kind, or of all kinds. */
+export const kindRange = (kind: keyof typeof keyKinds): KeyRange => ({
+  from: Uint8Array.of(keyKinds[kind]),
+  end: Uint8Array.of(keyKinds[kind] + 1),
+})
+export const allKeys: KeyRange = { from: new Uint8Array(0), end: Uint8Array.of(255) }
+
+/** The bytes of an entry's name, for the hot paths. */
+export const entryNameBytes = (key: Uint8Array): Uint8Array => key.subarray(entryHeadBytes)
+
+/** Throws `corrupt` for a key that nobody should have written. */
+export function decodeKey(key: Uint8Array): ItemKey {
+  if (key[0] === keyKinds.entry) {
+    const directory = idOf(key, 'directory', 0)
+    const name = textOf(key, entryHeadBytes, key.length - entryHeadBytes)
+    const named = key.length > entryHeadBytes
+    if (name === null || key.length > keyBytesMax || named !== directory > 0) {
+      throw corrupt('key', 'name', 'is not a name')
+    }
+    return { kind: 'entry', directory, name }
+  }
+  if (key.length !== (key[0] === keyKinds.record ? recordKeyBytes : idKeyBytes)) {
+    throw corrupt('key', 'length', `is ${key.length}`)
+  }
+  switch (key[0]) {
+    case keyKinds.record: {
+      const offset = readU64BigEndian(key, 9)
+      if (Number.isNaN(offset)) throw corrupt('key', 'offset', 'is out of range')
+      return { kind: 'record', object: idOf(key, 'object', 1), offset }
+    }
+    case keyKinds.object:
+      return { kind: 'object', object: idOf(key, 'object', 1) }
+    case keyKinds.orphan:
+      return { kind: 'orphan', orphan: idOf(key, 'orphan', 1) }
+    default:
+      throw corrupt('key', 'kind', `is ${key[0]}`)
+  }
+}
+
+function idOf(key: Uint8Array, field: string, min: number): number {
+  const id = key.length < idKeyBytes ? Number.NaN : readU64BigEndian(key, 1)
+  if (!(id >= min)) throw corrupt('key', field, 'is out of range')
+  return id
+}

@@ -1,0 +1,201 @@
+/**
+ * Which image of the files a request reads.
+ *
+ * - The newest: the open tree where there is one, else the last published CP.
+ * - A given CP: kept readable for `keptMs` from its last use, at most `keptCpsMax` at a time. Only listings that have
+ *   been read to their end, and nobody else uses, make room for others.
+ * - Where readers keep too much the source may cut a kept CP; it is gone then, before its time.
+ * - Nothing here outlives `close`: every pin is released and every waiter is answered.
+ *
+ * CP numbers order, clocks only label: nothing is decided by comparing times.
+ */
+import type { PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
+import { cpMax } from '../../format/position.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import type { ReadView } from '../contract.ts'
+
+export const keptMs = 30_000
+export const keptCpsMax = 8
+
+/** Whether any history could ever give this number. */
+export const isPossibleCp = (cp: number): boolean => Number.isSafeInteger(cp) && cp >= 0 && cp <= cpMax
+
+export interface ViewsOptions {
+  readonly source: RootSource
+  readonly clock: Clock
+  /** Reads the files of a published root; releasing the result releases the tree's view. */
+  readonly view: (tree: TreeView) => ReadView
+  /** Of a primary: the open tree. */
+  readonly openView?: () => ReadView
+  /** Of a primary: the published CP that contains everything written so far. */
+  readonly settle?: () => Promise<PublishedRoot>
+}
+
+interface Kept {
+  readonly published: PublishedRoot
+  readonly pin: { release(): void }
+  usedAt: number
+  /** Asked for by `?cp=`, not only by listings. */
+  named: boolean
+  /** Listings that are not at their end. */
+  readonly listings: Set<string>
+  cancelTimer: () => void
+}
+
+interface Waiter {
+  readonly cp: number
+  readonly answer: (reached: boolean) => void
+}
+
+export class Views {
+  readonly #options: ViewsOptions
+  readonly #kept = new Map<number, Kept>()
+  readonly #waiters = new Set<Waiter>()
+  readonly #stopListening: () => void
+  #closed = false
+
+  constructor(options: ViewsOptions) {
+    this.#options = options
+    this.#stopListening = options.source.onPublished((event) => this.#published(event.published.root.cp))
+  }
+
+  /** The newest image that there is: a client of a primary reads its own writes. */
+  open(): ReadView {
+    const { openView, source } = this.#options
+    return openView ? openView() : this.#view(source.current())
+  }
+
+  publishedCp(): number {
+    return this.#options.source.current().root.cp
+  }
+
+  /** A mirror that has received nothing yet. */
+  get isEmpty(): boolean {
+    return this.#options.source.readable().length === 0
+  }
+
+  /** Exactly this CP, kept from now on. `cp-gone` names what is readable. */
+  at(cp: number): ReadView {
+    const kept = this.#keep(this.#find(cp))
+    kept.named = true
+    return this.#view(kept.published)
+  }
+
+  /** A page of a listing that began with `settled`; `at` for listings. */
+  atListing(cp: number, listing: string): ReadView {
+    const kept = this.#keep(this.#find(cp))
+    kept.listings.add(listing)
+    return this.#view(kept.published)
+  }
+
+  /** A CP that contains everything written before, kept for the pages of one listing. */
+  async settled(listing: string): Promise<ReadView> {
+    const { settle, source } = this.#options
+    const kept = this.#keep(settle ? await settle() : source.current())
+    kept.listings.add(listing)
+    return this.#view(kept.published)
+  }
+
+  /** The last page has been read; it may still be asked for again, unless another CP needs the place. */
+  endListing(cp: number, listing: string): void {
+    this.#kept.get(cp)?.listings.delete(listing)
+  }
+
+  /** True as soon as this CP or a later one is published; false after `waitMs`. */
+  waitFor(cp: number, waitMs: number): Promise<boolean> {
+    if (!this.isEmpty && this.publishedCp() >= cp) return Promise.resolve(true)
+    if (waitMs <= 0 || this.#closed) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        cp,
+        answer: (reached) => {
+          cancel()
+          this.#waiters.delete(waiter)
+          resolve(reached)
+        },
+      }
+      const cancel = this.#options.clock.after(waitMs, () => waiter.answer(false))
+      this.#waiters.add(waiter)
+    })
+  }
+
+  keptCps(): number[] {
+    return [...this.#kept.keys()]
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#stopListening()
+    for (const waiter of this.#waiters) waiter.answer(false)
+    for (const kept of this.#kept.values()) this.#drop(kept)
+  }
+
+  #view(published: PublishedRoot): ReadView {
+    return this.#options.view(this.#options.source.view(published))
+  }
+
+  #find(cp: number): PublishedRoot {
+    const readable = this.#options.source.readable()
+    const found = readable.find((published) => published.root.cp === cp)
+    if (found) return found
+    // The source has cut it, because it needs the space: then it takes no place here either.
+    const cut = this.#kept.get(cp)
+    if (cut) this.#drop(cut)
+    throw new StillpointError('cp-gone', `consistency point ${cp} is not readable`, {
+      readable: readable.map((published) => published.root.cp),
+    })
+  }
+
+  #keep(published: PublishedRoot): Kept {
+    const cp = published.root.cp
+    const now = this.#options.clock.monotonic()
+    const known = this.#kept.get(cp)
+    if (known) {
+      known.usedAt = now
+      return known
+    }
+    if (this.#kept.size >= keptCpsMax) this.#makeRoom()
+    const kept: Kept = {
+      published,
+      pin: this.#options.source.pin(published),
+      usedAt: now,
+      named: false,
+      listings: new Set(),
+      cancelTimer: () => {},
+    }
+    this.#kept.set(cp, kept)
+    this.#arm(kept, keptMs)
+    return kept
+  }
+
+  #makeRoom(): void {
+    for (const kept of this.#kept.values()) {
+      if (kept.named || kept.listings.size > 0) continue
+      this.#drop(kept)
+      return
+    }
+    throw new StillpointError('too-many-pins', `${keptCpsMax} consistency points are kept readable already`, {
+      kept: this.keptCps(),
+    })
+  }
+
+  /** One timer for each kept CP; a use only moves the time that the timer looks at. */
+  #arm(kept: Kept, ms: number): void {
+    kept.cancelTimer = this.#options.clock.after(ms, () => {
+      const left = kept.usedAt + keptMs - this.#options.clock.monotonic()
+      if (left > 0) this.#arm(kept, left)
+      else this.#drop(kept)
+    })
+  }
+
+  #drop(kept: Kept): void {
+    kept.cancelTimer()
+    this.#kept.delete(kept.published.root.cp)
+    kept.pin.release()
+  }
+
+  #published(cp: number): void {
+    for (const waiter of this.#waiters) if (waiter.cp <= cp) waiter.answer(true)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Listings are ordered by the bytes of names; a recursive one gives a directory before its content. The position in
+ * one is the path of the last entry that was given, relative to the listed directory.
+ */
+import type { Item, ItemReader } from '../../cp-engine/contract.ts'
+import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
+import { decodeKey, entryKeyOf, entryRange } from '../../format/items/item-keys.ts'
+import type { ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
+import { equalBytes } from '../../lib/bytes.ts'
+import { findEntry, notADirectory } from '../tree/entries.ts'
+import type { Path } from '../paths.ts'
+
+export interface Found {
+  readonly path: readonly string[]
+  readonly item: EntryItem
+}
+
+/** Entries that are read ahead in each directory on the way of a recursive listing. */
+const recursiveScanMax = 64
+
+/** One directory on the way: what is left of it. */
+interface Level {
+  readonly directory: number
+  readonly path: readonly string[]
+  readonly end: Uint8Array
+  /** Begins at this key, or just behind it. */
+  from: Uint8Array
+  isBehind: boolean
+  ready: Item[]
+  isDone: boolean
+}
+
+export interface Look {
+  readonly after: readonly string[] | null
+  readonly entriesMax: number
+  readonly recursive: boolean
+}
+
+/** One synchronous look: at most `entriesMax` entries that follow `after`. */
+export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, look: Look): Found[] {
+  const listed = findEntry(items, kind, path)
+  if (listed.kind !== 'directory') throw notADirectory(path)
+  const levels = levelsAfter(items, kind, listed.id, look)
+  const found: Found[] = []
+  while (found.length < look.entriesMax) {
+    const level = levels.at(-1)
+    if (!level) break
+    const left = look.entriesMax - found.length
+    const next = nextItem(items, level, look.recursive ? Math.min(left, recursiveScanMax) : left)
+    if (!next) {
+      levels.pop()
+      continue
+    }
+    const key = decodeKey(next.key)
+    assert(key.kind === 'entry', 'a directory holds entries')
+    const entry = { path: [...level.path, key.name], item: decodeEntryItem(next.value, kind) }
+    found.push(entry)
+    if (look.recursive && entry.item.kind === 'directory') levels.push(levelOf(entry.item.id, entry.path))
+  }
+  return found
+}
+
+/** The directories that are open at a position, outermost first. */
+function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Look): Level[] {
+  const levels = [levelOf(id, [])]
+  for (const [depth, name] of (look.after ?? []).entries()) {
+    const level = levels.at(-1)!
+    const key = entryKeyOf(level.directory, name)
+    level.from = key
+    level.isBehind = true
+    const value = look.recursive ? items.get(key) : null
+    const item = value && decodeEntryItem(value, kind)
+    if (item?.kind !== 'directory') break
+    levels.push(levelOf(item.id, look.after!.slice(0, depth + 1)))
+  }
+  return levels
+}
+
+function levelOf(id: number, path: readonly string[]): Level {
+  return { directory: id, path, ...entryRange(id), isBehind: false, ready: [], isDone: false }
+}
+
+function nextItem(items: ItemReader, level: Level, itemsMax: number): Item | null {
+  if (level.ready.length === 0 && !level.isDone) {
+    // One more, because the first may be the position itself.
+    const scanned = items.scan(level.from, level.end, itemsMax + 1)
+    level.isDone = scanned.length <= itemsMax
+    const isKnown = level.isBehind && scanned[0] !== undefined && equalBytes(scanned[0].key, level.from)
+    level.ready = (isKnown ? scanned.slice(1) : scanned).toReversed()
+    level.from = scanned.at(-1)?.key ?? level.from
+    level.isBehind = true
+  }
+  return level.ready.pop() ?? null
+}

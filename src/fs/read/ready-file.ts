@@ -1,0 +1,134 @@
+/**
+ * A file that is read at once, in one synchronous step with the look that found it: nothing is waited for, so nothing
+ * has to be kept for it, and its bytes may lie in buffers that the next read uses again.
+ *
+ * - Bytes are verified, in this read or when they were remembered.
+ * - Null is given for whatever would make others wait: the caller opens the file then.
+ */
+import type { ImageNow, ItemReader } from '../../cp-engine/contract.ts'
+import { corrupt } from '../../format/fields.ts'
+import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
+import { recordBytesDefault, recordBytesMax } from '../../format/geometry.ts'
+import type { BlockPointer, ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
+import { statOf } from '../tree/attributes.ts'
+import type { ReadyFile, Stat } from '../contract.ts'
+import { findValue, isADirectory, mustBeFile, notFound, valueIn } from '../tree/entries.ts'
+import type { KnownDirectories } from '../tree/known-directories.ts'
+import type { Path } from '../paths.ts'
+import { recordsBetween, recordsTouchedBy } from '../tree/records.ts'
+
+/** Of a larger file at once: some tens of microseconds. */
+export const readyBytesMax = 256 * 1024
+const readyRecordsMax = recordsTouchedBy(readyBytesMax)
+
+/** Used again by every read. */
+const content = new Uint8Array(recordBytesDefault)
+/** What is gathered, and behind it the record that its next part is taken from. */
+const gathered = new Uint8Array(readyBytesMax + recordBytesMax)
+
+/** The value of the entry. Null when a node would have to be loaded. */
+export function valueNow(
+  image: ImageNow,
+  kind: ChecksumKind,
+  path: Path,
+  /** Of the same image. */
+  directories: KnownDirectories | null = null,
+): Uint8Array | null {
+  if (path.length === 0) throw isADirectory(path)
+  return image.readNow((items) => valueOf(items, kind, path, directories))
+}
+
+function valueOf(
+  items: ItemReader,
+  kind: ChecksumKind,
+  path: Path,
+  directories: KnownDirectories | null,
+): Uint8Array {
+  const known = directories?.find(path) ?? null
+  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
+  if (!value) throw notFound(path)
+  if (known === null) directories?.add(path, directory)
+  return value
+}
+
+/** What an entry says of a file. Null when some of it lies elsewhere. */
+export function fileOf(
+  value: Uint8Array,
+  kind: ChecksumKind,
+  path: Path,
+): { readonly item: EntryItem; readonly stat: Stat } | null {
+  const item = decodeEntryItem(value, kind)
+  mustBeFile(item, path)
+  const { inline } = item.extra
+  return inline && { item, stat: statOf(item, inline) }
+}
+
+export class FoundFile implements ReadyFile {
+  made: unknown = null
+  readonly item: EntryItem
+  readonly stat: Stat
+
+  constructor(
+    protected readonly image: ImageNow,
+    private readonly kind: ChecksumKind,
+    { item, stat }: { readonly item: EntryItem; readonly stat: Stat },
+  ) {
+    this.item = item
+    this.stat = stat
+  }
+
+  get cp(): number {
+    return this.image.cp
+  }
+
+  read(start: number, end: number): Uint8Array | null {
+    const { stat, item, image, kind } = this
+    const last = Math.min(end, stat.size)
+    assert(start >= 0 && start <= end, 'a range has a beginning and an end')
+    if (start >= last) return noBytes
+    if (!item.content) return item.id === 0 ? null : partNow(image, kind, item, start, last)
+    const bytes = this.content(item.content)
+    // A file that was extended is longer than that.
+    if (bytes?.length !== stat.size) return null
+    return last - start === bytes.length ? bytes : bytes.subarray(start, last)
+  }
+
+  /** All that the pointer of the entry leads to. */
+  protected content(pointer: BlockPointer): Uint8Array | null {
+    return this.image.recordNow(pointer, content)
+  }
+}
+
+const noBytes = new Uint8Array(0)
+
+/** Bytes of a file with an object; zeros where there is no record. */
+function partNow(
+  image: ImageNow,
+  kind: ChecksumKind,
+  item: EntryItem,
+  start: number,
+  end: number,
+): Uint8Array | null {
+  if (end - start > readyBytesMax) return null
+  const refs = image.readNow((items) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax))
+  if (!refs) return null
+  let done = 0
+  for (const { offset, rawBytes, pointer } of refs) {
+    const from = Math.max(0, start - offset)
+    const to = Math.min(rawBytes, end - offset)
+    if (from >= to) continue
+    const at = offset + from - start
+    const bytes = image.recordPartNow(pointer, from, to, gathered.subarray(at))
+    if (!bytes) return null
+    if (bytes.length !== to - from)
+      throw corrupt('record', 'length', `ends before ${to}, its item says ${rawBytes}`)
+    // All that is wanted: it stays where it was read.
+    if (bytes.length === end - start) return bytes
+    gathered.fill(0, done, at)
+    gathered.set(bytes, at)
+    done = at + bytes.length
+  }
+  gathered.fill(0, done, end - start)
+  return gathered.subarray(0, end - start)
+}

@@ -1,0 +1,183 @@
+/**
+ * The hands of one operation on the tree: entries come and go with their counts, what is large is only unlinked.
+ *
+ * - An object is named by as many entries as it counts. When the last one goes, its few records go with it; more make
+ *   it an orphan, and so does a directory that is not empty.
+ * - A record is used as soon as an item names it: that a later operation of a batch may remove it again is the
+ *   engine's to see.
+ */
+import type { ItemReader, PreparedRecord, Tx, Version } from '../../cp-engine/contract.ts'
+import {
+  type EntryItem,
+  decodeObjectItem,
+  encodeEntryItem,
+  encodeObjectItem,
+  encodeOrphanItem,
+} from '../../format/items/items.ts'
+import type { OrphanItem } from '../../format/items/items.ts'
+import {
+  entryKeyOf,
+  entryRange,
+  objectKey,
+  orphanKey,
+  recordRange,
+  rootDirectoryId,
+  rootEntryKey,
+} from '../../format/items/item-keys.ts'
+import { noExtra } from '../../format/items/entry-extra.ts'
+import { inlineExtra } from '../../format/items/items.ts'
+import { recordBytesDefault } from '../../format/geometry.ts'
+import type { BlockPointer, ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
+import { defaultModes } from './attributes.ts'
+import { type Counted, count, takeId } from './counters.ts'
+import { type Place, findPlace } from './entries.ts'
+import type { KnownDirectories } from './known-directories.ts'
+import type { Path } from '../paths.ts'
+
+/** An object with more records is left to the reaper. */
+const recordsUnlinkedMax = 8
+/** Objects above this are not even looked at: they have more. */
+const bytesUnlinkedMax = recordsUnlinkedMax * recordBytesDefault
+
+const countedAs = { file: 'files', directory: 'directories', link: 'links' } as const satisfies Record<
+  string,
+  Counted
+>
+
+export class Edit {
+  /** What this operation left to the reaper. */
+  orphans = 0
+  orphanBytes = 0
+
+  constructor(
+    readonly tx: Tx,
+    readonly kind: ChecksumKind,
+    /** Null for steps that see only what no path leads to. */
+    private readonly directories: KnownDirectories | null,
+  ) {}
+
+  get items(): ItemReader {
+    return this.tx
+  }
+
+  version(): Version {
+    return this.tx.nextVersion()
+  }
+
+  use(record: PreparedRecord): BlockPointer {
+    return this.tx.use(record)
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.tx.put(key, value)
+  }
+
+  delete(key: Uint8Array): void {
+    this.tx.delete(key)
+  }
+
+  /** The directory that holds the last name of `path`; the missing ones are made. `place`: where the path leads now. */
+  parentOf(path: Path, place: Place = findPlace(this.tx, this.kind, path)): number {
+    assert(path.length > 0, 'the root has no parent')
+    let { directory } = place
+    for (let depth = place.depth; depth < path.length - 1; depth++) {
+      const id = takeId(this.tx)
+      this.putEntry(directory, path[depth]!, this.newDirectory(id), null)
+      directory = id
+    }
+    return directory
+  }
+
+  newDirectory(id: number): EntryItem {
+    return {
+      kind: 'directory',
+      version: this.version(),
+      mode: defaultModes.directory,
+      createdMs: this.tx.nowMs,
+      modifiedMs: this.tx.nowMs,
+      size: 0,
+      id,
+      content: null,
+      extra: inlineExtra(noExtra),
+    }
+  }
+
+  /** `before` is what the name led to; its content is the caller's to unlink. */
+  putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
+    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
+    this.#count(item, 1)
+    if (!before) return
+    if (before.kind === 'directory') this.directories?.forget()
+    this.#count(before, -1)
+  }
+
+  /** The root is there without an item, and is not counted. */
+  putRoot(item: EntryItem): void {
+    assert(item.id === rootDirectoryId, 'the root keeps its id')
+    this.put(rootEntryKey(), encodeEntryItem(item, this.kind))
+  }
+
+  /** The entry alone; its content has moved or is unlinked. */
+  deleteEntry(directory: number, name: string, item: EntryItem): void {
+    if (item.kind === 'directory') this.directories?.forget()
+    this.delete(entryKeyOf(directory, name))
+    this.#count(item, -1)
+  }
+
+  /** What an entry named that is gone or replaced: the pointers in it go with its item. */
+  unlink(item: EntryItem): void {
+    if (item.kind === 'directory') {
+      if (!this.isEmptyDirectory(item.id)) this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
+    } else if (item.id !== 0) this.#unlinkObject(item.id, bytesUnlinkedMax)
+  }
+
+  /** As `unlink`, but never looks at anything below: for steps that unlink many. */
+  unlinkUnseen(item: EntryItem): void {
+    if (item.kind === 'directory') this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
+    else if (item.id !== 0) this.#unlinkObject(item.id, 0)
+  }
+
+  isEmptyDirectory(id: number): boolean {
+    const { from, end } = entryRange(id)
+    return this.tx.scan(from, end, 1).length === 0
+  }
+
+  orphan(orphan: OrphanItem, bytes: number): void {
+    const key = orphanKey(orphan.id)
+    // A tail of the same object is part of what is unlinked now.
+    if (!this.tx.get(key)) this.orphans++
+    this.put(key, encodeOrphanItem(orphan))
+    this.orphanBytes += bytes
+  }
+
+  putObject(id: number, size: number): void {
+    this.put(objectKey(id), encodeObjectItem({ entries: 1, size, span: recordBytesDefault, base: 0 }))
+  }
+
+  #unlinkObject(id: number, bytesMax: number): void {
+    const value = this.tx.get(objectKey(id))
+    assert(value, `object ${id} exists`)
+    const object = decodeObjectItem(value)
+    if (object.entries > 1) {
+      this.put(objectKey(id), encodeObjectItem({ ...object, entries: object.entries - 1 }))
+      return
+    }
+    if (object.size <= bytesMax && !this.tx.get(orphanKey(id))) {
+      const { from, end } = recordRange(id)
+      const records = this.tx.scan(from, end, recordsUnlinkedMax + 1)
+      if (records.length <= recordsUnlinkedMax) {
+        for (const { key } of records) this.delete(key)
+        this.delete(objectKey(id))
+        return
+      }
+    }
+    this.put(objectKey(id), encodeObjectItem({ ...object, entries: 0 }))
+    this.orphan({ kind: 'object', id, offset: 0 }, object.size)
+  }
+
+  #count(item: EntryItem, by: 1 | -1): void {
+    count(this.tx, countedAs[item.kind], by)
+    if (item.kind === 'file') count(this.tx, 'fileBytes', by * item.size)
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Where a path leads in one look at the tree. Links are not followed; what is not a directory has nothing below it.
+ * The root has an entry of its own only once it has attributes.
+ */
+import type { ItemReader } from '../../cp-engine/contract.ts'
+import { noExtra } from '../../format/items/entry-extra.ts'
+import { type EntryItem, decodeEntryItem, directoryIdOf, inlineExtra } from '../../format/items/items.ts'
+import { entryKeyOf, rootDirectoryId, rootEntryKey } from '../../format/items/item-keys.ts'
+import type { ChecksumKind } from '../../format/pointer.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { defaultModes } from './attributes.ts'
+import { type Path, formatPath } from '../paths.ts'
+
+/** The root as long as nobody has given it attributes. */
+export const plainRoot: EntryItem = {
+  kind: 'directory',
+  version: { epoch: 0, opening: 0, sequence: 0 },
+  mode: defaultModes.directory,
+  createdMs: 0,
+  modifiedMs: 0,
+  size: 0,
+  id: rootDirectoryId,
+  content: null,
+  extra: inlineExtra(noExtra),
+}
+
+export interface Place {
+  /** The deepest directory on the way that exists, and how many names lead to it. */
+  readonly directory: number
+  readonly depth: number
+  /** Null when there is nothing, or when a directory on the way is missing. */
+  readonly entry: EntryItem | null
+}
+
+/** Throws `not-a-directory` when something on the way is not one. */
+export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Place {
+  if (path.length === 0) {
+    const value = items.get(rootEntryKey())
+    return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, kind) : plainRoot }
+  }
+  const { directory, depth, value } = findValue(items, kind, path)
+  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+}
+
+/** As `findPlace`, in a directory that the way is known to lead to. */
+export function placeIn(items: ItemReader, kind: ChecksumKind, directory: number, path: Path): Place {
+  const { depth, value } = valueIn(items, directory, path)
+  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+}
+
+/** The same as it is stored. */
+export function valueIn(items: ItemReader, directory: number, path: Path): FoundValue {
+  const depth = path.length - 1
+  return { directory, depth, value: items.get(entryKeyOf(directory, path[depth]!)) }
+}
+
+type FoundValue = Omit<Place, 'entry'> & { readonly value: Uint8Array | null }
+
+/** As `findPlace`, and the entry is as it is stored. The root has no place. */
+export function findValue(items: ItemReader, kind: ChecksumKind, path: Path): FoundValue {
+  let directory = rootDirectoryId
+  const last = path.length - 1
+  for (let depth = 0; depth < last; depth++) {
+    const value = items.get(entryKeyOf(directory, path[depth]!))
+    if (!value) return { directory, depth, value: null }
+    directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
+  }
+  return valueIn(items, directory, path)
+}
+
+function refuse(path: readonly string[]): never {
+  throw notADirectory(path)
+}
+
+/** Throws `not-found` as well. */
+export function findEntry(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
+  const { entry } = findPlace(items, kind, path)
+  if (!entry) throw notFound(path)
+  return entry
+}
+
+export function mustBeFile(entry: EntryItem, path: Path): void {
+  if (entry.kind === 'directory') throw isADirectory(path)
+  if (entry.kind === 'link') throw new StillpointError('is-a-link', `${formatPath(path)} is a symbolic link`)
+}
+
+const name = (path: readonly string[]): string => (path.length === 0 ? 'the root' : formatPath(path))
+
+export const notFound = (path: Path): StillpointError =>
+  new StillpointError('not-found', `there is nothing at ${name(path)}`)
+export const isADirectory = (path: Path): StillpointError =>
+  new StillpointError('is-a-directory', `${name(path)} is a directory`)
+export const notADirectory = (path: readonly string[]): StillpointError =>
+  new StillpointError('not-a-directory', `${name(path)} is not a directory`)
+export const notEmpty = (path: Path): StillpointError =>
+  new StillpointError('directory-not-empty', `${name(path)} is not empty`)

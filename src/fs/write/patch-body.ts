@@ -1,0 +1,134 @@
+/**
+ * The body of a PATCH before it is applied: up to `spoolBytesMax` in memory, more as an upload whose records lie where
+ * they will lie in the file. What may have to be merged with old bytes, at both ends, stays in memory.
+ */
+import { recordRange } from '../../format/items/item-keys.ts'
+import { recordBytesDefault, recordBytesMax } from '../../format/geometry.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { Gathered, buffersOf } from './body.ts'
+import type { Context } from './context.ts'
+import { patchBytesMax } from '../contract.ts'
+import { offsetOfRecordKey, recordsBetween } from '../tree/records.ts'
+import { loadRecord } from '../read/record-reading.ts'
+import { Upload } from './upload.ts'
+
+/** More would be a large record of the log, too: an upload is named there, not written. */
+export const spoolBytesMax = 256 * 1024
+
+export interface Spool {
+  readonly length: number
+  /** Where in the file it was cut for; without an upload it fits anywhere. */
+  readonly offset: number
+  /** Everything, or what comes before the upload. */
+  readonly head: Uint8Array
+  readonly upload: Upload | null
+  readonly tail: Uint8Array
+}
+
+/** Reads all of the body; `offset` is where it is expected to go. */
+export async function spoolBody(
+  context: Context,
+  body: AsyncIterable<Uint8Array>,
+  offset: number,
+): Promise<Spool> {
+  const chunks = limited(body)
+  try {
+    const head = new Gathered()
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      head.add(next.value)
+      if (head.length > spoolBytesMax) return await spoolLarge(context, head.take(), chunks, offset)
+    }
+    const bytes = head.take()
+    return { length: bytes.length, offset, head: bytes, upload: null, tail: new Uint8Array(0) }
+  } finally {
+    await chunks.return(undefined)
+  }
+}
+
+async function* limited(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > patchBytesMax)
+      throw new StillpointError('too-large', `a PATCH has at most ${patchBytesMax} bytes`, {
+        bytesMax: patchBytesMax,
+      })
+    yield chunk
+  }
+}
+
+async function spoolLarge(
+  context: Context,
+  begun: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+  offset: number,
+): Promise<Spool> {
+  const headBytes = (recordBytesDefault - (offset % recordBytesDefault)) % recordBytesDefault
+  const sizeAt = (position: number) =>
+    position === 0 && headBytes > 0 ? headBytes : alignedSpan(offset + position)
+  const upload = await Upload.begin(context)
+  try {
+    let head = new Uint8Array(0)
+    let length = 0
+    let last: Uint8Array | null = null
+    for await (const buffer of buffersOf(joined(begun, rest), sizeAt)) {
+      if (last) await upload.add(last, offset + length - last.length, recordBytesMax)
+      if (length === 0 && headBytes > 0) head = new Uint8Array(buffer)
+      else last = buffer
+      length += buffer.length
+    }
+    const isWhole = last !== null && (offset + length) % recordBytesDefault === 0
+    if (last && isWhole) await upload.add(last, offset + length - last.length, recordBytesMax)
+    await upload.drain()
+    return { length, offset, head, upload, tail: isWhole || !last ? new Uint8Array(0) : last }
+  } catch (error) {
+    await upload.abandon()
+    throw error
+  }
+}
+
+async function* joined(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first
+  yield* rest
+}
+
+/** The largest record that may lie at this multiple of the default one. */
+function alignedSpan(offset: number): number {
+  let span = recordBytesDefault
+  while (span < recordBytesMax && offset % (span * 2) === 0) span *= 2
+  return span
+}
+
+/** The same body cut for another place: the file has become longer or shorter before the end of it was reached. */
+export async function respool(context: Context, spool: Spool, offset: number): Promise<Spool> {
+  if (!spool.upload) return { ...spool, offset }
+  try {
+    return await spoolBody(context, readBack(context, spool, spool.upload), offset)
+  } finally {
+    await spool.upload.abandon()
+  }
+}
+
+async function* readBack(context: Context, spool: Spool, upload: Upload): AsyncGenerator<Uint8Array> {
+  yield spool.head
+  const view = context.engine.openView()
+  try {
+    const range = recordRange(upload.id)
+    const first = await view.read((items) => items.scan(range.from, range.end, 1)[0])
+    let at = first ? offsetOfRecordKey(first.key) : 0
+    for (let isMore = first !== undefined; isMore;) {
+      const start = at
+      const refs = await view.read((items) =>
+        recordsBetween(items, context.kind, upload.id, start, start + recordBytesMax, recordBytesMax),
+      )
+      for (const ref of refs) {
+        yield await loadRecord(view, ref)
+        at = ref.offset + ref.rawBytes
+      }
+      isMore = refs.length > 0
+    }
+  } finally {
+    view.release()
+  }
+  yield spool.tail
+}

@@ -1,0 +1,290 @@
+/**
+ * Writing a range of a file. Records are replaced whole: what they had around the range is read and merged first.
+ *
+ * - Only records in the default-record cells that the range touches change, and large records that reach into them:
+ *   those are cut, so that the next change near by is cheaper.
+ * - The operation applies only to the very version whose bytes were merged; else it is gathered again. Those who change
+ *   a part of one file take turns, so this ends; `attemptsMax` is for what replaces the file in between.
+ * - Extending waits until the reaper has taken the tail of an earlier truncation: what was cut off never comes back.
+ * - An object is written in place: it has one entry. (Copying, later, gives the writer an object of its own.)
+ */
+import type { EntryItem } from '../../format/items/items.ts'
+import { encodeRecordItem } from '../../format/items/items.ts'
+import { objectKey, orphanKey, recordKey, recordRange } from '../../format/items/item-keys.ts'
+import { recordBytesDefault } from '../../format/geometry.ts'
+import { assert } from '../../lib/assert.ts'
+import { concatBytes } from '../../lib/bytes.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import type { Applied, ItemReader, TreeView } from '../../cp-engine/contract.ts'
+import { checkPreconditions, equalVersions } from '../tree/attributes.ts'
+import { chunksOf } from './body.ts'
+import { type Context, prepared, runEdit, written } from './context.ts'
+import { type Body, type Preconditions, type Written, fileBytesMax, patchBytesMax } from '../contract.ts'
+import { takeId } from '../tree/counters.ts'
+import type { Edit } from '../tree/edit.ts'
+import { findEntry, findPlace, mustBeFile } from '../tree/entries.ts'
+import { assemble } from '../read/open-file.ts'
+import { type Path, formatPath } from '../paths.ts'
+import {
+  type Chunk,
+  type Piece,
+  type RecordRef,
+  contentRef,
+  cutChunks,
+  offsetOfRecordKey,
+  putPiece,
+  recordEnd,
+  recordsBetween,
+  spanOf,
+  recordsTouchedBy,
+} from '../tree/records.ts'
+import { loadRecord } from '../read/record-reading.ts'
+import { type Spool, respool, spoolBody } from './patch-body.ts'
+
+const attemptsMax = 100
+/** In the cells of the largest PATCH, however often its records were cut. */
+const recordsTouchedMax = recordsTouchedBy(patchBytesMax + 2 * recordBytesDefault)
+
+/** What an attempt came to; `again`: somebody changed the file since it was looked at; `tail`: see above. */
+export type Attempt = { readonly created: false; readonly item: EntryItem } | 'again' | 'tail'
+
+export type Patched = Written & { readonly offset: number }
+
+export async function patchFile(
+  context: Context,
+  path: Path,
+  offset: number | 'end',
+  body: Body,
+  conditions: Preconditions,
+): Promise<Patched> {
+  const expected = await lookAtFile(context, path, conditions)
+  const at = offset === 'end' ? expected.size : offset
+  // Before a record of the body gets a key: those have no numbers this large.
+  if (at > fileBytesMax) throw beyondTheLargest()
+  let spool = await spoolBody(context, chunksOf(body), at)
+  if (spool.length === 0) return { ...(await unchanged(context, path, conditions)), offset: at }
+  try {
+    return await context.turns.take(formatPath(path), async () => {
+      for (let attempt = 0; attempt < attemptsMax; attempt++) {
+        const item = await lookAtFile(context, path, conditions)
+        const target = offset === 'end' ? item.size : offset
+        if (spool.offset !== target) spool = await respool(context, spool, target)
+        const patched = await patchOnce(context, path, item, spool)
+        if (patched) return { ...patched, offset: target }
+      }
+      throw tooBusy(path)
+    })
+  } catch (error) {
+    await spool.upload?.abandon()
+    throw error
+  }
+}
+
+export async function lookAtFile(
+  context: Context,
+  path: Path,
+  conditions: Preconditions,
+): Promise<EntryItem> {
+  const view = context.engine.openView()
+  try {
+    return await view.read((items) => {
+      const item = findEntry(items, context.kind, path)
+      mustBeFile(item, path)
+      checkPreconditions(conditions, item)
+      return item
+    })
+  } finally {
+    view.release()
+  }
+}
+
+/** An operation that only looks. */
+export async function unchanged(context: Context, path: Path, conditions: Preconditions): Promise<Written> {
+  const applied = await runEdit(context, (edit) => {
+    const item = findEntry(edit.tx, context.kind, path)
+    mustBeFile(item, path)
+    checkPreconditions(conditions, item)
+    return { created: false, item }
+  })
+  return written(context, path, applied, applied.result.item.extra.inline)
+}
+
+const beyondTheLargest = (): StillpointError =>
+  new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`)
+
+export const tooBusy = (path: Path): StillpointError =>
+  new StillpointError('internal', `${formatPath(path)} is replaced too often to be changed`)
+
+export const sameFile = (entry: EntryItem | null, item: EntryItem): entry is EntryItem =>
+  entry?.kind === 'file' && entry.id === item.id && equalVersions(entry.version, item.version)
+
+/** Takes the tail out of the way, or just tries again; null means that. */
+export async function settle(
+  context: Context,
+  path: Path,
+  item: EntryItem,
+  applied: Applied<Attempt>,
+): Promise<Written | null> {
+  const { result } = applied
+  if (result === 'tail') await context.reaper.finish(item.id)
+  if (result === 'tail' || result === 'again') return null
+  return written(context, path, applied as Applied<typeof result>, result.item.extra.inline)
+}
+
+/** What stands around the range. */
+interface Around {
+  /** In the cells of the range, or reaching into them: they go. */
+  readonly replaced: readonly RecordRef[]
+  /** The content of a small file that the range does not touch. */
+  readonly kept: RecordRef | null
+  /** Of the old bytes before and behind the range. */
+  readonly left: Chunk
+  readonly right: Uint8Array
+}
+
+async function patchOnce(
+  context: Context,
+  path: Path,
+  item: EntryItem,
+  spool: Spool,
+): Promise<Written | null> {
+  const end = spool.offset + spool.length
+  if (end > fileBytesMax) throw beyondTheLargest()
+  const view = context.engine.openView()
+  let around: Around | null
+  try {
+    around = await lookAround(context, view, path, item, spool.offset, end)
+  } finally {
+    view.release()
+  }
+  if (!around) return null
+  const chunks = chunksToWrite(around, spool, end)
+  const bytes = chunks.reduce((sum, chunk) => sum + spanOf(chunk.bytes.length), 0)
+  const found = around
+  return prepared(context, bytes, async (preparation) => {
+    const pieces: Piece[] = []
+    for (const chunk of chunks) pieces.push(...(await preparation.pieces(chunk.bytes, chunk.offset)))
+    const applied = await preparation.run<Attempt>(
+      (edit) => applyPatch(edit, path, item, found, spool, pieces),
+      spool.upload?.stream,
+    )
+    return settle(context, path, item, applied)
+  })
+}
+
+/** Null when the file is not the same any more. */
+async function lookAround(
+  { kind }: Context,
+  view: TreeView,
+  path: Path,
+  item: EntryItem,
+  start: number,
+  end: number,
+): Promise<Around | null> {
+  const cellsStart = start - (start % recordBytesDefault)
+  const cellsEnd = Math.ceil(end / recordBytesDefault) * recordBytesDefault
+  const look = (items: ItemReader): RecordRef[] | null => {
+    const { entry } = findPlace(items, kind, path)
+    if (!sameFile(entry, item)) return null
+    if (entry.content) return [contentRef(entry.content)]
+    // What lies behind the end is a tail that waits for the reaper.
+    if (entry.id === 0 || cellsStart >= entry.size) return []
+    return recordsBetween(
+      items,
+      kind,
+      entry.id,
+      cellsStart,
+      Math.min(cellsEnd, entry.size),
+      recordsTouchedMax,
+    )
+  }
+  let replaced = await view.read(look)
+  if (!replaced) return null
+  let kept: RecordRef | null = null
+  const loaded = new Map<RecordRef, Uint8Array>()
+  if (item.content) {
+    const bytes = await loadRecord(view, replaced[0]!)
+    const ref = { ...replaced[0]!, span: spanOf(bytes.length), rawBytes: bytes.length }
+    loaded.set(ref, bytes)
+    if (cellsStart < ref.span) replaced = [ref]
+    else [replaced, kept] = [[], ref]
+  }
+  const before = replaced.filter((ref) => ref.offset < start)
+  const behind = replaced.filter((ref) => recordEnd(ref) > end)
+  for (const ref of [...before, ...behind]) if (!loaded.has(ref)) loaded.set(ref, await loadRecord(view, ref))
+  const bytesOf = (refs: readonly RecordRef[], from: number, to: number) =>
+    from < to
+      ? concatBytes(
+          ...assemble(
+            refs,
+            refs.map((ref) => loaded.get(ref)!),
+            from,
+            to,
+          ),
+        )
+      : new Uint8Array(0)
+  const lowest = Math.min(start, before[0]?.offset ?? start)
+  const highest = Math.max(end, ...behind.map(recordEnd))
+  return {
+    replaced,
+    kept,
+    left: { offset: lowest, bytes: bytesOf(before, lowest, start) },
+    right: bytesOf(behind, end, highest),
+  }
+}
+
+function chunksToWrite({ left, right }: Around, spool: Spool, end: number): Chunk[] {
+  if (!spool.upload) return cutChunks(left.offset, concatBytes(left.bytes, spool.head, right))
+  return [
+    ...cutChunks(left.offset, concatBytes(left.bytes, spool.head)),
+    ...cutChunks(end - spool.tail.length, concatBytes(spool.tail, right)),
+  ]
+}
+
+function applyPatch(
+  edit: Edit,
+  path: Path,
+  item: EntryItem,
+  around: Around,
+  spool: Spool,
+  pieces: readonly Piece[],
+): Attempt {
+  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  if (!sameFile(entry, item)) return 'again'
+  const size = Math.max(item.size, spool.offset + spool.length)
+  if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
+  const [piece] = pieces
+  const isSmall = item.id === 0 && !around.kept && !spool.upload && pieces.length === 1 && piece?.offset === 0
+  const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, size }
+  const stored = isSmall
+    ? { ...changed, content: edit.use(piece.record) }
+    : { ...changed, content: null, id: item.id || takeId(edit.tx) }
+  if (!isSmall) writeRecords(edit, stored.id, item, around, spool, pieces)
+  if (!isSmall && (item.id === 0 || size !== item.size)) edit.putObject(stored.id, size)
+  edit.putEntry(directory, path.at(-1)!, stored, entry)
+  return { created: false, item: stored }
+}
+
+function writeRecords(
+  edit: Edit,
+  id: number,
+  item: EntryItem,
+  { kept, replaced }: Around,
+  spool: Spool,
+  pieces: readonly Piece[],
+): void {
+  // The content of a small file is in its entry, and moves with its pointer.
+  if (kept) edit.put(recordKey(id, 0), encodeRecordItem(kept, edit.kind))
+  if (item.id !== 0) for (const ref of replaced) edit.delete(recordKey(id, ref.offset))
+  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  if (!spool.upload) return
+  const { from, end } = recordRange(spool.upload.id)
+  const sent = edit.tx.scan(from, end, recordsTouchedMax + 1)
+  assert(sent.length <= recordsTouchedMax, 'an upload of a PATCH is bounded')
+  for (const { key, value } of sent) {
+    edit.delete(key)
+    edit.put(recordKey(id, offsetOfRecordKey(key)), value)
+  }
+  edit.delete(objectKey(spool.upload.id))
+  spool.upload.take(edit)
+}

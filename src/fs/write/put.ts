@@ -1,0 +1,252 @@
+/**
+ * Whole files and links, written atomically. Content of one record goes into the entry itself; more is an object,
+ * which a large body reaches as an upload before it has a name.
+ */
+import type { EntryItem } from '../../format/items/items.ts'
+import { recordBytesDefault } from '../../format/geometry.ts'
+import { encodeUtf8 } from '../../lib/bytes.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import {
+  type CheckedAttributes,
+  checkAttributes,
+  checkPreconditions,
+  defaultModes,
+  statOf,
+} from '../tree/attributes.ts'
+import { buffersOf, chunksOf } from './body.ts'
+import {
+  type Context,
+  type Preparation,
+  type PreparedExtra,
+  prepared,
+  runEditNow,
+  storeExtra,
+  written,
+} from './context.ts'
+import { type Attributes, type Body, type Preconditions, type Written, fileBytesMax } from '../contract.ts'
+import { takeId } from '../tree/counters.ts'
+import type { Edit } from '../tree/edit.ts'
+import { findPlace, isADirectory, placeIn } from '../tree/entries.ts'
+import type { Path } from '../paths.ts'
+import { type Piece, gatheredBytes, putPiece, spanOf, streamSpan } from '../tree/records.ts'
+import { Upload } from './upload.ts'
+
+/** Content that is prepared and waits for its name. */
+export type Content =
+  | { readonly pieces: readonly Piece[]; readonly upload: null; readonly size: number }
+  | { readonly pieces: null; readonly upload: Upload; readonly size: number }
+
+export const emptyContent: Content = { pieces: [], upload: null, size: 0 }
+
+export interface Put {
+  readonly kind: 'file' | 'link'
+  readonly path: Path
+  readonly attributes: CheckedAttributes
+  readonly extra: PreparedExtra
+  readonly content: Content
+  readonly conditions: Preconditions
+}
+
+export async function putFile(
+  context: Context,
+  path: Path,
+  body: Body,
+  attributes: Attributes,
+  options: Preconditions & { readonly lengthHint?: number | null },
+): Promise<Written> {
+  const done = body instanceof Uint8Array ? putNow(context, path, body, attributes, options) : null
+  if (done) return done
+  const checked = checkAttributes(attributes)
+  const hint = body instanceof Uint8Array ? body.length : (options.lengthHint ?? 0)
+  if (hint > fileBytesMax) throw tooLarge()
+  if (body instanceof Uint8Array && body.length <= recordBytesDefault) {
+    const small = { kind: 'file' as const, path, attributes: checked, conditions: options }
+    return putOne(context, small, body.length > 0 ? body : null)
+  }
+  // A refusal should not wait for a body.
+  if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
+  const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
+  const buffers = buffersOf(chunksOf(body), (position) => gatheredBytes(position, hint), context.buffers)
+  try {
+    const first = await buffers.next()
+    const second = first.done ? first : await buffers.next()
+    if (second.done) return await putOne(context, put, first.done ? null : first.value)
+    const upload = await Upload.begin(context)
+    try {
+      const size = await send(upload, hint, [first.value!, second.value], buffers)
+      return await prepared(context, 0, (preparation) =>
+        putEntry(preparation, put, { pieces: null, upload, size }),
+      )
+    } catch (error) {
+      await upload.abandon()
+      throw error
+    }
+  } finally {
+    await buffers.return(undefined)
+  }
+}
+
+/**
+ * The usual file, of one record: what `putFile` does, at once. Null when something has to be waited for, and for what is
+ * not so simple; then nothing has happened.
+ */
+function putNow(
+  context: Context,
+  path: Path,
+  bytes: Uint8Array,
+  attributes: Attributes,
+  conditions: Preconditions,
+): Written | null {
+  if (bytes.length > recordBytesDefault) return null
+  const checked = checkAttributes(attributes)
+  if (checked.extraBytes) return null
+  const { engine, directories } = context
+  const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
+  if (!records) return null
+  // One that was cut becomes an object: not here.
+  if (records.length > 1) {
+    engine.discard(records)
+    return null
+  }
+  const pieces = records.map((record) => ({ offset: 0, span: spanOf(bytes.length), record }))
+  const put: Put = {
+    kind: 'file',
+    path,
+    attributes: checked,
+    extra: { extra: checked.extra, record: null },
+    content: { pieces, upload: null, size: bytes.length },
+    conditions,
+  }
+  const known = directories.find(path)
+  const applied = runEditNow(context, (edit) => applyPut(edit, put, known), records)
+  if (!applied) {
+    engine.discard(records)
+    return null
+  }
+  const { created, item, directory } = applied.result
+  if (known === null) directories.add(path, directory)
+  return { created, stat: statOf(item, checked.extra), applied }
+}
+
+export async function putLink(
+  context: Context,
+  path: Path,
+  target: string,
+  attributes: Attributes,
+  conditions: Preconditions,
+): Promise<Written> {
+  if (target === '') throw new StillpointError('bad-parameter', 'a link has a target')
+  const put = { kind: 'link' as const, path, attributes: checkAttributes(attributes, target), conditions }
+  const content = { ...emptyContent, size: encodeUtf8(target).length }
+  return prepared(context, 0, (preparation) => putEntry(preparation, put, content))
+}
+
+/** Content of at most one record. */
+function putOne(
+  context: Context,
+  put: Omit<Put, 'extra' | 'content'>,
+  bytes: Uint8Array | null,
+): Promise<Written> {
+  const { extraBytes } = put.attributes
+  const gathered = bytes && extraBytes ? spanOf(bytes.length) + spanOf(extraBytes.length) : 0
+  return prepared(context, gathered, async (preparation) => {
+    const pieces = bytes ? await preparation.pieces(bytes, 0) : []
+    return putEntry(preparation, put, { pieces, upload: null, size: bytes?.length ?? 0 })
+  })
+}
+
+async function checkTarget({ engine, kind }: Context, path: Path, conditions: Preconditions): Promise<void> {
+  const view = engine.openView()
+  try {
+    await view.read((items) => {
+      const { entry } = findPlace(items, kind, path)
+      if (entry?.kind === 'directory') throw isADirectory(path)
+      checkPreconditions(conditions, entry)
+    })
+  } finally {
+    view.release()
+  }
+}
+
+async function send(
+  upload: Upload,
+  hint: number,
+  begun: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): Promise<number> {
+  let size = 0
+  const add = async (buffer: Uint8Array) => {
+    await upload.add(buffer, size, streamSpan(Math.max(size, hint)))
+    size += buffer.length
+    if (size > fileBytesMax) throw tooLarge()
+  }
+  for (const buffer of begun) await add(buffer)
+  for await (const buffer of rest) await add(buffer)
+  await upload.drain()
+  return size
+}
+
+const tooLarge = (): StillpointError =>
+  new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`, { bytesMax: fileBytesMax })
+
+async function putEntry(
+  preparation: Preparation,
+  base: Omit<Put, 'extra' | 'content'>,
+  content: Content,
+): Promise<Written> {
+  const { extra, extraBytes } = base.attributes
+  const { kind, path, attributes, conditions } = base
+  const stored = extraBytes ? await preparation.extra(base.attributes) : { extra, record: null }
+  const put: Put = { kind, path, attributes, conditions, content, extra: stored }
+  const applied = await preparation.run((edit) => applyPut(edit, put), content.upload?.stream)
+  return written(preparation.context, path, applied, extra)
+}
+
+export interface AppliedPut {
+  readonly created: boolean
+  readonly item: EntryItem
+  /** The one that holds it. */
+  readonly directory: number
+}
+
+/** `known`: the directory that holds the last name, when that is known to be in the open tree. */
+export function applyPut(edit: Edit, put: Put, known: number | null = null): AppliedPut {
+  const { path, attributes } = put
+  const place =
+    known === null ? findPlace(edit.tx, edit.kind, path) : placeIn(edit.tx, edit.kind, known, path)
+  const { entry } = place
+  if (entry?.kind === 'directory') throw isADirectory(path)
+  checkPreconditions(put.conditions, entry)
+  const { nowMs } = edit.tx
+  const version = edit.version()
+  const { id, content } = nameContent(edit, put.content)
+  const item: EntryItem = {
+    kind: put.kind,
+    version,
+    mode: attributes.mode ?? defaultModes[put.kind],
+    createdMs: entry?.createdMs ?? nowMs,
+    modifiedMs: attributes.modifiedMs ?? nowMs,
+    size: put.content.size,
+    id,
+    content,
+    extra: storeExtra(edit, put.extra),
+  }
+  if (entry) edit.unlink(entry)
+  const directory = edit.parentOf(path, place)
+  edit.putEntry(directory, path.at(-1)!, item, entry)
+  return { created: entry === null, item, directory }
+}
+
+function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryItem, 'id' | 'content'> {
+  if (upload) {
+    upload.take(edit)
+    edit.putObject(upload.id, size)
+    return { id: upload.id, content: null }
+  }
+  if (pieces.length === 0) return { id: 0, content: null }
+  if (pieces.length === 1) return { id: 0, content: edit.use(pieces[0]!.record) }
+  const id = takeId(edit.tx)
+  edit.putObject(id, size)
+  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  return { id, content: null }
+}

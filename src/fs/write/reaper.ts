@@ -1,0 +1,348 @@
+/**
+ * The reaper takes what operations only unlinked: directories, objects, uploads that were never named, and tails of
+ * truncated objects. One step changes at most `stepItemsMax` items, from the last floor of space, and others run
+ * between two steps.
+ *
+ * - Objects and uploads are hidden: their steps are not operations, are not replayed, and change no count. The size of
+ *   a file left the counts when its entry did.
+ * - An object is taken only when a published root has it as an orphan. Before that, a replay would name its records
+ *   again, at addresses that something else has by then.
+ * - Steps on a directory take entries, which are counted; steps on a tail take records of an object that may be
+ *   written again behind them. Both are operations, so that a replay has them at their place in the order.
+ * - An orphan goes only after everything in it, in a step of the same sort as those that emptied it.
+ * - Uploads of this process are food only when they were abandoned; those from before the open always are.
+ * - A step reserves for the worst that it may do to the tree. Where a full volume has not even that, steps become
+ *   smaller, down to one item: so a volume that can still be changed at all can be emptied.
+ * - Blocks that a reader can still reach are kept by its view, so nothing here waits for readers.
+ */
+import type { Engine, Item, ItemReader, Tx } from '../../cp-engine/contract.ts'
+import { decodeEntryItem, decodeObjectItem, decodeOrphanItem } from '../../format/items/items.ts'
+import type { OrphanItem } from '../../format/items/items.ts'
+import {
+  decodeKey,
+  entryRange,
+  kindRange,
+  objectKey,
+  orphanKey,
+  recordKey,
+  recordRange,
+} from '../../format/items/item-keys.ts'
+import type { ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { logger } from '../../lib/log.ts'
+import { counters, nextIdOf } from '../tree/counters.ts'
+import { Edit } from '../tree/edit.ts'
+
+export const stepItemsMax = 200
+/** Each entry may bring an object of its own, and its orphan. */
+const itemsPerEntry = 3
+/** After a refusal for want of space a step is so much smaller. */
+const shrinkBy = 8
+/** Between two steps, while nobody waits for space. */
+const pauseMs = 1
+const retryMs = 1000
+const pageItemsMax = 64
+const floor = 'reclaim'
+
+interface Step {
+  /** The orphan is gone; `taken` by this step. */
+  readonly done: boolean
+  readonly taken: boolean
+  /** What it counted in `pending`. */
+  readonly bytes: number
+  readonly orphans: number
+  readonly orphanBytes: number
+}
+
+const log = logger('reaper')
+
+export class Reaper {
+  readonly #firstFreshId: number
+  readonly #abandoned = new Set<number>()
+  /** Could not be emptied, because of damage: left alone until the next open. */
+  readonly #damaged = new Set<number>()
+  #orphans = 0
+  #orphanBytes = 0
+  #isHurried = false
+  /** Items of the next step; grows again as consistency points give space back. */
+  #stepItems = stepItemsMax
+  #isStopped = false
+  #stopListening = () => {}
+  #running: Promise<void> | null = null
+  #wake: (() => void) | null = null
+  #wasWoken = false
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly clock: Clock,
+    private readonly kind: ChecksumKind,
+  ) {
+    this.#firstFreshId = nextIdOf(engine.current().root.counters[counters.nextId] ?? 0)
+  }
+
+  /** Once; from then on it works whenever there is something to take. */
+  start(): void {
+    assert(!this.#running && !this.#isStopped, 'a reaper is started once')
+    this.#stopListening = this.engine.onPublished(() => {
+      this.#stepItems = Math.min(stepItemsMax, 2 * this.#stepItems)
+      if (this.#orphans > 0) this.#wakeUp()
+    })
+    this.#running = this.#work()
+  }
+
+  /** Resolves when the step that runs has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#stopListening()
+    this.#wakeUp()
+    await this.#running
+  }
+
+  /** Orphans known and not taken yet, and the bytes of their files as far as they are known. */
+  pending(): { readonly orphans: number; readonly bytes: number } {
+    return { orphans: this.#orphans, bytes: this.#orphanBytes }
+  }
+
+  /** Space is short: no more pauses until everything is taken. Says whether there is anything to take. */
+  hurry(): boolean {
+    this.#isHurried = this.#orphans > this.#damaged.size
+    this.#wakeUp()
+    return this.#isHurried
+  }
+
+  /** An operation has unlinked something. */
+  heard(orphans: number, bytes: number): void {
+    this.#orphans += orphans
+    this.#orphanBytes += bytes
+    this.#wakeUp()
+  }
+
+  /** Nothing is added to the upload any more. */
+  abandon(id: number): void {
+    this.#abandoned.add(id)
+    this.heard(1, 0)
+  }
+
+  /** Takes the tail of one object now: it is in the way of whoever wants to extend the file. */
+  async finish(object: number): Promise<void> {
+    for (;;) {
+      const step = await this.#step({ kind: 'tail', id: object, offset: 0 })
+      if (step.done) return
+      await this.clock.yield()
+    }
+  }
+
+  async #work(): Promise<void> {
+    await this.#patiently(() => this.#countWhatIsThere())
+    while (!this.#isStopped) {
+      const round = await this.#round()
+      if (round.hasWorked) continue
+      this.#isHurried = false
+      if (!this.#wasWoken) {
+        // Whatever was counted: this is what there is.
+        this.#orphans = this.#damaged.size + round.waiting
+        if (round.waiting === 0) this.#orphanBytes = 0
+      }
+      await this.#sleep()
+    }
+  }
+
+  /** Over all orphans; those that the round adds are met by the next one. */
+  async #round(): Promise<{ hasWorked: boolean; waiting: number }> {
+    const round = { hasWorked: false, waiting: 0 }
+    let after: Uint8Array | null = null
+    while (!this.#isStopped) {
+      const page: OrphanItem[] | null = await this.#patiently(() => this.#page(after))
+      if (!page || page.length === 0) break
+      after = orphanKey(page.at(-1)!.id)
+      for (const orphan of page) {
+        if (this.#isStopped) break
+        if (!this.#isFood(orphan)) continue
+        if (orphan.kind === 'object' && !(await this.#isPublished(orphan.id))) {
+          round.waiting++
+          continue
+        }
+        round.hasWorked = true
+        await this.#empty(orphan)
+      }
+    }
+    return round
+  }
+
+  async #empty(orphan: OrphanItem): Promise<void> {
+    while (!this.#isStopped) {
+      const step = await this.#patiently(() => this.#step(orphan), orphan.id)
+      if (!step || step.done) return
+      await (this.#isHurried ? this.clock.yield() : this.clock.sleep(pauseMs))
+    }
+  }
+
+  #isFood({ kind, id }: OrphanItem): boolean {
+    if (this.#damaged.has(id)) return false
+    return kind !== 'upload' || id < this.#firstFreshId || this.#abandoned.has(id)
+  }
+
+  async #isPublished(id: number): Promise<boolean> {
+    const published = await this.#patiently(() => {
+      const view = this.engine.view(this.engine.current())
+      return view.read((items) => items.get(orphanKey(id))).finally(() => view.release())
+    }, id)
+    return published ? decodeOrphanItem(published).kind === 'object' : false
+  }
+
+  #page(after: Uint8Array | null): Promise<OrphanItem[]> {
+    const { from, end } = kindRange('orphan')
+    return this.#look((items) => {
+      const page = items
+        .scan(after ?? from, end, pageItemsMax + 1)
+        .map(({ value }) => decodeOrphanItem(value))
+      return after && page.length > 0 && page[0]!.id === idOf(after) ? page.slice(1) : page
+    })
+  }
+
+  async #countWhatIsThere(): Promise<void> {
+    let after: Uint8Array | null = null
+    for (;;) {
+      const page: OrphanItem[] = await this.#page(after)
+      for (const { kind, id } of page) {
+        // What this process adds is heard of.
+        if (id >= this.#firstFreshId && kind === 'upload') continue
+        const bytes = kind === 'object' ? await this.#look((items) => sizeOf(items, id)) : 0
+        this.#orphans++
+        this.#orphanBytes += bytes
+      }
+      if (page.length === 0) return
+      after = orphanKey(page.at(-1)!.id)
+      await this.clock.yield()
+    }
+  }
+
+  async #look<T>(look: (items: ItemReader) => T): Promise<T> {
+    const view = this.engine.openView()
+    try {
+      return await view.read(look)
+    } finally {
+      view.release()
+    }
+  }
+
+  async #step(orphan: OrphanItem): Promise<Step> {
+    const itemsMax = this.#stepItems
+    const isHidden = orphan.kind === 'object' || orphan.kind === 'upload'
+    const step = isHidden
+      ? await this.engine.runHidden((tx) => emptyObject(tx, orphan.id, itemsMax), { floor })
+      : (await this.engine.run((tx) => this.#takeStep(tx, orphan, itemsMax), { floor })).result
+    this.#orphans += step.orphans
+    this.#orphanBytes += step.orphanBytes
+    if (step.taken) {
+      this.#abandoned.delete(orphan.id)
+      this.#orphans = Math.max(0, this.#orphans - 1)
+      this.#orphanBytes = Math.max(0, this.#orphanBytes - step.bytes)
+    }
+    return step
+  }
+
+  #takeStep(tx: Tx, { kind, id }: OrphanItem, itemsMax: number): Step {
+    const value = tx.get(orphanKey(id))
+    const orphan = value && decodeOrphanItem(value)
+    // A tail may have become part of an unlinked object meanwhile.
+    if (!orphan || orphan.kind !== kind) return { ...nothing, done: true }
+    return kind === 'directory'
+      ? emptyDirectory(new Edit(tx, this.kind, null), id, Math.max(1, Math.floor(itemsMax / itemsPerEntry)))
+      : emptyTail(tx, orphan, itemsMax)
+  }
+
+  async #sleep(): Promise<void> {
+    if (!this.#wasWoken && !this.#isStopped) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      await promise
+      this.#wake = null
+    }
+    this.#wasWoken = false
+  }
+
+  #wakeUp(): void {
+    this.#wasWoken = true
+    this.#wake?.()
+  }
+
+  /** Goes on after whatever may pass; null when it will not. */
+  async #patiently<T>(work: () => Promise<T>, id = 0): Promise<T | null> {
+    while (!this.#isStopped) {
+      try {
+        return await work()
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        const code = error instanceof StillpointError ? error.code : null
+        if (code === 'poisoned' || code === 'fenced') this.#isStopped = true
+        else if (code === 'corrupt' || code === null) {
+          // Damaged, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
+          log.error('what was deleted cannot be reclaimed: {message}', { message, id })
+          if (id !== 0) this.#damaged.add(id)
+          return null
+        } else if (code === 'disk-full' && this.#stepItems > 1) {
+          this.#stepItems = Math.ceil(this.#stepItems / shrinkBy)
+        } else {
+          log.warn('reclaiming waits: {message}', { message, id })
+          await this.clock.sleep(retryMs)
+        }
+      }
+    }
+    return null
+  }
+}
+
+const nothing: Step = { done: false, taken: false, bytes: 0, orphans: 0, orphanBytes: 0 }
+
+const idOf = (key: Uint8Array): number => {
+  const decoded = decodeKey(key)
+  return decoded.kind === 'orphan' ? decoded.orphan : 0
+}
+
+function sizeOf(items: ItemReader, object: number): number {
+  const value = items.get(objectKey(object))
+  return value ? decodeObjectItem(value).size : 0
+}
+
+function deleteAll(tx: Tx, items: readonly Item[]): void {
+  for (const { key } of items) tx.delete(key)
+}
+
+function emptyObject(tx: Tx, id: number, itemsMax: number): Step {
+  if (!tx.get(orphanKey(id))) return { ...nothing, done: true }
+  const { from, end } = recordRange(id)
+  const records = tx.scan(from, end, itemsMax)
+  deleteAll(tx, records)
+  if (records.length === itemsMax) return nothing
+  const bytes = sizeOf(tx, id)
+  tx.delete(objectKey(id))
+  tx.delete(orphanKey(id))
+  return { ...nothing, done: true, taken: true, bytes }
+}
+
+function emptyTail(tx: Tx, { id, offset }: OrphanItem, itemsMax: number): Step {
+  const records = tx.scan(recordKey(id, offset), recordRange(id).end, itemsMax)
+  deleteAll(tx, records)
+  if (records.length === itemsMax) return nothing
+  tx.delete(orphanKey(id))
+  return { ...nothing, done: true, taken: true }
+}
+
+function emptyDirectory(edit: Edit, id: number, entriesMax: number): Step {
+  const { from, end } = entryRange(id)
+  const entries = edit.tx.scan(from, end, entriesMax)
+  for (const { key, value } of entries) {
+    const decoded = decodeKey(key)
+    assert(decoded.kind === 'entry', 'a range of entries holds entries')
+    const item = decodeEntryItem(value, edit.kind)
+    edit.deleteEntry(id, decoded.name, item)
+    edit.unlinkUnseen(item)
+  }
+  const { orphans, orphanBytes } = edit
+  if (entries.length === entriesMax) return { ...nothing, orphans, orphanBytes }
+  edit.delete(orphanKey(id))
+  return { done: true, taken: true, bytes: 0, orphans, orphanBytes }
+}

@@ -1,0 +1,114 @@
+/**
+ * Large content on its way: records of an object that nobody can see, named by one operation at the end.
+ *
+ * - At most `writesInFlightMax` buffers of an upload are on their way to the device; waiting is the back-pressure.
+ * - The object and its orphan are there before the first record, so whatever becomes of this process, the reaper finds
+ *   it. It is handed over only when nothing is being added any more.
+ */
+import type { RecordStream } from '../../cp-engine/contract.ts'
+import { encodeObjectItem, encodeOrphanItem } from '../../format/items/items.ts'
+import { objectKey, orphanKey } from '../../format/items/item-keys.ts'
+import { recordBytesDefault } from '../../format/geometry.ts'
+import type { Context } from './context.ts'
+import { takeId } from '../tree/counters.ts'
+import type { Edit } from '../tree/edit.ts'
+import { type Piece, largeRecordBytes, preparePieces, putPiece } from '../tree/records.ts'
+
+const writesInFlightMax = 8
+
+export class Upload {
+  readonly #running = new Set<Promise<void>>()
+  #writes = 0
+  #wake: (() => void) | null = null
+  #isAbandoned = false
+  #failure: { readonly error: unknown } | null = null
+
+  private constructor(
+    private readonly context: Context,
+    readonly id: number,
+    readonly stream: RecordStream,
+  ) {}
+
+  static async begin(context: Context): Promise<Upload> {
+    const stream = context.engine.openStream()
+    const id = await context.engine.runHidden((tx) => {
+      const object = takeId(tx)
+      tx.put(orphanKey(object), encodeOrphanItem({ kind: 'upload', id: object, offset: 0 }))
+      const item = { entries: 0, size: 0, span: recordBytesDefault, base: 0 }
+      tx.put(objectKey(object), encodeObjectItem(item))
+      return object
+    })
+    return new Upload(context, id, stream)
+  }
+
+  /**
+   * Bytes for one span, to be stored as records of `recordBytes`. Resolves when the next ones may come; the buffer goes
+   * back to the pool, if it came from there, when nobody needs it any more.
+   */
+  async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
+    while (this.#writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.#wake = resolve))
+    this.#throwFailure()
+    this.#writes++
+    let hasEnded = false
+    const ended = () => {
+      if (!hasEnded) this.#ended()
+      hasEnded = true
+    }
+    const onWritten = (isFree: boolean) => {
+      if (isFree) this.context.buffers.giveBack(bytes)
+      ended()
+    }
+    const { engine } = this.context
+    let pieces: Piece[]
+    try {
+      pieces = await preparePieces(engine, bytes, offset, { leavesEarly: true, recordBytes, onWritten })
+    } catch (error) {
+      ended()
+      throw error
+    }
+    const work = this.#name(pieces)
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => this.#running.delete(work))
+    this.#running.add(work)
+  }
+
+  /** Everything is in the tree. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#running)
+    this.#throwFailure()
+  }
+
+  /** The object of this upload is named by the operation that calls this, or its records have moved. */
+  take(edit: Edit): void {
+    edit.delete(orphanKey(this.id))
+  }
+
+  /** Nobody will name it. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.#running)
+    if (!this.#isAbandoned) this.context.reaper.abandon(this.id)
+    this.#isAbandoned = true
+  }
+
+  #name(pieces: readonly Piece[]): Promise<void> {
+    const { kind } = this.context
+    return this.stream.add(
+      (tx) => {
+        for (const piece of pieces) putPiece(tx, kind, this.id, piece)
+      },
+      pieces.map(({ record }) => record),
+    )
+  }
+
+  #ended(): void {
+    this.#writes--
+    this.#wake?.()
+    this.#wake = null
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error
+  }
+}

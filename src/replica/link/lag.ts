@@ -1,0 +1,21 @@
+/** How far a mirror is behind: in consistency points, and in time since the first one that it lacks. */
+import { cpsPerEpoch } from '../../format/geometry.ts'
+
+const publicationsMax = 64
+const countOf = (cp: number): number => cp % cpsPerEpoch
+
+export class Lag {
+  private readonly publications: { readonly cp: number; readonly ms: number }[] = []
+
+  published(cp: number, nowMs: number): void {
+    this.publications.push({ cp, ms: nowMs })
+    if (this.publications.length > publicationsMax) this.publications.shift()
+  }
+
+  /** `cp`: what the mirror has; null: nothing. The time is a lower bound when it is far behind. */
+  of(cp: number | null, current: number, nowMs: number): { readonly lagCps: number; readonly lagMs: number } {
+    const lagCps = Math.max(0, countOf(current) - countOf(cp ?? 0))
+    const missed = cp === current ? undefined : this.publications.find((later) => later.cp > (cp ?? 0))
+    return { lagCps, lagMs: missed ? nowMs - missed.ms : 0 }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Walks what a tree has and another one has not: both together, in key order. A subtree under the same pointer in both is
+ * skipped whole.
+ *
+ * Nothing of the target is believed: its nodes come from `obtain`, verified against their pointers, and `verifyNode`
+ * holds them to the level and the bounds that the parent gives. The base is a published tree and is read as it is.
+ */
+import { compareBytes, equalBytes } from '../../lib/bytes.ts'
+import { samePointer } from '../../cp-engine/space/space-map.ts'
+import type { NodePointer } from '../../format/pointer.ts'
+import type { TreeRoot } from '../../format/disk/root.ts'
+import { type NodePlace, type VerifiedNode, verifyNode } from '../../format/disk/tree-node.ts'
+
+export interface DifferenceSteps {
+  /** In the order of the pointers; null for a node that is not there: nothing below it is walked. */
+  obtain(pointers: readonly NodePointer[]): Promise<readonly (Uint8Array | null)[]>
+  readBase(pointer: NodePointer): Promise<Uint8Array>
+  /** An item of the target that the base has not, or has with another value. */
+  visit(key: Uint8Array, value: Uint8Array, baseValue: Uint8Array | null): void
+  /** Called once per node: a place to flush what `visit` has gathered, and to let others run. */
+  pause(): Promise<void>
+}
+
+interface Placed {
+  readonly pointer: NodePointer
+  readonly place: NodePlace
+}
+
+export async function walkDifference(
+  target: TreeRoot,
+  base: TreeRoot | null,
+  steps: DifferenceSteps,
+): Promise<void> {
+  if (target.pointer.address === 0) return
+  const rootOf = ({ pointer, level }: TreeRoot): Placed => ({
+    pointer,
+    place: { level, lower: null, upper: null },
+  })
+  let beside = base && base.pointer.address !== 0 ? [rootOf(base)] : []
+  while ((beside[0]?.place.level ?? 0) > target.level) beside = await expand(beside, steps)
+  await walkAll([rootOf(target)], beside, steps)
+}
+
+/** Nodes of one level, in key order, with the nodes of the base that may share something with them. */
+async function walkAll(
+  nodes: readonly Placed[],
+  beside: readonly Placed[],
+  steps: DifferenceSteps,
+): Promise<void> {
+  const fresh = nodes
+    .map((node) => ({ node, beside: beside.filter((other) => overlaps(node.place, other.place)) }))
+    .filter(({ node, beside: near }) => !near.some((other) => isSame(node, other)))
+  if (fresh.length === 0) return
+  const blocks = await steps.obtain(fresh.map(({ node }) => node.pointer))
+  for (const [i, { node, beside: near }] of fresh.entries()) {
+    const bytes = blocks[i]
+    if (bytes) await walkNode(verifyNode(bytes, node.place), node.place, near, steps)
+  }
+}
+
+async function walkNode(
+  node: VerifiedNode,
+  place: NodePlace,
+  beside: readonly Placed[],
+  steps: DifferenceSteps,
+): Promise<void> {
+  await steps.pause()
+  if (node.level === 0) return visitItems(node, await leavesOf(beside, steps), steps)
+  const children = childrenOf(node, place)
+  const level = beside[0]?.place.level ?? 0
+  await walkAll(children, level === node.level ? await expand(beside, steps) : beside, steps)
+}
+
+function visitItems(node: VerifiedNode, beside: readonly VerifiedNode[], steps: DifferenceSteps): void {
+  let leaf = 0
+  let at = 0
+  for (let i = 0; i < node.count; i++) {
+    const key = node.key(i)
+    let order = -1
+    while (leaf < beside.length) {
+      const near = beside[leaf]!
+      order = at < near.count ? compareBytes(near.key(at), key) : -1
+      if (order >= 0) break
+      if (++at >= near.count) {
+        leaf++
+        at = 0
+      }
+    }
+    const value = node.value(i)
+    const baseValue = order === 0 && leaf < beside.length ? beside[leaf]!.value(at) : null
+    if (!baseValue || !equalBytes(value, baseValue)) steps.visit(key, value, baseValue)
+  }
+}
+
+async function leavesOf(beside: readonly Placed[], steps: DifferenceSteps): Promise<VerifiedNode[]> {
+  const leaves: VerifiedNode[] = []
+  for (const { pointer, place } of beside) leaves.push(verifyNode(await steps.readBase(pointer), place))
+  return leaves
+}
+
+/** One level down. */
+async function expand(nodes: readonly Placed[], steps: DifferenceSteps): Promise<Placed[]> {
+  const children: Placed[] = []
+  for (const { pointer, place } of nodes) {
+    children.push(...childrenOf(verifyNode(await steps.readBase(pointer), place), place))
+  }
+  return children
+}
+
+function childrenOf(node: VerifiedNode, place: NodePlace): Placed[] {
+  return Array.from({ length: node.count }, (_, i) => ({
+    pointer: node.child(i),
+    place: node.childPlace(i, place),
+  }))
+}
+
+const isSame = (a: Placed, b: Placed): boolean =>
+  a.place.level === b.place.level && samePointer(a.pointer, b.pointer)
+
+const overlaps = (a: NodePlace, b: NodePlace): boolean =>
+  isBelow(a.lower, b.upper) && isBelow(b.lower, a.upper)
+const isBelow = (lower: Uint8Array | null, upper: Uint8Array | null): boolean =>
+  lower === null || upper === null || compareBytes(lower, upper) < 0

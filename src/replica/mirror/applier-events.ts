@@ -1,0 +1,68 @@
+/** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
+import type { WriteRun } from '../../blockdev/block-device.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import type { Geometry } from '../../format/geometry.ts'
+import type { RecordSums } from '../../format/pointer.ts'
+import type { FrameHead, Message, WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
+import type { ReceivedFrame } from '../link/frame-stream.ts'
+
+/** Synchronous looks at the mirror's volume. */
+export interface ApplierFacts {
+  readonly side: string
+  /** A new one at each call, and never foreseen. */
+  newSession(): string
+  /** Null: empty, the first volume that says hello is adopted. */
+  volume(): string | null
+  epoch(): FrameHead['epoch']
+  geometry(): Geometry
+  published(): PublishedRoot | null
+  /** Everything whose blocks must not be written: slots, pins, what readers still use. */
+  kept(): readonly PublishedRoot[]
+  uses(address: number, blocks: number): boolean
+}
+
+export interface Adoption {
+  readonly volume: string
+  readonly epoch: FrameHead['epoch']
+  readonly geometry: Geometry
+}
+
+/** `token` comes back with the answer: an answer to a question that is not asked any more is ignored. */
+export type ApplierEvent =
+  /** Patches come with the blocks that they make, of the root that `baseOf` named. */
+  | { readonly kind: 'frame'; readonly frame: ReceivedFrame }
+  | { readonly kind: 'drained'; readonly token: number }
+  | { readonly kind: 'adopted'; readonly token: number }
+  | { readonly kind: 'prepared'; readonly token: number; readonly bytesLacking: number }
+  | { readonly kind: 'complete'; readonly token: number }
+  | { readonly kind: 'missing'; readonly token: number; readonly wanted: readonly WantedRun[] }
+  | { readonly kind: 'broken'; readonly token: number; readonly code: WireErrorCode; readonly detail: string }
+  | { readonly kind: 'published'; readonly token: number }
+  | { readonly kind: 'no-space'; readonly bytesLacking: number }
+  | { readonly kind: 'failed'; readonly detail: string }
+
+export type ApplierAction =
+  | { readonly kind: 'answer'; readonly message: Message }
+  | { readonly kind: 'write'; readonly runs: readonly WriteRun[] }
+  /** Say `drained` when every write so far is done. */
+  | { readonly kind: 'drain'; readonly token: number }
+  /** Make volume, epoch and geometry durable. */
+  | { readonly kind: 'adopt'; readonly token: number; readonly adoption: Adoption }
+  /** Find space for the blocks up to this one. */
+  | { readonly kind: 'prepare'; readonly token: number; readonly blockCount: number }
+  | { readonly kind: 'verify'; readonly token: number; readonly target: PublishedRoot }
+  /** All of it is verified: sync, superblock, readers. */
+  | { readonly kind: 'publish'; readonly token: number; readonly target: PublishedRoot }
+  /** It keeps more roots than it may report: end the readers of the oldest. */
+  | { readonly kind: 'cut-readers'; readonly root: PublishedRoot }
+  /** The primary's space is short: end the readers that have kept a root for long. */
+  | { readonly kind: 'cut-long-readers' }
+
+export interface ApplierLimits {
+  readonly rootsMax: number
+  readonly wantsMax: number
+  /** A block that was wanted so often and still is not right: the primary's is not. */
+  readonly wantsPerBlockMax: number
+}
+
+export const sumsOf = (published: PublishedRoot | null): RecordSums | null => published?.root.records ?? null

@@ -1,0 +1,28 @@
+/** The root that a mirror is being brought to. */
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import type { MirrorStage } from '../../format/wire/messages.ts'
+import { BlockSet } from '../link/block-set.ts'
+
+export interface Target {
+  readonly root: PublishedRoot
+  stage: Exclude<MirrorStage, 'idle'>
+  /** Verified, or being verified: not to be written any more. */
+  readonly claimed: BlockSet
+  /** Of the want list that is out: address → blocks. */
+  readonly wanted: Map<number, number>
+  readonly timesWanted: Map<number, number>
+  round: number
+  receivedTo: number
+  hasProgress: boolean
+}
+
+export const newTarget = (root: PublishedRoot): Target => ({
+  root,
+  stage: 'receiving',
+  claimed: new BlockSet(),
+  wanted: new Map(),
+  timesWanted: new Map(),
+  round: 0,
+  receivedTo: 0,
+  hasProgress: true,
+})

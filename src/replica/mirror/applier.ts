@@ -1,0 +1,433 @@
+/**
+ * The mirror's end of mirroring: a state machine without a device. Events come in, actions go out.
+ *
+ * | stage      | meaning                                                          | left by                                |
+ * |------------|------------------------------------------------------------------|----------------------------------------|
+ * | idle       | no target                                                        | an offer                               |
+ * | receiving  | offered, the difference is arriving                              | the offer is complete                  |
+ * | verifying  | writes are awaited, then trees are walked                        | complete, missing, broken              |
+ * | wanting    | a want list is out                                               | all of it has arrived                  |
+ * | publishing | writes are awaited, then sync, superblock, readers switch        | published                              |
+ *
+ * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained. The
+ *   answer names the new one, so frames of before that are late or come again, a hello among them, are of no session.
+ * - Patches are applied to blocks of kept roots only, before they come here, and what they make is treated like what
+ *   arrives whole.
+ * - Nothing is written that a kept root or a reader uses, that is verified for the target, or that belongs to a CP that
+ *   is not above the published one. Whatever is dropped here is wanted later if it is needed.
+ * - The target outlives sessions: a root that was offered stays one of the primary's history.
+ * - After a failed write nothing is accepted any more.
+ */
+import { equalBytes } from '../../lib/bytes.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import {
+  type BlockSource,
+  type Body,
+  type FrameHead,
+  type Message,
+  type MessageOf,
+  type MirrorNeed,
+  type MirrorStatus,
+  type PollRemark,
+  type Position,
+  type WantedRun,
+  type WireErrorCode,
+  samePosition,
+} from '../../format/wire/messages.ts'
+import type { ApplierAction, ApplierEvent, ApplierFacts, ApplierLimits } from './applier-events.ts'
+import type { BlockSet } from '../link/block-set.ts'
+import { type Target, newTarget } from './applier-target.ts'
+import { claimedSum } from './claimed-sum.ts'
+import type { ReceivedFrame, ReceivedRun } from '../link/frame-stream.ts'
+import { noUuid } from '../../format/wire/messages.ts'
+import { type Problem, isAt, knows, problemOfFrame, problemOfRun } from './frame-checks.ts'
+import { readOfferedRoot } from './offered-root.ts'
+import { positionOf, publishedPosition } from '../link/positions.ts'
+import type { Presence } from './presence.ts'
+
+type BlockHead = FrameHead & { readonly source: BlockSource; readonly runs: readonly unknown[] }
+
+export class Applier {
+  private session: string | null = null
+  /** What the hello that opened it was sent as: its answer, again, goes there. */
+  private greetedAs = noUuid
+  private greeting: MessageOf<'hello'> | null = null
+  private greetingToken = 0
+  private target: Target | null = null
+  private targetToken = 0
+  private isPublishing = false
+  /** Taken over when the running publication has ended. */
+  private nextOffer: MessageOf<'offer'> | null = null
+  private tokens = 0
+  private offerSeen = 0
+  private number = 0
+  private needs: MirrorNeed = 'nothing'
+  private needsBytes = 0
+  private refused = 0
+  private failure: string | null = null
+  private actions: ApplierAction[] = []
+
+  constructor(
+    private readonly facts: ApplierFacts,
+    private readonly presence: Presence,
+    private readonly limits: ApplierLimits,
+  ) {}
+
+  handle(event: ApplierEvent): readonly ApplierAction[] {
+    this.actions = []
+    this.decide(event)
+    return this.actions
+  }
+
+  /** What the verification of a target may claim; null when it is not asked for any more. */
+  claimsOf(token: number): BlockSet | null {
+    return this.target && token === this.targetToken ? this.target.claimed : null
+  }
+
+  status(): MirrorStatus {
+    const { target } = this
+    const retained = this.facts.kept().map(positionOf)
+    const at = publishedPosition(target?.root ?? null)
+    if (target && !retained.some((position) => samePosition(position, at))) retained.push(at)
+    return {
+      side: this.facts.side,
+      published: publishedPosition(this.facts.published()),
+      target: at,
+      stage: target?.stage ?? 'idle',
+      needs: this.needs,
+      needsBytes: this.needsBytes,
+      offerSeen: this.offerSeen,
+      receivedTo: target?.receivedTo ?? 0,
+      missing: target?.wanted.size ?? 0,
+      refused: this.refused,
+      retained,
+    }
+  }
+
+  private decide(event: ApplierEvent): void {
+    switch (event.kind) {
+      case 'frame':
+        return this.frame(event.frame)
+      case 'drained':
+        if (event.token === this.greetingToken) return this.greet()
+        return this.ofTarget(event.token, (target) => this.drained(target))
+      case 'adopted':
+        if (event.token === this.greetingToken) this.welcome()
+        return
+      case 'prepared':
+        return this.ofTarget(event.token, () => this.prepared(event.bytesLacking))
+      case 'complete':
+        return this.ofTarget(event.token, (target) => {
+          target.stage = 'publishing'
+          this.ask('drain')
+        })
+      case 'missing':
+        return this.ofTarget(event.token, (target) => this.missing(target, event.wanted))
+      case 'broken':
+        return this.ofTarget(event.token, () => this.broken(event.code, event.detail))
+      case 'published':
+        return this.ofTarget(event.token, (target) => this.published(target))
+      case 'no-space':
+        return this.noSpace(event.bytesLacking)
+      case 'failed':
+        this.failure = event.detail
+        this.needs = 'another-device'
+        return this.sayError(this.session ?? noUuid, 'device-failed', event.detail)
+    }
+  }
+
+  // --- Sessions ---
+
+  private frame(frame: ReceivedFrame): void {
+    const { message } = frame
+    this.refused += frame.damaged
+    const problem: Problem | null = this.failure
+      ? ['device-failed', this.failure]
+      : problemOfFrame(message, this.facts, this.session)
+    if (problem) {
+      this.refused++
+      return this.sayError(message.session, ...problem)
+    }
+    if (message.kind === 'hello') return this.hello(message)
+    if (message.kind === 'poll') return this.poll(message.remark)
+    if (message.kind === 'patches') return this.patches(message, frame.runs)
+    if (message.kind !== 'blocks' && message.kind !== 'offer') {
+      return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
+    }
+    if (
+      message.kind === 'blocks'
+        ? !knows(message.base, this.facts, this.target)
+        : !isAt(message.base, this.facts)
+    ) {
+      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
+    }
+    if (message.kind === 'offer') this.offer(message)
+    else this.blocks(message, frame.runs)
+  }
+
+  private hello(message: MessageOf<'hello'>): void {
+    if (this.session && message.session === this.greetedAs) return this.sayHello(this.session)
+    this.session = null
+    this.greeting = message
+    this.greetingToken = ++this.tokens
+    this.actions.push({ kind: 'drain', token: this.greetingToken })
+  }
+
+  private greet(): void {
+    const { greeting } = this
+    if (!greeting) return
+    const { volume, epoch, geometry } = greeting
+    if (this.facts.volume() !== null && epoch.number === this.facts.epoch().number) return this.welcome()
+    this.greetingToken = ++this.tokens
+    // What was offered in an older epoch need not be in the history of this one.
+    this.dropTarget()
+    this.actions.push({ kind: 'adopt', token: this.greetingToken, adoption: { volume, epoch, geometry } })
+  }
+
+  private welcome(): void {
+    if (!this.greeting) return
+    const opens = this.facts.newSession()
+    this.session = opens
+    this.greetedAs = this.greeting.session
+    this.greeting = null
+    this.greetingToken = 0
+    this.offerSeen = 0
+    this.number = 0
+    this.nextOffer = null
+    this.sayHello(opens)
+  }
+
+  /** The primary asks from time to time; what it was told and has not heard is said again. */
+  private poll(remark: PollRemark): void {
+    const { target } = this
+    if (target?.stage === 'wanting' && !target.hasProgress) this.sayWants(target)
+    if (target) target.hasProgress = false
+    // Somebody may have made room meanwhile; nothing else of the target is under way in these stages.
+    if (this.needs === 'space' && target && (target.stage === 'receiving' || target.stage === 'wanting'))
+      this.prepareSpace(target)
+    // The need was told with the target that it belonged to; whether it is still there shows with the next offer.
+    if (this.needs === 'space' && !target) this.needs = 'nothing'
+    if (remark === 'no-common-cp') this.needs = 'a-common-cp'
+    else if (this.needs === 'a-common-cp') this.needs = 'nothing'
+    if (remark === 'space-short') this.actions.push({ kind: 'cut-long-readers' })
+    this.sayReport()
+  }
+
+  // --- Blocks ---
+
+  /** What these patches are to be applied to; null when they would be refused anyway, before that costs a read. */
+  baseOf(message: MessageOf<'patches'>): PublishedRoot | null {
+    const isTaken = !this.failure && !problemOfFrame(message, this.facts, this.session)
+    return isTaken && this.isWelcome(message) ? this.keptAt(message.base) : null
+  }
+
+  private patches(message: MessageOf<'patches'>, made: readonly ReceivedRun[]): void {
+    if (this.isWelcome(message) && !this.keptAt(message.base))
+      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
+    this.blocks(message, made)
+  }
+
+  private keptAt(position: Position): PublishedRoot | null {
+    return this.facts.kept().find((kept) => samePosition(positionOf(kept), position)) ?? null
+  }
+
+  private blocks(message: BlockHead, runs: readonly ReceivedRun[]): void {
+    if (!this.isWelcome(message)) {
+      this.refused += message.runs.length
+      return
+    }
+    const { cp, source } = message
+    const { target } = this
+    const accepted = runs.filter((run) => this.accept(run, message))
+    if (accepted.length > 0) this.actions.push({ kind: 'write', runs: accepted })
+    if (source === 'live' || target?.root.root.cp !== cp) return
+    for (const { address, blocks } of runs) {
+      if (source !== 'want') target.receivedTo = Math.max(target.receivedTo, address + blocks)
+      this.arrived(target, address, blocks)
+    }
+  }
+
+  /** False for what is older than the image, and for what was asked for another target. */
+  private isWelcome({ cp, source }: BlockHead): boolean {
+    const { target } = this
+    if (cp <= (this.facts.published()?.root.cp ?? 0)) return false
+    return source === 'live' || target === null || target.root.root.cp === cp
+  }
+
+  private accept(run: ReceivedRun, message: FrameHead): boolean {
+    const { address, blocks } = run
+    const problem = problemOfRun(run, message.cp, this.facts, this.target?.claimed ?? null, this.presence)
+    const { sum, isWrong } = claimedSum(run, this.target?.root ?? this.facts.published())
+    if (problem !== null || isWrong) {
+      this.refused++
+      if (problem) this.sayError(message.session, ...problem)
+      return false
+    }
+    if (sum && this.presence.has(address, blocks, sum)) return false
+    this.presence.wrote(address, blocks, message.cp, sum)
+    return true
+  }
+
+  private arrived(target: Target, address: number, blocks: number): void {
+    if (target.wanted.get(address) !== blocks) return
+    target.wanted.delete(address)
+    target.hasProgress = true
+    if (target.wanted.size === 0 && target.stage === 'wanting') this.verify(target)
+  }
+
+  // --- The target ---
+
+  private offer(message: MessageOf<'offer'>): void {
+    if (message.offer <= this.offerSeen) return
+    this.offerSeen = message.offer
+    this.takeOffer(message)
+  }
+
+  private takeOffer(message: MessageOf<'offer'>): void {
+    const published = this.facts.published()
+    if (message.cp <= (published?.root.cp ?? 0)) return this.sayReport()
+    if (this.target && equalBytes(this.target.root.bytes, message.root))
+      return this.goOn(this.target, message)
+    if (this.target?.stage === 'publishing') {
+      this.nextOffer = message
+      return
+    }
+    const root = readOfferedRoot(message, published, this.facts.geometry())
+    if ('problem' in root) return this.refuse(message, 'bad-root', `cp ${message.cp}: ${root.problem}`)
+    this.dropTarget()
+    const kept = this.facts.kept()
+    if (kept.length + 1 > this.limits.rootsMax) {
+      // The next offer finds room, or the one after.
+      this.actions.push({ kind: 'cut-readers', root: kept[0]! })
+      return this.sayReport()
+    }
+    this.target = newTarget(root)
+    this.takeRootBlock(root)
+    this.goOn(this.target, message)
+  }
+
+  private goOn(target: Target, { isComplete }: MessageOf<'offer'>): void {
+    if (target.stage !== 'receiving') return
+    if (isComplete) return this.verify(target)
+    this.prepareSpace(target)
+  }
+
+  private prepareSpace({ root }: Target): void {
+    this.actions.push({ kind: 'prepare', token: this.ask(null), blockCount: root.root.blockCount })
+  }
+
+  /** The offer carries it, so it need not be sent as a block too. */
+  private takeRootBlock({ address, bytes, hash, root }: PublishedRoot): void {
+    if (this.facts.uses(address, 1) || this.presence.has(address, 1, hash)) return
+    this.presence.wrote(address, 1, root.cp, hash)
+    this.actions.push({ kind: 'write', runs: [{ address, bytes }] })
+  }
+
+  private verify(target: Target): void {
+    target.stage = 'verifying'
+    target.wanted.clear()
+    this.ask('drain')
+  }
+
+  private drained(target: Target): void {
+    const kind = target.stage === 'publishing' ? 'publish' : 'verify'
+    // From here on nothing that happens to later writes concerns it.
+    this.isPublishing = kind === 'publish'
+    this.actions.push({ kind, token: this.ask(null), target: target.root })
+  }
+
+  private missing(target: Target, wanted: readonly WantedRun[]): void {
+    target.stage = 'wanting'
+    target.hasProgress = true
+    target.round++
+    for (const { address, blocks } of wanted.slice(0, this.limits.wantsMax)) {
+      const times = (target.timesWanted.get(address) ?? 0) + 1
+      target.timesWanted.set(address, times)
+      if (times > this.limits.wantsPerBlockMax) this.needs = 'sound-blocks'
+      target.wanted.set(address, blocks)
+    }
+    if (this.needs === 'sound-blocks') this.sayReport()
+    this.sayWants(target)
+  }
+
+  private sayWants(target: Target): void {
+    if (!this.session) return
+    const wanted = [...target.wanted].map(([address, blocks]) => ({ address, blocks }))
+    this.say(this.session, { kind: 'want', round: target.round, wanted }, target.root.root.cp)
+  }
+
+  private broken(code: WireErrorCode, detail: string): void {
+    const { cp } = this.target!.root.root
+    this.dropTarget()
+    if (this.session) this.sayError(this.session, code, detail, cp)
+  }
+
+  private published(target: Target): void {
+    this.presence.forgetUpTo(target.root.root.cp)
+    this.needs = 'nothing'
+    this.dropTarget()
+    if (this.session) this.sayReport()
+    const next = this.nextOffer
+    this.nextOffer = null
+    // Its base was this root if the primary knew better than this side; else it is offered again.
+    if (next && isAt(next.base, this.facts)) this.takeOffer(next)
+  }
+
+  private prepared(bytesLacking: number): void {
+    this.needs = bytesLacking > 0 ? 'space' : 'nothing'
+    this.needsBytes = bytesLacking
+    if (bytesLacking > 0 && this.session) this.sayReport()
+  }
+
+  /** What waited to be written is gone, so nothing that was remembered of it holds. */
+  private noSpace(bytesLacking: number): void {
+    this.presence.forgetAll()
+    if (!this.isPublishing) this.dropTarget()
+    this.prepared(bytesLacking)
+  }
+
+  private dropTarget(): void {
+    this.target = null
+    this.targetToken = 0
+    this.isPublishing = false
+    if (this.needs === 'sound-blocks') this.needs = 'nothing'
+  }
+
+  private ofTarget(token: number, then: (target: Target) => void): void {
+    if (this.target && token === this.targetToken) then(this.target)
+  }
+
+  private ask(kind: 'drain' | null): number {
+    this.targetToken = ++this.tokens
+    if (kind) this.actions.push({ kind, token: this.targetToken })
+    return this.targetToken
+  }
+
+  // --- What it says ---
+
+  private refuse({ session, cp }: Message, code: WireErrorCode, detail: string): void {
+    this.refused++
+    this.sayError(session, code, detail, cp)
+  }
+
+  private sayError(session: string, code: WireErrorCode, detail: string, cp?: number): void {
+    this.say(session, { kind: 'error', code, detail }, cp)
+  }
+
+  private sayHello(opens: string): void {
+    this.say(this.greetedAs, { kind: 'hello-answer', opens, ...this.status() })
+  }
+
+  private sayReport(): void {
+    if (this.session) this.say(this.session, { kind: 'report', ...this.status() })
+  }
+
+  private say(session: string, body: Body, cp?: number): void {
+    const base = publishedPosition(this.facts.published())
+    const head = { volume: this.facts.volume() ?? noUuid, session, epoch: this.facts.epoch(), base }
+    this.actions.push({
+      kind: 'answer',
+      message: { ...head, cp: cp ?? base.cp, number: this.number++, ...body },
+    })
+  }
+}

@@ -1,0 +1,21 @@
+/** Does a received run have the checksum that the primary claims for it? */
+import { equalBytes } from '../../lib/bytes.ts'
+import { sha256 } from '../../lib/checksum.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { recordSum } from '../../format/pointer.ts'
+import type { ReceivedRun } from '../link/frame-stream.ts'
+
+export interface ClaimedSum {
+  /** As computed here; null when nothing was claimed, or the volume's seed is not known yet. */
+  readonly sum: Uint8Array | null
+  /** The bytes were damaged before they were framed. */
+  readonly isWrong: boolean
+}
+
+export function claimedSum({ claim, bytes }: ReceivedRun, known: PublishedRoot | null): ClaimedSum {
+  if (!claim || (claim.kind === 'xxh3' && !known)) return { sum: null, isWrong: false }
+  const payload = bytes.subarray(0, claim.payloadBytes)
+  const sum = claim.kind === 'sha256' ? sha256(payload) : recordSum(payload, known!.root.records)
+  if (claim.sum.length === 0) return { sum, isWrong: false }
+  return equalBytes(sum, claim.sum) ? { sum, isWrong: false } : { sum: null, isWrong: true }
+}

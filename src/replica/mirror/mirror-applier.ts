@@ -1,0 +1,294 @@
+/**
+ * A mirror's end of mirroring on a real volume: asks `Applier` what to do about each frame and does it.
+ *
+ * - Actions are carried out in the order in which they were decided; what takes time answers with an event.
+ * - I2, I7: the superblock is written after a sync that covers every block of the root, all of them verified.
+ * - After any failed write or sync nothing is accepted and nothing is published any more; the process should end.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { Breaks } from '../../lib/breaks.ts'
+import { type Random, formatUuid, newUuid, parseUuid } from '../../lib/random.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { heldBlocks } from '../../cp-engine/volume/held-blocks.ts'
+import type { SpaceMap } from '../../cp-engine/space/space-map.ts'
+import type { Volume } from '../../cp-engine/volume/volume.ts'
+import { blockBytes, rootsHeldMax } from '../../format/geometry.ts'
+import { type BlockSource, type MirrorStatus, wantsPerFrameMax } from '../../format/wire/messages.ts'
+import { encodeFrame } from '../../format/wire/frames.ts'
+import { Applier } from './applier.ts'
+import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
+import type { ReceivedFrame } from '../link/frame-stream.ts'
+import { patchedRuns } from './patched-runs.ts'
+import { Presence } from './presence.ts'
+import type { Transfer } from '../link/transfer-log.ts'
+import { TransferLog } from '../link/transfer-log.ts'
+import { verifyTarget } from './verification.ts'
+import { WritePipeline } from '../link/write-pipeline.ts'
+
+export interface MirrorApplierOptions {
+  readonly clock: Clock
+  /** Names sessions. */
+  readonly random: Random
+  /** Of received blocks that wait for the device; beyond it `receive` waits. */
+  readonly queueBytesMax?: number
+  /** Called once, after a failed write or sync. */
+  readonly onFailed?: (error: unknown) => void
+  /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
+  readonly onTooManyRoots?: (root: PublishedRoot) => void
+  /** The primary's space is short: end the readers that have kept a root for long. */
+  readonly onPrimaryFull?: () => void
+  readonly onTransfer?: (transfer: Transfer) => void
+}
+
+/** Answers that nobody fetches are dropped, the oldest first: they are said again when they matter. */
+const answersMax = 256
+const queueBytesDefault = 32 * 2 ** 20
+
+export class MirrorApplier {
+  private readonly applier: Applier
+  private readonly pipeline: WritePipeline
+  private readonly presence = new Presence()
+  private readonly transfers = new TransferLog()
+  private readonly clock: Clock
+  private answers: Uint8Array[] = []
+  private readonly listeners = new Set<() => void>()
+  /** The used map of the target that has been found complete. */
+  private verified: SpaceMap | null = null
+  private readonly running = new Set<Promise<void>>()
+  private blocksSincePublished = 0
+  private lastHeardMs: number | null = null
+  private taken: Promise<void> = Promise.resolve()
+  private readonly breaks: Breaks
+  /** What the primary has published, as it last said. */
+  private primaryCp = 0
+  private isClosed = false
+  private hasFailed = false
+
+  constructor(
+    private readonly volume: Volume,
+    private readonly options: MirrorApplierOptions,
+  ) {
+    assert(volume.superblock.role === 'mirror', 'an applier stands on a mirror')
+    this.clock = options.clock
+    this.breaks = new Breaks(options.clock)
+    this.pipeline = new WritePipeline(
+      volume.device,
+      () => volume.geometry,
+      options.queueBytesMax ?? queueBytesDefault,
+      {
+        onNoSpace: (bytesLacking) => this.feed({ kind: 'no-space', bytesLacking }),
+        onFailed: (error) => this.fail(error),
+      },
+    )
+    this.applier = new Applier(factsOf(volume, options.random), this.presence, {
+      rootsMax: rootsHeldMax - 1,
+      wantsMax: wantsPerFrameMax,
+      wantsPerBlockMax: 4,
+    })
+  }
+
+  /**
+   * Resolves when there is room for the next frame. They are taken one at a time, whoever brings them: else each could
+   * fill the queue by one, and what a patch is made from has to be read.
+   */
+  receive(frame: ReceivedFrame): Promise<void> {
+    this.lastHeardMs = this.clock.monotonic()
+    const taken = this.taken.then(() => this.take(frame))
+    // Whoever brought it hears of a failure.
+    this.taken = taken.catch(() => {})
+    return taken
+  }
+
+  private async take(frame: ReceivedFrame): Promise<void> {
+    if (this.isClosed) return
+    this.count(frame)
+    this.feed({ kind: 'frame', frame: await this.patched(frame) })
+    await this.pipeline.room()
+    await this.breaks.maybe()
+  }
+
+  private count({ message, bytes }: ReceivedFrame): void {
+    const nowMs = this.clock.monotonic()
+    if (message.kind === 'hello' || message.kind === 'poll') this.primaryCp = message.cp
+    if (message.kind === 'blocks' || message.kind === 'patches') {
+      const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
+      this.transfers.sent(message.source, message.cp, blocks, bytes, nowMs)
+    } else if (message.kind === 'offer') this.transfers.sent(null, message.cp, 0, bytes, nowMs)
+  }
+
+  /** With the blocks that its patches make, if it is one of patches that are of use. */
+  private async patched(frame: ReceivedFrame): Promise<ReceivedFrame> {
+    const { message } = frame
+    const base = message.kind === 'patches' ? this.applier.baseOf(message) : null
+    const held = base && heldBlocks(this.volume, base)
+    if (!held || message.kind !== 'patches') return frame
+    const { runs, refused } = await patchedRuns(message.runs, held, () => this.breaks.maybe())
+    return { ...frame, runs, damaged: frame.damaged + refused }
+  }
+
+  /** The frames for the primary, encoded; each is given once. */
+  takeAnswers(): Uint8Array[] {
+    const taken = this.answers
+    this.answers = []
+    return taken
+  }
+
+  get hasAnswers(): boolean {
+    return this.answers.length > 0
+  }
+
+  /** Called when there is an answer to take. Returns what ends it. */
+  onAnswer(listener: () => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  status(): MirrorStatus & {
+    readonly silentMs: number | null
+    readonly primaryCp: number
+    readonly receivedBytes: ReadonlyMap<BlockSource, number>
+  } {
+    const silentMs = this.lastHeardMs === null ? null : this.clock.monotonic() - this.lastHeardMs
+    const { primaryCp } = this
+    return { ...this.applier.status(), silentMs, primaryCp, receivedBytes: this.transfers.bytesBySource }
+  }
+
+  /** Waits for what has begun; nothing is accepted any more. */
+  async close(): Promise<void> {
+    this.isClosed = true
+    await this.pipeline.drained()
+    await Promise.all([...this.running, this.taken])
+  }
+
+  private feed(event: ApplierEvent): void {
+    if (this.isClosed && event.kind !== 'failed') return
+    for (const action of this.applier.handle(event)) this.execute(action)
+  }
+
+  private execute(action: ApplierAction): void {
+    switch (action.kind) {
+      case 'answer':
+        return this.answer(encodeFrame(action.message))
+      case 'write':
+        for (const { address, bytes } of action.runs) {
+          const blocks = bytes.length / blockBytes
+          this.blocksSincePublished += blocks
+          for (let i = 0; i < blocks; i++) this.volume.nodes.forget(address + i)
+        }
+        return this.pipeline.put(action.runs)
+      case 'drain':
+        return this.run(async () => {
+          await this.pipeline.drained()
+          this.feed({ kind: 'drained', token: action.token })
+        })
+      case 'adopt':
+        return this.run(() => this.adopt(action.token, action.adoption))
+      case 'prepare':
+        return this.run(() => this.prepare(action.token, action.blockCount))
+      case 'verify':
+        return this.run(() => this.verify(action.token, action.target))
+      case 'publish':
+        return this.run(() => this.publish(action.token, action.target))
+      case 'cut-readers':
+        this.options.onTooManyRoots?.(action.root)
+        return
+      case 'cut-long-readers':
+        this.options.onPrimaryFull?.()
+    }
+  }
+
+  private run(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.running.delete(running))
+    this.running.add(running)
+  }
+
+  private fail(error: unknown): void {
+    if (this.hasFailed) return
+    this.hasFailed = true
+    this.feed({ kind: 'failed', detail: error instanceof Error ? error.message : String(error) })
+    this.options.onFailed?.(error)
+  }
+
+  private answer(frame: Uint8Array): void {
+    this.answers.push(frame)
+    if (this.answers.length > answersMax) this.answers.shift()
+    for (const listener of this.listeners) listener()
+  }
+
+  private async adopt(token: number, { volume, epoch, geometry }: Adoption): Promise<void> {
+    const isEmpty = this.volume.currentOrNull() === null
+    await this.volume.writeSuperblock({
+      volumeUuid: parseUuid(volume),
+      epoch,
+      ...(isEmpty ? { geometry } : {}),
+    })
+    this.feed({ kind: 'adopted', token })
+  }
+
+  private async prepare(token: number, blockCount: number): Promise<void> {
+    this.feed({ kind: 'prepared', token, bytesLacking: await this.pipeline.growTo(blockCount) })
+  }
+
+  private async verify(token: number, target: PublishedRoot): Promise<void> {
+    const claimed = this.applier.claimsOf(token)
+    if (!claimed) return
+    const verdict = await verifyTarget(target, this.volume.currentOrNull(), {
+      volume: this.volume,
+      pipeline: this.pipeline,
+      presence: this.presence,
+      claimed,
+      clock: this.clock,
+      wantsMax: wantsPerFrameMax,
+      isCancelled: () => this.isClosed || this.applier.claimsOf(token) === null,
+    })
+    if (verdict.kind === 'cancelled' || this.applier.claimsOf(token) === null) return
+    if (verdict.kind === 'complete') this.verified = verdict.used
+    this.feed({ ...verdict, token })
+  }
+
+  private async publish(token: number, target: PublishedRoot): Promise<void> {
+    const used = this.verified
+    assert(used, 'what is published was verified')
+    const began = this.clock.monotonic()
+    await this.volume.device.sync()
+    // An epoch that began meanwhile need not have it in its history.
+    if (this.applier.claimsOf(token) === null) return
+    const blocksWritten = this.blocksSincePublished
+    this.blocksSincePublished = 0
+    await this.volume.publish(
+      {
+        published: target,
+        cause: 'mirrored',
+        blocksWritten,
+        bytesWritten: blocksWritten * blockBytes,
+        coalesced: 0,
+        phases: { send: 0, build: 0, commit: this.clock.monotonic() - began },
+      },
+      used,
+    )
+    this.verified = null
+    const now = this.clock.monotonic()
+    for (const transfer of this.transfers.finished(target.root.cp, now)) this.options.onTransfer?.(transfer)
+    this.feed({ kind: 'published', token })
+  }
+}
+
+function factsOf(volume: Volume, random: Random): ApplierFacts {
+  const empty = new Uint8Array(16)
+  return {
+    side: formatUuid(volume.superblock.sideUuid),
+    volume: () => {
+      const { volumeUuid } = volume.superblock
+      return volumeUuid.every((byte, i) => byte === empty[i]) ? null : formatUuid(volumeUuid)
+    },
+    epoch: () => volume.superblock.epoch,
+    geometry: () => volume.geometry,
+    newSession: () => formatUuid(newUuid(random)),
+    published: () => volume.currentOrNull(),
+    kept: () => volume.retention.kept(),
+    uses: (address, blocks) => volume.retention.uses(address, blocks),
+  }
+}

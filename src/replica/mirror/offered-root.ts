@@ -1,0 +1,53 @@
+/** Reads an offered root, believing nothing: what contradicts the volume, its history or the offer itself is refused. */
+import { equalBytes } from '../../lib/bytes.ts'
+import { sha256 } from '../../lib/checksum.ts'
+import { hasCode } from '../../lib/errors.ts'
+import { parseUuid } from '../../lib/random.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { type Geometry, isDataRun } from '../../format/geometry.ts'
+import { type Root, decodeRoot } from '../../format/disk/root.ts'
+import type { MessageOf } from '../../format/wire/messages.ts'
+
+export function readOfferedRoot(
+  offer: MessageOf<'offer'>,
+  base: PublishedRoot | null,
+  geometry: Geometry,
+): PublishedRoot | { readonly problem: string } {
+  const { root: bytes, address } = offer
+  try {
+    const root = decodeRoot(bytes)
+    const problem = problemOf(root, offer, base, geometry)
+    return problem ? { problem } : { root, address, bytes, hash: sha256(bytes) }
+  } catch (error) {
+    if (hasCode(error, 'corrupt')) return { problem: error.message }
+    throw error
+  }
+}
+
+function problemOf(
+  root: Root,
+  offer: MessageOf<'offer'>,
+  base: PublishedRoot | null,
+  geometry: Geometry,
+): string | null {
+  if (!equalBytes(root.volumeUuid, parseUuid(offer.volume))) return 'it is of another volume'
+  if (root.cp !== offer.cp) return `it is of cp ${root.cp}, and offered as ${offer.cp}`
+  if (root.blockCount > geometry.blocksMax) return 'it is larger than the volume can be'
+  if (!isDataRun(geometry, offer.address, 1) || offer.address >= root.blockCount)
+    return 'its address is impossible'
+  if (root.epochs.at(-1)!.number > offer.epoch.number)
+    return 'it is of an epoch that its primary does not have'
+  if (!base) return null
+  const before = base.root
+  if (root.records.kind !== before.records.kind || root.records.seed !== before.records.seed) {
+    return 'it sums records in another way'
+  }
+  for (const epoch of before.epochs) {
+    const same = root.epochs.find(({ number }) => number === epoch.number)
+    if (same && !equalBytes(same.id, epoch.id)) return `epoch ${epoch.number} has another id: another history`
+  }
+  // Numbers without a gap: the base is the root before this one.
+  if (root.cp === before.cp + 1 && !equalBytes(root.previousHash, base.hash))
+    return 'it does not continue its base'
+  return null
+}

@@ -1,0 +1,124 @@
+/**
+ * Reads blocks of a held root into the outbox: a difference in address order, or what a mirror wants. One at a time, the
+ * newest order counts, and only as far ahead as the outbox allows.
+ */
+import type { PrimaryVolume, PublishedRoot } from '../../cp-engine/contract.ts'
+import { blockBytes } from '../../format/geometry.ts'
+import { type BlockSource, nowhere } from '../../format/wire/messages.ts'
+import type { BlockRange } from '../link/read-back.ts'
+import type { OutgoingRun, Outbox } from './outbox.ts'
+import { positionOf } from '../link/positions.ts'
+import type { ReplacedRuns } from './replaced-runs.ts'
+
+/** Read ahead of the connection. */
+const aheadBytesMax = 8 * 2 ** 20
+const frameBytes = 2 ** 20
+const runsPerFrame = 256
+
+export interface SenderEvents {
+  sentDifference(cp: number): void
+  unavailable(cp: number, detail: string): void
+  /** There is something in the outbox. */
+  wake(): void
+}
+
+export class BlockSender {
+  private order = 0
+  private wakeRoom: (() => void) | null = null
+
+  constructor(
+    private readonly primary: PrimaryVolume,
+    private readonly outbox: Outbox,
+    private readonly replaced: ReplacedRuns,
+    private readonly events: SenderEvents,
+  ) {}
+
+  difference(target: PublishedRoot, base: PublishedRoot | null, from: number): void {
+    // The root itself is in its offer.
+    this.outbox.sentLive.add(target.root.cp, target.address, 1)
+    const ranges = async () => {
+      const rest = remaining(await this.primary.difference(target, base), from)
+      return this.outbox.sentLive.without(rest, target.root.cp)
+    }
+    this.start(target, base, base ? 'difference' : 'first-copy', ranges)
+  }
+
+  wanted(target: PublishedRoot, base: PublishedRoot | null, wanted: readonly BlockRange[]): void {
+    this.start(target, base, 'want', () => Promise.resolve(wanted))
+  }
+
+  stop(): void {
+    this.order++
+    this.roomChanged()
+  }
+
+  /** Something has been taken out of the outbox. */
+  roomChanged(): void {
+    this.wakeRoom?.()
+    this.wakeRoom = null
+  }
+
+  private start(
+    target: PublishedRoot,
+    base: PublishedRoot | null,
+    source: BlockSource,
+    ranges: () => Promise<Iterable<BlockRange>>,
+  ): void {
+    this.stop()
+    const order = this.order
+    const { cp } = target.root
+    this.send(order, source, cp, base, ranges).catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error)
+      if (order === this.order) this.events.unavailable(cp, detail)
+    })
+  }
+
+  private async send(
+    order: number,
+    source: BlockSource,
+    cp: number,
+    base: PublishedRoot | null,
+    ranges: () => Promise<Iterable<BlockRange>>,
+  ): Promise<void> {
+    const position = base ? positionOf(base) : nowhere
+    let runs: OutgoingRun[] = []
+    let bytes = 0
+    const put = () => {
+      this.outbox.runs(source, cp, position, runs)
+      runs = []
+      bytes = 0
+      this.events.wake()
+    }
+    for (const { address, blocks } of await ranges()) {
+      while (order === this.order && this.outbox.bytes > aheadBytesMax) await this.room()
+      if (order !== this.order) return
+      const read = await this.primary.readBlocks(address, blocks)
+      if (order !== this.order) return
+      for (const piece of this.pieces(source, { address, blocks })) {
+        const from = (piece.address - address) * blockBytes
+        const part = read.subarray(from, from + piece.blocks * blockBytes)
+        runs.push({ address: piece.address, bytes: part, claim: null })
+      }
+      bytes += blocks * blockBytes
+      if (bytes >= frameBytes || runs.length >= runsPerFrame) put()
+    }
+    if (order !== this.order) return
+    if (runs.length > 0) put()
+    if (source !== 'want') this.events.sentDifference(cp)
+  }
+
+  /** What is wanted travels as it was asked for, or the mirror would not know that it has it. */
+  private pieces(source: BlockSource, run: BlockRange): Iterable<BlockRange> {
+    return source === 'want' ? [run] : this.replaced.cut(run)
+  }
+
+  private room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wakeRoom = resolve
+    })
+  }
+}
+
+function* remaining(ranges: Iterable<BlockRange>, from: number): Generator<BlockRange> {
+  for (const range of ranges) if (range.address + range.blocks > from) yield range
+}

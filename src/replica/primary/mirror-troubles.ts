@@ -1,0 +1,36 @@
+/** What the primary does about each refusal of a mirror, and its needs in words. */
+import type { MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
+
+/**
+ * `end`: only time or an operator changes it. `ask`: the next report shows where the mirror stands, and that decides;
+ * it comes by itself for refused frames, because what was refused and is needed will be wanted.
+ */
+export type Reaction = 'reconnect' | 'end' | 'give up target' | 'ask' | 'go on'
+
+export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
+  'unknown-session': 'reconnect',
+  'foreign-volume': 'end',
+  'another-side': 'end',
+  'older-epoch': 'end',
+  'another-epoch': 'end',
+  unsupported: 'end',
+  'device-failed': 'end',
+  'bad-root': 'give up target',
+  'broken-hold': 'give up target',
+  'damaged-base': 'give up target',
+  'wrong-base': 'ask',
+  'outside-the-volume': 'go on',
+  'block-in-use': 'go on',
+}
+
+export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
+  if (needs === 'space') return `${needsBytes} bytes of space`
+  return needs === 'another-device' ? 'another device: a write failed' : null
+}
+
+/** There is no other way yet: what the mirror has cannot be the base of anything that this primary has. */
+export const startAgain = (cp: number): string =>
+  `no common consistency point: it has published ${cp}, which is not kept here. Stop the mirror, empty its folder, start it again; then DELETE /v1/mirrors/ID here and POST /v1/mirrors with its address`
+
+export const isOlderCopy = (cp: number): string =>
+  `no common consistency point: this primary is an older copy of its volume, and the mirror has ${cp}, which is lost here. No write is taken any more: see "An old copy" in docs/replication.md`

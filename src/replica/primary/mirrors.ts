@@ -1,0 +1,233 @@
+/**
+ * The table of members on a primary: who is mirrored to, where they are, and who waits for them.
+ *
+ * - A member is durable before anything is offered to it. Removing one releases its holds, reached or not.
+ * - A mirror that was added and has not answered yet has an id of its own, whose version digit is 0; it holds nothing.
+ * - What the engine tells is passed on synchronously and never waits.
+ */
+import { StillpointError } from '../../lib/errors.ts'
+import { formatUuid } from '../../lib/random.ts'
+import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
+import type { FrameHead } from '../../format/wire/messages.ts'
+import { HeldBytes } from './held-bytes.ts'
+import { type LinkParts, MemberLink } from './member-link.ts'
+import type { Transfer } from '../link/transfer-log.ts'
+import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-events.ts'
+
+export interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
+  readonly limits?: Partial<ShipperLimits>
+  readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
+  /** This volume is an older copy: the mirror at the URL has a CP of it that is lost here. */
+  readonly onLostCp?: (url: string, cp: number) => void
+  readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
+}
+
+export interface MirrorInfo {
+  readonly id: string
+  readonly url: string
+  readonly state: MirrorState
+  readonly cp: number | null
+  readonly lagCps: number
+  readonly lagMs: number
+  readonly needs: string | null
+  /** What only the holds of this mirror keep. */
+  readonly heldBytes: number
+  /** Wall clock; null: never. */
+  readonly lastSeenMs: number | null
+}
+
+interface Member {
+  id: string
+  readonly link: MemberLink
+}
+
+/** How long adding waits for an answer. */
+const firstAnswerMs = 1000
+const isPending = (id: string): boolean => id[14] === '0'
+
+export class Mirrors {
+  private readonly members: Member[] = []
+  private readonly parts: LinkParts
+  private readonly heldBytes: HeldBytes
+  private readonly waiters = new Set<() => void>()
+  private stopObserving: (() => void) | null = null
+  private stopGivingWay: (() => void) | null = null
+  private areWaitsOver = false
+
+  constructor(private readonly options: MirrorsOptions) {
+    this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
+    this.heldBytes = new HeldBytes(options.primary, options.source)
+  }
+
+  start(): void {
+    const each = (tell: (link: MemberLink) => void) => {
+      for (const { link } of this.members) tell(link)
+    }
+    this.stopObserving = this.parts.primary.observe({
+      sealed: (cp: number) => each((link) => link.sealed(cp)),
+      leaving: (cp: number, commands: readonly WriteCommand[]) => {
+        let isKept = false
+        each((link) => (isKept = link.leaving(cp, commands) || isKept))
+        return isKept
+      },
+      published: (_event: CpPublished) => each((link) => link.published()),
+    })
+    this.stopGivingWay = this.parts.primary.onHoldsInTheWay((carrier) => this.inTheWay(carrier))
+    for (const { uuid, url } of this.parts.primary.members()) {
+      // It has never been offered anything.
+      if (isPending(uuid)) this.parts.primary.holds.set(uuid, [])
+      this.begin(uuid, url)
+    }
+  }
+
+  close(): void {
+    this.stopObserving?.()
+    this.stopGivingWay?.()
+    for (const { link } of this.members) link.close()
+    this.wake()
+  }
+
+  /** `reached` is false when it has not answered within a second; it is known from now on and tried again. */
+  async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
+    let member = this.members.find(({ link }) => link.url === url)
+    if (!member) {
+      const id = pendingId(this.parts.random.bytes(16))
+      await this.parts.primary.addMember({ uuid: id, url })
+      member = this.begin(id, url)
+    }
+    const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
+    const deadline = this.parts.clock.monotonic() + firstAnswerMs
+    while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
+    return { reached: isReached(), record: this.describe(member, await this.heldBytes.of(member.id)) }
+  }
+
+  async remove(id: string): Promise<boolean> {
+    const index = this.members.findIndex((member) => member.id === id)
+    if (index < 0) return false
+    const [member] = this.members.splice(index, 1)
+    member!.link.close()
+    this.heldBytes.forget(id)
+    await this.parts.primary.removeMember(id)
+    this.wake()
+    return true
+  }
+
+  async list(): Promise<readonly MirrorInfo[]> {
+    const infos: MirrorInfo[] = []
+    for (const member of this.members.slice())
+      infos.push(this.describe(member, await this.heldBytes.of(member.id)))
+    return infos
+  }
+
+  /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds), or `endWaits`. */
+  waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
+    const isReached = () => this.members.filter(({ link }) => link.mirroredCp >= cp).length >= count
+    return this.waitUntil(isReached, () => this.areWaitsOver, deadlineMs)
+  }
+
+  /** The primary stops: whoever waits for a mirror hears now whether it has the CP, and so does who asks later. */
+  endWaits(): void {
+    this.areWaitsOver = true
+    this.wake()
+  }
+
+  /** True when every mirror that is there has published the CP; false at the deadline. Goes on after `endWaits`. */
+  flush(cp: number, deadlineMs: number): Promise<boolean> {
+    const isReached = () => this.members.every(({ link }) => link.mirroredCp >= cp || !isThere(link))
+    return this.waitUntil(isReached, () => false, deadlineMs)
+  }
+
+  private async waitUntil(
+    isReached: () => boolean,
+    isOver: () => boolean,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const { clock } = this.parts
+    while (!isReached()) {
+      const ms = deadlineMs - clock.monotonic()
+      if (ms <= 0 || isOver() || !this.stopObserving) return false
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          cancel()
+          this.waiters.delete(done)
+          resolve()
+        }
+        const cancel = clock.after(ms, done)
+        this.waiters.add(done)
+      })
+    }
+    return true
+  }
+
+  /** Only who is there is waited for: what is held for a mirror that is away comes back when it is removed. */
+  private inTheWay(carrier: number): ReturnType<HoldListener> {
+    const { primary, source } = this.parts
+    const current = source.current().root.cp
+    const holding = this.members.filter(
+      ({ id, link }) => isThere(link) && primary.holds.of(id).some(({ root }) => root.cp < carrier),
+    )
+    if (holding.length === 0) return 'nothing'
+    for (const { link } of holding) link.spaceShort()
+    // It has everything, and keeps the one before as its older slot: nothing moves that but another CP.
+    const waitsForNext = ({ link }: Member) => link.mirroredCp === current && current <= carrier
+    return holding.some(waitsForNext) ? 'the next cp' : 'with a report'
+  }
+
+  private begin(id: string, url: string): Member {
+    const link = new MemberLink(
+      this.parts,
+      {
+        adopt: (adopting, side) => this.adopt(adopting, side),
+        mirrored: () => this.wake(),
+        transferred: ({ member }, transfer) => this.options.onTransfer?.(member ?? id, transfer),
+        metLostCp: (lost, cp) => this.options.onLostCp?.(lost.url, cp),
+        metHigherEpoch: (epoch) => this.options.onHigherEpoch?.(epoch),
+      },
+      url,
+      isPending(id) ? null : id,
+    )
+    const member = { id, link }
+    this.members.push(member)
+    link.start()
+    return member
+  }
+
+  /** The first answer of a mirror that was added: from now on it is a member under its own id. */
+  private async adopt(link: MemberLink, side: string): Promise<void> {
+    const member = this.members.find((candidate) => candidate.link === link)
+    if (!member) throw new StillpointError('not-found', 'it was removed')
+    // It was adopted already, and the connection ended before the link heard of it.
+    if (member.id === side) return
+    const twin = this.members.find((other) => other !== member && other.id === side)
+    if (twin) {
+      if (twin.link.describe().state !== 'away') {
+        throw new StillpointError('exists', `it is a member already, at ${twin.link.url}`)
+      }
+      // The same mirror at another address.
+      twin.link.close()
+      this.members.splice(this.members.indexOf(twin), 1)
+    }
+    // In one write: a crash must not leave two members at one address.
+    await this.parts.primary.addMember({ uuid: side, url: link.url }, member.id)
+    member.id = side
+  }
+
+  private describe({ id, link }: Member, heldBytes: number): MirrorInfo {
+    const { clock } = this.parts
+    const { state, cp, lagCps, lagMs, needs, silentMs } = link.describe()
+    const lastSeenMs = silentMs === null ? null : clock.now() - silentMs
+    return { id, url: link.url, state, cp, lagCps, lagMs, needs, heldBytes, lastSeenMs }
+  }
+
+  private wake(): void {
+    for (const waiter of this.waiters) waiter()
+  }
+}
+
+const isThere = (link: MemberLink): boolean => ['live', 'catching-up'].includes(link.describe().state)
+
+function pendingId(bytes: Uint8Array): string {
+  const id = bytes.slice()
+  id[6] = id[6]! & 0x0f
+  return formatUuid(id)
+}

@@ -1,0 +1,438 @@
+/**
+ * The primary's end of mirroring, for one mirror: a state machine without sockets, timers or reads. Events come in,
+ * actions go out, and what leaves waits in the outbox.
+ *
+ * | state        | meaning                                                                  | left by                    |
+ * |--------------|--------------------------------------------------------------------------|----------------------------|
+ * | waiting      | no connection, until the back-off has passed                             | connect → greeting         |
+ * | greeting     | hello sent                                                               | answer → session; silence  |
+ * | session      | without target: up to date, or in trouble                                | a target is chosen         |
+ * | … sending    | the difference to the target is on its way                               | all of it has left         |
+ * | … offered    | the mirror verifies, wants, publishes                                    | its report                 |
+ *
+ * - What the member last reported and everything offered since is held; a hold is set before anything is sent that
+ *   depends on it, and none is given up before the mirror has answered this process's hello.
+ * - A target stays until the mirror has published it, and moves only when a block of it is unavailable.
+ * - Nothing that a mirror does makes the primary wait: all it can cost is the outbox and the holds.
+ */
+import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { equalBytes } from '../../lib/bytes.ts'
+import {
+  type Body,
+  type Message,
+  type MessageOf,
+  type MirrorStatus,
+  type Position,
+  isNowhere,
+  nowhere,
+  samePosition,
+} from '../../format/wire/messages.ts'
+import { noUuid } from '../../format/wire/messages.ts'
+import { Lag } from '../link/lag.ts'
+import { LiveLog } from './live-log.ts'
+import { MemberHolds } from './member-holds.ts'
+import { isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
+import { positionOf } from '../link/positions.ts'
+import { Outbox, type SessionHead } from './outbox.ts'
+import type {
+  MirrorState,
+  ShipperAction,
+  ShipperEvent,
+  ShipperFacts,
+  ShipperLimits,
+  ShipperStatus,
+} from './shipper-events.ts'
+import { TransferLog } from '../link/transfer-log.ts'
+
+interface Target {
+  readonly root: PublishedRoot
+  stage: 'sending' | 'offered'
+  offeredAtMs: number
+}
+
+export class Shipper {
+  readonly outbox: Outbox
+  private phase: 'waiting' | 'greeting' | 'session' = 'waiting'
+  private session = noUuid
+  private wakeMs = 0
+  private pollMs = 0
+  private shortMs = -Infinity
+  private attempts = 0
+  /** Silence is measured from here: what was heard last, or the begin of the connection. */
+  private aliveMs = 0
+  private heardMs: number | null = null
+  private trouble: { readonly reason: string; readonly untilMs: number } | null = null
+
+  /** Why the last connection ended or was none; null when it is not known yet. */
+  private unreached: string | null = null
+
+  private status: MirrorStatus | null = null
+  private statusNumber = -1
+  /** What the mirror has published, as it last reported: held, so patches may be made against it. */
+  base: PublishedRoot | null = null
+  private target: Target | null = null
+  private readonly holds = new MemberHolds()
+  private isHoldDue = false
+  private answer: MessageOf<'hello-answer'> | null = null
+
+  private readonly live = new LiveLog()
+  private readonly transfers = new TransferLog()
+  private readonly lag = new Lag()
+  private current: PublishedRoot
+  private actions: ShipperAction[] = []
+  private nowMs = 0
+
+  /** `member`: the side UUID that must answer; null: whoever answers is to be adopted. */
+  constructor(
+    private readonly facts: ShipperFacts,
+    private readonly limits: ShipperLimits,
+    private readonly random: Random,
+    private member: string | null,
+  ) {
+    this.current = facts.current()
+    this.outbox = new Outbox(
+      limits.outboxBytesMax,
+      (source, cp, blocks, bytes) => this.transfers.sent(source, cp, blocks, bytes, this.nowMs),
+      facts.patches,
+    )
+  }
+
+  handle(event: ShipperEvent, nowMs: number): readonly ShipperAction[] {
+    this.nowMs = nowMs
+    this.actions = []
+    this.decide(event)
+    // First: what is sent because of this event relies on it.
+    if (this.isHoldDue)
+      this.actions.unshift({ kind: 'hold', roots: this.holds.roots(this.target?.root ?? null) })
+    this.isHoldDue = false
+    return this.actions
+  }
+
+  /** When a tick is due, in monotonic milliseconds. */
+  get wakeAtMs(): number {
+    if (this.phase === 'waiting') return this.wakeMs
+    const silentMs = this.aliveMs + this.limits.silenceMsMax
+    return Math.min(silentMs, this.phase === 'session' ? this.pollMs : Infinity)
+  }
+
+  get head(): SessionHead {
+    return { volume: this.facts.volume, session: this.session, epoch: this.facts.epoch() }
+  }
+
+  describe(nowMs: number): ShipperStatus {
+    const cp = this.base?.root.cp ?? null
+    return {
+      state: this.state,
+      cp,
+      ...this.lag.of(cp, this.current.root.cp, nowMs),
+      needs: this.trouble?.reason ?? (this.state === 'away' ? this.unreached : null),
+      silentMs: this.heardMs === null ? null : nowMs - this.heardMs,
+      sentBytes: this.transfers.bytesEver,
+      refused: this.status?.refused ?? 0,
+    }
+  }
+
+  private get state(): MirrorState {
+    if (this.phase !== 'session') return this.trouble ? 'stalled' : 'away'
+    if (this.trouble) return 'stalled'
+    return this.isLive && this.base ? 'live' : 'catching-up'
+  }
+
+  /** The mirror's published or target CP is the newest one: what is written next goes to it at once. */
+  private get isLive(): boolean {
+    if (this.phase !== 'session' || this.trouble || !this.status || this.answer) return false
+    const at = this.target?.root ?? this.base
+    return at !== null && equalBytes(at.hash, this.current.hash)
+  }
+
+  private decide(event: ShipperEvent): void {
+    switch (event.kind) {
+      case 'sealed':
+        this.live.sealed(event.cp, this.isLive, positionOf(this.current))
+        return
+      case 'leaving': {
+        const base = positionOf(this.current)
+        this.live.note(event.cp, this.isLive && this.outbox.live(event.cp, base, event.commands))
+        return
+      }
+      case 'published':
+        return this.published()
+      case 'frame':
+        return this.frame(event.message)
+      case 'received':
+        if (this.phase !== 'waiting') this.aliveMs = this.nowMs
+        return
+      case 'failed':
+        return this.fail(event.reason)
+      case 'difference-read':
+        if (this.target?.stage === 'sending' && this.target.root.root.cp === event.cp)
+          this.offer(this.target, true)
+        return
+      case 'unavailable':
+        return this.unavailable(event.cp, event.detail)
+      case 'adopted':
+        return this.adopted(event.side)
+      case 'refused':
+        return this.inTrouble(event.reason, true)
+      case 'space-short':
+        return this.spaceShort()
+      case 'tick':
+        return this.tick()
+    }
+  }
+
+  // --- The connection ---
+
+  private tick(): void {
+    if (this.phase === 'waiting') {
+      if (this.nowMs >= this.wakeMs) this.connect()
+      return
+    }
+    if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail('it does not answer')
+    if (this.phase !== 'session' || this.nowMs < this.pollMs) return
+    this.pollMs = this.nowMs + this.limits.heartbeatMs
+    if (this.outbox.isEmpty) this.poll()
+    if (this.trouble && this.nowMs >= this.trouble.untilMs) this.trouble = null
+    this.pursue()
+  }
+
+  private poll(isSpaceShort = false): void {
+    const remark = isSpaceShort ? 'space-short' : this.hasCommonCp ? 'nothing' : 'no-common-cp'
+    this.say(this.current.root.cp, { kind: 'poll', remark })
+  }
+
+  /** As often as it is polled anyway. */
+  private spaceShort(): void {
+    if (this.phase !== 'session' || this.answer || this.nowMs < this.shortMs + this.limits.heartbeatMs) return
+    this.shortMs = this.nowMs
+    this.poll(true)
+  }
+
+  private connect(): void {
+    this.phase = 'greeting'
+    this.session = formatUuid(newUuid(this.random))
+    this.aliveMs = this.nowMs
+    this.statusNumber = -1
+    this.outbox.restart()
+    this.actions.push({ kind: 'connect' })
+    const { side, geometry } = this.facts
+    const hello = { kind: 'hello', side, member: this.member ?? noUuid, geometry } as const
+    this.outbox.message(this.current.root.cp, nowhere, hello)
+  }
+
+  private fail(reason: string): void {
+    if (this.phase === 'waiting') return
+    this.trouble = null
+    this.unreached = reason
+    this.disconnect()
+    const exponential = Math.min(this.limits.backoffMsMax, this.limits.backoffMsMin * 2 ** this.attempts++)
+    this.wakeMs = this.nowMs + exponential * (0.5 + this.random.bytes(1)[0]! / 512)
+  }
+
+  private disconnect(): void {
+    this.phase = 'waiting'
+    this.answer = null
+    this.live.lostAll()
+    this.outbox.restart()
+    this.actions.push({ kind: 'stop-sending' }, { kind: 'disconnect' })
+  }
+
+  /** Something that only time or an operator changes. `endsSession`: nothing can be said to this mirror. */
+  private inTrouble(reason: string, endsSession: boolean): void {
+    if (endsSession && this.phase !== 'waiting') {
+      this.disconnect()
+      this.wakeMs = this.nowMs + this.limits.troubleMs
+    }
+    this.trouble = { reason, untilMs: this.nowMs + this.limits.troubleMs }
+  }
+
+  private say(cp: number, body: Exclude<Body, { kind: 'blocks' }>, isBarrier = false): void {
+    this.outbox.message(cp, this.status?.published ?? nowhere, body, isBarrier)
+  }
+
+  // --- What the mirror says ---
+
+  private frame(message: Message): void {
+    if (message.session !== this.session || this.phase === 'waiting') return
+    this.aliveMs = this.nowMs
+    this.heardMs = this.nowMs
+    if (message.kind === 'error') return this.heardError(message)
+    if (message.volume !== this.facts.volume) return
+    if (message.kind === 'hello-answer') return this.answered(message)
+    if (this.phase !== 'session' || this.answer) return
+    if (message.kind === 'report') this.takeStatus(message, message.number)
+    else if (message.kind === 'want') this.wanted(message)
+  }
+
+  private answered(answer: MessageOf<'hello-answer'>): void {
+    if (this.phase !== 'greeting') return
+    if (this.member && answer.side !== this.member) {
+      return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
+    }
+    this.phase = 'session'
+    this.session = answer.opens
+    this.trouble = null
+    this.attempts = 0
+    this.pollMs = this.nowMs + this.limits.heartbeatMs
+    this.answer = answer
+    if (this.member) this.adopted(this.member)
+    else this.actions.push({ kind: 'adopt', side: answer.side })
+  }
+
+  private adopted(side: string): void {
+    const { answer } = this
+    if (!answer || answer.side !== side) return
+    this.member = side
+    this.answer = null
+    this.holds.greeted()
+    this.takeStatus(answer, answer.number)
+  }
+
+  private takeStatus(status: MirrorStatus & { readonly kind: string }, number: number): void {
+    if (number <= this.statusNumber) return
+    if (!this.holds.report(status, (position) => this.facts.find(position)))
+      return this.inTrouble('it retains too many roots', true)
+    this.statusNumber = number
+    const before = this.base
+    this.status = status
+    this.isHoldDue = true
+    this.base = isNowhere(status.published) ? null : this.facts.find(status.published)
+    if (this.target && this.target.root.root.cp <= status.published.cp) this.reached(this.target.root)
+    if (this.base && this.base !== before) this.actions.push({ kind: 'mirrored' })
+    if (!this.hasCommonCp) return this.withoutCommonCp(status.published)
+    if (status.kind === 'hello-answer') this.resume(status)
+    this.heardNeeds(status)
+    this.pursue()
+  }
+
+  private withoutCommonCp(published: Position): void {
+    this.giveUpTarget()
+    if (!this.facts.hasLost(published)) return this.inTrouble(startAgain(published.cp), false)
+    this.actions.push({ kind: 'met-lost-cp', cp: published.cp })
+    this.inTrouble(isOlderCopy(published.cp), false)
+  }
+
+  private get hasCommonCp(): boolean {
+    return this.base !== null || (this.status !== null && isNowhere(this.status.published))
+  }
+
+  /** A target outlives the connection, and even this process when its hold does. */
+  private resume(status: MirrorStatus): void {
+    const root = this.target?.root ?? this.facts.find(status.target)
+    this.target = null
+    if (!root || root.root.cp <= status.published.cp || !this.holds.hasRoomFor(root, null)) return
+    this.target = { root, stage: 'sending', offeredAtMs: 0 }
+    const isSame = samePosition(status.target, positionOf(root))
+    if (isSame && status.stage !== 'receiving') this.offer(this.target, true)
+    else this.send(this.target, isSame ? status.receivedTo : 0)
+  }
+
+  private heardNeeds(status: MirrorStatus): void {
+    if (status.needs === 'sound-blocks' && this.target && !this.trouble) {
+      return this.unavailable(this.target.root.root.cp, 'blocks of it arrive damaged again and again')
+    }
+    const need = needInWords(status)
+    if (need) this.inTrouble(need, false)
+  }
+
+  private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
+    switch (reactions[code]) {
+      case 'reconnect':
+        return this.fail(detail)
+      case 'end':
+        if (
+          code === 'older-epoch' &&
+          volume === this.facts.volume &&
+          epoch.number > this.facts.epoch().number
+        )
+          this.actions.push({ kind: 'met-higher-epoch', epoch })
+        return this.inTrouble(detail, true)
+      case 'give up target':
+        this.giveUpTarget()
+        return this.inTrouble(detail, false)
+      case 'ask':
+        return this.poll()
+      case 'go on':
+        return
+    }
+  }
+
+  private wanted({ cp, wanted }: MessageOf<'want'>): void {
+    if (this.target?.stage !== 'offered' || this.target.root.root.cp !== cp || this.trouble) return
+    this.actions.push({ kind: 'send-wanted', target: this.target.root, base: this.base, wanted })
+  }
+
+  // --- The target ---
+
+  private published(): void {
+    this.current = this.facts.current()
+    const { cp } = this.current.root
+    this.lag.published(cp, this.nowMs)
+    const isNext = !this.target && this.base !== null && this.live.isWhole(cp, positionOf(this.base))
+    // What is not offered now is superseded before it can be: it is not kept, and not sent.
+    if (!isNext) for (const lost of this.outbox.dropLive(cp)) this.live.note(lost, false)
+    this.pursue()
+    this.live.forgetBefore(cp)
+  }
+
+  private pursue(): void {
+    if (this.phase !== 'session' || this.answer || this.trouble || !this.status || !this.hasCommonCp) return
+    const { current } = this
+    if (this.target) return this.repeatOffer(this.target)
+    if (this.base && this.base.root.cp >= current.root.cp) return
+    // It reports fewer roots when its readers have ended.
+    if (!this.holds.hasRoomFor(current, null)) return
+    this.target = { root: current, stage: 'sending', offeredAtMs: 0 }
+    if (this.live.isWhole(current.root.cp, this.status.published)) this.offer(this.target, true)
+    else this.send(this.target, 0)
+  }
+
+  private send(target: Target, from: number): void {
+    target.stage = 'sending'
+    this.offer(target, false)
+    this.actions.push({ kind: 'send-difference', target: target.root, base: this.base, from })
+  }
+
+  private offer(target: Target, isComplete: boolean): void {
+    const { root, address, bytes } = target.root
+    const offer = this.holds.offer(target.root)
+    this.isHoldDue = true
+    if (isComplete) target.stage = 'offered'
+    target.offeredAtMs = this.nowMs
+    this.say(root.cp, { kind: 'offer', offer, address, isComplete, root: bytes }, true)
+  }
+
+  /** An offer or its report was lost, or the mirror has begun again: nothing of it is there to wait for. */
+  private repeatOffer(target: Target): void {
+    if (target.stage !== 'offered' || this.nowMs < target.offeredAtMs + this.limits.offerAgainMs) return
+    const { target: at, stage } = this.status!
+    const isTaken = samePosition(at, positionOf(target.root)) && stage !== 'receiving'
+    if (!isTaken) this.offer(target, true)
+  }
+
+  private reached(root: PublishedRoot): void {
+    this.target = null
+    this.outbox.dropSent()
+    this.outbox.sentLive.forgetUpTo(root.root.cp)
+    this.actions.push({ kind: 'stop-sending' })
+    for (const transfer of this.transfers.finished(root.root.cp, this.nowMs)) {
+      this.actions.push({ kind: 'transfer', transfer })
+    }
+  }
+
+  private unavailable(cp: number, detail: string): void {
+    if (this.target?.root.root.cp !== cp) return
+    const { root } = this.target
+    this.giveUpTarget()
+    // A newer root may not have the block any more; the same one is tried again later.
+    if (equalBytes(this.current.hash, root.hash)) this.inTrouble(detail, false)
+    else this.pursue()
+  }
+
+  private giveUpTarget(): void {
+    this.target = null
+    this.outbox.dropSent()
+    this.actions.push({ kind: 'stop-sending' })
+  }
+}

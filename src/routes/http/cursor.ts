@@ -1,0 +1,34 @@
+/**
+ * Cursors: opaque to clients, tied to what they page through, and useless anywhere else. The checksum finds accidents
+ * and mix-ups; what a cursor says is checked like any other input, because it is no secret.
+ */
+import { encodeUtf8, equalBytes } from '../../lib/bytes.ts'
+import { sha256 } from '../../lib/checksum.ts'
+import { StillpointError } from '../../lib/errors.ts'
+
+const sumBytes = 9
+const cursorCharactersMax = 16 * 1024
+
+/** `scope` is everything that must be the same when the cursor comes back. */
+export function makeCursor(scope: readonly unknown[], position: readonly unknown[]): string {
+  const payload = encodeUtf8(JSON.stringify(position))
+  return Buffer.concat([sum(scope, payload), payload]).toString('base64url')
+}
+
+/** Throws `bad-cursor` when this is not a cursor of the scope. */
+export function readCursor(scope: readonly unknown[], cursor: string): unknown[] {
+  if (cursor.length > cursorCharactersMax || !/^[A-Za-z0-9_-]+$/.test(cursor)) throw badCursor()
+  const bytes = new Uint8Array(Buffer.from(cursor, 'base64url'))
+  const payload = bytes.subarray(sumBytes)
+  if (!equalBytes(bytes.subarray(0, sumBytes), sum(scope, payload))) throw badCursor()
+  const position: unknown = JSON.parse(Buffer.from(payload).toString('utf8'))
+  if (!Array.isArray(position)) throw badCursor()
+  return position
+}
+
+export const badCursor = (): StillpointError =>
+  new StillpointError('bad-cursor', 'the cursor does not belong here; begin again without one')
+
+function sum(scope: readonly unknown[], payload: Uint8Array): Uint8Array {
+  return sha256(Buffer.concat([encodeUtf8(`${JSON.stringify(scope)}\n`), payload])).subarray(0, sumBytes)
+}

@@ -1,0 +1,58 @@
+/**
+ * Every failure leaves as problem+json (RFC 9457) with a code of the closed list. What is not a StillpointError is
+ * `internal`: logged here, and the client learns nothing about it.
+ */
+import { type ErrorCode, StillpointError, errorCodes } from '../../lib/errors.ts'
+import { logger } from '../../lib/log.ts'
+
+const log = logger('routes')
+
+const reserved = new Set(['type', 'title', 'status', 'code', 'detail', 'instance'])
+const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
+  'not-yet': '1',
+  busy: '1',
+  'too-many-pins': '5',
+}
+
+export function toStillpointError(error: unknown): StillpointError {
+  if (error instanceof StillpointError) return error
+  log.error('a request failed: {error}', { error })
+  return new StillpointError('internal', 'the server failed to do this; its log says why')
+}
+
+export function problem(error: unknown, headers: Readonly<Record<string, string>> = {}): Response {
+  const known = toStillpointError(error)
+  const [status, title] = errorCodes[known.code]
+  const help: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(known.help)) if (!reserved.has(name)) help[name] = value
+  const { code, message: detail } = known
+  const body = { type: `urn:stillpoint:${code}`, title, status, code, detail, ...help }
+  const retryAfter = retryAfterSeconds[code]
+  return new Response(`${JSON.stringify(body)}\n`, {
+    status,
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'X-Content-Type-Options': 'nosniff',
+      'Cache-Control': 'no-store',
+      ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
+      ...headers,
+    },
+  })
+}
+
+export function methodNotAllowed(method: string, allow: readonly string[]): Response {
+  const allowed = allow.join(', ')
+  return problem(new StillpointError('method-not-allowed', `${method} is not allowed here`, { allow }), {
+    Allow: allowed,
+  })
+}
+
+export const json = (
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response =>
+  new Response(JSON.stringify(body), {
+    status,
+    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff', ...headers },
+  })

@@ -1,0 +1,64 @@
+/** /openapi.json and /docs: the contract, for programs and for people. No other host is involved. */
+import { z } from '@hono/zod-openapi'
+import type { Dependencies } from '../http/dependencies.ts'
+import type { AppParts, Handler, Operation } from '../http/endpoint.ts'
+import { Query } from '../http/raw-url.ts'
+import { problems } from '../v1/schemas.ts'
+
+const tags = ['system']
+
+const openApiHandler =
+  (_dependencies: Dependencies, app: AppParts): Handler =>
+  (_request, target) => {
+    Query.parse(target.query, [])
+    return new Response(app.openApi(), { headers: { 'Content-Type': 'application/json' } })
+  }
+
+const docsHandler =
+  (_dependencies: Dependencies, app: AppParts): Handler =>
+  (_request, target) => {
+    Query.parse(target.query, [])
+    return new Response(app.docs(), {
+      headers: {
+        'Content-Type': 'text/html; charset=utf-8',
+        'X-Content-Type-Options': 'nosniff',
+        'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      },
+    })
+  }
+
+export const documentOperations: readonly Operation[] = [
+  {
+    on: 'both',
+    method: 'get',
+    path: '/openapi.json',
+    handler: openApiHandler,
+    contract: {
+      operationId: 'getOpenApi',
+      tags,
+      summary: 'This document',
+      responses: {
+        200: {
+          description: 'OpenAPI 3.1',
+          content: { 'application/json': { schema: z.looseObject({ openapi: z.string() }) } },
+        },
+        ...problems(),
+      },
+    },
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/docs',
+    handler: docsHandler,
+    contract: {
+      operationId: 'getDocs',
+      tags,
+      summary: 'This document as a page',
+      responses: {
+        200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } },
+        ...problems(),
+      },
+    },
+  },
+]

@@ -1,0 +1,78 @@
+/** /healthz: the process answers. /readyz: it serves reads. /metrics: for Prometheus. */
+import { z } from '@hono/zod-openapi'
+import { StillpointError } from '../../lib/errors.ts'
+import type { AppParts, Handler, Operation } from '../http/endpoint.ts'
+import type { Dependencies } from '../http/dependencies.ts'
+import { json } from '../http/problem.ts'
+import { Query } from '../http/raw-url.ts'
+import { Health, jsonContent, problems } from '../v1/schemas.ts'
+
+const tags = ['system']
+
+const healthHandler = (): Handler => (_request, target) => {
+  Query.parse(target.query, [])
+  return json(200, { status: 'ok' }, { 'Cache-Control': 'no-store' })
+}
+
+const readyHandler =
+  (dependencies: Dependencies): Handler =>
+  (_request, target) => {
+    Query.parse(target.query, [])
+    const { ok, reason } = dependencies.ready()
+    // Reads are served also where writes are not: then it says why.
+    const body = reason === '' ? { status: 'ok' } : { status: 'ok', fenced: reason }
+    if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
+    throw new StillpointError('not-yet', reason)
+  }
+
+const metricsHandler =
+  (_dependencies: Dependencies, app: AppParts): Handler =>
+  async (_request, target) => {
+    Query.parse(target.query, [])
+    const { contentType, text } = await app.metrics()
+    return new Response(text, { headers: { 'Content-Type': contentType, 'Cache-Control': 'no-store' } })
+  }
+
+const healthResponse = { description: 'It does', content: jsonContent(Health) }
+
+export const healthOperations: readonly Operation[] = [
+  {
+    on: 'both',
+    method: 'get',
+    path: '/healthz',
+    handler: healthHandler,
+    contract: {
+      operationId: 'getHealth',
+      tags,
+      summary: 'Whether the process answers',
+      responses: { 200: healthResponse, ...problems() },
+    },
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/readyz',
+    handler: readyHandler,
+    contract: {
+      operationId: 'getReadiness',
+      tags,
+      summary: 'Whether reads are served',
+      responses: { 200: healthResponse, ...problems('not-yet') },
+    },
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/metrics',
+    handler: metricsHandler,
+    contract: {
+      operationId: 'getMetrics',
+      tags,
+      summary: 'Metrics in the text format of Prometheus',
+      responses: {
+        200: { description: 'All of them', content: { 'text/plain': { schema: z.string() } } },
+        ...problems(),
+      },
+    },
+  },
+]

@@ -1,0 +1,140 @@
+/**
+ * What a client attaches to an entry, between headers, JSON and the file system.
+ *
+ * `Stillpoint-Meta-NAME: value`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`, `Content-Type`,
+ * `Stillpoint-Link: target`. Values are kept as they were sent and sent back the same.
+ */
+import type { Attributes, Stat } from '../../fs/contract.ts'
+import { encodeUtf8 } from '../../lib/bytes.ts'
+import { toRfc3339 } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import type { HeaderValues } from '../http/header-values.ts'
+import { parseTime } from '../http/raw-url.ts'
+
+export const metaNameBytesMax = 64
+export const metaBytesMax = 2048
+export const contentTypeBytesMax = 255
+export const linkTargetBytesMax = 4095
+export const defaultContentType = 'application/octet-stream'
+
+const metaPrefix = 'stillpoint-meta-'
+const token = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
+/** Visible ASCII, with spaces between words. */
+const visible = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/
+const mediaType = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+\/[A-Za-z0-9!#$%&'*+.^_`|~-]+[ \t]*(;[\x20-\x7e\t]*)?$/
+
+const bad = (detail: string, parameter: string): never => {
+  throw new StillpointError('bad-parameter', detail, { parameter })
+}
+const tooLarge = (detail: string): never => {
+  throw new StillpointError('metadata-too-large', detail)
+}
+
+const noMeta: Readonly<Record<string, string>> = {}
+
+/** `fileType` is false where a Content-Type would say nothing about the entry. */
+export function parseAttributes(headers: HeaderValues, fileType: boolean): Attributes {
+  let meta: Record<string, string> | null = null
+  for (const name in headers) {
+    if (!name.startsWith(metaPrefix)) continue
+    meta ??= Object.create(null) as Record<string, string>
+    meta[name.slice(metaPrefix.length)] = headers[name]!
+  }
+  const contentType = fileType ? headers['content-type'] : undefined
+  const mode = headers['stillpoint-mode']
+  const modified = headers['stillpoint-modified']
+  return {
+    contentType: contentType === undefined ? null : checkContentType(contentType, 'Content-Type'),
+    meta: meta === null ? noMeta : checkMeta(meta),
+    mode: mode === undefined ? null : parseMode(mode, 'Stillpoint-Mode'),
+    modifiedMs: modified === undefined ? null : parseModified(modified, 'Stillpoint-Modified'),
+  }
+}
+
+/** The names must be in lower case already. */
+export function checkMeta(meta: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  let bytes = 0
+  for (const [name, value] of Object.entries(meta)) {
+    if (!token.test(name)) bad('a name of metadata is a token in lower case', `${metaPrefix}NAME`)
+    if (name.length > metaNameBytesMax) tooLarge(`a name of metadata has at most ${metaNameBytesMax} bytes`)
+    if (!visible.test(value)) bad('metadata is visible ASCII; percent-encode the rest', metaPrefix + name)
+    bytes += name.length + value.length
+  }
+  if (bytes > metaBytesMax) tooLarge(`metadata has at most ${metaBytesMax} bytes in all`)
+  return meta
+}
+
+export function checkContentType(text: string, parameter: string): string {
+  if (text.length > contentTypeBytesMax) tooLarge(`a content type has at most ${contentTypeBytesMax} bytes`)
+  return mediaType.test(text) ? text : bad('not a media type', parameter)
+}
+
+export function parseMode(text: string, parameter: string): number {
+  const mode = /^[0-7]{1,5}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN
+  return mode <= 0o7777 ? mode : bad('a mode is octal, up to 7777', parameter)
+}
+
+/** One string for each of the few modes that there are. */
+const modes: string[] = []
+export const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
+
+export function parseModified(text: string, parameter: string): number {
+  const ms = parseTime(text)
+  return Number.isNaN(ms) ? bad('a time is RFC 3339 with a zone', parameter) : ms
+}
+
+/** Visible ASCII, the rest percent-encoded, as for metadata; but it is kept decoded. */
+export function parseLinkTarget(header: string): string {
+  const name = 'Stillpoint-Link'
+  if (!visible.test(header)) bad('a target is visible ASCII; percent-encode the rest', name)
+  let target = ''
+  try {
+    target = decodeURIComponent(header)
+  } catch {
+    bad('the target is not percent-encoded UTF-8', name)
+  }
+  if (target === '') bad('the target is empty', name)
+  if (target.includes('\0')) bad('the target has a NUL', name)
+  if (encodeUtf8(target).length > linkTargetBytesMax) bad(`at most ${linkTargetBytesMax} bytes`, name)
+  return target
+}
+
+/** Types that a browser would run as a page of this server. */
+function isActive(contentType: string): boolean {
+  const essence = contentType.split(';')[0]!.trim().toLowerCase()
+  return essence === 'text/html' || essence.endsWith('/xml') || essence.endsWith('+xml')
+}
+
+/** The headers of an answer that carries, or stands for, the content of a file. */
+export function fileHeaders(stat: Stat, cp: number): Record<string, string> {
+  const contentType = stat.contentType ?? defaultContentType
+  const headers: Record<string, string> = {
+    'Content-Type': contentType,
+    'X-Content-Type-Options': 'nosniff',
+    'Accept-Ranges': 'bytes',
+    ETag: `"${stat.etag}"`,
+    'Last-Modified': new Date(stat.modifiedMs).toUTCString(),
+    'Stillpoint-CP': String(cp),
+    'Stillpoint-Mode': formatMode(stat.mode),
+    'Stillpoint-Modified': toRfc3339(stat.modifiedMs),
+  }
+  if (isActive(contentType)) headers['Content-Disposition'] = 'attachment'
+  for (const name in stat.meta) headers[metaPrefix + name] = stat.meta[name]!
+  return headers
+}
+
+/** The public form of a stat, without its path. */
+export function statFields(stat: Stat, cp: number): Record<string, unknown> {
+  return {
+    kind: stat.kind,
+    size: stat.size,
+    etag: `"${stat.etag}"`,
+    contentType: stat.kind === 'file' ? (stat.contentType ?? defaultContentType) : null,
+    created: toRfc3339(stat.createdMs),
+    modified: toRfc3339(stat.modifiedMs),
+    mode: formatMode(stat.mode),
+    cp,
+    meta: stat.meta,
+    ...(stat.kind === 'link' ? { target: stat.target } : {}),
+  }
+}

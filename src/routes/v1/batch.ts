@@ -1,0 +1,171 @@
+/** POST /v1/batch: several operations in order, all of them or none, in one CP. */
+import { z } from '@hono/zod-openapi'
+import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../../fs/contract.ts'
+import { ByteGate } from '../../fs/write/gates.ts'
+import { parsePlainPath } from '../../fs/paths.ts'
+import { unreachable } from '../../lib/assert.ts'
+import { encodeUtf8 } from '../../lib/bytes.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { checkContentType, checkMeta, parseModified, parseMode } from './attributes.ts'
+import { contentLength, jsonBody } from '../http/body.ts'
+import type { PrimaryDependencies } from '../http/dependencies.ts'
+import { answerMutation, durabilityParameters, parseWish } from './durability.ts'
+import { headerValues } from '../http/header-values.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import { durabilityQuery, mutationHeaders } from './parameters.ts'
+import { toConditions } from '../http/preconditions.ts'
+import { Query } from '../http/raw-url.ts'
+import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
+
+/** Of large batches that are received and applied at once: each takes several times its length meanwhile. */
+const largeBodiesBytesMax = 8 * batchBytesMax
+/** Beside these a smaller one is nothing. */
+const largeBytesMin = 256 * 1024
+
+const batchHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  const large = new ByteGate(largeBodiesBytesMax)
+  const apply = async (request: Request) => {
+    const value = await jsonBody(request, batchBytesMax)
+    refuseTooMany(value)
+    const { operations } = parseShape(BatchBody, value)
+    return files.batch(operations.map(parseOperation))
+  }
+  return async (request, target) => {
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const length = contentLength(headerValues(request.headers)) ?? batchBytesMax
+    const isLarge = length > largeBytesMin && length <= batchBytesMax
+    const applied = await (isLarge ? large.within(length, () => apply(request)) : apply(request))
+    const results = applied.result.map(({ status, etag }) => ({
+      status,
+      etag: etag === null ? null : `"${etag}"`,
+    }))
+    return answerMutation(dependencies, wish, { status: 200, applied, etag: null, fields: { results } })
+  }
+}
+
+/** Before the schema looks at a million of them. */
+function refuseTooMany(value: unknown): void {
+  if (typeof value !== 'object' || value === null || !('operations' in value)) return
+  const { operations } = value
+  if (!Array.isArray(operations) || operations.length <= batchOperationsMax) return
+  throw new StillpointError('too-large', `a batch has at most ${batchOperationsMax} operations`)
+}
+
+function parseOperation(item: BatchItem, index: number): BatchOperation {
+  try {
+    return toOperation(item)
+  } catch (error) {
+    if (!(error instanceof StillpointError)) throw error
+    throw new StillpointError(error.code, error.message, { ...error.help, index })
+  }
+}
+
+function toOperation(item: BatchItem): BatchOperation {
+  switch (item.op) {
+    case 'put':
+      return {
+        op: 'put',
+        path: parsePlainPath(item.path),
+        content: contentOf(item.content, item.text),
+        contentType:
+          item.contentType === undefined ? null : checkContentType(item.contentType, 'contentType'),
+        ...attributesOf(item),
+        ...toConditions(item.ifMatch, item.ifNoneMatch),
+      }
+    case 'delete':
+      return {
+        op: 'delete',
+        path: parsePlainPath(item.path),
+        recursive: item.recursive ?? false,
+        ...toConditions(item.ifMatch, item.ifNoneMatch),
+      }
+    case 'mkdir':
+      return { op: 'mkdir', path: parsePlainPath(item.path), ...attributesOf(item) }
+    case 'move':
+      return {
+        op: 'move',
+        from: parsePlainPath(item.from),
+        to: parsePlainPath(item.to),
+        overwrite: item.overwrite ?? false,
+        ...toConditions(item.ifMatch, item.ifNoneMatch),
+      }
+    default:
+      return unreachable(item)
+  }
+}
+
+function attributesOf(item: {
+  meta?: Record<string, string> | undefined
+  mode?: string | undefined
+  modified?: string | undefined
+}) {
+  return {
+    meta: item.meta === undefined ? {} : checkMeta(lowerCase(item.meta)),
+    mode: item.mode === undefined ? null : parseMode(item.mode, 'mode'),
+    modifiedMs: item.modified === undefined ? null : parseModified(item.modified, 'modified'),
+  }
+}
+
+/** As headers do: names have no case. */
+function lowerCase(meta: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(meta).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
+function contentOf(content: string | undefined, text: string | undefined): Uint8Array {
+  if ((content === undefined) === (text === undefined)) {
+    throw new StillpointError('bad-json', 'a put has either content (base64) or text')
+  }
+  if (text !== undefined) {
+    if (!text.isWellFormed()) throw new StillpointError('bad-json', 'text has a lone surrogate')
+    return encodeUtf8(text)
+  }
+  const encoded = content!
+  const bytes = new Uint8Array(Buffer.from(encoded, 'base64'))
+  // Buffer skips what it does not know: only the exact form is accepted, with or without padding.
+  const padded = encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')
+  if (Buffer.from(bytes).toString('base64') !== padded) {
+    throw new StillpointError('bad-json', 'content is not base64')
+  }
+  return bytes
+}
+
+export const batchOperations: readonly Operation[] = [
+  {
+    on: 'primary',
+    method: 'post',
+    path: '/v1/batch',
+    handler: batchHandler,
+    contract: {
+      operationId: 'batch',
+      tags: ['several'],
+      summary: 'Several operations, all or nothing; later ones see earlier ones',
+      request: {
+        query: z.object(durabilityQuery),
+        body: { required: true, content: jsonContent(BatchBody) },
+      },
+      responses: {
+        200: { description: 'All applied', headers: mutationHeaders, content: jsonContent(BatchAnswer) },
+        ...problems(
+          'bad-path',
+          'bad-json',
+          'metadata-too-large',
+          'not-found',
+          'exists',
+          'into-itself',
+          'is-a-directory',
+          'not-a-directory',
+          'is-a-link',
+          'directory-not-empty',
+          'precondition-failed',
+          'too-large',
+          'unsupported-media-type',
+          'disk-full',
+          'poisoned',
+          'fenced',
+          'corrupt',
+        ),
+      },
+    },
+  },
+]

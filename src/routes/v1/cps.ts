@@ -1,0 +1,133 @@
+/** /v1/cps: the history of consistency points, newest first, and taking one now. */
+import { z } from '@hono/zod-openapi'
+import { toRfc3339 } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { hasBody } from '../http/body.ts'
+import { badCursor, makeCursor, readCursor } from '../http/cursor.ts'
+import type { CpRecord, Dependencies, PrimaryDependencies } from '../http/dependencies.ts'
+import { headerValues } from '../http/header-values.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import { cpHeader } from './parameters.ts'
+import { json } from '../http/problem.ts'
+import { Query, parseInteger } from '../http/raw-url.ts'
+import { CpItem, CpList, jsonContent, problems } from './schemas.ts'
+
+const limitDefault = 100
+const limitMax = 1000
+const tags = ['consistency points']
+const scope = ['cps']
+
+const itemOf = ({ committedAtMs, ...record }: CpRecord) => ({
+  cp: record.cp,
+  epoch: record.epoch,
+  rootHash: record.rootHash,
+  cause: record.cause,
+  committedAt: toRfc3339(committedAtMs),
+  blocksWritten: record.blocksWritten,
+  bytesWritten: record.bytesWritten,
+  coalesced: record.coalesced,
+  retained: record.retained,
+})
+
+const listHandler =
+  ({ cps, views }: Dependencies): Handler =>
+  async (_request, target) => {
+    const query = Query.parse(target.query, ['limit', 'cursor'])
+    const limit = query.integer('limit', 1, limitMax) ?? limitDefault
+    const cursor = query.text('cursor')
+    let before: number | null = null
+    if (cursor !== null) {
+      const [cp] = readCursor(scope, cursor)
+      if (typeof cp !== 'number' || !Number.isSafeInteger(cp)) throw badCursor()
+      before = cp
+    }
+    // One more than asked for says whether there is another page.
+    const found = await cps.list(limit + 1, before)
+    const items = found.slice(0, limit)
+    const last = items[items.length - 1]
+    const next = found.length > limit && last ? makeCursor(scope, [last.cp]) : null
+    const headers = { 'Stillpoint-CP': String(views.publishedCp()) }
+    return json(200, { items: items.map(itemOf), next }, headers)
+  }
+
+const getHandler =
+  ({ cps }: Dependencies): Handler =>
+  async (_request, target) => {
+    Query.parse(target.query, [])
+    const cp = parseInteger(target.rest ?? '', 'cp', 0, Number.MAX_SAFE_INTEGER)
+    const record = await cps.get(cp)
+    if (!record) throw new StillpointError('not-found', `consistency point ${cp} is not known`)
+    return json(200, itemOf(record), { 'Stillpoint-CP': String(cp) })
+  }
+
+const takeHandler =
+  ({ taker }: PrimaryDependencies): Handler =>
+  async (request, target) => {
+    Query.parse(target.query, [])
+    if (await hasBody(request, headerValues(request.headers)))
+      throw new StillpointError('bad-parameter', 'taking one needs no body')
+    const { taken, record } = await taker.take()
+    const headers: Record<string, string> = { 'Stillpoint-CP': String(record.cp) }
+    if (taken) headers['Location'] = `/v1/cps/${record.cp}`
+    return json(taken ? 201 : 200, itemOf(record), headers)
+  }
+
+export const cpOperations: readonly Operation[] = [
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/cps',
+    handler: listHandler,
+    contract: {
+      operationId: 'listCps',
+      tags,
+      summary: 'Consistency points, newest first',
+      request: {
+        query: z.object({
+          limit: z.int().min(1).max(limitMax).default(limitDefault).optional(),
+          cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
+        }),
+      },
+      responses: {
+        200: { description: 'One page', headers: cpHeader, content: jsonContent(CpList) },
+        ...problems('bad-cursor'),
+      },
+    },
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/cps/{cp}',
+    handler: getHandler,
+    contract: {
+      operationId: 'getCp',
+      tags,
+      summary: 'One consistency point',
+      request: { params: z.object({ cp: z.int().min(0).max(Number.MAX_SAFE_INTEGER) }) },
+      responses: {
+        200: { description: 'It is known', headers: cpHeader, content: jsonContent(CpItem) },
+        ...problems('not-found'),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'post',
+    path: '/v1/cps',
+    handler: takeHandler,
+    contract: {
+      operationId: 'takeCp',
+      tags,
+      summary: 'Take a consistency point now and wait for it',
+      responses: {
+        200: {
+          description: 'Nothing was dirty: the last one',
+          headers: cpHeader,
+          content: jsonContent(CpItem),
+        },
+        201: { description: 'Taken', headers: cpHeader, content: jsonContent(CpItem) },
+        ...problems('disk-full', 'poisoned', 'fenced'),
+      },
+    },
+  },
+]

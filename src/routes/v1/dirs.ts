@@ -1,0 +1,279 @@
+/**
+ * /v1/dirs/{path}: make, list, delete; without a path the root.
+ *
+ * A listing of several pages is of one CP. What fits one page may come from the open tree; else the first page already
+ * comes from a CP that contains everything written before, which is kept while the pages are asked for.
+ */
+import { z } from '@hono/zod-openapi'
+import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../../fs/contract.ts'
+import { type Path, formatPath, parseListedPath } from '../../fs/paths.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { Breaks } from '../../lib/breaks.ts'
+import { parseAttributes, statFields } from './attributes.ts'
+import { hasBody } from '../http/body.ts'
+import { badCursor, makeCursor, readCursor } from '../http/cursor.ts'
+import type { Dependencies, PrimaryDependencies } from '../http/dependencies.ts'
+import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
+import { headerValues } from '../http/header-values.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import {
+  attributeHeaders,
+  cpHeader,
+  durabilityQuery,
+  mutationHeaders,
+  pathParam,
+  readingQuery,
+  writeConditionHeaders,
+} from './parameters.ts'
+import { conditionsOf, parseTags } from '../http/preconditions.ts'
+import { json, problem } from '../http/problem.ts'
+import { Query } from '../http/raw-url.ts'
+import { openWanted, parseWanted, readingParameters } from './reading.ts'
+import { ListingShape, WrittenEntry, jsonContent, problems } from './schemas.ts'
+import { pathOrRoot } from './stat.ts'
+
+const limitDefault = 100
+const tags = ['directories']
+const address = '/v1/dirs/{path}'
+
+interface Position {
+  readonly cp: number
+  /** Of this one listing: who may keep its CP. */
+  readonly listing: string
+  readonly after: readonly string[]
+}
+
+interface Page {
+  readonly path: Path
+  readonly limit: number
+  readonly recursive: boolean
+  readonly contentBytesMax: number
+  readonly pause: () => Promise<void>
+}
+
+const scopeOf = ({ path, recursive }: Page): readonly unknown[] => ['dirs', formatPath(path), recursive]
+
+function parsePosition(page: Page, cursor: string): Position {
+  const [cp, listing, after] = readCursor(scopeOf(page), cursor)
+  if (typeof cp !== 'number' || typeof listing !== 'string' || typeof after !== 'string') throw badCursor()
+  return { cp, listing, after: parseListedPath(after) }
+}
+
+const listHandler = (dependencies: Dependencies): Handler => {
+  const { views, clock } = dependencies
+  let listings = 0
+  return async (_request, target) => {
+    const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
+    const breaks = new Breaks(clock)
+    const page: Page = {
+      path: pathOrRoot(target),
+      limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
+      recursive: query.flag('recursive'),
+      contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
+      pause: () => breaks.maybe(),
+    }
+    const wanted = parseWanted(query)
+    const cursor = query.text('cursor')
+    if (cursor !== null) {
+      const position = parsePosition(page, cursor)
+      if (wanted.minCp !== null || wanted.atMs !== null) {
+        throw new StillpointError('bad-parameter', 'a cursor has its consistency point', {
+          parameter: 'cursor',
+        })
+      }
+      if (wanted.cp !== null && wanted.cp !== position.cp) throw badCursor()
+      const view = views.atListing(position.cp, position.listing)
+      const { response, ended } = await answerPage(view, page, position.listing, position.after)
+      if (ended) views.endListing(position.cp, position.listing)
+      return response
+    }
+    const listing = `${Math.floor(clock.monotonic()).toString(36)}.${(listings++).toString(36)}`
+    const view = await openWanted(dependencies, wanted)
+    // A CP that was named is kept already; the newest image is not, and the open tree moves on.
+    if (wanted.cp !== null || wanted.atMs !== null) {
+      const { response, ended, cp } = await answerPage(view, page, listing, null)
+      if (!ended) views.atListing(cp, listing).release()
+      return response
+    }
+    const first = await answerPage(view, page, listing, null)
+    if (first.ended) return first.response
+    return (await answerPage(await views.settled(listing), page, listing, null)).response
+  }
+}
+
+/** Releases the view. A failure is an answer too, and says which CP it was seen in. */
+async function answerPage(
+  view: ReadView,
+  page: Page,
+  listing: string,
+  after: readonly string[] | null,
+): Promise<{ readonly response: Response; readonly ended: boolean; readonly cp: number }> {
+  try {
+    const { limit, recursive, contentBytesMax, pause } = page
+    const found = await view.list(page.path, { after, limit, recursive, contentBytesMax, pause })
+    const { cp } = view
+    const body = listingBody(page, found, cp, listing)
+    const response = json(200, body, { 'Stillpoint-CP': String(cp) })
+    return { response, ended: found.next === null, cp }
+  } catch (error) {
+    if (!(error instanceof StillpointError)) throw error
+    return { response: problem(error, { 'Stillpoint-CP': String(view.cp) }), ended: true, cp: view.cp }
+  } finally {
+    view.release()
+  }
+}
+
+function listingBody(page: Page, found: Listing, cp: number, listing: string) {
+  const entries = found.entries.map((entry) => ({
+    name: entry.path[entry.path.length - 1],
+    path: entry.path.join('/'),
+    ...statFields(entry.stat, cp),
+    ...(entry.content ? { content: toBase64(entry.content) } : {}),
+  }))
+  const next = found.next === null ? null : makeCursor(scopeOf(page), [cp, listing, found.next.join('/')])
+  return { cp, path: formatPath(page.path), entries, next }
+}
+
+const toBase64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64')
+
+const makeDirectoryHandler =
+  (dependencies: PrimaryDependencies): Handler =>
+  async (request, target) => {
+    const { files, limits } = dependencies
+    const path = pathOrRoot(target)
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const headers = headerValues(request.headers)
+    const attributes = parseAttributes(headers, false)
+    if (await hasBody(request, headers)) throw new StillpointError('bad-parameter', 'a directory has no body')
+    if (headers['if-match'] !== undefined) throw saysNothing('If-Match')
+    if (headers['if-unmodified-since'] !== undefined) throw saysNothing('If-Unmodified-Since')
+    const ifNoneMatch = headers['if-none-match']
+    const createOnly = ifNoneMatch !== undefined
+    if (createOnly && parseTags(ifNoneMatch, 'If-None-Match') !== '*') throw saysNothing('If-None-Match')
+    const written = await files.makeDirectory(path, attributes, createOnly ? { ifNoneMatch: '*' } : {})
+    return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
+  }
+
+/** A directory is there or not: making one changes no version. A condition must not be lost. */
+const saysNothing = (parameter: string): StillpointError =>
+  new StillpointError(
+    'bad-parameter',
+    `${parameter} says nothing about making a directory; If-None-Match: * makes only a new one`,
+    { parameter },
+  )
+
+const deleteDirectoryHandler =
+  (dependencies: PrimaryDependencies): Handler =>
+  async (request, target) => {
+    const { files, limits } = dependencies
+    const path = pathOrRoot(target)
+    const query = Query.parse(target.query, [...durabilityParameters, 'recursive'])
+    const wish = parseWish(query, limits.mirrorsMax)
+    const recursive = query.flag('recursive')
+    const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
+    const applied = await files.deleteDirectory(path, { ...conditions, recursive })
+    return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
+  }
+
+const listContract = (root: boolean): Operation['contract'] => ({
+  operationId: root ? 'listRoot' : 'listDirectory',
+  tags,
+  summary: root ? 'List the root' : 'List a directory, in the order of the bytes of names',
+  request: {
+    ...(root ? {} : { params: pathParam }),
+    query: z.object({
+      limit: z.int().min(1).max(listLimitMax).default(limitDefault).optional(),
+      cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
+      recursive: z.boolean().optional(),
+      content: z.int().min(1).max(listedContentBytesMax).optional().openapi({
+        description:
+          'Bytes: files up to this size bring their content, where it is one record. A page may then be shorter',
+      }),
+      ...readingQuery,
+    }),
+  },
+  responses: {
+    200: { description: 'One page', headers: cpHeader, content: jsonContent(ListingShape) },
+    ...problems(
+      ...(root ? ([] as const) : (['bad-path', 'not-found', 'not-a-directory', 'is-a-link'] as const)),
+      'bad-cursor',
+      'cp-gone',
+      'cp-lost',
+      'not-yet',
+      'too-many-pins',
+      'corrupt',
+    ),
+  },
+})
+
+export const directoryOperations: readonly Operation[] = [
+  { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
+  { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
+  {
+    on: 'primary',
+    method: 'put',
+    path: address,
+    handler: makeDirectoryHandler,
+    contract: {
+      operationId: 'makeDirectory',
+      tags,
+      summary: 'Make a directory and the parents that are missing',
+      request: {
+        params: pathParam,
+        query: z.object(durabilityQuery),
+        headers: z.object({
+          'If-None-Match': z.literal('*').optional().openapi({ description: 'Only a new one' }),
+          ...attributeHeaders,
+        }),
+      },
+      responses: {
+        200: { description: 'It exists', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
+        201: { description: 'Made', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
+        ...problems(
+          'bad-path',
+          'not-a-directory',
+          'is-a-link',
+          'precondition-failed',
+          'metadata-too-large',
+          'too-large',
+          'disk-full',
+          'poisoned',
+          'fenced',
+          'corrupt',
+        ),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'delete',
+    path: address,
+    handler: deleteDirectoryHandler,
+    contract: {
+      operationId: 'deleteDirectory',
+      tags,
+      summary: 'Delete a directory; with `recursive` in one step, whatever it holds',
+      request: {
+        params: pathParam,
+        query: z.object({ recursive: z.boolean().optional(), ...durabilityQuery }),
+        headers: z.object(writeConditionHeaders),
+      },
+      responses: {
+        204: { description: 'Deleted', headers: mutationHeaders },
+        ...problems(
+          'bad-path',
+          'not-found',
+          'not-a-directory',
+          'is-a-link',
+          'directory-not-empty',
+          'precondition-failed',
+          'disk-full',
+          'poisoned',
+          'fenced',
+          'corrupt',
+        ),
+      },
+    },
+  },
+]

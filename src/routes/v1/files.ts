@@ -1,0 +1,249 @@
+/**
+ * /v1/files/{path}: content. The hot routes: nothing here validates through schemas, and the usual request of each kind
+ * takes one pass over its headers. Reading is in `read-file.ts`.
+ */
+import { z } from '@hono/zod-openapi'
+import type { Written } from '../../fs/contract.ts'
+import { formatPath } from '../../fs/paths.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { parseAttributes, parseLinkTarget } from './attributes.ts'
+import { contentLength, fileBody, hasBody } from '../http/body.ts'
+import type { PrimaryDependencies } from '../http/dependencies.ts'
+import {
+  answerMutation,
+  durabilityParameters,
+  parseWish,
+  wishParser,
+  writtenAnswers,
+  writtenMutation,
+} from './durability.ts'
+import { headerValues } from '../http/header-values.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import {
+  attributeHeaders,
+  contentHeaders,
+  durabilityQuery,
+  mutationHeaders,
+  pathParam,
+  rangeHeaders,
+  readConditionHeaders,
+  readingQuery,
+  writeConditionHeaders,
+} from './parameters.ts'
+import { conditionsOf } from '../http/preconditions.ts'
+import { Query } from '../http/raw-url.ts'
+import { filePathOf, readHandler } from './read-file.ts'
+import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
+
+const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
+const tags = ['files']
+const address = '/v1/files/{path}'
+
+const putHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  const wishOf = wishParser(limits.mirrorsMax)
+  const answerWritten = writtenAnswers()
+  return async (request, target) => {
+    const path = filePathOf(target)
+    const wish = wishOf(target.query)
+    const headers = headerValues(request.headers)
+    const link = headers['stillpoint-link']
+    const attributes = parseAttributes(headers, link === undefined)
+    const known = conditionsOf(headers, path, dependencies)
+    const conditions = known instanceof Promise ? await known : known
+    let written: Written
+    if (link === undefined) {
+      const coming = fileBody(request, headers, true)
+      const body = coming instanceof Promise ? await coming : coming
+      const options =
+        body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
+      written = await files.putFile(path, body, attributes, options)
+    } else {
+      const linkTarget = parseLinkTarget(link)
+      if (await hasBody(request, headers)) {
+        throw new StillpointError('bad-parameter', 'a link has no body', { parameter: 'Stillpoint-Link' })
+      }
+      written = await files.putLink(path, linkTarget, attributes, conditions)
+    }
+    return answerWritten(formatPath(path), written, await dependencies.reach(written.applied, wish))
+  }
+}
+
+const patchHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  return async (request, target) => {
+    const path = filePathOf(target)
+    const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
+    const wish = parseWish(query, limits.mirrorsMax)
+    const size = query.integer('size', 0, Number.MAX_SAFE_INTEGER)
+    const offset =
+      query.text('offset') === 'end' ? 'end' : query.integer('offset', 0, Number.MAX_SAFE_INTEGER)
+    if ((size === null) === (offset === null)) {
+      throw new StillpointError('bad-parameter', 'give either offset or size', { parameter: 'offset' })
+    }
+    const headers = headerValues(request.headers)
+    const conditions = await conditionsOf(headers, path, dependencies)
+    if (offset === null) {
+      if (await hasBody(request, headers)) {
+        throw new StillpointError('bad-parameter', 'size goes with an empty body', { parameter: 'size' })
+      }
+      const written = await files.resizeFile(path, size!, conditions)
+      const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
+      return answerMutation(dependencies, wish, { ...mutation, status: 200 })
+    }
+    const body = await fileBody(request, headers, false)
+    const written = await files.patchFile(path, offset, body, conditions)
+    const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
+    return answerMutation(dependencies, wish, { ...mutation, status: 200 })
+  }
+}
+
+const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
+  const { files, limits } = dependencies
+  const wishOf = wishParser(limits.mirrorsMax)
+  return async (request, target) => {
+    const path = filePathOf(target)
+    const wish = wishOf(target.query)
+    const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
+    const applied = await files.deleteFile(path, conditions)
+    return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
+  }
+}
+
+const writeProblems = [
+  'bad-path',
+  'not-a-directory',
+  'is-a-directory',
+  'precondition-failed',
+  'disk-full',
+  'poisoned',
+  'fenced',
+  'corrupt',
+] as const
+const readProblems = [
+  'bad-path',
+  'not-found',
+  'is-a-directory',
+  'not-a-directory',
+  'is-a-link',
+  'precondition-failed',
+  'cp-gone',
+  'cp-lost',
+  'range-not-satisfiable',
+  'not-yet',
+  'too-many-pins',
+  'corrupt',
+] as const
+
+const readContract = (head: boolean): Operation['contract'] => ({
+  operationId: head ? 'headFile' : 'getFile',
+  tags,
+  summary: head ? 'Headers of a file' : 'Read a file',
+  request: {
+    params: pathParam,
+    query: z.object(readingQuery),
+    headers: z.object({ ...readConditionHeaders, ...(head ? {} : rangeHeaders) }),
+  },
+  responses: {
+    200: { description: 'The file', headers: contentHeaders, ...(head ? {} : { content: binary }) },
+    ...(head ? {} : { 206: { description: 'The range', headers: contentHeaders, content: binary } }),
+    304: { description: 'Not modified', headers: contentHeaders },
+    ...problems(...readProblems.filter((code) => !head || code !== 'range-not-satisfiable')),
+  },
+})
+
+const writtenResponse = (description: string) => ({
+  description,
+  headers: mutationHeaders,
+  content: jsonContent(WrittenEntry),
+})
+
+export const fileOperations: readonly Operation[] = [
+  { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
+  { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
+  {
+    on: 'primary',
+    method: 'put',
+    path: address,
+    handler: putHandler,
+    contract: {
+      operationId: 'putFile',
+      tags,
+      summary: 'Write a whole file, atomically; with Stillpoint-Link make a symbolic link',
+      request: {
+        params: pathParam,
+        query: z.object(durabilityQuery),
+        headers: z.object({
+          ...writeConditionHeaders,
+          ...attributeHeaders,
+          'Repr-Digest': z.string().optional().openapi({ description: 'sha-256 or sha-512, checked' }),
+          'Stillpoint-Link': z.string().optional().openapi({ description: 'Target of a symbolic link' }),
+        }),
+        body: { required: false, content: binary },
+      },
+      responses: {
+        200: writtenResponse('Replaced'),
+        201: writtenResponse('Created'),
+        ...problems(
+          ...writeProblems,
+          'digest-mismatch',
+          'metadata-too-large',
+          'too-large',
+          'unsupported-media-type',
+        ),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'patch',
+    path: address,
+    handler: patchHandler,
+    contract: {
+      operationId: 'patchFile',
+      tags,
+      summary: 'Write a range, append, truncate or extend',
+      request: {
+        params: pathParam,
+        query: z.object({
+          offset: z.string().optional().openapi({ description: 'A number of bytes, or `end`' }),
+          size: z.int().min(0).optional().openapi({ description: 'The new size; with an empty body' }),
+          ...durabilityQuery,
+        }),
+        headers: z.object(writeConditionHeaders),
+        body: { required: false, content: binary },
+      },
+      responses: {
+        200: { description: 'Written', headers: mutationHeaders, content: jsonContent(PatchedFile) },
+        ...problems(
+          ...writeProblems,
+          'not-found',
+          'is-a-link',
+          'digest-mismatch',
+          'too-large',
+          'unsupported-media-type',
+        ),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'delete',
+    path: address,
+    handler: deleteHandler,
+    contract: {
+      operationId: 'deleteFile',
+      tags,
+      summary: 'Delete a file or a symbolic link',
+      request: {
+        params: pathParam,
+        query: z.object(durabilityQuery),
+        headers: z.object(writeConditionHeaders),
+      },
+      responses: {
+        204: { description: 'Deleted', headers: mutationHeaders },
+        ...problems(...writeProblems, 'not-found'),
+      },
+    },
+  },
+]

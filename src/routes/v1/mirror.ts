@@ -1,0 +1,43 @@
+/** GET /v1/mirror, on a mirror: what it knows about itself. */
+import { toRfc3339 } from '../../lib/clock.ts'
+import type { MirrorDependencies } from '../http/dependencies.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import { cpHeader } from './parameters.ts'
+import { json } from '../http/problem.ts'
+import { Query } from '../http/raw-url.ts'
+import { MirrorStatusShape, jsonContent, problems } from './schemas.ts'
+
+const statusHandler =
+  (dependencies: MirrorDependencies): Handler =>
+  (_request, target) => {
+    Query.parse(target.query, [])
+    const { lastSeenMs, ...known } = dependencies.status()
+    const body = {
+      id: known.id,
+      volume: known.volume,
+      state: known.state,
+      cp: known.cp,
+      targetCp: known.targetCp,
+      needs: known.needs,
+      lastSeen: lastSeenMs === null ? null : toRfc3339(lastSeenMs),
+    }
+    return json(200, body, { 'Stillpoint-CP': String(known.cp) })
+  }
+
+export const mirrorOperations: readonly Operation[] = [
+  {
+    on: 'mirror',
+    method: 'get',
+    path: '/v1/mirror',
+    handler: statusHandler,
+    contract: {
+      operationId: 'getMirror',
+      tags: ['mirrors'],
+      summary: 'This mirror: what it serves and what it receives',
+      responses: {
+        200: { description: 'Its state', headers: cpHeader, content: jsonContent(MirrorStatusShape) },
+        ...problems(),
+      },
+    },
+  },
+]

@@ -1,0 +1,110 @@
+/** /v1/mirrors: the mirrors that a primary knows. */
+import { z } from '@hono/zod-openapi'
+import { encodeUtf8 } from '../../lib/bytes.ts'
+import { toRfc3339 } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import { jsonBody, jsonBytesMax } from '../http/body.ts'
+import type { MirrorRecord, PrimaryDependencies } from '../http/dependencies.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import { json } from '../http/problem.ts'
+import { Query } from '../http/raw-url.ts'
+import { MirrorBody, MirrorItem, MirrorList, jsonContent, parseShape, problems } from './schemas.ts'
+
+const tags = ['mirrors']
+
+const itemOf = (record: MirrorRecord) => ({
+  id: record.id,
+  url: record.url,
+  state: record.state,
+  cp: record.cp,
+  lagCps: record.lagCps,
+  lagMs: record.lagMs,
+  needs: record.needs,
+  heldBytes: record.heldBytes,
+  lastSeen: record.lastSeenMs === null ? null : toRfc3339(record.lastSeenMs),
+})
+
+const listHandler =
+  ({ mirrors }: PrimaryDependencies): Handler =>
+  async (_request, target) => {
+    Query.parse(target.query, [])
+    return json(200, { items: (await mirrors.list()).map(itemOf) })
+  }
+
+const addHandler =
+  ({ mirrors, limits }: PrimaryDependencies): Handler =>
+  async (request, target) => {
+    Query.parse(target.query, [])
+    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax))
+    const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
+    return json(reached ? 201 : 202, itemOf(record))
+  }
+
+function checkUrl(text: string, bytesMax: number): string {
+  const url = URL.parse(text)
+  const fits = encodeUtf8(text).length <= bytesMax
+  if (fits && url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') {
+    if (url.search === '' && url.hash === '' && url.pathname === '/') return url.origin
+  }
+  throw new StillpointError('bad-json', `url: http://HOST:PORT of at most ${bytesMax} bytes`)
+}
+
+const removeHandler =
+  ({ mirrors }: PrimaryDependencies): Handler =>
+  async (_request, target) => {
+    Query.parse(target.query, [])
+    const id = target.rest ?? ''
+    if (await mirrors.remove(id)) return new Response(null, { status: 204 })
+    throw new StillpointError('not-found', 'there is no mirror with this id')
+  }
+
+export const mirrorsOperations: readonly Operation[] = [
+  {
+    on: 'primary',
+    method: 'get',
+    path: '/v1/mirrors',
+    handler: listHandler,
+    contract: {
+      operationId: 'listMirrors',
+      tags,
+      summary: 'The mirrors of this volume and how far they are',
+      responses: {
+        200: { description: 'All of them', content: jsonContent(MirrorList) },
+        ...problems(),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'post',
+    path: '/v1/mirrors',
+    handler: addHandler,
+    contract: {
+      operationId: 'addMirror',
+      tags,
+      summary: 'Mirror this volume there, too',
+      request: { body: { required: true, content: jsonContent(MirrorBody) } },
+      responses: {
+        201: { description: 'Adopted', content: jsonContent(MirrorItem) },
+        202: { description: 'Known, not reached yet', content: jsonContent(MirrorItem) },
+        ...problems('bad-json', 'exists', 'too-large', 'unsupported-media-type', 'poisoned', 'fenced'),
+      },
+    },
+  },
+  {
+    on: 'primary',
+    method: 'delete',
+    path: '/v1/mirrors/{id}',
+    handler: removeHandler,
+    contract: {
+      operationId: 'removeMirror',
+      tags,
+      summary: 'Forget a mirror and release what it holds, also when it cannot be reached',
+      request: { params: z.object({ id: z.string() }) },
+      responses: {
+        204: { description: 'Forgotten' },
+        ...problems('not-found', 'poisoned', 'fenced'),
+      },
+    },
+  },
+]

@@ -1,0 +1,71 @@
+/** POST /v1/move: one step, whatever the size of what is moved. */
+import { z } from '@hono/zod-openapi'
+import { depthMax, formatPath, parsePlainPath, pathBytesMax } from '../../fs/paths.ts'
+import { jsonBody, jsonBytesMax } from '../http/body.ts'
+import type { PrimaryDependencies } from '../http/dependencies.ts'
+import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
+import type { Handler, Operation } from '../http/endpoint.ts'
+import { durabilityQuery, mutationHeaders } from './parameters.ts'
+import { toConditions } from '../http/preconditions.ts'
+import { Query } from '../http/raw-url.ts'
+import { MoveBody, WrittenEntry, jsonContent, parseShape, problems } from './schemas.ts'
+
+const moveHandler =
+  (dependencies: PrimaryDependencies): Handler =>
+  async (request, target) => {
+    const { files, limits } = dependencies
+    const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
+    const body = parseShape(MoveBody, await jsonBody(request, jsonBytesMax))
+    const from = parsePlainPath(body.from)
+    const to = parsePlainPath(body.to)
+    const conditions = toConditions(body.ifMatch)
+    const written = await files.move(from, to, { ...conditions, overwrite: body.overwrite })
+    return answerMutation(dependencies, wish, writtenMutation(formatPath(to), written))
+  }
+
+export const moveOperations: readonly Operation[] = [
+  {
+    on: 'primary',
+    method: 'post',
+    path: '/v1/move',
+    handler: moveHandler,
+    contract: {
+      operationId: 'move',
+      tags: ['several'],
+      summary: 'Rename a file, link or directory',
+      description:
+        'One step, whatever lies below, so nobody looks how deep that is. What comes to lie deeper than a path can ' +
+        `name (${depthMax} segments, ${pathBytesMax} bytes) keeps its content, and is listed and deleted with the ` +
+        'directories above it; to be named again it has to be moved up, with one of them.',
+      request: {
+        query: z.object(durabilityQuery),
+        body: { required: true, content: jsonContent(MoveBody) },
+      },
+      responses: {
+        200: {
+          description: 'Moved over what was there, or onto itself',
+          headers: mutationHeaders,
+          content: jsonContent(WrittenEntry),
+        },
+        201: { description: 'Moved', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
+        ...problems(
+          'bad-path',
+          'bad-json',
+          'not-found',
+          'exists',
+          'into-itself',
+          'is-a-directory',
+          'not-a-directory',
+          'directory-not-empty',
+          'precondition-failed',
+          'too-large',
+          'unsupported-media-type',
+          'disk-full',
+          'poisoned',
+          'fenced',
+          'corrupt',
+        ),
+      },
+    },
+  },
+]

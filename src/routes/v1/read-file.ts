@@ -1,0 +1,185 @@
+/**
+ * GET and HEAD of a file. What is small and at hand is answered at once; everything else opens the file, reads it in
+ * one piece or as a stream, and says what went wrong before the first byte.
+ */
+import type { NewestSource, OpenFile, ReadyFile, Stat } from '../../fs/contract.ts'
+import { type Path, parseUrlPath } from '../../fs/paths.ts'
+import { StillpointError, hasCode } from '../../lib/errors.ts'
+import { fileHeaders } from './attributes.ts'
+import { streamFile } from '../http/content-stream.ts'
+import type { Dependencies } from '../http/dependencies.ts'
+import type { Handler } from '../http/endpoint.ts'
+import { evaluateRead, isRangeWanted } from '../http/preconditions.ts'
+import { problem } from '../http/problem.ts'
+import { type ByteRange, parseRange } from '../http/ranges.ts'
+import { Query, type Target } from '../http/raw-url.ts'
+import { openWanted, parseWanted, readingParameters } from './reading.ts'
+
+/** Of a file, as it stands in the URL: never the root. */
+function urlPathOf({ rest }: Target): string {
+  if (rest !== null && rest !== '') return rest
+  throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
+}
+
+export const filePathOf = (target: Target): Path => parseUrlPath(urlPathOf(target))
+
+type Method = 'GET' | 'HEAD'
+
+export const readHandler =
+  (method: Method) =>
+  (dependencies: Dependencies): Handler => {
+    const { newest } = dependencies
+    return ({ headers }, target) =>
+      (target.query === '' && readNow(headers, method, urlPathOf(target), newest)) ||
+      readLater(headers, method, target, dependencies)
+  }
+
+/** The usual request, of a file whose way is in memory. Null for what has to wait. */
+function readNow(headers: Headers, method: Method, urlPath: string, newest: NewestSource): Response | null {
+  try {
+    const file = newest.open(urlPath)
+    return file && answerNow(headers, method, file)
+  } catch (error) {
+    // What is no path is none in any CP.
+    if (hasCode(error, 'bad-path')) throw error
+    return failedRead(error, newest.cp)
+  }
+}
+
+/**
+ * Null for more than is read at once. A Response copies its bytes when it is made, so they may lie in memory that is used
+ * again.
+ */
+function answerNow(headers: Headers, method: Method, file: ReadyFile): Response | null {
+  if (isUnconditional(headers)) {
+    if (method === 'HEAD') return new Response(null, keptHead(file, 'head'))
+    const header = headers.get('Range')
+    const range = header === null ? null : parseRange(header, file.stat.size)
+    const bytes = range ? file.read(range.start, range.end) : file.read(0, Infinity)
+    return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
+  }
+  const head = headOf(headers, method, file.stat, file.cp)
+  if (head.answer) return head.answer
+  const bytes = file.read(head.start, head.end)
+  return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
+}
+
+const isUnconditional = (headers: Headers): boolean =>
+  !(
+    headers.has('If-Match') ||
+    headers.has('If-None-Match') ||
+    headers.has('If-Modified-Since') ||
+    headers.has('If-Unmodified-Since') ||
+    headers.has('If-Range')
+  )
+
+/** Kept beside a content, because making the headers costs more than sending them. An answer takes a copy. */
+interface KeptHead {
+  cp: number
+  readonly of: 'head' | 'whole' | 'range'
+  readonly status: number
+  readonly headers: Headers
+}
+
+function keptHead(file: ReadyFile, what: 'head' | 'whole' | ByteRange): ResponseInit {
+  const { cp } = file
+  const of = typeof what === 'string' ? what : 'range'
+  const made = file.made as KeptHead | null
+  const kept = made?.of === of ? made : makeHead(file, of)
+  file.made = kept
+  const { headers } = kept
+  if (kept.cp !== cp) headers.set('Stillpoint-CP', String(cp))
+  kept.cp = cp
+  if (typeof what !== 'string') headers.set('Content-Range', contentRange(what, file.stat))
+  return kept
+}
+
+function makeHead({ stat, cp }: ReadyFile, of: KeptHead['of']): KeptHead {
+  const headers = new Headers(fileHeaders(stat, cp))
+  if (of === 'head') headers.set('Content-Length', String(stat.size))
+  return { cp, of, status: of === 'range' ? 206 : 200, headers }
+}
+
+const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
+  `bytes ${start}-${end - 1}/${size}`
+
+async function readLater(
+  headers: Headers,
+  method: Method,
+  target: Target,
+  dependencies: Dependencies,
+): Promise<Response> {
+  const { limits, views } = dependencies
+  const path = filePathOf(target)
+  const query = Query.parse(target.query, readingParameters)
+  const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
+  let file: OpenFile
+  try {
+    const ready = query === Query.none ? null : view.openNow(path)
+    const answer = ready && answerNow(headers, method, ready)
+    if (answer) return answer
+    file = await view.open(path)
+  } catch (error) {
+    return failedRead(error, view.cp)
+  } finally {
+    // The file keeps what it needs itself: a slow reader holds no view.
+    view.release()
+  }
+  try {
+    const answer = await readFile(headers, method, file, limits.bufferedBytesMax)
+    if (!answer.keepsFile) file.close()
+    return answer.response
+  } catch (error) {
+    file.close()
+    return failedRead(error, file.cp)
+  }
+}
+
+/** Says which CP the failure was seen in; what is no answer is thrown on. */
+function failedRead(error: unknown, cp: number): Response {
+  if (!(error instanceof StillpointError)) throw error
+  const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
+  if (error.code === 'range-not-satisfiable')
+    headers['Content-Range'] = `bytes */${String(error.help['size'])}`
+  return problem(error, headers)
+}
+
+/** `keepsFile`: the body is still to be read, and will close it. */
+async function readFile(
+  headers: Headers,
+  method: Method,
+  file: OpenFile,
+  bufferedBytesMax: number,
+): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
+  const head = headOf(headers, method, file.stat, file.cp)
+  if (head.answer) return { response: head.answer, keepsFile: false }
+  const { start, end, init } = head
+  if (end - start <= bufferedBytesMax) {
+    const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
+    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
+  }
+  return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
+}
+
+/** All of an answer but the bytes: either none are wanted, or which. Throws when a condition does not hold. */
+type Head =
+  | { readonly answer: Response }
+  | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
+
+function headOf(asked: Headers, method: Method, stat: Stat, cp: number): Head {
+  const headers = fileHeaders(stat, cp)
+  if (evaluateRead(asked, stat) === 'not modified') {
+    delete headers['Content-Type']
+    return { answer: new Response(null, { status: 304, headers }) }
+  }
+  if (method === 'HEAD') {
+    headers['Content-Length'] = String(stat.size)
+    return { answer: new Response(null, { headers }) }
+  }
+  const header = asked.get('Range')
+  const range = header !== null && isRangeWanted(asked, stat) ? parseRange(header, stat.size) : null
+  if (!range) return { answer: null, start: 0, end: stat.size, init: { headers } }
+  const { start, end } = range
+  headers['Content-Range'] = contentRange(range, stat)
+  return { answer: null, start, end, init: { status: 206, headers } }
+}

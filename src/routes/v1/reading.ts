@@ -1,0 +1,80 @@
+/**
+ * Which image a reading request wants: `?cp=N` or `?at=TIME` exactly that CP, else the newest one that there is, with
+ * `?minCp=N` at least that one; `?wait=SECONDS` waits for a CP that is yet to come.
+ */
+import type { ReadView } from '../../fs/contract.ts'
+import { isPossibleCp } from '../../fs/read/image-leases.ts'
+import { StillpointError } from '../../lib/errors.ts'
+import type { Dependencies } from '../http/dependencies.ts'
+import { problem } from '../http/problem.ts'
+import { type Query, parseTime } from '../http/raw-url.ts'
+
+export const waitSecondsMax = 60
+export const readingParameters = ['cp', 'at', 'minCp', 'wait'] as const
+
+export interface Wanted {
+  readonly cp: number | null
+  readonly atMs: number | null
+  readonly minCp: number | null
+  readonly waitMs: number
+}
+
+const bad = (detail: string, parameter: string): never => {
+  throw new StillpointError('bad-parameter', detail, { parameter })
+}
+
+export function parseWanted(query: Query): Wanted {
+  const cp = query.integer('cp', 0, Number.MAX_SAFE_INTEGER)
+  const minCp = query.integer('minCp', 0, Number.MAX_SAFE_INTEGER)
+  const waitMs = (query.integer('wait', 0, waitSecondsMax) ?? 0) * 1000
+  const at = query.text('at')
+  if (cp !== null && !isPossibleCp(cp)) bad('there is no such consistency point', 'cp')
+  if (minCp !== null && !isPossibleCp(minCp)) bad('there is no such consistency point', 'minCp')
+  if (cp !== null && minCp !== null) bad('cp and minCp exclude each other', 'minCp')
+  if (at !== null && (cp !== null || minCp !== null)) bad('at excludes cp and minCp', 'at')
+  const atMs = at === null ? null : parseTime(at)
+  if (atMs !== null && Number.isNaN(atMs)) bad('a time is RFC 3339 with a zone', 'at')
+  return { cp, atMs, minCp, waitMs }
+}
+
+/** The view must be released. Throws `cp-gone`, `not-yet`, `too-many-pins`. */
+export async function openWanted(dependencies: Dependencies, wanted: Wanted): Promise<ReadView> {
+  const { views, cps } = dependencies
+  if (wanted.cp !== null) {
+    if (!(await views.waitFor(wanted.cp, wanted.waitMs))) throw notYet(wanted.cp, views.publishedCp())
+    return views.at(wanted.cp)
+  }
+  if (wanted.atMs !== null) {
+    const cp = await cps.newestAt(wanted.atMs)
+    if (cp === null) throw new StillpointError('cp-gone', 'no consistency point is known from then')
+    return views.at(cp)
+  }
+  if (wanted.minCp === null) return views.open()
+  // A mirror may have nothing yet: then there is only waiting.
+  const view = views.isEmpty ? null : views.open()
+  if (view && view.cp >= wanted.minCp) return view
+  view?.release()
+  if (!(await views.waitFor(wanted.minCp, wanted.waitMs))) throw notYet(wanted.minCp, views.publishedCp())
+  return views.open()
+}
+
+function notYet(wanted: number, cp: number): StillpointError {
+  return new StillpointError('not-yet', `consistency point ${wanted} is not published here yet`, { cp })
+}
+
+/** Opens, answers, releases. A failure says which CP it was seen in. */
+export async function answerFrom(
+  dependencies: Dependencies,
+  wanted: Wanted,
+  answer: (view: ReadView) => Promise<Response>,
+): Promise<Response> {
+  const view = await openWanted(dependencies, wanted)
+  try {
+    return await answer(view)
+  } catch (error) {
+    if (error instanceof StillpointError) return problem(error, { 'Stillpoint-CP': String(view.cp) })
+    throw error
+  } finally {
+    view.release()
+  }
+}

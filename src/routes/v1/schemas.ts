@@ -1,0 +1,250 @@
+/**
+ * The shapes of the contract. JSON bodies are checked by these; answers are made by code whose tests compare them with
+ * these; headers and query parameters are parsed by hand (validators cost 40 % on the hot routes) and only described.
+ */
+import { type RouteConfig, z } from '@hono/zod-openapi'
+import { batchOperationsMax } from '../../fs/contract.ts'
+import { StillpointError, type ErrorCode, errorCodes } from '../../lib/errors.ts'
+import { durabilityLevels, mirrorStates } from '../http/dependencies.ts'
+
+const integer = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+const cp = integer.openapi({ description: 'Number of a consistency point', example: 42 })
+const time = z.string().openapi({ format: 'date-time', example: '2026-01-31T12:00:00.000Z' })
+const etag = z.string().openapi({ description: 'As in the header, with its quotes', example: '"1-2-3"' })
+const durability = z.enum(durabilityLevels).openapi({ description: 'The level that was reached' })
+const meta = z.record(z.string(), z.string()).openapi({ example: { owner: 'alice' } })
+const path = z.string().openapi({
+  description: 'Never percent-encoded, no leading slash; the root is ""',
+  example: 'docs/readme.txt',
+})
+const mode = z.string().openapi({ description: 'Octal', example: '0644' })
+
+export const Problem = z
+  .looseObject({
+    type: z.string().openapi({ example: 'urn:stillpoint:not-found' }),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]),
+    detail: z.string(),
+    index: z.int().optional().openapi({ description: 'Of the operation of a batch that failed' }),
+  })
+  .openapi('Problem')
+
+export const Mutation = z.object({ cp, durability }).openapi('Mutation')
+
+export const WrittenEntry = z.object({ path, size: integer, etag, cp, durability }).openapi('WrittenEntry')
+
+export const PatchedFile = z
+  .object({
+    path,
+    size: integer,
+    etag,
+    offset: integer.openapi({ description: 'Where the bytes were written' }),
+    cp,
+    durability,
+  })
+  .openapi('PatchedFile')
+
+const statShape = {
+  path,
+  kind: z.enum(['file', 'directory', 'link']),
+  size: integer,
+  etag,
+  contentType: z.string().nullable(),
+  created: time,
+  modified: time,
+  mode,
+  cp,
+  meta,
+  target: z.string().optional().openapi({ description: 'Of a link' }),
+}
+export const StatShape = z.object(statShape).openapi('Stat')
+
+export const ListingShape = z
+  .object({
+    cp,
+    path,
+    entries: z.array(
+      z
+        .object({
+          name: z.string(),
+          ...statShape,
+          content: z.string().optional().openapi({ description: 'Base64, where it was asked for' }),
+        })
+        .openapi('ListedEntry', { description: '`path` is relative to the listed directory' }),
+    ),
+    next: z.string().nullable().openapi({ description: 'The cursor of the next page' }),
+  })
+  .openapi('Listing')
+
+export const MoveBody = z
+  .strictObject({
+    from: path,
+    to: path,
+    overwrite: z.boolean().default(false),
+    ifMatch: etag.optional().openapi({ description: 'Of what is moved' }),
+  })
+  .openapi('Move')
+
+const ifMatch = etag.optional()
+const ifNoneMatch = etag.optional()
+
+const BatchOperationShape = z
+  .discriminatedUnion('op', [
+    z.strictObject({
+      op: z.literal('put'),
+      path,
+      content: z.string().optional().openapi({ description: 'Base64; or `text`' }),
+      text: z.string().optional(),
+      contentType: z.string().optional(),
+      meta: meta.optional(),
+      mode: mode.optional(),
+      modified: time.optional(),
+      ifMatch,
+      ifNoneMatch,
+    }),
+    z.strictObject({
+      op: z.literal('delete'),
+      path,
+      recursive: z.boolean().optional(),
+      ifMatch,
+      ifNoneMatch,
+    }),
+    z.strictObject({
+      op: z.literal('mkdir'),
+      path,
+      meta: meta.optional(),
+      mode: mode.optional(),
+      modified: time.optional(),
+    }),
+    z.strictObject({
+      op: z.literal('move'),
+      from: path,
+      to: path,
+      overwrite: z.boolean().optional(),
+      ifMatch,
+      ifNoneMatch,
+    }),
+  ])
+  .openapi('BatchOperation')
+export type BatchItem = z.infer<typeof BatchOperationShape>
+
+export const BatchBody = z
+  .strictObject({ operations: z.array(BatchOperationShape).max(batchOperationsMax) })
+  .openapi('Batch')
+
+export const BatchAnswer = z
+  .object({
+    cp,
+    durability,
+    results: z.array(z.object({ status: z.int(), etag: etag.nullable() }).openapi('BatchResult')),
+  })
+  .openapi('BatchAnswer')
+
+export const CpItem = z
+  .object({
+    cp,
+    epoch: integer,
+    rootHash: z.string().openapi({ description: 'SHA-256 of the root node, hexadecimal' }),
+    cause: z.string().openapi({ example: 'timer', description: 'Why it was taken; `mirrored` on a mirror' }),
+    committedAt: time,
+    blocksWritten: integer,
+    bytesWritten: integer,
+    coalesced: integer,
+    retained: z.boolean().openapi({ description: 'Readable now, with ?cp=' }),
+  })
+  .openapi('ConsistencyPoint')
+
+export const CpList = z
+  .object({ items: z.array(CpItem), next: z.string().nullable() })
+  .openapi('ConsistencyPoints')
+
+export const MirrorItem = z
+  .object({
+    id: z.string(),
+    url: z.string(),
+    state: z.enum(mirrorStates),
+    cp: cp.nullable(),
+    lagCps: integer.nullable(),
+    lagMs: z.number().nullable(),
+    needs: z.string().nullable(),
+    heldBytes: integer.nullable(),
+    lastSeen: time.nullable(),
+  })
+  .openapi('Mirror')
+export const MirrorList = z.object({ items: z.array(MirrorItem) }).openapi('Mirrors')
+export const MirrorBody = z
+  .strictObject({ url: z.string().openapi({ example: 'http://127.0.0.1:7071' }) })
+  .openapi('NewMirror')
+
+export const MirrorStatusShape = z
+  .object({
+    id: z.string(),
+    volume: z.string().nullable(),
+    state: z.enum(mirrorStates),
+    cp,
+    targetCp: cp.nullable(),
+    needs: z.string().nullable(),
+    lastSeen: time.nullable(),
+  })
+  .openapi('MirrorStatus')
+
+export const Health = z
+  .object({
+    status: z.literal('ok'),
+    fenced: z.string().optional().openapi({ description: 'Why a primary only reads, and what helps' }),
+  })
+  .openapi('Health')
+
+/** Checks a JSON body; what is wrong is `bad-json` with the place in the body. */
+export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.infer<T> {
+  const parsed = shape.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues
+    .slice(0, 5)
+    .map((issue) => ({ at: issue.path.join('.'), message: issue.message }))
+  const first = issues[0]
+  throw new StillpointError(
+    'bad-json',
+    first ? `${first.at || 'the body'}: ${first.message}` : 'wrong shape',
+    {
+      issues,
+    },
+  )
+}
+
+type Responses = RouteConfig['responses']
+
+/** What any operation may answer. */
+const always: readonly ErrorCode[] = ['bad-parameter', 'busy', 'internal']
+
+/** One response per status, naming the codes that it may carry. */
+export function problems(...codes: readonly ErrorCode[]): Responses {
+  const byStatus = new Map<number, ErrorCode[]>()
+  for (const code of new Set([...always, ...codes])) {
+    const status = errorCodes[code][0]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
+  }
+  const responses: Responses = {}
+  for (const [status, of] of [...byStatus].sort(([a], [b]) => a - b)) {
+    const [example] = of
+    responses[status] = {
+      description: of.map((code) => `\`${code}\`: ${errorCodes[code][1]}`).join('. '),
+      content: {
+        'application/problem+json': {
+          schema: Problem,
+          example: {
+            type: `urn:stillpoint:${example}`,
+            title: errorCodes[example!][1],
+            status,
+            code: example,
+            detail: 'What exactly, and what helps',
+          },
+        },
+      },
+    }
+  }
+  return responses
+}
+
+export const jsonContent = (schema: z.ZodType) => ({ 'application/json': { schema } })

@@ -1,0 +1,44 @@
+/** The offline check over a folder, blocks and items: alone on the volume, and reading only. */
+import { FileFolder } from '../blockdev/file-folder.ts'
+import { lockVolume } from '../blockdev/volume-lock.ts'
+import { type CheckFinding, type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import type { Root } from '../format/disk/root.ts'
+import { ItemCheck } from '../fs/tree/item-check.ts'
+import { UserError } from '../lib/user-error.ts'
+import { blockFileName, hasVolume } from './volume-folder.ts'
+
+export async function checkFolder(path: string): Promise<CheckReport> {
+  if (!hasVolume(path)) throw new UserError(`there is no volume in ${path}`)
+  const lock = lockVolume(path)
+  try {
+    const folder = await FileFolder.open(path)
+    const device = await folder.open(blockFileName, { readOnly: true })
+    try {
+      // Roots are checked one after the other.
+      let items: ItemCheck | null = null
+      const found: CheckFinding[] = []
+      const report = await checkVolume(device, {
+        onItem(root, item) {
+          items ??= new ItemCheck(root.records.kind)
+          items.add(item)
+        },
+        onRoot(root) {
+          found.push(...findingsOf(items ?? new ItemCheck(root.records.kind), root))
+          items = null
+        },
+      })
+      return { ...report, findings: [...report.findings, ...found] }
+    } finally {
+      await device.close()
+    }
+  } finally {
+    lock.release()
+  }
+}
+
+function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
+  const { problems, problemCount } = items.finish(root.counters)
+  const finding = (message: string): CheckFinding => ({ cp: root.cp, address: null, message })
+  const hidden = problemCount - problems.length
+  return [...problems.map(finding), ...(hidden > 0 ? [finding(`${hidden} more problems`)] : [])]
+}

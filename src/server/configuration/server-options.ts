@@ -1,0 +1,135 @@
+/**
+ * The options of a server, stated once: flags, environment variables, keys of the file, and docs/cli.md all come from
+ * this table or are compared with it.
+ */
+import { cacheBytesMax } from '../../cp-engine/tree/node-cache.ts'
+import {
+  growBytesDefault,
+  logBytesDefault,
+  memberUrlBytesMax,
+  volumeBytesLimit,
+  volumeBytesMaxDefault,
+} from '../../format/geometry.ts'
+
+export interface ServerOption {
+  /** Also the key in the file. */
+  readonly name: string
+  readonly placeholder: string
+  readonly brief: string
+  /** As it would be typed; null when there is none. */
+  readonly default: string | null
+  /** Taken several times as a flag, comma-separated in the environment, an array in the file. */
+  readonly isList?: true
+}
+
+const mib = (bytes: number): string => `${bytes / 2 ** 20}MiB`
+
+export const listenDefault = { primary: '127.0.0.1:7070', mirror: '127.0.0.1:7071' } as const
+export const clientUrlDefault = `http://${listenDefault.primary}`
+
+export const bounds = {
+  mirrorsMax: 8,
+  mirrorUrlBytesMax: memberUrlBytesMax,
+  cpIntervalMsMin: 10,
+  cpIntervalMsMax: 60_000,
+  queueBytesMin: 4 * 2 ** 20,
+  queueBytesLimit: 8 * 2 ** 30,
+  nodeCacheBytesMin: 4 * 2 ** 20,
+  nodeCacheBytesLimit: cacheBytesMax,
+  volumeBytesMin: 4 * growBytesDefault,
+  volumeBytesLimit,
+  /** With less, a batch or a PATCH within the limits of the contract would not fit it. */
+  logBytesMin: 2 * 2 ** 20,
+  logBytesLimit: 2 ** 30,
+  /** More than this share of the volume cannot be log. */
+  logShareMax: 1 / 4,
+  secretBytesMin: 16,
+  secretBytesMax: 4096,
+  fileBytesMax: 64 * 1024,
+} as const
+
+export const checksumChoices = ['xxh3', 'sha256'] as const
+export const encodingChoices = ['raw', 'zstd'] as const
+export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
+
+export const serverOptions = [
+  { name: 'data', placeholder: 'DIR', brief: 'Folder of the volume', default: null },
+  {
+    name: 'listen',
+    placeholder: 'HOST:PORT',
+    brief: 'Address to serve on; anything but loopback needs a secret',
+    default: `${listenDefault.primary} (mirror: ${listenDefault.mirror})`,
+  },
+  {
+    name: 'mirrors',
+    placeholder: 'URL',
+    brief: 'A mirror to keep up to date; may be repeated',
+    default: null,
+    isList: true,
+  },
+  {
+    name: 'secretFile',
+    placeholder: 'FILE',
+    brief: 'File with the secret that primary and mirrors share',
+    default: null,
+  },
+  {
+    name: 'cpIntervalMs',
+    placeholder: 'MS',
+    brief: 'Longest time between consistency points while something is dirty',
+    default: '1000',
+  },
+  {
+    name: 'queueBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Queued writes that start a consistency point',
+    default: mib(32 * 2 ** 20),
+  },
+  {
+    name: 'nodeCacheBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Memory for address blocks; one operation or a recovery takes more while it needs it',
+    default: mib(128 * 2 ** 20),
+  },
+  {
+    name: 'volumeBytesMax',
+    placeholder: 'BYTES',
+    brief: 'The volume never grows beyond this; fixed when it is made',
+    default: `${volumeBytesMaxDefault / 2 ** 40}TiB`,
+  },
+  {
+    name: 'logBytes',
+    placeholder: 'BYTES',
+    brief: 'Size of the intent log; fixed when the volume is made',
+    default: mib(logBytesDefault),
+  },
+  {
+    name: 'recordChecksum',
+    placeholder: checksumChoices.join('|'),
+    brief: 'Checksum of file content; fixed when the volume is made',
+    default: 'xxh3',
+  },
+  {
+    name: 'recordEncoding',
+    placeholder: encodingChoices.join('|'),
+    brief: 'How file content is stored from now on: as it comes, or in zstd where that saves space',
+    default: 'raw',
+  },
+  {
+    name: 'logLevel',
+    placeholder: logLevelChoices.join('|'),
+    brief: 'Least level that is logged',
+    default: 'info',
+  },
+] as const satisfies readonly ServerOption[]
+
+export type ServerOptionName = (typeof serverOptions)[number]['name']
+
+/** `cpIntervalMs` → `cp-interval-ms`; a list is given one by one, so its flag is singular. */
+export function flagName(option: ServerOption): string {
+  const name = option.isList ? option.name.replace(/s$/, '') : option.name
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+export const environmentName = (name: string): string =>
+  `STILLPOINT_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`

@@ -1,0 +1,103 @@
+/**
+ * The feed from published CPs to the catalog, and the history as the door shows it.
+ *
+ * A row is written after its CP, so a crash can lose the newest ones: the CP that an open finds gets a row of its own,
+ * and the one that was published last is known here even when SQLite does not answer.
+ */
+import type { Catalog, CpRow } from '../catalog/catalog.ts'
+import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engine/contract.ts'
+import { assert } from '../lib/assert.ts'
+import { toHex } from '../lib/bytes.ts'
+import { epochOfCp } from '../format/position.ts'
+import type { CpHistory, CpRecord, Role } from '../routes/http/dependencies.ts'
+
+export class RecordedCps implements CpHistory {
+  #newest: CpRow | null = null
+  readonly #stop: () => void
+
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly source: RootSource,
+    role: Role,
+    opened: PublishedRoot | null,
+  ) {
+    const isFirst = opened?.root.cp === 1
+    if (opened)
+      this.#record(rowOfOpened(opened, role === 'mirror' ? 'mirrored' : isFirst ? 'create' : 'recovery'))
+    this.#stop = source.onPublished((event) => this.#record(rowOf(event)))
+  }
+
+  async list(limit: number, before: number | null): Promise<readonly CpRecord[]> {
+    return this.catalog.listCps(limit, before).map((row) => this.#toRecord(row))
+  }
+
+  async get(cp: number): Promise<CpRecord | null> {
+    const row = this.#newest?.cp === cp ? this.#newest : this.catalog.getCp(cp)
+    return row && this.#toRecord(row)
+  }
+
+  /** Of a CP that has just been published. */
+  async recordOf(cp: number): Promise<CpRecord> {
+    const record = await this.get(cp)
+    assert(record, 'a published CP has been recorded')
+    return record
+  }
+
+  async newestAt(ms: number): Promise<number | null> {
+    return this.catalog.newestAtOrBefore(ms)?.cp ?? null
+  }
+
+  close(): void {
+    this.#stop()
+  }
+
+  #record(row: CpRow): void {
+    this.#newest = row
+    this.catalog.recordCp(row)
+  }
+
+  #toRecord({ committedMs, ...row }: CpRow): CpRecord {
+    const { cp, epoch, rootHash, cause, blocksWritten, bytesWritten, coalesced } = row
+    const retained = this.source.readable().some(({ root }) => root.cp === cp)
+    return {
+      cp,
+      epoch,
+      rootHash,
+      cause,
+      committedAtMs: committedMs,
+      blocksWritten,
+      bytesWritten,
+      coalesced,
+      retained,
+    }
+  }
+}
+
+function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phases }: CpPublished): CpRow {
+  const { root, hash } = published
+  return {
+    cp: root.cp,
+    epoch: epochOfCp(root.cp),
+    rootHash: toHex(hash),
+    cause,
+    sendMs: phases.send,
+    buildMs: phases.build,
+    commitMs: phases.commit,
+    blocksWritten,
+    bytesWritten,
+    coalesced,
+    committedMs: root.committedAtMs,
+  }
+}
+
+/** What it cost is not known any more; when the catalog has its row, that one stays. */
+function rowOfOpened(published: PublishedRoot, cause: CpCause): CpRow {
+  return rowOf({
+    published,
+    cause,
+    blocksWritten: 0,
+    bytesWritten: 0,
+    coalesced: 0,
+    phases: { send: 0, build: 0, commit: 0 },
+  })
+}

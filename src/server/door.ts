@@ -1,0 +1,73 @@
+/** What both roles have around their volume: the door, the reason to be not ready, and the failure that ends it all. */
+import type { Catalog } from '../catalog/catalog.ts'
+import type { ServerConfiguration } from './configuration/configuration.ts'
+import { isLoopback } from './configuration/listen.ts'
+import { bufferedBytesMax } from '../fs/contract.ts'
+import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
+import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
+import type { Clock } from '../lib/clock.ts'
+import { logger } from '../lib/log.ts'
+import type { Gauge, Limits } from '../routes/http/dependencies.ts'
+
+const log = logger('server')
+
+export const limits: Limits = {
+  bufferedBytesMax,
+  mirrorUrlBytesMax: memberUrlBytesMax,
+  mirrorsMax: membersMax,
+}
+
+/** How long answers in progress may take when the server stops, and when it is given up. */
+export const drainMsMax = 10_000
+export const abandonMsMax = 200
+
+/** One failure, the first, and whoever wants to know it. */
+export class Failure {
+  readonly #resolvers = Promise.withResolvers<Error>()
+  #first: Error | null = null
+
+  readonly happened = this.#resolvers.promise
+
+  get first(): Error | null {
+    return this.#first
+  }
+
+  report(what: string, cause: unknown): void {
+    if (this.#first) return
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#first = new Error(`${what}: ${reason}`, { cause })
+    log.fatal(what, { reason, stack: cause instanceof Error ? cause.stack : undefined })
+    this.#resolvers.resolve(this.#first)
+  }
+}
+
+export function listen(
+  configuration: ServerConfiguration,
+  clock: Clock,
+  mounts: readonly Mount[],
+): HttpServer {
+  const { host, port } = configuration.listen
+  return startHttpServer({ hostname: host, port, mounts, clock })
+}
+
+const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
+
+/** As far as names tell: a proxy in front of the server has an address of its own. */
+export function isAddressOf(
+  text: string,
+  { hostname, port }: Pick<HttpServer, 'hostname' | 'port'>,
+): boolean {
+  const url = URL.parse(text)
+  if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (host === hostname.toLowerCase()) return true
+  return isLoopback(host) && (isLoopback(hostname) || everywhere.has(hostname))
+}
+
+export const catalogGauges = (catalog: Catalog): readonly Gauge[] => [
+  {
+    name: 'catalog_dropped_rows',
+    help: 'Rows that the catalog could not take in time',
+    value: catalog.dropped,
+  },
+]

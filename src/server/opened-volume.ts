@@ -1,0 +1,120 @@
+/**
+ * The folder of a volume, held by this process: lock, block file, catalog.
+ *
+ * - The lock is taken first and released last, so two processes never serve one volume.
+ * - A block file appears whole or not at all.
+ * - The catalog is history: what cannot be used is set aside, and a volume is served without it rather than not at all.
+ */
+import { join } from 'node:path'
+import { createWhole } from '../blockdev/block-folder.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import { FileFolder } from '../blockdev/file-folder.ts'
+import { lockVolume } from '../blockdev/volume-lock.ts'
+import { Catalog, openCatalog } from '../catalog/catalog.ts'
+import type { ServerConfiguration } from './configuration/configuration.ts'
+import { blockFileName, catalogName, setCatalogAside } from './volume-folder.ts'
+import { createMirror, createPrimary } from '../cp-engine/create-volume.ts'
+import {
+  growBytesDefault,
+  makeGeometry,
+  superblockAddress,
+  superblockCopies,
+  superblockCopyBlocks,
+  superblockSlots,
+  blockBytes,
+} from '../format/geometry.ts'
+import { decodeSuperblock, type Role } from '../format/disk/superblock.ts'
+import type { Clock } from '../lib/clock.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { logger } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+
+const log = logger('volume')
+
+export interface World {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export class OpenedVolume {
+  private constructor(
+    private readonly path: string,
+    readonly device: BlockDevice,
+    readonly role: Role,
+    private readonly release: () => void,
+  ) {}
+
+  /** Makes a volume of the role when the folder has none. */
+  static async open(
+    roleOfNew: Role,
+    configuration: ServerConfiguration,
+    world: World,
+  ): Promise<OpenedVolume> {
+    const path = configuration.data
+    const folder = await FileFolder.make(path)
+    const lock = lockVolume(path)
+    try {
+      if (!(await folder.has(blockFileName))) await create(folder, roleOfNew, configuration, world)
+      const device = await folder.open(blockFileName)
+      try {
+        return new OpenedVolume(path, device, await readRole(device), () => lock.release())
+      } catch (error) {
+        await device.close()
+        throw error
+      }
+    } catch (error) {
+      lock.release()
+      throw error
+    }
+  }
+
+  openCatalog(sideUuid: string, publishedCp: number, clock: Clock): Catalog {
+    return openCatalog(join(this.path, catalogName), {
+      sideUuid,
+      publishedCp,
+      clock,
+      setAside(path, reason) {
+        log.warn('the catalog cannot be used and is set aside; a fresh one is made', { path, reason })
+        setCatalogAside(path, reason)
+      },
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.device.close()
+    this.release()
+  }
+}
+
+async function create(
+  folder: FileFolder,
+  role: Role,
+  { volumeBytesMax, logBytes, recordChecksum }: ServerConfiguration,
+  world: World,
+): Promise<void> {
+  const options = {
+    ...world,
+    geometry: makeGeometry(volumeBytesMax, growBytesDefault, logBytes),
+    recordChecksum,
+  }
+  const make = role === 'primary' ? createPrimary : createMirror
+  await createWhole(folder, blockFileName, 1, (device) => make(device, options))
+}
+
+/** What the newest readable superblock says; whether it may be relied on is for the open to decide. */
+async function readRole(device: BlockDevice): Promise<Role> {
+  let newest: { readonly generation: number; readonly role: Role } | null = null
+  for (let slot = 0; slot < superblockSlots; slot++)
+    for (let copy = 0; copy < superblockCopies; copy++) {
+      const address = superblockAddress(slot, copy)
+      if (address + superblockCopyBlocks > device.blockCount) continue
+      const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
+      await device.read(address, bytes)
+      const found = decodeSuperblock(bytes, slot)
+      if (found && found.generation > (newest?.generation ?? 0)) newest = found
+    }
+  if (newest) return newest.role
+  throw new StillpointError('corrupt', 'no superblock can be read: this is not a volume, or it is lost', {
+    waysOut: ['restore from a mirror'],
+  })
+}

@@ -1,0 +1,227 @@
+/** A primary: the engine, its files, its mirrors, its history, and the door to all of it. */
+import type { ServerConfiguration } from './configuration/configuration.ts'
+import { openPrimary } from '../cp-engine/open-primary.ts'
+import { zstd } from '../cp-engine/records/payloads.ts'
+import { EngineVolume } from '../cp-engine/primary-volume.ts'
+import { fences } from '../cp-engine/contract.ts'
+import type { CpEngine } from '../cp-engine/cp-engine.ts'
+import { RecordedCps } from './cp-history.ts'
+import { reachLevel } from './durability-levels.ts'
+import { blockBytes } from '../format/geometry.ts'
+import { VolumeFiles } from '../fs/file-system.ts'
+import { readTree } from '../fs/read/read-view.ts'
+import { Views } from '../fs/read/image-leases.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { logger } from '../lib/log.ts'
+import { formatUuid } from '../lib/random.ts'
+import type { OpenedVolume } from './opened-volume.ts'
+import { HttpTransport } from '../replica/link/http-transport.ts'
+import { Mirrors } from '../replica/primary/mirrors.ts'
+import { makeApp } from '../routes/app.ts'
+import type { CpTaker, Gauge, Mirrors as Members } from '../routes/http/dependencies.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
+import type { RunningServer, StartOptions } from './running-server.ts'
+
+const log = logger('primary')
+
+/** How long a stopping primary waits until its mirrors have the last CP. */
+const flushMsMax = 5_000
+
+export async function servePrimary(
+  volume: OpenedVolume,
+  configuration: ServerConfiguration,
+  { clock, random, acceptLoss }: StartOptions,
+): Promise<RunningServer> {
+  const failure = new Failure()
+  const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
+  const engine = await openPrimary(volume.device, {
+    clock,
+    random,
+    cpIntervalMs,
+    queueBytesMax,
+    nodeCacheBytesMax,
+    packing: recordEncoding === 'zstd' ? zstd : null,
+    acceptSuperblockLoss: acceptLoss.includes('superblock'),
+    acceptLogLoss: acceptLoss.includes('log'),
+    acceptHistoryLoss: acceptLoss.includes('history'),
+    onPoisoned: (error) => failure.report('a write to the device failed', error),
+  })
+  const { replayed, tornTail, lost } = engine.recovery
+  if (replayed > 0 || tornTail || lost.length > 0) log.warn('recovered', { replayed, tornTail, lost })
+  if (engine.fencedWhy !== null) log.error(engine.fencedWhy)
+
+  const { superblock, geometry } = engine.volume
+  const side = formatUuid(superblock.sideUuid)
+  const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
+  const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
+  const files = new VolumeFiles(engine, clock)
+  engine.onSpaceShort(() => files.hurry())
+  const views = new Views({
+    source: engine,
+    clock,
+    view: (tree) => readTree(engine, tree),
+    openView: () => files.view(),
+    settle: () => engine.requestCp('requested'),
+  })
+  const mirrors = new Mirrors({
+    source: engine,
+    primary: new EngineVolume(engine),
+    identity: { side, geometry, epoch: () => engine.volume.superblock.epoch },
+    transport: new HttpTransport({ secret: configuration.secret, clock }),
+    clock,
+    random,
+    onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: clock.now() }),
+    onLostCp(mirror, cp) {
+      if (engine.isFenced) return
+      log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
+      engine.fence('an older copy').catch(() => {})
+    },
+    onHigherEpoch(epoch) {
+      if (engine.isFenced) return
+      log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
+      // When that cannot be written the engine is poisoned, and says so.
+      engine.fence().catch(() => {})
+    },
+  })
+
+  const members: Members = {
+    list: () => mirrors.list(),
+    remove: (id) => mirrors.remove(id),
+    async add(url) {
+      // From here it would look like a mirror that never answers.
+      if (isAddressOf(url, http))
+        throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
+      return mirrors.add(url)
+    },
+  }
+
+  let isStopping = false
+  const app = makeApp({
+    role: 'primary',
+    views,
+    newest: files.newest,
+    cps,
+    clock,
+    limits,
+    files,
+    mirrors: members,
+    taker: takerOf(engine, cps),
+    reach: (applied, wish) =>
+      reachLevel(
+        {
+          clock,
+          reach: (what, level) => engine.reach(what, level),
+          async mirrored(cp, count, ms) {
+            const isMirrored = await mirrors.waitMirrored(cp, count, clock.monotonic() + ms)
+            engine.assertWritable()
+            return isMirrored
+          },
+        },
+        applied,
+        wish,
+      ),
+    ready() {
+      if (failure.first) return { ok: false, reason: failure.first.message }
+      if (isStopping) return { ok: false, reason: 'the server is stopping' }
+      return { ok: true, reason: engine.fencedWhy ?? '' }
+    },
+    gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
+    reportBug: (error) => failure.report('a bug', error),
+  })
+
+  const http = listen(configuration, clock, [
+    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
+  ])
+  files.start()
+  mirrors.start()
+  const adding = addMirrors(members, configuration.mirrors)
+
+  return {
+    url: http.url,
+    role: 'primary',
+    publishedCp: () => engine.current().root.cp,
+    failed: failure.happened,
+    async stop() {
+      isStopping = true
+      const drained = http.stop(drainMsMax)
+      // Whoever waits for a CP or for a mirror is answered now.
+      views.close()
+      mirrors.endWaits()
+      await drained
+      await adding
+      try {
+        await files.close()
+      } finally {
+        // The last consistency point comes whatever became of the rest.
+        await engine.close()
+      }
+      const { cp } = engine.current().root
+      if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
+        log.warn('not every mirror has the last consistency point', { cp })
+      mirrors.close()
+      cps.close()
+      catalog.close()
+      await volume.close()
+    },
+    async abandon() {
+      isStopping = true
+      mirrors.close()
+      await http.stop(abandonMsMax)
+      catalog.close()
+    },
+  }
+}
+
+/** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */
+async function addMirrors(mirrors: Members, urls: readonly string[]): Promise<void> {
+  const known = new Set((await mirrors.list()).map((mirror) => mirror.url))
+  for (const url of urls) {
+    if (known.has(url)) continue
+    try {
+      const { reached } = await mirrors.add(url)
+      if (!reached) log.warn('the mirror has not answered yet', { url })
+    } catch (error) {
+      log.error('the mirror cannot be added', {
+        url,
+        reason: error instanceof Error ? error.message : String(error),
+      })
+    }
+  }
+}
+
+function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {
+  return {
+    async take() {
+      engine.assertWritable()
+      const before = engine.current().root.cp
+      const { root } = await engine.requestCp('requested')
+      return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
+    },
+  }
+}
+
+function gaugesOf(engine: CpEngine, files: VolumeFiles, views: Views): Gauge[] {
+  const { writable, pending, used, max } = engine.space()
+  const { orphans, bytes } = files.pending()
+  const { root } = engine.current()
+  return [
+    { name: 'published_cp', help: 'The newest published consistency point', value: root.cp },
+    { name: 'readable_cps', help: 'Consistency points that can be read', value: engine.readable().length },
+    { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
+    {
+      name: 'fenced',
+      help: '1 when it takes no write any more: another primary has taken over, or it is an older copy',
+      value: engine.isFenced ? 1 : 0,
+    },
+    { name: 'writable_bytes', help: 'Space that can be written now', value: writable * blockBytes },
+    {
+      name: 'pending_bytes',
+      help: 'Space that waits for a consistency point or a reader',
+      value: pending * blockBytes,
+    },
+    { name: 'used_bytes', help: 'Space in use', value: used * blockBytes },
+    { name: 'max_bytes', help: 'The volume never grows beyond this', value: max * blockBytes },
+    { name: 'deleted_pending', help: 'Deleted things whose space has not returned', value: orphans },
+    { name: 'deleted_pending_bytes', help: 'Their bytes, as far as they are known', value: bytes },
+  ]
+}

@@ -1,0 +1,37 @@
+/**
+ * The composition root: a volume in the role it has, behind its door.
+ *
+ * - `stop` in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog checkpointed, device closed, lock
+ *   released. Nothing that begins later needs what has ended.
+ * - A failure that nothing here can repair (a poisoned engine, a bug) resolves `failed`: the process should end.
+ */
+import { UserError } from '../lib/user-error.ts'
+import type { ServerConfiguration } from './configuration/configuration.ts'
+import { hasVolume } from './volume-folder.ts'
+import { probeAddress } from '../routes/http/server.ts'
+import { serveMirror } from './mirror.ts'
+import { OpenedVolume } from './opened-volume.ts'
+import { servePrimary } from './primary.ts'
+import type { RunningServer, StartOptions } from './running-server.ts'
+
+/** A new volume gets the role of the verb; one that exists is served in its own. */
+export async function startServer(
+  verb: 'serve' | 'mirror',
+  configuration: ServerConfiguration,
+  options: StartOptions,
+): Promise<RunningServer> {
+  // Nobody wants a new volume that is not served.
+  const { host, port } = configuration.listen
+  if (!hasVolume(configuration.data)) await probeAddress(host, port)
+  const volume = await OpenedVolume.open(verb === 'serve' ? 'primary' : 'mirror', configuration, options)
+  try {
+    if (verb === 'mirror' && volume.role === 'primary')
+      throw new UserError(`the volume in ${configuration.data} is a primary: serve it with \`serve\``)
+    return volume.role === 'primary'
+      ? await servePrimary(volume, configuration, options)
+      : await serveMirror(volume, configuration, options)
+  } catch (error) {
+    await volume.close()
+    throw error
+  }
+}

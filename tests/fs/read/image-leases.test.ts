@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'bun:test'
+import type { CpPublished, PublishedRoot, RootSource, TreeView } from '../../../src/cp-engine/contract.ts'
+import type { ReadView } from '../../../src/fs/contract.ts'
+import { Views, isPossibleCp, keptCpsMax, keptMs } from '../../../src/fs/read/image-leases.ts'
+import type { Clock } from '../../../src/lib/clock.ts'
+import { hasCode } from '../../../src/lib/errors.ts'
+
+/** Roots that are nothing but their number; the two newest and the pinned ones are readable. */
+class FakeSource implements RootSource {
+  readonly pins = new Map<number, number>()
+  readonly listeners = new Set<(event: CpPublished) => void>()
+  views = 0
+  newest = 1
+
+  root(cp: number): PublishedRoot {
+    return { root: { cp }, address: cp } as unknown as PublishedRoot
+  }
+  publish(): void {
+    this.newest++
+    const event = { published: this.root(this.newest) } as unknown as CpPublished
+    for (const listener of this.listeners) listener(event)
+  }
+  current = () => {
+    if (this.newest === 0) throw new Error('nothing is published')
+    return this.root(this.newest)
+  }
+  readable = () =>
+    [...new Set([...this.pins.keys(), this.newest - 1, this.newest])]
+      .filter((cp) => cp > 0)
+      .sort((a, b) => a - b)
+      .map((cp) => this.root(cp))
+  view(published: PublishedRoot): TreeView {
+    this.views++
+    return { cp: published.root.cp, release: () => void this.views-- } as unknown as TreeView
+  }
+  pin({ root }: PublishedRoot) {
+    this.pins.set(root.cp, (this.pins.get(root.cp) ?? 0) + 1)
+    return { release: () => void this.pins.delete(root.cp) }
+  }
+  onPublished(listener: (event: CpPublished) => void) {
+    this.listeners.add(listener)
+    return () => void this.listeners.delete(listener)
+  }
+}
+
+class ManualClock implements Clock {
+  #now = 5
+  readonly timers = new Set<{ at: number; callback: () => void }>()
+  now = () => 0
+  monotonic = () => this.#now
+  after(ms: number, callback: () => void) {
+    const timer = { at: this.#now + ms, callback }
+    this.timers.add(timer)
+    return () => void this.timers.delete(timer)
+  }
+  sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
+  yield = () => Promise.resolve()
+  advance(ms: number): void {
+    this.#now += ms
+    for (const timer of this.timers) {
+      if (timer.at > this.#now) continue
+      this.timers.delete(timer)
+      timer.callback()
+    }
+  }
+}
+
+function setUp() {
+  const source = new FakeSource()
+  const clock = new ManualClock()
+  const view = (tree: TreeView) => ({ cp: tree.cp, release: () => tree.release() }) as ReadView
+  const views = new Views({ source, clock, view })
+  const use = (cp: number) => views.at(cp).release()
+  return { source, clock, views, use, view }
+}
+const codeOf = (act: () => unknown): string => {
+  try {
+    act()
+  } catch (error) {
+    for (const code of ['cp-gone', 'too-many-pins'] as const) if (hasCode(error, code)) return code
+  }
+  return 'none'
+}
+
+describe('kept consistency points', () => {
+  test('stay for 30 s after their last use', () => {
+    const { source, clock, views, use } = setUp()
+    use(1)
+    for (let i = 0; i < 5; i++) source.publish()
+    clock.advance(keptMs - 1)
+    use(1)
+    clock.advance(keptMs - 1)
+    expect(views.keptCps()).toEqual([1])
+    clock.advance(1)
+    expect(views.keptCps()).toEqual([])
+    expect(source.pins.size).toBe(0)
+    expect(codeOf(() => use(1))).toBe('cp-gone')
+    expect(clock.timers.size).toBe(0)
+    expect(source.views).toBe(0)
+  })
+
+  test('that the source has cut are gone at once, and make room', () => {
+    const { source, clock, views, use } = setUp()
+    for (let i = 0; i < keptCpsMax; i++) {
+      use(source.newest)
+      source.publish()
+    }
+    expect(codeOf(() => use(source.newest))).toBe('too-many-pins')
+    source.pins.delete(1)
+    expect(codeOf(() => use(1))).toBe('cp-gone')
+    use(source.newest)
+    expect(views.keptCps()).toHaveLength(keptCpsMax)
+    expect(clock.timers.size).toBe(keptCpsMax)
+    views.close()
+    expect(clock.timers.size + source.views).toBe(0)
+  })
+
+  test('cp-gone names what is readable', () => {
+    const { source, use } = setUp()
+    for (let i = 0; i < 5; i++) source.publish()
+    try {
+      use(2)
+    } catch (error) {
+      expect(hasCode(error, 'cp-gone') && error.help).toEqual({ readable: [5, 6] })
+    }
+  })
+
+  test('are at most eight', () => {
+    const { source, clock, use, views } = setUp()
+    for (let i = 0; i < keptCpsMax; i++) {
+      use(source.newest)
+      source.publish()
+    }
+    expect(codeOf(() => use(source.newest))).toBe('too-many-pins')
+    use(3)
+    expect(source.views).toBe(0)
+    clock.advance(keptMs)
+    use(source.newest)
+    expect(views.keptCps()).toEqual([source.newest])
+  })
+
+  test('of listings that are over make room, others do not', async () => {
+    const { source, views } = setUp()
+    for (let i = 0; i < keptCpsMax; i++) {
+      ;(await views.settled(`l${i}`)).release()
+      source.publish()
+    }
+    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
+    views.at(2).release()
+    views.endListing(2, 'l1')
+    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
+    views.endListing(3, 'l2')
+    views.atListing(3, 'l2').release()
+    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
+    views.endListing(3, 'l2')
+    views.at(source.newest).release()
+    expect(views.keptCps()).not.toContain(3)
+    expect(source.pins.has(3)).toBe(false)
+    views.close()
+  })
+
+  test('settle says which one', async () => {
+    const { source, clock, view } = setUp()
+    const settle = async () => {
+      source.publish()
+      return source.current()
+    }
+    const views = new Views({ source, clock, view, settle, openView: () => ({ cp: 99 }) as ReadView })
+    expect(views.open().cp).toBe(99)
+    expect((await views.settled('l')).cp).toBe(2)
+    expect(source.pins.has(2)).toBe(true)
+  })
+})
+
+describe('waiting', () => {
+  test('until it is published, or time is up', async () => {
+    const { source, clock, views } = setUp()
+    expect(await views.waitFor(1, 0)).toBe(true)
+    expect(await views.waitFor(2, 0)).toBe(false)
+    const two = views.waitFor(2, 1000)
+    const three = views.waitFor(3, 1000)
+    source.publish()
+    expect(await two).toBe(true)
+    clock.advance(1000)
+    expect(await three).toBe(false)
+    expect(clock.timers.size).toBe(0)
+  })
+
+  test('while there is nothing at all', async () => {
+    const { source, views } = setUp()
+    source.newest = 0
+    expect(views.isEmpty).toBe(true)
+    expect(await views.waitFor(1, 0)).toBe(false)
+    const one = views.waitFor(1, 1000)
+    source.publish()
+    expect(await one).toBe(true)
+    expect(views.isEmpty).toBe(false)
+  })
+
+  test('close ends everything', async () => {
+    const { source, clock, views, use } = setUp()
+    use(1)
+    const waiting = views.waitFor(9, 1000)
+    views.close()
+    expect(await waiting).toBe(false)
+    expect(await views.waitFor(9, 1000)).toBe(false)
+    expect(source.pins.size + source.listeners.size + clock.timers.size).toBe(0)
+  })
+})
+
+test('possible numbers', () => {
+  for (const cp of [0, 1, 1e12, 8999e12]) expect(isPossibleCp(cp)).toBe(true)
+  for (const cp of [-1, 0.5, 9000e12, 2 ** 53, Number.NaN]) expect(isPossibleCp(cp)).toBe(false)
+})

@@ -1,0 +1,106 @@
+/** What is large is only unlinked; the reaper takes it in bounded steps, whatever happens in between. */
+import { expect, test } from 'bun:test'
+import { stepItemsMax } from '../../../src/fs/write/reaper.ts'
+import { FakeVolume, bytesOf, codeOf, p, quickClock } from '../volume.ts'
+
+async function fill(volume: FakeVolume): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    const operations = Array.from({ length: 10 }, (_, j) => ({
+      op: 'put' as const,
+      path: p(`d/${i % 5}/${i}/${j}`),
+      content: bytesOf(10 + j),
+    }))
+    await volume.files.batch(operations)
+  }
+  await volume.files.putFile(p('d/large'), bytesOf(3_000_000), {})
+  await volume.files.putFile(p('d/0/large'), bytesOf(1_000_000), {})
+  await volume.files.putFile(p('d/0/middling'), bytesOf(200_000), {})
+  await volume.files.putLink(p('d/link'), 'x', {})
+  await volume.files.putFile(p('kept'), bytesOf(700_000), {})
+}
+
+test('deleting a directory is one small operation; its space and its counts follow', async () => {
+  const volume = new FakeVolume({ cutPercent: 60 })
+  await fill(volume)
+  volume.engine.largestOperation = 0
+  await volume.files.deleteDirectory(p('d'), { recursive: true })
+  expect(volume.engine.largestOperation).toBe(2)
+  expect(volume.files.pending().orphans).toBeGreaterThan(0)
+  expect(volume.files.hurry()).toBe(true)
+  expect(await volume.check()).toEqual([])
+  expect(volume.engine.largestOperation).toBeLessThanOrEqual(stepItemsMax + 2)
+  expect(volume.files.pending()).toEqual({ orphans: 0, bytes: 0 })
+  expect(volume.files.hurry()).toBe(false)
+  expect([1, 2, 3, 4].map((index) => volume.engine.counter(index))).toEqual([1, 0, 0, 700_000])
+  expect(await volume.read('kept')).toEqual(bytesOf(700_000))
+  await volume.close()
+})
+
+test('a crash at any step of it loses and doubles nothing', async () => {
+  for (let turns = 0; turns < 60; turns += 3) {
+    const volume = new FakeVolume({ seed: turns + 1, cutPercent: 50 })
+    await fill(volume)
+    if (turns % 2 === 0) await volume.engine.requestCp('requested')
+    await volume.files.deleteDirectory(p('d'), { recursive: true })
+    if (turns % 4 === 0) await volume.engine.requestCp('requested')
+    for (let i = 0; i < turns; i++) await quickClock.yield()
+    if (turns % 5 === 0) await volume.engine.requestCp('requested')
+    for (let i = 0; i < turns; i++) await quickClock.yield()
+    await volume.reopen()
+    expect(await codeOf(volume.with((view) => view.stat(p('d'))))).toBe('not-found')
+    expect(await volume.check()).toEqual([])
+    expect([1, 2, 3, 4].map((index) => volume.engine.counter(index))).toEqual([1, 0, 0, 700_000])
+    expect(await volume.read('kept')).toEqual(bytesOf(700_000))
+    await volume.close()
+  }
+}, 30_000)
+
+test('an object waits until a root has it as an orphan', async () => {
+  const volume = new FakeVolume()
+  await volume.files.putFile(p('f'), bytesOf(2_000_000), {})
+  await volume.files.deleteFile(p('f'))
+  for (let i = 0; i < 50; i++) await quickClock.yield()
+  expect(volume.files.pending()).toEqual({ orphans: 1, bytes: 2_000_000 })
+  expect(volume.engine.items.length).toBeGreaterThan(10)
+  await volume.engine.requestCp('requested')
+  for (let i = 0; i < 50; i++) await quickClock.yield()
+  expect(volume.files.pending()).toEqual({ orphans: 0, bytes: 0 })
+  expect(volume.engine.items.length).toBe(0)
+  await volume.close()
+})
+
+test('what was pending is known again after an open', async () => {
+  const volume = new FakeVolume()
+  await volume.files.putFile(p('f'), bytesOf(2_000_000), {})
+  await volume.files.close()
+  await volume.files.deleteFile(p('f'))
+  await volume.reopen()
+  for (let i = 0; i < 50; i++) await quickClock.yield()
+  expect(volume.engine.items.length).toBe(0)
+  expect(await volume.check()).toEqual([])
+  await volume.close()
+})
+
+test('a disk that cannot read one of them does not keep the others, nor the end', async () => {
+  const volume = new FakeVolume({ missPercent: 0 })
+  for (const name of ['a', 'b', 'c']) await volume.files.putFile(p(name), bytesOf(1_500_000), {})
+  await volume.engine.requestCp('requested')
+  const { engine } = volume
+  const run = engine.runHidden.bind(engine)
+  let refused = 0
+  engine.runHidden = (operation, options) => {
+    if (refused++ > 0) return run(operation, options)
+    return Promise.reject(new Error('EIO'))
+  }
+  for (const name of ['a', 'b', 'c']) await volume.files.deleteFile(p(name))
+  await engine.requestCp('requested')
+  for (let i = 0; i < 100; i++) await quickClock.yield()
+  expect(refused).toBeGreaterThan(2)
+  expect(volume.files.pending().orphans).toBe(1)
+  expect(volume.files.hurry()).toBeFalse()
+  // After the next open it is tried again.
+  await volume.reopen()
+  expect(await volume.check()).toEqual([])
+  expect(volume.engine.items.length).toBe(0)
+  await volume.close()
+})

@@ -1,0 +1,276 @@
+/** Frames over real sockets on loopback: a primary and a mirror in one process, and requests that nobody should send. */
+import { afterEach, expect, test } from 'bun:test'
+import { assert } from '../../../src/lib/assert.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { formatUuid, seededRandom, systemRandom } from '../../../src/lib/random.ts'
+import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
+import type { BlockDevice, WriteRun } from '../../../src/blockdev/block-device.ts'
+import { checkVolume } from '../../../src/cp-engine/check.ts'
+import { createMirror } from '../../../src/cp-engine/create-volume.ts'
+import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
+import { Volume } from '../../../src/cp-engine/volume/volume.ts'
+import { blockBytes } from '../../../src/format/geometry.ts'
+import { PatchWriter } from '../../../src/format/wire/patch-codec.ts'
+import { decodeFrame, encodeFrame } from '../../../src/format/wire/frames.ts'
+import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
+import { noUuid } from '../../../src/format/wire/messages.ts'
+import { FrameStream } from '../../../src/replica/link/frame-stream.ts'
+import { HttpTransport, createReplicaFetch } from '../../../src/replica/link/http-transport.ts'
+import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
+import { Mirrors } from '../../../src/replica/primary/mirrors.ts'
+import { positionOf } from '../../../src/replica/link/positions.ts'
+import { problem } from '../../../src/routes/http/problem.ts'
+import { Workload, expectModel, newPrimary, open, smallGeometry } from '../../cp-engine/workload.ts'
+
+const secret = 'a secret of the two'
+const ends: (() => Promise<unknown> | void)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+async function startMirror(device: BlockDevice, given: string | null = secret) {
+  const volume = await Volume.open(device, { clock: systemClock })
+  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
+  })
+  const stop = () => server.stop(true)
+  ends.push(stop)
+  return { volume, applier, url: `http://127.0.0.1:${server.port}`, stop }
+}
+
+async function newMirror(given?: string | null) {
+  const device = new MemoryDevice()
+  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
+  return { device, ...(await startMirror(device, given)) }
+}
+
+async function newPair(given = secret) {
+  const device = new MemoryDevice()
+  await newPrimary(device, 1, 32)
+  const engine = await open(device, 2, { clock: systemClock, cpIntervalMs: 1e9 })
+  const mirrors = new Mirrors({
+    source: engine,
+    primary: new EngineVolume(engine),
+    identity: {
+      side: formatUuid(engine.volume.superblock.sideUuid),
+      geometry: engine.volume.geometry,
+      epoch: () => engine.volume.superblock.epoch,
+    },
+    transport: new HttpTransport({ clock: systemClock, secret: given }),
+    clock: systemClock,
+    random: seededRandom(9),
+    limits: { heartbeatMs: 50, backoffMsMin: 10, backoffMsMax: 50, offerAgainMs: 100, troubleMs: 100 },
+  })
+  mirrors.start()
+  ends.push(() => mirrors.close())
+  const workload = new Workload(4)
+  workload.watch(engine)
+  const cp = async (steps: number): Promise<number> => {
+    for (let i = 0; i < steps; i++) await workload.step(engine)
+    return (await engine.requestCp('requested')).root.cp
+  }
+  return { engine, mirrors, workload, cp }
+}
+
+const soon = () => systemClock.monotonic() + 5000
+
+test('a mirror follows over HTTP, waits are woken, and a restart of either end is caught up', async () => {
+  const { mirrors, workload, cp } = await newPair()
+  const mirror = await newMirror()
+  await cp(50)
+  const added = await mirrors.add(mirror.url)
+  expect(added.reached).toBeTrue()
+  for (let i = 0; i < 10; i++) expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
+  expect(await mirrors.waitMirrored(1, 2, systemClock.monotonic() + 20)).toBeFalse()
+  const [info] = await mirrors.list()
+  expect(info).toMatchObject({ state: 'live', url: mirror.url, lagCps: 0, needs: null })
+
+  await mirror.stop()
+  const last = await cp(30)
+  const port = Number(new URL(mirror.url).port)
+  const volume = await Volume.open(mirror.device, { clock: systemClock })
+  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
+  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
+  const again = Bun.serve({
+    port,
+    hostname: '127.0.0.1',
+    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
+  })
+  ends.push(() => again.stop(true))
+  expect(await mirrors.waitMirrored(last, 1, soon())).toBeTrue()
+  const view = volume.view(volume.current())
+  await expectModel(view, workload.sealed.get(volume.current().root.cp)!)
+  view.release()
+  expect((await checkVolume(mirror.device)).findings).toEqual([])
+})
+
+test('a mirror that cannot be reached is known, and can be removed', async () => {
+  const { mirrors } = await newPair()
+  const nobody = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () => new Response('no', { status: 500 }),
+  })
+  ends.push(() => nobody.stop(true))
+  const { reached, record } = await mirrors.add(`http://127.0.0.1:${nobody.port}`)
+  expect(reached).toBeFalse()
+  expect(await mirrors.list()).toMatchObject([{ id: record.id, state: 'away', cp: null }])
+  expect(await mirrors.remove(record.id)).toBeTrue()
+  expect(await mirrors.remove(record.id)).toBeFalse()
+  expect(await mirrors.list()).toEqual([])
+})
+
+test('a mirror at two addresses is one member', async () => {
+  const { mirrors, cp } = await newPair()
+  const mirror = await newMirror()
+  await mirrors.add(mirror.url)
+  expect(await mirrors.waitMirrored(await cp(1), 1, soon())).toBeTrue()
+  await mirrors.add(mirror.url.replace('127.0.0.1', 'localhost'))
+  // Each hello ends the session of the other: which address stays is chance, that it is one member is not.
+  const side = formatUuid(mirror.volume.superblock.sideUuid)
+  expect((await mirrors.list()).filter(({ id }) => id === side)).toHaveLength(1)
+  expect(await mirrors.waitMirrored(await cp(2), 2, systemClock.monotonic() + 200)).toBeFalse()
+})
+
+test('without the secret nothing is read', async () => {
+  const mirror = await newMirror()
+  const { mirrors } = await newPair('not this secret')
+  const { reached } = await mirrors.add(mirror.url)
+  expect(reached).toBeFalse()
+  expect(mirror.volume.superblock.volumeUuid.some((byte) => byte !== 0)).toBeFalse()
+  for (const authorization of ['', 'Bearer', `Bearer ${secret}x`, secret]) {
+    const response = await fetch(`${mirror.url}/replica/v1/frames`, {
+      method: 'POST',
+      headers: { authorization },
+    })
+    expect(response.status).toBe(401)
+    expect(await response.json()).toMatchObject({ code: 'unauthorized' })
+  }
+})
+
+test('who cannot be reached is away, and it is said why', async () => {
+  const { mirrors } = await newPair()
+  const elsewhere = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () => new Response('', { status: 404 }),
+  })
+  const needsOf = async (url: string) => {
+    const { reached, record } = await mirrors.add(url)
+    expect([reached, record.state]).toEqual([false, 'away'])
+    return record.needs
+  }
+  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}`)).toBe('no mirror answers at this address (404)')
+  await elsewhere.stop(true)
+  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}/`)).toBe('nobody listens at this address')
+  const other = await newMirror('another secret')
+  expect(await needsOf(other.url)).toBe('it has another secret (401)')
+})
+
+test('requests that nobody should send get an answer, and change nothing', async () => {
+  const mirror = await newMirror(null)
+  const post = (body: Uint8Array<ArrayBuffer>, path = '/replica/v1/frames') =>
+    fetch(mirror.url + path, { method: 'POST', body })
+  expect((await post(new Uint8Array(0))).status).toBe(200)
+  const unknown = await post(new Uint8Array(0), '/replica/v1/other')
+  expect([unknown.status, await unknown.json()]).toMatchObject([404, { code: 'not-found' }])
+  const wrong = await fetch(`${mirror.url}/replica/v1/frames`)
+  expect([wrong.status, wrong.headers.get('Allow')]).toEqual([405, 'POST'])
+  expect(await wrong.json()).toMatchObject({ code: 'method-not-allowed' })
+  expect((await fetch(`${mirror.url}/elsewhere`)).status).toBe(404)
+  expect((await post(seededRandom(1).bytes(5000) as Uint8Array<ArrayBuffer>)).status).toBe(400)
+  expect((await post(new Uint8Array(20 * 2 ** 20))).status).toBeOneOf([400, 413])
+  const uuid = formatUuid(seededRandom(3).bytes(16))
+  const head = {
+    volume: uuid,
+    session: uuid,
+    epoch: { number: 0, id: new Uint8Array(8) },
+    cp: 1,
+    base: nowhere,
+  }
+  const frame = encodeFrame({ ...head, number: 0, kind: 'poll', remark: 'nothing' })
+  for (let length = 1; length < frame.length; length += 13) {
+    expect((await post(frame.slice(0, length))).status).toBe(400)
+  }
+  expect(mirror.applier.status().stage).toBe('idle')
+})
+
+class SlowDevice extends MemoryDevice {
+  private slow: PromiseWithResolvers<void> | null = null
+
+  override async write(runs: readonly WriteRun[]): Promise<void> {
+    await this.slow?.promise
+    await super.write(runs)
+  }
+
+  stop(): void {
+    this.slow = Promise.withResolvers()
+  }
+  goOn(): void {
+    this.slow?.resolve()
+  }
+}
+
+test('short frames that make much fill the queue to its limit, whatever the number of requests', async () => {
+  const device = new SlowDevice()
+  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
+  const { volume, applier, url } = await startMirror(device)
+  const { mirrors, cp } = await newPair()
+  await mirrors.add(url)
+  expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
+  mirrors.close()
+
+  const { geometry, superblock } = volume
+  const root = volume.current()
+  const uuid = formatUuid(superblock.volumeUuid)
+  const head = { volume: uuid, session: uuid, epoch: superblock.epoch, base: positionOf(root) }
+  const post = async (body: Uint8Array): Promise<number> => {
+    const headers = { authorization: `Bearer ${secret}` }
+    const response = await fetch(`${url}/replica/v1/frames`, {
+      method: 'POST',
+      headers,
+      body: body as Uint8Array<ArrayBuffer>,
+    })
+    await response.bytes()
+    return response.status
+  }
+  const hello = { kind: 'hello', side: uuid, member: noUuid, geometry } as const
+  const bytes = encodeFrame({ ...head, cp: 1, number: 0, ...hello })
+  for (const received of new FrameStream().push(bytes)) await applier.receive(received)
+  let answer: Message | null = null
+  while (!answer) {
+    await systemClock.sleep(1)
+    const [first] = applier.takeAnswers()
+    answer = first ? decodeFrame(first) : null
+  }
+  assert(answer.kind === 'hello-answer', 'a hello is answered')
+  const session = answer.opens
+  // 4 MiB each. Without a checksum it is not known that they are there already.
+  const writer = new PatchWriter(100)
+  writer.zeros(256 * blockBytes)
+  const address = geometry.logAddress + geometry.logBlocks
+  const run = { address, blocks: 256, base: null, sum: null, patch: writer.finish()! }
+  const runs = [run, run, run, run]
+  const { cp: published } = root.root
+  const body = { kind: 'patches', source: 'live', runs } as const
+  const frame = encodeFrame({ ...head, session, cp: published + 1, number: 1, ...body })
+  expect(frame.length).toBeLessThan(300)
+  const received = () => applier.status().receivedBytes.get('live') ?? 0
+  const [before, { refused }] = [received(), applier.status()]
+  const taken = () => (received() - before) / frame.length
+  device.stop()
+  const requests = Array.from({ length: 40 }, () => post(frame))
+  while (taken() < 8) await systemClock.sleep(1)
+  // More would come at once.
+  await systemClock.sleep(200)
+  // 32 MiB, what is being written, and one.
+  expect(taken()).toBeLessThan(12)
+  device.goOn()
+  for (const request of requests) expect(await request).toBe(200)
+  expect(taken()).toBe(40)
+  expect(applier.status().refused).toBe(refused)
+})
