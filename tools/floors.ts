@@ -213,6 +213,11 @@ export const bans: readonly Ban[] = [
     allowed: doors,
     why: 'the environment is read by the configuration',
   },
+  {
+    what: /(?:\.|^[ \t]*(?:(?:static|readonly|async|get|set) )*)#[A-Za-z]\w*/gm,
+    allowed: nowhere,
+    why: 'members are `private`, in one idiom',
+  },
   { what: /\bprocess\.exit\b/g, allowed: /^cli\//, why: 'a command ends the process, nothing below it' },
 ]
 

@@ -71,15 +71,15 @@ export function mutated(source: string, mutant: Mutant): { source: string } | { 
 
 /** One copy of a project, and its tests that are known to pass unchanged. */
 export class MutantRun {
-  readonly #copy: string
-  readonly #passing = new Map<string, Promise<Outcome>>()
+  private readonly copy: string
+  private readonly passing = new Map<string, Promise<Outcome>>()
 
   constructor(root: string) {
-    this.#copy = mkdtempSync(join(tmpdir(), 'stillpoint-mutants-'))
+    this.copy = mkdtempSync(join(tmpdir(), 'stillpoint-mutants-'))
     for (const name of [...copied, ...copiedFiles]) {
-      if (existsSync(join(root, name))) cpSync(join(root, name), join(this.#copy, name), { recursive: true })
+      if (existsSync(join(root, name))) cpSync(join(root, name), join(this.copy, name), { recursive: true })
     }
-    symlinkSync(join(root, 'node_modules'), join(this.#copy, 'node_modules'))
+    symlinkSync(join(root, 'node_modules'), join(this.copy, 'node_modules'))
   }
 
   async judge(mutant: Mutant): Promise<Verdict> {
@@ -87,17 +87,17 @@ export class MutantRun {
     const verdict = (caught: boolean, what: string): Verdict => {
       return { name: mutant.name, caught, what, seconds: (performance.now() - began) / 1000 }
     }
-    const file = join(this.#copy, mutant.file)
+    const file = join(this.copy, mutant.file)
     if (!existsSync(file)) return verdict(false, `there is no ${mutant.file}`)
     const original = readFileSync(file, 'utf8')
     const edit = mutated(original, mutant)
     if ('problem' in edit) return verdict(false, edit.problem)
-    const unchanged = await this.#unchanged(mutant)
+    const unchanged = await this.unchanged(mutant)
     if (unchanged.kind !== 'passed')
       return verdict(false, `without the bug the tests ${unchanged.kind}: ${unchanged.detail}`)
     writeFileSync(file, edit.source)
     try {
-      const outcome = await this.#run(mutant)
+      const outcome = await this.run(mutant)
       if (outcome.kind === 'failed') return verdict(true, outcome.detail)
       if (outcome.kind === 'hung') return verdict(mutant.hangs === true, 'the tests did not end')
       return verdict(false, outcome.kind === 'passed' ? 'no test noticed' : outcome.detail)
@@ -107,21 +107,21 @@ export class MutantRun {
   }
 
   dispose(): void {
-    rmSync(this.#copy, { recursive: true, force: true })
+    rmSync(this.copy, { recursive: true, force: true })
   }
 
-  #unchanged(mutant: Mutant): Promise<Outcome> {
+  private unchanged(mutant: Mutant): Promise<Outcome> {
     const key = JSON.stringify([mutant.tests, mutant.pattern, mutant.env])
-    let known = this.#passing.get(key)
+    let known = this.passing.get(key)
     if (!known) {
-      known = this.#run(mutant)
-      this.#passing.set(key, known)
+      known = this.run(mutant)
+      this.passing.set(key, known)
     }
     return known
   }
 
-  async #run(mutant: Mutant): Promise<Outcome> {
-    const report = join(this.#copy, 'report.xml')
+  private async run(mutant: Mutant): Promise<Outcome> {
+    const report = join(this.copy, 'report.xml')
     rmSync(report, { force: true })
     const pattern = mutant.pattern === undefined ? [] : ['--test-name-pattern', mutant.pattern]
     const paths = mutant.tests.map((path) => `./${path}`)
@@ -135,7 +135,7 @@ export class MutantRun {
       ...paths,
     ]
     const child = Bun.spawn([process.execPath, ...args], {
-      cwd: this.#copy,
+      cwd: this.copy,
       stdin: 'ignore',
       stdout: 'ignore',
       stderr: 'pipe',

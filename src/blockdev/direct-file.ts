@@ -17,7 +17,7 @@ import { deviceBlockBytes } from './request.ts'
 const directBufferBytesMin = 256 * 1024
 
 export class DirectFile {
-  #opened: number | null | undefined
+  private opened: number | null | undefined
 
   constructor(
     private readonly path: string,
@@ -27,8 +27,8 @@ export class DirectFile {
   ) {}
 
   get descriptor(): number | null {
-    if (this.#opened === undefined) this.#opened = this.#open()
-    return this.#opened
+    if (this.opened === undefined) this.opened = this.open()
+    return this.opened
   }
 
   /** For a write of these: null where they are better off in the page cache, or are not likely to be taken. */
@@ -40,10 +40,10 @@ export class DirectFile {
   }
 
   is(descriptor: number): boolean {
-    return this.#opened === descriptor
+    return this.opened === descriptor
   }
 
-  #open(): number | null {
+  private open(): number | null {
     const { O_RDONLY, O_RDWR, O_DIRECT } = fs.constants
     let opened: number | null = null
     try {
@@ -57,8 +57,8 @@ export class DirectFile {
   }
 
   close(): void {
-    if (typeof this.#opened === 'number') fs.closeSync(this.#opened)
-    this.#opened = null
+    if (typeof this.opened === 'number') fs.closeSync(this.opened)
+    this.opened = null
   }
 }
 

@@ -49,40 +49,40 @@ export interface FileDeviceOptions {
 }
 
 export class FileDevice implements BlockDevice {
-  readonly #path: string
-  readonly #calls: FileCalls
-  readonly #pace: ReadPace
-  readonly #descriptor: number
+  private readonly path: string
+  private readonly calls: FileCalls
+  private readonly pace: ReadPace
+  private readonly descriptor: number
   /** Null when read-only. */
-  readonly #durableDescriptor: number | null
-  readonly #direct: DirectFile
-  readonly #active = new Set<Promise<unknown>>()
-  #blockCount: number
-  #growing: Promise<void> = Promise.resolve()
-  #writingDurably = false
-  #failure: unknown
-  #closing: Promise<void> | null = null
+  private readonly durableDescriptor: number | null
+  private readonly direct: DirectFile
+  private readonly active = new Set<Promise<unknown>>()
+  private sizeBlocks: number
+  private growing: Promise<void> = Promise.resolve()
+  private writingDurably = false
+  private failure: unknown
+  private closing: Promise<void> | null = null
 
   private constructor(path: string, flags: number, options: FileDeviceOptions) {
-    this.#path = path
-    this.#calls = options.calls ?? systemFileCalls
-    this.#pace = new ReadPace(options.clock ?? systemClock)
+    this.path = path
+    this.calls = options.calls ?? systemFileCalls
+    this.pace = new ReadPace(options.clock ?? systemClock)
     const { O_RDONLY, O_RDWR, O_WRONLY, O_DSYNC } = fs.constants
-    this.#descriptor = openFile(path, (options.readOnly ? O_RDONLY : O_RDWR) | flags)
+    this.descriptor = openFile(path, (options.readOnly ? O_RDONLY : O_RDWR) | flags)
     try {
-      this.#durableDescriptor = options.readOnly ? null : openFile(path, O_WRONLY | O_DSYNC)
+      this.durableDescriptor = options.readOnly ? null : openFile(path, O_WRONLY | O_DSYNC)
     } catch (error) {
-      fs.closeSync(this.#descriptor)
+      fs.closeSync(this.descriptor)
       throw error
     }
-    this.#direct = new DirectFile(path, this.#descriptor, options.readOnly ?? false)
-    this.#blockCount = Math.floor(fs.fstatSync(this.#descriptor).size / deviceBlockBytes)
+    this.direct = new DirectFile(path, this.descriptor, options.readOnly ?? false)
+    this.sizeBlocks = Math.floor(fs.fstatSync(this.descriptor).size / deviceBlockBytes)
   }
 
   static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
     const device = new FileDevice(path, 0, options)
     try {
-      if (!options.readOnly) device.#fillHoles()
+      if (!options.readOnly) device.fillHoles()
     } catch (error) {
       await device.close()
       throw error
@@ -109,125 +109,123 @@ export class FileDevice implements BlockDevice {
   }
 
   get blockCount(): number {
-    return this.#blockCount
+    return this.sizeBlocks
   }
 
   async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
-    this.#assertUsable()
-    assertInside(address, blocksOf(target), this.#blockCount)
+    this.assertUsable()
+    assertInside(address, blocksOf(target), this.sizeBlocks)
     const position = address * deviceBlockBytes
-    if (options.uncached) return this.#tracked(this.#readUncached(target, position))
+    if (options.uncached) return this.tracked(this.readUncached(target, position))
     const isShort = target.length <= synchronousReadBytesMax
-    if (isShort && this.#pace.readAtOnce(() => this.readSync(address, target))) return
-    await this.#tracked(this.#readWhole(target, position))
+    if (isShort && this.pace.readAtOnce(() => this.readSync(address, target))) return
+    await this.tracked(this.readWhole(target, position))
   }
 
   readNow(address: number, target: Uint8Array): boolean {
-    this.#assertUsable()
-    assertInside(address, blocksOf(target), this.#blockCount)
-    return target.length <= readNowBytesMax && this.#pace.readAtOnce(() => this.readSync(address, target))
+    this.assertUsable()
+    assertInside(address, blocksOf(target), this.sizeBlocks)
+    return target.length <= readNowBytesMax && this.pace.readAtOnce(() => this.readSync(address, target))
   }
 
   readSync(address: number, target: Uint8Array): void {
-    this.#assertUsable()
-    assertInside(address, blocksOf(target), this.#blockCount)
+    this.assertUsable()
+    assertInside(address, blocksOf(target), this.sizeBlocks)
     const position = address * deviceBlockBytes
     let done = 0
     while (done < target.length) {
       let count: number
       try {
-        count = this.#calls.readSync(
-          this.#descriptor,
+        count = this.calls.readSync(
+          this.descriptor,
           done === 0 ? target : target.subarray(done),
           position + done,
         )
       } catch (error) {
-        throw this.#readError(error)
+        throw this.readError(error)
       }
-      if (count <= 0) throw this.#readError('the file ends too early')
+      if (count <= 0) throw this.readError('the file ends too early')
       done += count
     }
   }
 
   async write(runs: readonly WriteRun[]): Promise<void> {
-    this.#assertWritable()
-    const extents = joinRuns(runs, this.#blockCount, buffersPerCallMax, bytesPerCallMax)
-    await this.#tracked(this.#writeExtents(extents))
+    this.assertWritable()
+    const extents = joinRuns(runs, this.sizeBlocks, buffersPerCallMax, bytesPerCallMax)
+    await this.tracked(this.writeExtents(extents))
   }
 
   async sync(): Promise<void> {
-    this.#assertWritable()
-    await this.#tracked(this.#orFail(this.#calls.fdatasync(this.#descriptor), 'the sync failed'))
+    this.assertWritable()
+    await this.tracked(this.orFail(this.calls.fdatasync(this.descriptor), 'the sync failed'))
   }
 
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
-    this.#assertWritable()
+    this.assertWritable()
     const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
-    assertInside(address, blocks, this.#blockCount)
-    assert(!this.#writingDurably, 'one durable write at a time')
-    this.#writingDurably = true
+    assertInside(address, blocks, this.sizeBlocks)
+    assert(!this.writingDurably, 'one durable write at a time')
+    this.writingDurably = true
     try {
-      await this.#tracked(
-        this.#orFail(this.#writeBuffersDurably(address, buffers), 'the durable write failed'),
-      )
+      await this.tracked(this.orFail(this.writeBuffersDurably(address, buffers), 'the durable write failed'))
     } finally {
-      this.#writingDurably = false
+      this.writingDurably = false
     }
   }
 
   async grow(blockCount: number): Promise<void> {
-    this.#assertWritable()
+    this.assertWritable()
     // One after the other: each starts from the size that the one before has left.
-    const grown = this.#growing.then(() => this.#growTo(blockCount))
-    this.#growing = grown.catch(() => undefined)
-    await this.#tracked(grown)
+    const grown = this.growing.then(() => this.growTo(blockCount))
+    this.growing = grown.catch(() => undefined)
+    await this.tracked(grown)
   }
 
   /** Waits for what is in flight. May be called again. */
   close(): Promise<void> {
-    this.#closing ??= this.#closeAll()
-    return this.#closing
+    this.closing ??= this.closeAll()
+    return this.closing
   }
 
   // Helpers, in calling order.
 
-  #assertUsable(): void {
-    if (this.#closing) throw closedError()
-    if (this.#failure !== undefined) throw failedError(this.#failure)
+  private assertUsable(): void {
+    if (this.closing) throw closedError()
+    if (this.failure !== undefined) throw failedError(this.failure)
   }
 
-  #assertWritable(): void {
-    this.#assertUsable()
-    assert(this.#durableDescriptor !== null, 'the device was opened for reading only')
+  private assertWritable(): void {
+    this.assertUsable()
+    assert(this.durableDescriptor !== null, 'the device was opened for reading only')
   }
 
-  async #tracked<T>(work: Promise<T>): Promise<T> {
-    this.#active.add(work)
+  private async tracked<T>(work: Promise<T>): Promise<T> {
+    this.active.add(work)
     try {
       return await work
     } finally {
-      this.#active.delete(work)
+      this.active.delete(work)
     }
   }
 
-  async #readWhole(target: Uint8Array, position: number): Promise<void> {
+  private async readWhole(target: Uint8Array, position: number): Promise<void> {
     try {
-      await this.#readLoop(this.#descriptor, target, position)
+      await this.readLoop(this.descriptor, target, position)
     } catch (error) {
-      throw this.#readError(error)
+      throw this.readError(error)
     }
   }
 
   /** Null when the descriptor does not take the buffer or the position (EINVAL). */
-  async #readLoop(descriptor: number, target: Uint8Array, position: number): Promise<true | null> {
+  private async readLoop(descriptor: number, target: Uint8Array, position: number): Promise<true | null> {
     let done = 0
     while (done < target.length) {
       const rest = done === 0 ? target : target.subarray(done)
       let count: number
       try {
-        count = await this.#calls.read(descriptor, rest, position + done)
+        count = await this.calls.read(descriptor, rest, position + done)
       } catch (error) {
-        if (descriptor !== this.#descriptor && errorCode(error) === 'EINVAL') return null
+        if (descriptor !== this.descriptor && errorCode(error) === 'EINVAL') return null
         throw error
       }
       if (count <= 0) throw new DeviceError('the file ends too early')
@@ -236,40 +234,40 @@ export class FileDevice implements BlockDevice {
     return true
   }
 
-  async #readUncached(target: Uint8Array, position: number): Promise<void> {
+  private async readUncached(target: Uint8Array, position: number): Promise<void> {
     // What is not on the disk is written first, whole folios of it are forgotten.
     const from = position - (position % folioBytesMax)
     const end = Math.ceil((position + target.length) / folioBytesMax) * folioBytesMax
-    this.#calls.forgetPages(this.#descriptor, from, end - from)
+    this.calls.forgetPages(this.descriptor, from, end - from)
     try {
-      const direct = this.#direct.descriptor
+      const direct = this.direct.descriptor
       if (direct !== null) {
-        if (await this.#readLoop(direct, target, position)) return
+        if (await this.readLoop(direct, target, position)) return
         // Fresh memory of a page and more is page-aligned, a view into an arena need not be.
         const aligned = new Uint8Array(target.length)
-        if (await this.#readLoop(direct, aligned, position)) {
+        if (await this.readLoop(direct, aligned, position)) {
           target.set(aligned)
           return
         }
       }
     } catch (error) {
-      throw this.#readError(error)
+      throw this.readError(error)
     }
-    await this.#readWhole(target, position)
+    await this.readWhole(target, position)
   }
 
-  #readError(cause: unknown): DeviceError {
-    return new DeviceError(`cannot read ${this.#path}: ${reason(cause)}`, { cause })
+  private readError(cause: unknown): DeviceError {
+    return new DeviceError(`cannot read ${this.path}: ${reason(cause)}`, { cause })
   }
 
-  async #writeExtents(extents: readonly Extent[]): Promise<void> {
+  private async writeExtents(extents: readonly Extent[]): Promise<void> {
     let next = 0
     const sendNext = async () => {
-      while (next < extents.length && this.#failure === undefined) {
+      while (next < extents.length && this.failure === undefined) {
         const { address, buffers } = extents[next++]!
-        const descriptor = this.#direct.descriptorFor(buffers) ?? this.#descriptor
-        await this.#orFail(
-          this.#writeWhole(descriptor, buffers, address * deviceBlockBytes),
+        const descriptor = this.direct.descriptorFor(buffers) ?? this.descriptor
+        await this.orFail(
+          this.writeWhole(descriptor, buffers, address * deviceBlockBytes),
           'the write failed',
         )
       }
@@ -279,20 +277,24 @@ export class FileDevice implements BlockDevice {
     await Promise.allSettled(senders)
     await Promise.all(senders)
     // Another call's failure may have stopped this one before its end.
-    if (next < extents.length) throw failedError(this.#failure)
+    if (next < extents.length) throw failedError(this.failure)
   }
 
-  async #writeWhole(descriptor: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  private async writeWhole(
+    descriptor: number,
+    buffers: readonly Uint8Array[],
+    position: number,
+  ): Promise<void> {
     let rest = buffers
     let at = position
     while (rest.length > 0) {
       let written: number
       try {
-        written = await this.#calls.writev(descriptor, rest, at)
+        written = await this.calls.writev(descriptor, rest, at)
       } catch (error) {
-        if (!this.#direct.is(descriptor) || errorCode(error) !== 'EINVAL') throw error
+        if (!this.direct.is(descriptor) || errorCode(error) !== 'EINVAL') throw error
         // Nothing has happened: an odd buffer, or the rest of a short write.
-        return this.#writeWhole(this.#descriptor, rest, at)
+        return this.writeWhole(this.descriptor, rest, at)
       }
       if (written <= 0) throw new DeviceError('a write made no progress')
       at += written
@@ -300,85 +302,85 @@ export class FileDevice implements BlockDevice {
     }
   }
 
-  async #writeBuffersDurably(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+  private async writeBuffersDurably(address: number, buffers: readonly Uint8Array[]): Promise<void> {
     let position = address * deviceBlockBytes
     for (let i = 0; i < buffers.length; i += buffersPerCallMax) {
       const part = buffers.slice(i, i + buffersPerCallMax)
-      await this.#writeWhole(this.#durableDescriptor!, part, position)
+      await this.writeWhole(this.durableDescriptor!, part, position)
       position += part.reduce((sum, bytes) => sum + bytes.length, 0)
     }
   }
 
-  async #orFail(work: Promise<void>, what: string): Promise<void> {
+  private async orFail(work: Promise<void>, what: string): Promise<void> {
     try {
       await work
     } catch (error) {
-      throw this.#failed(error, what)
+      throw this.failed(error, what)
     }
   }
 
   /** From here on the device is not used any more. */
-  #failed(cause: unknown, what: string): DeviceError {
-    this.#failure ??= cause
-    return new DeviceError(`${what} on ${this.#path}: ${reason(cause)}`, { cause })
+  private failed(cause: unknown, what: string): DeviceError {
+    this.failure ??= cause
+    return new DeviceError(`${what} on ${this.path}: ${reason(cause)}`, { cause })
   }
 
-  async #growTo(blockCount: number): Promise<void> {
-    this.#assertUsable()
+  private async growTo(blockCount: number): Promise<void> {
+    this.assertUsable()
     assert(Number.isSafeInteger(blockCount) && blockCount >= 0, 'a device has a whole number of blocks')
-    if (blockCount <= this.#blockCount) return
-    const from = this.#blockCount * deviceBlockBytes
-    const bytes = (blockCount - this.#blockCount) * deviceBlockBytes
-    let reservation = this.#calls.reserve(this.#descriptor, from, bytes)
-    if (reservation === 'unsupported') reservation = await this.#writeZeros(from, bytes)
+    if (blockCount <= this.sizeBlocks) return
+    const from = this.sizeBlocks * deviceBlockBytes
+    const bytes = (blockCount - this.sizeBlocks) * deviceBlockBytes
+    let reservation = this.calls.reserve(this.descriptor, from, bytes)
+    if (reservation === 'unsupported') reservation = await this.writeZeros(from, bytes)
     if (reservation === 'full') {
       // Part of it may have been allocated; nobody has written there.
-      await this.#orFail(
-        Promise.try(() => this.#calls.truncate(this.#descriptor, from)),
+      await this.orFail(
+        Promise.try(() => this.calls.truncate(this.descriptor, from)),
         'undoing a growth failed',
       )
-      throw new StillpointError('disk-full', `there is no space for ${bytes} bytes more in ${this.#path}`, {
+      throw new StillpointError('disk-full', `there is no space for ${bytes} bytes more in ${this.path}`, {
         bytes,
       })
     }
-    this.#blockCount = blockCount
+    this.sizeBlocks = blockCount
   }
 
   /** Without a sync a file system that allocates late has promised nothing yet. */
-  async #writeZeros(from: number, bytes: number): Promise<'reserved' | 'full'> {
+  private async writeZeros(from: number, bytes: number): Promise<'reserved' | 'full'> {
     const zeros = new Uint8Array(Math.min(bytes, zeroFillBytes))
     const write = async () => {
       for (let done = 0; done < bytes; done += zeros.length) {
         const part = zeros.subarray(0, Math.min(zeros.length, bytes - done))
-        await this.#writeWhole(this.#descriptor, [part], from + done)
+        await this.writeWhole(this.descriptor, [part], from + done)
       }
     }
     try {
       await write()
     } catch (error) {
       if (isDiskFull(error)) return 'full'
-      throw this.#failed(error, 'the growth failed')
+      throw this.failed(error, 'the growth failed')
     }
-    await this.#orFail(this.#calls.fdatasync(this.#descriptor), 'the growth failed')
+    await this.orFail(this.calls.fdatasync(this.descriptor), 'the growth failed')
     return 'reserved'
   }
 
   /** A copy of a volume may be sparse: its blocks are made real before they count as reserved. */
-  #fillHoles(): void {
-    const bytes = this.#blockCount * deviceBlockBytes
-    if (bytes === 0 || fs.fstatSync(this.#descriptor).blocks * 512 >= bytes) return
-    if (this.#calls.reserve(this.#descriptor, 0, bytes) === 'full') {
-      throw new StillpointError('disk-full', `${this.#path} has holes and there is no space to fill them`, {
+  private fillHoles(): void {
+    const bytes = this.sizeBlocks * deviceBlockBytes
+    if (bytes === 0 || fs.fstatSync(this.descriptor).blocks * 512 >= bytes) return
+    if (this.calls.reserve(this.descriptor, 0, bytes) === 'full') {
+      throw new StillpointError('disk-full', `${this.path} has holes and there is no space to fill them`, {
         bytes,
       })
     }
   }
 
-  async #closeAll(): Promise<void> {
-    while (this.#active.size > 0) await Promise.allSettled(this.#active)
-    fs.closeSync(this.#descriptor)
-    if (this.#durableDescriptor !== null) fs.closeSync(this.#durableDescriptor)
-    this.#direct.close()
+  private async closeAll(): Promise<void> {
+    while (this.active.size > 0) await Promise.allSettled(this.active)
+    fs.closeSync(this.descriptor)
+    if (this.durableDescriptor !== null) fs.closeSync(this.durableDescriptor)
+    this.direct.close()
   }
 }
 

@@ -17,25 +17,25 @@ interface Store {
 }
 
 export class MemoryDevice implements BlockDevice {
-  #store: Store
-  #closed = false
-  #writingDurably = false
+  private store: Store
+  private closed = false
+  private writingDurably = false
 
   /** `blocksMax` plays the disk that gets full. */
   constructor(blockCount = 0, blocksMax = Number.POSITIVE_INFINITY) {
     assert(blockCount <= blocksMax, 'a device within its limit')
-    this.#store = { chunks: new Map(), blocksMax, blockCount }
+    this.store = { chunks: new Map(), blocksMax, blockCount }
   }
 
   /** What a new open of the same memory gives. */
   reopened(): MemoryDevice {
     const device = new MemoryDevice()
-    device.#store = this.#store
+    device.store = this.store
     return device
   }
 
   get blockCount(): number {
-    return this.#store.blockCount
+    return this.store.blockCount
   }
 
   async read(address: number, target: Uint8Array): Promise<void> {
@@ -48,12 +48,12 @@ export class MemoryDevice implements BlockDevice {
   }
 
   readSync(address: number, target: Uint8Array): void {
-    if (this.#closed) throw closedError()
-    assertInside(address, blocksOf(target), this.#store.blockCount)
+    if (this.closed) throw closedError()
+    assertInside(address, blocksOf(target), this.store.blockCount)
     let done = 0
     while (done < target.length) {
-      const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, target.length - done)
-      const bytes = this.#store.chunks.get(chunk)
+      const [chunk, from, length] = this.place(address * deviceBlockBytes + done, target.length - done)
+      const bytes = this.store.chunks.get(chunk)
       if (bytes) target.set(bytes.subarray(from, from + length), done)
       else target.fill(0, done, done + length)
       done += length
@@ -61,53 +61,53 @@ export class MemoryDevice implements BlockDevice {
   }
 
   async write(runs: readonly WriteRun[]): Promise<void> {
-    if (this.#closed) throw closedError()
-    for (const extent of joinRuns(runs, this.#store.blockCount, 1, Number.POSITIVE_INFINITY)) {
-      for (const bytes of extent.buffers) this.#put(extent.address, bytes)
+    if (this.closed) throw closedError()
+    for (const extent of joinRuns(runs, this.store.blockCount, 1, Number.POSITIVE_INFINITY)) {
+      for (const bytes of extent.buffers) this.put(extent.address, bytes)
     }
   }
 
   async sync(): Promise<void> {
-    if (this.#closed) throw closedError()
+    if (this.closed) throw closedError()
   }
 
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
-    if (this.#closed) throw closedError()
-    assert(!this.#writingDurably, 'one durable write at a time')
+    if (this.closed) throw closedError()
+    assert(!this.writingDurably, 'one durable write at a time')
     const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
-    assertInside(address, blocks, this.#store.blockCount)
+    assertInside(address, blocks, this.store.blockCount)
     let at = address
     for (const bytes of buffers) {
-      this.#put(at, bytes)
+      this.put(at, bytes)
       at += blocksOf(bytes)
     }
-    this.#writingDurably = true
+    this.writingDurably = true
     await Promise.resolve()
-    this.#writingDurably = false
+    this.writingDurably = false
   }
 
   async grow(blockCount: number): Promise<void> {
-    if (this.#closed) throw closedError()
-    if (blockCount > this.#store.blocksMax) {
-      throw new StillpointError('disk-full', `the device has room for ${this.#store.blocksMax} blocks`, {
+    if (this.closed) throw closedError()
+    if (blockCount > this.store.blocksMax) {
+      throw new StillpointError('disk-full', `the device has room for ${this.store.blocksMax} blocks`, {
         blockCount,
       })
     }
-    if (blockCount > this.#store.blockCount) this.#store.blockCount = blockCount
+    if (blockCount > this.store.blockCount) this.store.blockCount = blockCount
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.closed = true
   }
 
-  #put(address: number, bytes: Uint8Array): void {
+  private put(address: number, bytes: Uint8Array): void {
     let done = 0
     while (done < bytes.length) {
-      const [chunk, from, length] = this.#place(address * deviceBlockBytes + done, bytes.length - done)
-      let stored = this.#store.chunks.get(chunk)
+      const [chunk, from, length] = this.place(address * deviceBlockBytes + done, bytes.length - done)
+      let stored = this.store.chunks.get(chunk)
       if (!stored) {
         stored = new Uint8Array(chunkBytes)
-        this.#store.chunks.set(chunk, stored)
+        this.store.chunks.set(chunk, stored)
       }
       stored.set(bytes.subarray(done, done + length), from)
       done += length
@@ -115,7 +115,7 @@ export class MemoryDevice implements BlockDevice {
   }
 
   /** Which chunk holds the byte at `position`, where in it, and how many of `wanted` bytes are there. */
-  #place(position: number, wanted: number): [chunk: number, from: number, length: number] {
+  private place(position: number, wanted: number): [chunk: number, from: number, length: number] {
     const chunk = Math.floor(position / chunkBytes)
     const from = position - chunk * chunkBytes
     return [chunk, from, Math.min(wanted, chunkBytes - from)]

@@ -6,34 +6,34 @@ import type { BlockFolder } from './block-folder.ts'
 import { MemoryDevice } from './memory-device.ts'
 
 export class MemoryFolder implements BlockFolder {
-  readonly #files = new Map<string, MemoryDevice>()
+  private readonly files = new Map<string, MemoryDevice>()
 
   async has(name: string): Promise<boolean> {
-    return this.#files.has(name)
+    return this.files.has(name)
   }
 
   async open(name: string): Promise<BlockDevice> {
-    const device = this.#files.get(name)
+    const device = this.files.get(name)
     if (!device) throw new DeviceError(`there is no ${name}`)
     return device.reopened()
   }
 
   async create(name: string, blockCount: number): Promise<BlockDevice> {
-    if (this.#files.has(name)) throw new StillpointError('exists', `${name} exists`)
+    if (this.files.has(name)) throw new StillpointError('exists', `${name} exists`)
     const device = new MemoryDevice(blockCount)
-    this.#files.set(name, device)
+    this.files.set(name, device)
     return device
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const device = this.#files.get(from)
+    const device = this.files.get(from)
     assert(device, `there is no ${from} to rename`)
-    this.#files.delete(from)
-    this.#files.set(to, device)
+    this.files.delete(from)
+    this.files.set(to, device)
   }
 
   async remove(name: string): Promise<void> {
-    this.#files.delete(name)
+    this.files.delete(name)
   }
 
   async sync(): Promise<void> {}

@@ -12,19 +12,19 @@ const waitedMs = 2
 const threadedReadsMax = 32
 
 export class ReadPace {
-  #threadedReads = 0
+  private threadedReads = 0
 
   constructor(private readonly clock: Pick<Clock, 'monotonic'>) {}
 
   /** False when it is left to a thread. */
   readAtOnce(read: () => void): boolean {
-    if (this.#threadedReads > 0) {
-      this.#threadedReads--
+    if (this.threadedReads > 0) {
+      this.threadedReads--
       return false
     }
     const began = this.clock.monotonic()
     read()
-    if (this.clock.monotonic() - began > waitedMs) this.#threadedReads = threadedReadsMax
+    if (this.clock.monotonic() - began > waitedMs) this.threadedReads = threadedReadsMax
     return true
   }
 }

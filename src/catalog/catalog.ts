@@ -62,119 +62,119 @@ type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow }
 const log = logger('catalog')
 
 export class Catalog {
-  readonly #database: Database
-  readonly #statements: Statements
-  readonly #clock: Clock
-  readonly #rowsMax: number
-  readonly #queueRowsMax: number
+  private readonly database: Database
+  private readonly statements: Statements
+  private readonly clock: Clock
+  private readonly rowsMax: number
+  private readonly queueRowsMax: number
   /** At least as many as there are in each table. */
-  #rows: { readonly cps: number; readonly transfers: number }
-  #queue: Queued[] = []
-  #cancelTimer: (() => void) | null = null
-  #dropped = 0
-  #closed = false
+  private rows: { readonly cps: number; readonly transfers: number }
+  private queue: Queued[] = []
+  private cancelTimer: (() => void) | null = null
+  private droppedRows = 0
+  private closed = false
 
   constructor(database: Database, options: CatalogOptions) {
-    this.#database = database
-    this.#statements = prepareStatements(database)
-    this.#clock = options.clock
-    this.#rowsMax = options.rowsMax ?? rowsMaxDefault
-    this.#queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
-    this.#rows = {
-      cps: this.#statements.countCps.get()?.rows ?? 0,
-      transfers: this.#statements.countTransfers.get()?.rows ?? 0,
+    this.database = database
+    this.statements = prepareStatements(database)
+    this.clock = options.clock
+    this.rowsMax = options.rowsMax ?? rowsMaxDefault
+    this.queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
+    this.rows = {
+      cps: this.statements.countCps.get()?.rows ?? 0,
+      transfers: this.statements.countTransfers.get()?.rows ?? 0,
     }
   }
 
   /** Rows that were given up because SQLite did not take them in time. */
   get dropped(): number {
-    return this.#dropped
+    return this.droppedRows
   }
 
   /** A CP that is recorded again keeps its first row. */
   recordCp(cp: CpRow): void {
-    this.#enqueue({ cp })
+    this.enqueue({ cp })
   }
 
   recordTransfer(transfer: TransferRow): void {
-    this.#enqueue({ transfer })
+    this.enqueue({ transfer })
   }
 
   /** Newest first, below `before` when it is given; at most `listRowsMax`. */
   listCps(limit: number, before: number | null = null): CpRow[] {
     this.flush()
     const below = before ?? Number.MAX_SAFE_INTEGER
-    return this.#statements.listCps.all({ below, limit: Math.min(limit, listRowsMax) })
+    return this.statements.listCps.all({ below, limit: Math.min(limit, listRowsMax) })
   }
 
   getCp(cp: number): CpRow | null {
     this.flush()
-    return this.#statements.getCp.get({ cp }) ?? null
+    return this.statements.getCp.get({ cp }) ?? null
   }
 
   /** The newest CP that was committed at or before a wall-clock time: numbers order, clocks only label. */
   newestAtOrBefore(ms: number): CpRow | null {
     this.flush()
-    return this.#statements.newestAtOrBefore.get({ ms }) ?? null
+    return this.statements.newestAtOrBefore.get({ ms }) ?? null
   }
 
   /** Writes what is queued. False when SQLite did not take all of it; the rest stays queued and is tried again. */
   flush(): boolean {
-    if (this.#closed) return false
-    this.#cancelTimer?.()
-    this.#cancelTimer = null
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.slice(0, batchRowsMax)
+    if (this.closed) return false
+    this.cancelTimer?.()
+    this.cancelTimer = null
+    while (this.queue.length > 0) {
+      const batch = this.queue.slice(0, batchRowsMax)
       try {
-        this.#write(batch)
+        this.write(batch)
       } catch (error) {
-        log.warn('rows are not written yet', { queued: this.#queue.length, code: errorCode(error) })
-        this.#schedule(retryDelayMs)
+        log.warn('rows are not written yet', { queued: this.queue.length, code: errorCode(error) })
+        this.schedule(retryDelayMs)
         return false
       }
-      this.#queue = this.#queue.slice(batch.length)
+      this.queue = this.queue.slice(batch.length)
     }
     return true
   }
 
   /** Writes the queue and moves the write-ahead log into the file, so that the file alone is complete. */
   close(): void {
-    if (this.#closed) return
-    if (!this.flush()) this.#dropped += this.#queue.length
-    this.#closed = true
-    this.#cancelTimer?.()
+    if (this.closed) return
+    if (!this.flush()) this.droppedRows += this.queue.length
+    this.closed = true
+    this.cancelTimer?.()
     try {
-      this.#database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+      this.database.run('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch (error) {
       log.warn('the catalog was closed without a checkpoint', { code: errorCode(error) })
     }
-    this.#database.close()
+    this.database.close()
   }
 
-  #enqueue(row: Queued): void {
-    if (this.#closed || this.#queueRowsMax === 0) {
-      this.#dropped++
+  private enqueue(row: Queued): void {
+    if (this.closed || this.queueRowsMax === 0) {
+      this.droppedRows++
       return
     }
-    if (this.#queue.length >= this.#queueRowsMax) {
-      this.#queue.shift()
-      this.#dropped++
+    if (this.queue.length >= this.queueRowsMax) {
+      this.queue.shift()
+      this.droppedRows++
     }
-    this.#queue.push(row)
-    if (this.#cancelTimer === null) this.#schedule(batchDelayMs)
+    this.queue.push(row)
+    if (this.cancelTimer === null) this.schedule(batchDelayMs)
   }
 
-  #schedule(ms: number): void {
-    this.#cancelTimer = this.#clock.after(ms, () => {
-      this.#cancelTimer = null
+  private schedule(ms: number): void {
+    this.cancelTimer = this.clock.after(ms, () => {
+      this.cancelTimer = null
       this.flush()
     })
   }
 
-  #write(batch: readonly Queued[]): void {
-    const statements = this.#statements
-    this.#rows = transact(this.#database, () => {
-      let { cps, transfers } = this.#rows
+  private write(batch: readonly Queued[]): void {
+    const statements = this.statements
+    this.rows = transact(this.database, () => {
+      let { cps, transfers } = this.rows
       for (const row of batch) {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })
@@ -185,14 +185,14 @@ export class Catalog {
         }
       }
       // A row that was there already counted twice, so count before anything is deleted.
-      if (cps > this.#rowsMax) {
+      if (cps > this.rowsMax) {
         cps = statements.countCps.get()?.rows ?? 0
-        if (cps > this.#rowsMax) statements.dropOldestCps.run({ surplus: cps - this.#rowsMax })
-        cps = Math.min(cps, this.#rowsMax)
+        if (cps > this.rowsMax) statements.dropOldestCps.run({ surplus: cps - this.rowsMax })
+        cps = Math.min(cps, this.rowsMax)
       }
-      if (transfers > this.#rowsMax) {
-        statements.dropOldestTransfers.run({ surplus: transfers - this.#rowsMax })
-        transfers = this.#rowsMax
+      if (transfers > this.rowsMax) {
+        statements.dropOldestTransfers.run({ surplus: transfers - this.rowsMax })
+        transfers = this.rowsMax
       }
       return { cps, transfers }
     })

@@ -103,22 +103,22 @@ const errorBytesMax = 64 * 1024
 
 export class Client {
   readonly url: string
-  readonly #fetch: Fetch
+  private readonly fetch: Fetch
 
   constructor(url: string, fetcher: Fetch = fetch) {
     const parsed = URL.parse(url)
     if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:'))
       throw new UserError(`--url is not an http or https URL: ${url}`)
     this.url = `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`
-    this.#fetch = fetcher
+    this.fetch = fetcher
   }
 
   stat(path: readonly string[], reading: Reading = {}): Promise<RemoteStat> {
-    return this.#json('GET', target('/v1/stat', path), { ...reading })
+    return this.json('GET', target('/v1/stat', path), { ...reading })
   }
 
   list(path: readonly string[], options: Reading & PageOptions & { cursor?: string }): Promise<Page> {
-    return this.#json('GET', target('/v1/dirs', path), { ...options })
+    return this.json('GET', target('/v1/dirs', path), { ...options })
   }
 
   /** Every entry from a first page on, all of its CP. */
@@ -137,7 +137,7 @@ export class Client {
 
   /** The body is the content; whoever does not read it to its end has to cancel it. */
   get(path: readonly string[], reading: Reading = {}): Promise<Response> {
-    return this.#request('GET', target('/v1/files', path), { ...reading })
+    return this.request('GET', target('/v1/files', path), { ...reading })
   }
 
   put(
@@ -146,7 +146,7 @@ export class Client {
     attributes: Attributes,
     writing: Writing = {},
   ): Promise<Written> {
-    return this.#json(
+    return this.json(
       'PUT',
       target('/v1/files', path),
       { ...writing },
@@ -169,7 +169,7 @@ export class Client {
       content: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'),
       ...fieldsOf(attributes),
     }))
-    await this.#json('POST', '/v1/batch', { ...writing }, jsonBody({ operations }))
+    await this.json('POST', '/v1/batch', { ...writing }, jsonBody({ operations }))
   }
 
   putLink(
@@ -179,38 +179,38 @@ export class Client {
     writing: Writing = {},
   ): Promise<Written> {
     const headers = { ...headersOf(attributes), 'Stillpoint-Link': encodeHeader(linkTarget) }
-    return this.#json('PUT', target('/v1/files', path), { ...writing }, { headers })
+    return this.json('PUT', target('/v1/files', path), { ...writing }, { headers })
   }
 
   makeDirectory(path: readonly string[], attributes: Attributes, writing: Writing = {}): Promise<Written> {
-    return this.#json('PUT', target('/v1/dirs', path), { ...writing }, { headers: headersOf(attributes) })
+    return this.json('PUT', target('/v1/dirs', path), { ...writing }, { headers: headersOf(attributes) })
   }
 
   async deleteFile(path: readonly string[]): Promise<void> {
-    await this.#discard('DELETE', target('/v1/files', path), {})
+    await this.discard('DELETE', target('/v1/files', path), {})
   }
 
   async deleteDirectory(path: readonly string[], recursive: boolean): Promise<void> {
-    await this.#discard('DELETE', target('/v1/dirs', path), recursive ? { recursive } : {})
+    await this.discard('DELETE', target('/v1/dirs', path), recursive ? { recursive } : {})
   }
 
   move(from: string, to: string, overwrite: boolean): Promise<Written> {
-    return this.#json('POST', '/v1/move', {}, jsonBody({ from, to, overwrite }))
+    return this.json('POST', '/v1/move', {}, jsonBody({ from, to, overwrite }))
   }
 
   /** Takes a consistency point now and waits for it; when nothing is dirty it is the last one. */
   takeCp(): Promise<CpItem> {
-    return this.#json('POST', '/v1/cps', {})
+    return this.json('POST', '/v1/cps', {})
   }
 
   async newestCp(): Promise<CpItem | null> {
-    const page = await this.#json<{ items: readonly CpItem[] }>('GET', '/v1/cps', { limit: 1 })
+    const page = await this.json<{ items: readonly CpItem[] }>('GET', '/v1/cps', { limit: 1 })
     return page.items[0] ?? null
   }
 
   /** The answer as it is, also a refusal: for what is asked of a server that may not be ready or has another role. */
   async probe(path: string): Promise<{ status: number; body: unknown }> {
-    const response = await this.#send('GET', path, {}, {})
+    const response = await this.send('GET', path, {}, {})
     const text = await limitedText(response)
     try {
       return { status: response.status, body: JSON.parse(text) as unknown }
@@ -219,8 +219,13 @@ export class Client {
     }
   }
 
-  async #json<T>(method: string, path: string, query: Query, init: BunFetchRequestInit = {}): Promise<T> {
-    const response = await this.#request(method, path, query, init)
+  private async json<T>(
+    method: string,
+    path: string,
+    query: Query,
+    init: BunFetchRequestInit = {},
+  ): Promise<T> {
+    const response = await this.request(method, path, query, init)
     try {
       return (await response.json()) as T
     } catch (error) {
@@ -230,29 +235,34 @@ export class Client {
     }
   }
 
-  async #discard(method: string, path: string, query: Query): Promise<void> {
-    await (await this.#request(method, path, query)).arrayBuffer()
+  private async discard(method: string, path: string, query: Query): Promise<void> {
+    await (await this.request(method, path, query)).arrayBuffer()
   }
 
-  async #request(
+  private async request(
     method: string,
     path: string,
     query: Query,
     init: BunFetchRequestInit = {},
   ): Promise<Response> {
-    const response = await this.#send(method, path, query, init)
+    const response = await this.send(method, path, query, init)
     if (response.ok) return response
     throw await refusal(response)
   }
 
-  async #send(method: string, path: string, query: Query, init: BunFetchRequestInit): Promise<Response> {
+  private async send(
+    method: string,
+    path: string,
+    query: Query,
+    init: BunFetchRequestInit,
+  ): Promise<Response> {
     const parameters = new URLSearchParams()
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) parameters.set(name, String(value))
     const url = `${this.url}${path}${parameters.size > 0 ? `?${parameters.toString()}` : ''}`
     try {
       // No limit of time: a large upload may wait for space, and the server bounds its own waiting.
-      return await this.#fetch(url, { redirect: 'error', ...init, method, timeout: false })
+      return await this.fetch(url, { redirect: 'error', ...init, method, timeout: false })
     } catch (error) {
       throw noAnswer(this.url, error)
     }

@@ -29,7 +29,7 @@ type Written = contract.Written
 export class VolumeFiles implements contract.FileSystem {
   readonly reaper: Reaper
   readonly newest: NewestFiles
-  readonly #context: Context
+  private readonly context: Context
 
   constructor(
     private readonly engine: Engine,
@@ -38,7 +38,7 @@ export class VolumeFiles implements contract.FileSystem {
   ) {
     const { kind } = engine.current().root.records
     this.reaper = new Reaper(engine, clock, kind)
-    this.#context = {
+    this.context = {
       engine,
       clock,
       kind,
@@ -48,7 +48,7 @@ export class VolumeFiles implements contract.FileSystem {
       directories: new KnownDirectories(),
       turns: new Turns(),
     }
-    this.newest = new NewestFiles(engine.newest, this.#context.directories, smallFilesBytesMax)
+    this.newest = new NewestFiles(engine.newest, this.context.directories, smallFilesBytesMax)
   }
 
   view(): contract.ReadView {
@@ -61,7 +61,7 @@ export class VolumeFiles implements contract.FileSystem {
     attributes: contract.Attributes,
     options: Preconditions & { readonly lengthHint?: number | null } = {},
   ): Promise<Written> {
-    return putFile(this.#context, path, body, attributes, options)
+    return putFile(this.context, path, body, attributes, options)
   }
 
   async putLink(
@@ -70,7 +70,7 @@ export class VolumeFiles implements contract.FileSystem {
     attributes: contract.Attributes,
     options: Preconditions = {},
   ): Promise<Written> {
-    return putLink(this.#context, path, target, attributes, options)
+    return putLink(this.context, path, target, attributes, options)
   }
 
   async patchFile(
@@ -79,15 +79,15 @@ export class VolumeFiles implements contract.FileSystem {
     body: contract.Body,
     options: Preconditions = {},
   ): Promise<Written & { offset: number }> {
-    return patchFile(this.#context, path, offset, body, options)
+    return patchFile(this.context, path, offset, body, options)
   }
 
   async resizeFile(path: Path, size: number, options: Preconditions = {}): Promise<Written> {
-    return resizeFile(this.#context, path, size, options)
+    return resizeFile(this.context, path, size, options)
   }
 
   async deleteFile(path: Path, options: Preconditions = {}): Promise<Applied<unknown>> {
-    return remove(this.#context, path, { ...options, what: 'file', recursive: false })
+    return remove(this.context, path, { ...options, what: 'file', recursive: false })
   }
 
   async makeDirectory(
@@ -95,14 +95,14 @@ export class VolumeFiles implements contract.FileSystem {
     attributes: contract.Attributes,
     options: Preconditions = {},
   ): Promise<Written> {
-    return makeDirectory(this.#context, path, attributes, options)
+    return makeDirectory(this.context, path, attributes, options)
   }
 
   async deleteDirectory(
     path: Path,
     options: Preconditions & { readonly recursive: boolean },
   ): Promise<Applied<unknown>> {
-    return remove(this.#context, path, { ...options, what: 'directory' })
+    return remove(this.context, path, { ...options, what: 'directory' })
   }
 
   async move(
@@ -110,13 +110,13 @@ export class VolumeFiles implements contract.FileSystem {
     to: Path,
     options: Preconditions & { readonly overwrite: boolean },
   ): Promise<Written> {
-    return move(this.#context, from, to, options)
+    return move(this.context, from, to, options)
   }
 
   async batch(
     operations: readonly contract.BatchOperation[],
   ): Promise<Applied<readonly contract.BatchResult[]>> {
-    return batch(this.#context, operations)
+    return batch(this.context, operations)
   }
 
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel> {

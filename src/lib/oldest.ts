@@ -6,17 +6,17 @@
 import { assert } from './assert.ts'
 
 export class Oldest<K> {
-  #keys: Iterator<K> | null = null
+  private keys: Iterator<K> | null = null
 
   constructor(private readonly map: ReadonlyMap<K, unknown>) {}
 
   /** The caller takes it out of the map, which is not empty; it may be put back as the youngest. */
   next(): K {
-    this.#keys ??= this.map.keys()
-    let found = this.#keys.next()
+    this.keys ??= this.map.keys()
+    let found = this.keys.next()
     if (found.done) {
-      this.#keys = this.map.keys()
-      found = this.#keys.next()
+      this.keys = this.map.keys()
+      found = this.keys.next()
     }
     assert(!found.done, 'there is an oldest one')
     return found.value

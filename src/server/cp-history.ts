@@ -12,8 +12,8 @@ import { epochOfCp } from '../format/position.ts'
 import type { CpHistory, CpRecord, Role } from '../routes/http/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
-  #newest: CpRow | null = null
-  readonly #stop: () => void
+  private newest: CpRow | null = null
+  private readonly stop: () => void
 
   constructor(
     private readonly catalog: Catalog,
@@ -23,17 +23,17 @@ export class RecordedCps implements CpHistory {
   ) {
     const isFirst = opened?.root.cp === 1
     if (opened)
-      this.#record(rowOfOpened(opened, role === 'mirror' ? 'mirrored' : isFirst ? 'create' : 'recovery'))
-    this.#stop = source.onPublished((event) => this.#record(rowOf(event)))
+      this.record(rowOfOpened(opened, role === 'mirror' ? 'mirrored' : isFirst ? 'create' : 'recovery'))
+    this.stop = source.onPublished((event) => this.record(rowOf(event)))
   }
 
   async list(limit: number, before: number | null): Promise<readonly CpRecord[]> {
-    return this.catalog.listCps(limit, before).map((row) => this.#toRecord(row))
+    return this.catalog.listCps(limit, before).map((row) => this.toRecord(row))
   }
 
   async get(cp: number): Promise<CpRecord | null> {
-    const row = this.#newest?.cp === cp ? this.#newest : this.catalog.getCp(cp)
-    return row && this.#toRecord(row)
+    const row = this.newest?.cp === cp ? this.newest : this.catalog.getCp(cp)
+    return row && this.toRecord(row)
   }
 
   /** Of a CP that has just been published. */
@@ -48,15 +48,15 @@ export class RecordedCps implements CpHistory {
   }
 
   close(): void {
-    this.#stop()
+    this.stop()
   }
 
-  #record(row: CpRow): void {
-    this.#newest = row
+  private record(row: CpRow): void {
+    this.newest = row
     this.catalog.recordCp(row)
   }
 
-  #toRecord({ committedMs, ...row }: CpRow): CpRecord {
+  private toRecord({ committedMs, ...row }: CpRow): CpRecord {
     const { cp, epoch, rootHash, cause, blocksWritten, bytesWritten, coalesced } = row
     const retained = this.source.readable().some(({ root }) => root.cp === cp)
     return {

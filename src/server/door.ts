@@ -23,21 +23,21 @@ export const abandonMsMax = 200
 
 /** One failure, the first, and whoever wants to know it. */
 export class Failure {
-  readonly #resolvers = Promise.withResolvers<Error>()
-  #first: Error | null = null
+  private readonly resolvers = Promise.withResolvers<Error>()
+  private firstError: Error | null = null
 
-  readonly happened = this.#resolvers.promise
+  readonly happened = this.resolvers.promise
 
   get first(): Error | null {
-    return this.#first
+    return this.firstError
   }
 
   report(what: string, cause: unknown): void {
-    if (this.#first) return
+    if (this.firstError) return
     const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#first = new Error(`${what}: ${reason}`, { cause })
+    this.firstError = new Error(`${what}: ${reason}`, { cause })
     log.fatal(what, { reason, stack: cause instanceof Error ? cause.stack : undefined })
-    this.#resolvers.resolve(this.#first)
+    this.resolvers.resolve(this.firstError)
   }
 }
 

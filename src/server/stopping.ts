@@ -5,33 +5,33 @@
  * every answer that was ever raced.
  */
 export class Stopping {
-  readonly #waiting = new Set<() => void>()
-  #hasBegun = false
+  private readonly ends = new Set<() => void>()
+  private begun = false
 
   get hasBegun(): boolean {
-    return this.#hasBegun
+    return this.begun
   }
 
   /** How much would end now. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.ends.size
   }
 
   begin(): void {
-    this.#hasBegun = true
-    for (const end of this.#waiting) end()
+    this.begun = true
+    for (const end of this.ends) end()
   }
 
   /** What the work gives, or `stopping` at once when that begins before. */
   async unless<T>(work: Promise<T>): Promise<T | 'stopping'> {
     const { promise, resolve } = Promise.withResolvers<'stopping'>()
     const end = () => resolve('stopping')
-    this.#waiting.add(end)
-    if (this.#hasBegun) end()
+    this.ends.add(end)
+    if (this.begun) end()
     try {
       return await Promise.race([work, promise])
     } finally {
-      this.#waiting.delete(end)
+      this.ends.delete(end)
     }
   }
 }

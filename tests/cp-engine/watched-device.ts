@@ -19,8 +19,8 @@ const copies = [0, 1].flatMap((slot) => [0, 1].map((copy) => ({ slot, at: superb
 export class WatchedDevice extends MemoryDevice {
   /** Roots that readers, pins and holds of the test name, by hash. */
   protect: () => Iterable<string> = () => []
-  readonly #maps = new Map<string, SpaceMap>()
-  #named = new Set<string>()
+  private readonly maps = new Map<string, SpaceMap>()
+  private named = new Set<string>()
   writes = 0
 
   constructor(readonly mebibytes: number) {
@@ -29,7 +29,7 @@ export class WatchedDevice extends MemoryDevice {
 
   override async write(runs: readonly WriteRun[]): Promise<void> {
     const geometry = smallGeometry(this.mebibytes)
-    const maps = [...this.#named, ...this.protect()].map((hash) => this.#maps.get(hash)!)
+    const maps = [...this.named, ...this.protect()].map((hash) => this.maps.get(hash)!)
     for (const { address, bytes } of runs)
       for (let i = 0; i < bytes.length / blockBytes; i++) {
         if (isFixedBlock(geometry, address + i)) continue
@@ -46,9 +46,9 @@ export class WatchedDevice extends MemoryDevice {
     const named = new Set<string>()
     for (const { slot, at } of copies) {
       const superblock = await this.superblock(slot, at)
-      if (superblock) await this.#name(superblock, named)
+      if (superblock) await this.name(superblock, named)
     }
-    this.#named = named
+    this.named = named
   }
 
   async superblock(slot: number, at: number): Promise<Superblock | null> {
@@ -63,17 +63,17 @@ export class WatchedDevice extends MemoryDevice {
     return all.filter((each) => each !== null).sort((a, b) => b.generation - a.generation)[0]!
   }
 
-  async #name({ root, holds }: Superblock, named: Set<string>): Promise<void> {
+  private async name({ root, holds }: Superblock, named: Set<string>): Promise<void> {
     const addresses = [root!.address, ...holds.map((hold) => hold.root.address)]
     const hashes = [sha256(root!.bytes), ...holds.map((hold) => hold.root.sum)]
     for (const [i, hash] of hashes.entries()) {
       const name = toHex(hash)
-      if (!this.#maps.has(name)) this.#maps.set(name, await this.#load(addresses[i]!, hash))
+      if (!this.maps.has(name)) this.maps.set(name, await this.load(addresses[i]!, hash))
       named.add(name)
     }
   }
 
-  async #load(address: number, hash: Uint8Array): Promise<SpaceMap> {
+  private async load(address: number, hash: Uint8Array): Promise<SpaceMap> {
     const node = async (at: number, sum: Uint8Array) => {
       const bytes = new Uint8Array(blockBytes)
       await this.read(at, bytes)

@@ -83,7 +83,7 @@ export class ModelTree {
 
   setEtag(path: readonly string[], etag: string | null): void {
     const node = this.find(path)
-    if (node && path.length > 0) this.#set(path, { ...node, etag })
+    if (node && path.length > 0) this.set(path, { ...node, etag })
     else if (node) this.root = { ...this.root, etag }
   }
 
@@ -94,7 +94,7 @@ export class ModelTree {
     attributes: ModelAttributes,
     condition: Condition,
   ): boolean {
-    return this.#place(path, condition, {
+    return this.place(path, condition, {
       kind: 'file',
       etag: null,
       bytes,
@@ -107,14 +107,14 @@ export class ModelTree {
 
   putLink(path: readonly string[], target: string, condition: Condition): boolean {
     const common = { etag: null, contentType: null, mode: 0o777, meta: {}, modifiedMs: null }
-    return this.#place(path, condition, { kind: 'link', target, ...common })
+    return this.place(path, condition, { kind: 'link', target, ...common })
   }
 
-  #place(path: readonly string[], condition: Condition, node: ModelNode): boolean {
+  private place(path: readonly string[], condition: Condition, node: ModelNode): boolean {
     const before = this.find(path)
     if (before?.kind === 'directory') refuse('is-a-directory')
-    this.#check(before, condition)
-    this.#set(path, node)
+    this.check(before, condition)
+    this.set(path, node)
     return before === null
   }
 
@@ -127,23 +127,23 @@ export class ModelTree {
 
   patch(path: readonly string[], offset: number | 'end', bytes: Uint8Array, condition: Condition): number {
     const file = this.file(path)
-    this.#check(file, condition)
+    this.check(file, condition)
     const at = offset === 'end' ? file.bytes.length : offset
     if (bytes.length === 0) return at
     const whole = new Uint8Array(Math.max(file.bytes.length, at + bytes.length))
     whole.set(file.bytes)
     whole.set(bytes, at)
-    this.#set(path, { ...file, bytes: whole, etag: null, modifiedMs: null })
+    this.set(path, { ...file, bytes: whole, etag: null, modifiedMs: null })
     return at
   }
 
   resize(path: readonly string[], size: number, condition: Condition): void {
     const file = this.file(path)
-    this.#check(file, condition)
+    this.check(file, condition)
     if (size === file.bytes.length) return
     const bytes = new Uint8Array(size)
     bytes.set(file.bytes.subarray(0, size))
-    this.#set(path, { ...file, bytes, etag: null, modifiedMs: null })
+    this.set(path, { ...file, bytes, etag: null, modifiedMs: null })
   }
 
   remove(
@@ -159,8 +159,8 @@ export class ModelTree {
       if (path.length === 0) refuse('forbidden')
       if (!recursive && node.children.size > 0) refuse('directory-not-empty')
     } else if (what === 'directory') refuse('not-a-directory')
-    this.#check(node, condition)
-    this.#unset(path)
+    this.check(node, condition)
+    this.unset(path)
   }
 
   makeDirectory(path: readonly string[], attributes: ModelAttributes): boolean {
@@ -177,7 +177,7 @@ export class ModelTree {
       modifiedMs: modifiedMs ?? base.modifiedMs,
     }
     if (path.length === 0) this.root = made
-    else this.#set(path, made)
+    else this.set(path, made)
     return node === null
   }
 
@@ -187,7 +187,7 @@ export class ModelTree {
     if (!node) return refuse('not-found')
     const isBelow = to.length >= from.length && from.every((name, i) => name === to[i])
     if (isBelow && to.length === from.length) {
-      this.#check(node, condition)
+      this.check(node, condition)
       return false
     }
     if (isBelow && node.kind === 'directory') refuse('into-itself')
@@ -199,9 +199,9 @@ export class ModelTree {
         if (target.children.size > 0) refuse('directory-not-empty')
       } else if (node.kind === 'directory') refuse('not-a-directory')
     }
-    this.#check(node, condition)
-    this.#unset(from)
-    this.#set(to, node)
+    this.check(node, condition)
+    this.unset(from)
+    this.set(to, node)
     return target === null
   }
 
@@ -225,7 +225,7 @@ export class ModelTree {
     return found
   }
 
-  #check(node: ModelNode | null, condition: Condition): void {
+  private check(node: ModelNode | null, condition: Condition): void {
     const fails =
       (condition === 'absent' && node !== null) ||
       (condition === 'exists' && node === null) ||
@@ -234,7 +234,7 @@ export class ModelTree {
     if (fails) refuse('precondition-failed')
   }
 
-  #set(path: readonly string[], node: ModelNode): void {
+  private set(path: readonly string[], node: ModelNode): void {
     let directory = this.root
     for (const name of path.slice(0, -1)) {
       let child = directory.children.get(name)
@@ -247,7 +247,7 @@ export class ModelTree {
     directory.children.set(path.at(-1)!, node)
   }
 
-  #unset(path: readonly string[]): void {
+  private unset(path: readonly string[]): void {
     const parent = this.find(path.slice(0, -1)) as ModelDirectory
     parent.children.delete(path.at(-1)!)
   }

@@ -38,29 +38,29 @@ const pathOf = (names: readonly string[]): Path => parsePlainPath(names.join('/'
 const contentOf = ({ length, seed }: Content): Uint8Array => bytesOf(length, seed)
 
 class Run {
-  #tree = new ModelTree()
-  readonly #held: { readonly file: OpenFile; readonly bytes: Uint8Array }[] = []
-  #past: { readonly published: PublishedRoot; readonly tree: ModelTree } | null = null
+  private tree = new ModelTree()
+  private readonly held: { readonly file: OpenFile; readonly bytes: Uint8Array }[] = []
+  private past: { readonly published: PublishedRoot; readonly tree: ModelTree } | null = null
 
   constructor(private readonly volume: ModelVolume) {}
 
   async all(commands: readonly Command[]): Promise<void> {
-    for (const command of commands) await this.#do(command)
-    await this.#letGoAll()
-    await this.#view((view) => compareAll(view, this.#tree))
+    for (const command of commands) await this.do(command)
+    await this.letGoAll()
+    await this.view((view) => compareAll(view, this.tree))
     expect(await this.volume.check()).toEqual([])
-    await this.#view((view) => compareAll(view, this.#tree))
+    await this.view((view) => compareAll(view, this.tree))
   }
 
-  async #do(command: Command): Promise<unknown> {
+  private async do(command: Command): Promise<unknown> {
     const { files } = this.volume
     switch (command.op) {
       case 'put': {
         const { path, attributes, condition, chunkBytes } = command
         const bytes = contentOf(command.content)
         const body = chunkBytes === 0 ? bytes : chunked(bytes, chunkBytes)
-        const options = this.#conditions(path, condition)
-        return this.#write(
+        const options = this.conditions(path, condition)
+        return this.write(
           path,
           (tree) => tree.put(path, bytes, attributes, condition),
           () => files.putFile(pathOf(path), body, attributes, { ...options, lengthHint: bytes.length }),
@@ -68,8 +68,8 @@ class Run {
       }
       case 'link': {
         const { path, target, condition } = command
-        const options = this.#conditions(path, condition)
-        return this.#write(
+        const options = this.conditions(path, condition)
+        return this.write(
           path,
           (tree) => tree.putLink(path, target, condition),
           () => files.putLink(pathOf(path), target, {}, options),
@@ -78,13 +78,13 @@ class Run {
       case 'patch': {
         const { path, offset, condition } = command
         const bytes = contentOf(command.content)
-        const options = this.#conditions(path, condition)
+        const options = this.conditions(path, condition)
         let expected = 0
         const change = (tree: ModelTree) => {
           expected = tree.patch(path, offset, bytes, condition)
           return false
         }
-        return this.#write(path, change, async () => {
+        return this.write(path, change, async () => {
           const body = bytes.length > 1000 ? chunked(bytes, 50_000) : bytes
           const patched = await files.patchFile(pathOf(path), offset, body, options)
           expect(patched.offset).toBe(expected)
@@ -93,16 +93,16 @@ class Run {
       }
       case 'resize': {
         const { path, size, condition } = command
-        const options = this.#conditions(path, condition)
+        const options = this.conditions(path, condition)
         const change = (tree: ModelTree) => {
           tree.resize(path, size, condition)
           return false
         }
-        return this.#write(path, change, () => files.resizeFile(pathOf(path), size, options))
+        return this.write(path, change, () => files.resizeFile(pathOf(path), size, options))
       }
       case 'mkdir': {
         const { path, attributes } = command
-        return this.#write(
+        return this.write(
           path,
           (tree) => tree.makeDirectory(path, attributes),
           () => files.makeDirectory(pathOf(path), attributes),
@@ -110,8 +110,8 @@ class Run {
       }
       case 'move': {
         const { from, to, overwrite, condition } = command
-        const options = { ...this.#conditions(from, condition), overwrite }
-        return this.#write(
+        const options = { ...this.conditions(from, condition), overwrite }
+        return this.write(
           to,
           (tree) => tree.move(from, to, overwrite, condition),
           () => files.move(pathOf(from), pathOf(to), options),
@@ -119,47 +119,47 @@ class Run {
       }
       case 'deleteFile': {
         const { path, condition } = command
-        const options = this.#conditions(path, condition)
-        return this.#expectSame(
+        const options = this.conditions(path, condition)
+        return this.expectSame(
           (tree) => tree.remove(path, 'file', false, condition),
           () => files.deleteFile(pathOf(path), options),
         )
       }
       case 'deleteDirectory': {
         const { path, recursive } = command
-        return this.#expectSame(
+        return this.expectSame(
           (tree) => tree.remove(path, 'directory', recursive, 'none'),
           () => files.deleteDirectory(pathOf(path), { recursive }),
         )
       }
       case 'batch':
-        return this.#batch(command.steps)
+        return this.batch(command.steps)
       case 'read':
-        return this.#view((view) => this.#read(view, command.path, command.start, command.length))
+        return this.view((view) => this.read(view, command.path, command.start, command.length))
       case 'list':
-        return this.#view((view) => this.#list(view, command))
+        return this.view((view) => this.list(view, command))
       case 'hold':
-        return this.#hold(command.path)
+        return this.hold(command.path)
       case 'letGo':
-        return this.#letGo()
+        return this.letGo()
       case 'cp':
-        this.#past = { tree: this.#tree.clone(), published: await this.volume.engine.requestCp('requested') }
+        this.past = { tree: this.tree.clone(), published: await this.volume.engine.requestCp('requested') }
         return undefined
       case 'past':
-        return this.#comparePast()
+        return this.comparePast()
       case 'reopen':
-        await this.#letGoAll()
-        this.#past = null
+        await this.letGoAll()
+        this.past = null
         return this.volume.reopen()
     }
   }
 
   /** The model first, because it says which ETag a precondition takes. */
-  async #expectSame<T, U>(
+  private async expectSame<T, U>(
     change: (tree: ModelTree) => U,
     write: () => Promise<T>,
   ): Promise<{ done: T; model: U } | null> {
-    const next = this.#tree.clone()
+    const next = this.tree.clone()
     let expected = 'ok'
     let model: U | null = null
     try {
@@ -178,29 +178,29 @@ class Run {
     }
     expect(code).toBe(expected)
     if (expected !== 'ok') return null
-    this.#tree = next
+    this.tree = next
     return { done: done as T, model: model as U }
   }
 
-  async #write(
+  private async write(
     path: readonly string[],
     change: (tree: ModelTree) => boolean,
     write: () => Promise<{ created: boolean; stat: Stat }>,
   ): Promise<void> {
-    const before = this.#tree
-    const same = await this.#expectSame(change, write)
+    const before = this.tree
+    const same = await this.expectSame(change, write)
     if (!same) return
     const { created, stat } = same.done
     expect(created).toBe(same.model)
-    const node = this.#tree.find(path)!
+    const node = this.tree.find(path)!
     if (node.etag !== null) expect(stat.etag).toBe(node.etag)
     else expect(etags(before)).not.toContain(stat.etag)
-    this.#tree.setEtag(path, stat.etag)
-    compareStat(stat, this.#tree.find(path)!)
+    this.tree.setEtag(path, stat.etag)
+    compareStat(stat, this.tree.find(path)!)
   }
 
-  async #batch(steps: readonly Step[]): Promise<void> {
-    const operations = steps.map((step) => this.#operationOf(step))
+  private async batch(steps: readonly Step[]): Promise<void> {
+    const operations = steps.map((step) => this.operationOf(step))
     let failedAt = -1
     const apply = (tree: ModelTree) =>
       steps.map((step, index) => {
@@ -208,7 +208,7 @@ class Run {
         return applyStep(tree, step)
       })
     const { files } = this.volume
-    const same = await this.#expectSame(apply, async () => {
+    const same = await this.expectSame(apply, async () => {
       try {
         return await files.batch(operations)
       } catch (error) {
@@ -221,12 +221,12 @@ class Run {
     // Later steps may have changed what earlier ones made: the last word on a path counts.
     steps.forEach((step, index) => {
       if (step.op === 'delete' || steps.slice(index + 1).some((later) => later.op !== 'put')) return
-      this.#tree.setEtag(step.op === 'move' ? step.to : step.path, same.done.result[index]!.etag)
+      this.tree.setEtag(step.op === 'move' ? step.to : step.path, same.done.result[index]!.etag)
     })
   }
 
   /** ETags of the time before the batch: within one, only conditions that need none are asked for. */
-  #operationOf(step: Step): BatchOperation {
+  private operationOf(step: Step): BatchOperation {
     switch (step.op) {
       case 'put':
         return {
@@ -252,20 +252,20 @@ class Run {
     }
   }
 
-  #conditions(path: readonly string[], condition: Condition): Preconditions {
+  private conditions(path: readonly string[], condition: Condition): Preconditions {
     if (condition !== 'current') return withoutEtag(condition)
     let etag: string | null = null
     try {
-      etag = this.#tree.find(path)?.etag ?? null
+      etag = this.tree.find(path)?.etag ?? null
     } catch (error) {
       if (!(error instanceof ModelError)) throw error
     }
     return { ifMatch: etag === null ? '*' : ['0-0-zzz', etag] }
   }
 
-  async #read(view: ReadView, path: readonly string[], start: number, length: number): Promise<void> {
+  private async read(view: ReadView, path: readonly string[], start: number, length: number): Promise<void> {
     const end = start + length
-    await this.#expectSame(
+    await this.expectSame(
       (tree) => tree.file(path),
       async () => {
         const { newest } = this.volume.files
@@ -279,7 +279,7 @@ class Run {
           }))
         const file = await view.open(pathOf(path))
         try {
-          const { bytes } = this.#tree.file(path)
+          const { bytes } = this.tree.file(path)
           const expected = bytes.subarray(start, end)
           for (const { stat, whole, part } of readyNow) {
             expect(stat).toEqual(file.stat)
@@ -295,50 +295,53 @@ class Run {
     )
   }
 
-  async #list(view: ReadView, { path, recursive, limit }: Extract<Command, { op: 'list' }>): Promise<void> {
-    await this.#expectSame(
+  private async list(
+    view: ReadView,
+    { path, recursive, limit }: Extract<Command, { op: 'list' }>,
+  ): Promise<void> {
+    await this.expectSame(
       (tree) => tree.list(path, recursive),
-      () => compareListing(view, this.#tree, path, recursive, limit),
+      () => compareListing(view, this.tree, path, recursive, limit),
     )
   }
 
-  async #hold(path: readonly string[]): Promise<void> {
-    if (this.#held.length >= holdsMax) return
+  private async hold(path: readonly string[]): Promise<void> {
+    if (this.held.length >= holdsMax) return
     let bytes: Uint8Array
     try {
-      ;({ bytes } = this.#tree.file(path))
+      ;({ bytes } = this.tree.file(path))
     } catch (error) {
       if (error instanceof ModelError) return
       throw error
     }
-    const file = await this.#view((view) => view.open(pathOf(path)))
-    this.#held.push({ file, bytes })
+    const file = await this.view((view) => view.open(pathOf(path)))
+    this.held.push({ file, bytes })
   }
 
-  async #letGo(): Promise<void> {
-    const held = this.#held.shift()
+  private async letGo(): Promise<void> {
+    const held = this.held.shift()
     if (!held) return
     const { file, bytes } = held
     expect(equal(await streamAll(file, 0, bytes.length), bytes)).toBe(true)
     file.close()
   }
 
-  async #letGoAll(): Promise<void> {
-    while (this.#held.length > 0) await this.#letGo()
+  private async letGoAll(): Promise<void> {
+    while (this.held.length > 0) await this.letGo()
   }
 
-  async #comparePast(): Promise<void> {
+  private async comparePast(): Promise<void> {
     const { engine } = this.volume
-    if (!this.#past || !engine.readable().includes(this.#past.published)) return
-    const view = readPublished(engine, this.#past.published)
+    if (!this.past || !engine.readable().includes(this.past.published)) return
+    const view = readPublished(engine, this.past.published)
     try {
-      await compareAll(view, this.#past.tree)
+      await compareAll(view, this.past.tree)
     } finally {
       view.release()
     }
   }
 
-  async #view<T>(work: (view: ReadView) => Promise<T>): Promise<T> {
+  private async view<T>(work: (view: ReadView) => Promise<T>): Promise<T> {
     const view = this.volume.files.view()
     try {
       return await work(view)

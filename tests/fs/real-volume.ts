@@ -29,31 +29,31 @@ const smallFilesBytesMax = 256 * 1024
 export class RealVolume implements ModelVolume {
   files!: VolumeFiles
   engine!: CpEngine
-  #device: MemoryDevice
-  readonly #random: ReturnType<typeof seededRandom>
+  private device: MemoryDevice
+  private readonly random: ReturnType<typeof seededRandom>
 
   private constructor(private readonly options: RealVolumeOptions) {
-    this.#device = new MemoryDevice()
-    this.#random = seededRandom(options.seed)
+    this.device = new MemoryDevice()
+    this.random = seededRandom(options.seed)
   }
 
   static async create(options: RealVolumeOptions): Promise<RealVolume> {
     const volume = new RealVolume(options)
     const log = (options.logMebibytes ?? 4) * mebibyte
-    await createPrimary(volume.#device, {
+    await createPrimary(volume.device, {
       clock: systemClock,
-      random: volume.#random,
+      random: volume.random,
       geometry: makeGeometry(256 * mebibyte, mebibyte, log),
       recordChecksum: options.recordChecksum ?? 'xxh3',
     })
-    await volume.#open()
+    await volume.open()
     return volume
   }
 
-  async #open(): Promise<void> {
-    this.engine = await openPrimary(this.#device, {
+  private async open(): Promise<void> {
+    this.engine = await openPrimary(this.device, {
       clock: systemClock,
-      random: this.#random,
+      random: this.random,
       nodeCacheBytesMax: mebibyte,
       cpIntervalMs: 20,
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
@@ -66,13 +66,13 @@ export class RealVolume implements ModelVolume {
 
   async reopen(): Promise<void> {
     await this.files.close()
-    const isCrash = this.#random.below(2) === 0
+    const isCrash = this.random.below(2) === 0
     if (isCrash) await this.engine.reach(await this.engine.run(() => null), 'logged')
     else await this.engine.close()
-    const next = this.#device.reopened()
-    await this.#device.close()
-    this.#device = next
-    await this.#open()
+    const next = this.device.reopened()
+    await this.device.close()
+    this.device = next
+    await this.open()
   }
 
   async check(): Promise<readonly string[]> {
@@ -83,7 +83,7 @@ export class RealVolume implements ModelVolume {
     const published = await this.engine.requestCp('requested')
     const problems: string[] = []
     let items = new ItemCheck(published.root.records.kind)
-    const report = await checkVolume(this.#device, {
+    const report = await checkVolume(this.device, {
       onItem: (_, item) => items.add(item),
       onRoot: (root) => {
         const { problems: found, orphans } = items.finish(root.counters)
@@ -99,6 +99,6 @@ export class RealVolume implements ModelVolume {
   async close(): Promise<void> {
     await this.files.close()
     await this.engine.close()
-    await this.#device.close()
+    await this.device.close()
   }
 }

@@ -138,6 +138,7 @@ describe('planted violations are found', () => {
     ['chance', 'src/cli/a.ts', 'crypto.randomUUID()', /Random/],
     ['chance', 'src/replica/link/a.ts', 'crypto.getRandomValues(bytes)', /Random/],
     ['environment', 'src/fs/a.ts', 'process.env.HOME', /environment/],
+    ['a hash for a private member', 'src/fs/a.ts', 'class A {\n  readonly #a = 1\n}', /one idiom/],
     ['exit', 'src/server/start.ts', 'process.exit(70)', /ends the process/],
   ]
   test.each(planted)('%s in %s', (_name, path, text, expected) => {

@@ -37,7 +37,7 @@ const parentsOf = (key: string): string[] => {
 
 export class FakeFileSystem implements FileSystem {
   image: Map<string, Node> = new Map()
-  readonly #found = new WeakMap<Stat, ReadyFile>()
+  private readonly found = new WeakMap<Stat, ReadyFile>()
   published = 1
   dirty = false
   sequence = 0
@@ -46,10 +46,10 @@ export class FakeFileSystem implements FileSystem {
   openViews = 0
   /** Reading this path fails from this offset on. */
   corrupt: { readonly path: string; readonly from: number } | null = null
-  #ready = new Uint8Array(0)
+  private ready = new Uint8Array(0)
 
   constructor() {
-    this.image.set('', this.#node('directory', new Uint8Array(0), {}))
+    this.image.set('', this.node('directory', new Uint8Array(0), {}))
   }
 
   get cp(): number {
@@ -88,8 +88,8 @@ export class FakeFileSystem implements FileSystem {
         for (let i = 0; i < listing.entries.length; i++) await options.pause?.()
         return listing
       },
-      open: async (path) => this.#open(image, path, cp()),
-      openNow: (path) => this.#openNow(image, path, cp()),
+      open: async (path) => this.open(image, path, cp()),
+      openNow: (path) => this.openNow(image, path, cp()),
       release: () => {
         if (!released) this.openViews--
         released = true
@@ -102,27 +102,27 @@ export class FakeFileSystem implements FileSystem {
       get cp() {
         return cp()
       },
-      open: (urlPath) => this.#openNow(image(), parseUrlPath(urlPath), cp()),
+      open: (urlPath) => this.openNow(image(), parseUrlPath(urlPath), cp()),
     }
   }
 
-  #openNow(image: Image, path: Path, cp: number): ReadyFile | null {
+  private openNow(image: Image, path: Path, cp: number): ReadyFile | null {
     const { stat, bytes } = findFile(image, path)
     const read = (start: number, end: number) => {
       if (end - start > smallBytesMax) return null
       if (this.corrupt?.path === formatPath(path)) fail('corrupt', 'a record')
       // What another read has given is not to be looked at any more.
-      this.#ready.fill(0)
-      this.#ready = bytes.slice(start, end)
-      return this.#ready
+      this.ready.fill(0)
+      this.ready = bytes.slice(start, end)
+      return this.ready
     }
     // What was made of a content lasts as long as it.
-    const ready = this.#found.get(stat) ?? { stat, cp, made: null, read }
-    this.#found.set(stat, ready)
+    const ready = this.found.get(stat) ?? { stat, cp, made: null, read }
+    this.found.set(stat, ready)
     return Object.assign(ready, { cp, read })
   }
 
-  #open(image: Image, path: Path, cp: number): OpenFile {
+  private open(image: Image, path: Path, cp: number): OpenFile {
     const node = findFile(image, path)
     let closed = false
     this.openFiles++
@@ -161,7 +161,12 @@ export class FakeFileSystem implements FileSystem {
     }
   }
 
-  #node(kind: Stat['kind'], bytes: Uint8Array, attributes: Attributes, target: string | null = null): Node {
+  private node(
+    kind: Stat['kind'],
+    bytes: Uint8Array,
+    attributes: Attributes,
+    target: string | null = null,
+  ): Node {
     const stat: Stat = {
       kind,
       size: kind === 'directory' ? 0 : kind === 'link' ? encodeUtf8(target ?? '').length : bytes.length,
@@ -176,25 +181,25 @@ export class FakeFileSystem implements FileSystem {
     return { stat, bytes }
   }
 
-  #applied<T>(result: T): Applied<T> {
+  private applied<T>(result: T): Applied<T> {
     this.dirty = true
     return { result, cp: this.cp, sequence: this.sequence }
   }
 
-  #put(path: Path, node: Node): Written {
+  private put(path: Path, node: Node): Written {
     const key = formatPath(path)
     for (const parent of parentsOf(key)) {
       const there = this.image.get(parent)
       if (there && there.stat.kind !== 'directory') fail('not-a-directory', parent)
-      if (!there) this.image.set(parent, this.#node('directory', new Uint8Array(0), {}))
+      if (!there) this.image.set(parent, this.node('directory', new Uint8Array(0), {}))
     }
     const old = this.image.get(key)
     if (old?.stat.kind === 'directory') fail('is-a-directory', key)
     this.image.set(key, node)
-    return { created: !old, stat: node.stat, applied: this.#applied(undefined) }
+    return { created: !old, stat: node.stat, applied: this.applied(undefined) }
   }
 
-  #check(path: Path, conditions: Preconditions = {}): void {
+  private check(path: Path, conditions: Preconditions = {}): void {
     const etag = this.image.get(formatPath(path))?.stat.etag
     const { ifMatch, ifNoneMatch } = conditions
     const has = (tags: readonly string[] | '*') => etag !== undefined && (tags === '*' || tags.includes(etag))
@@ -209,79 +214,79 @@ export class FakeFileSystem implements FileSystem {
     options: Preconditions = {},
   ): Promise<Written> {
     const bytes = await collect(body)
-    this.#check(path, options)
-    return this.#put(path, this.#node('file', bytes, attributes))
+    this.check(path, options)
+    return this.put(path, this.node('file', bytes, attributes))
   }
 
   async putLink(path: Path, target: string, attributes: Attributes, options: Preconditions = {}) {
-    this.#check(path, options)
-    return this.#put(path, this.#node('link', new Uint8Array(0), attributes, target))
+    this.check(path, options)
+    return this.put(path, this.node('link', new Uint8Array(0), attributes, target))
   }
 
   async patchFile(path: Path, offset: number | 'end', body: Body, options: Preconditions = {}) {
     const bytes = await collect(body)
-    const old = this.#file(path, options)
+    const old = this.file(path, options)
     const at = offset === 'end' ? old.bytes.length : offset
     if (at + bytes.length > 1e6) fail('too-large', 'this fake is small')
     const grown = new Uint8Array(Math.max(old.bytes.length, at + bytes.length))
     grown.set(old.bytes)
     grown.set(bytes, at)
-    return { ...this.#put(path, this.#node('file', grown, old.stat)), offset: at }
+    return { ...this.put(path, this.node('file', grown, old.stat)), offset: at }
   }
 
   async resizeFile(path: Path, size: number, options: Preconditions = {}): Promise<Written> {
-    const old = this.#file(path, options)
+    const old = this.file(path, options)
     if (size > 1e6) fail('too-large', 'this fake is small')
     const bytes = new Uint8Array(size)
     bytes.set(old.bytes.subarray(0, size))
-    return this.#put(path, this.#node('file', bytes, old.stat))
+    return this.put(path, this.node('file', bytes, old.stat))
   }
 
-  #file(path: Path, options: Preconditions): Node {
+  private file(path: Path, options: Preconditions): Node {
     const node = find(this.image, path)
     if (node.stat.kind === 'directory') fail('is-a-directory', formatPath(path))
-    this.#check(path, options)
+    this.check(path, options)
     return node
   }
 
   async deleteFile(path: Path, options: Preconditions = {}): Promise<Applied<unknown>> {
-    this.#file(path, options)
+    this.file(path, options)
     this.image.delete(formatPath(path))
-    return this.#applied(undefined)
+    return this.applied(undefined)
   }
 
   async makeDirectory(path: Path, attributes: Attributes, options: Preconditions = {}): Promise<Written> {
     const key = formatPath(path)
     const old = this.image.get(key)
     if (old && old.stat.kind !== 'directory') fail('not-a-directory', key)
-    this.#check(path, options)
+    this.check(path, options)
     if (old)
       return { created: false, stat: old.stat, applied: { result: undefined, cp: this.cp, sequence: 0 } }
-    return this.#put(path, this.#node('directory', new Uint8Array(0), attributes))
+    return this.put(path, this.node('directory', new Uint8Array(0), attributes))
   }
 
   async deleteDirectory(path: Path, options: Preconditions & { recursive: boolean }) {
     const key = formatPath(path)
     if (key === '') fail('bad-path', 'the root cannot be deleted')
     if (find(this.image, path).stat.kind !== 'directory') fail('not-a-directory', key)
-    this.#check(path, options)
+    this.check(path, options)
     const inside = this.keys().filter((other) => other.startsWith(`${key}/`))
     if (inside.length > 0 && !options.recursive) fail('directory-not-empty', key)
     for (const other of [...inside, key]) this.image.delete(other)
-    return this.#applied(undefined)
+    return this.applied(undefined)
   }
 
   async move(from: Path, to: Path, options: Preconditions & { overwrite: boolean }): Promise<Written> {
     const node = find(this.image, from)
     const [source, target] = [formatPath(from), formatPath(to)]
-    this.#check(from, options)
-    if (source === target) return { created: false, stat: node.stat, applied: this.#applied(undefined) }
+    this.check(from, options)
+    if (source === target) return { created: false, stat: node.stat, applied: this.applied(undefined) }
     if (target.startsWith(`${source}/`)) fail('into-itself', source)
     if (this.image.has(target) && !options.overwrite) fail('exists', target)
     const inside = this.keys().filter((key) => key.startsWith(`${source}/`))
     for (const key of inside) this.image.set(target + key.slice(source.length), this.image.get(key)!)
     for (const key of [...inside, source]) this.image.delete(key)
-    return this.#put(to, node)
+    return this.put(to, node)
   }
 
   async batch(operations: readonly BatchOperation[]): Promise<Applied<readonly BatchResult[]>> {
@@ -290,7 +295,7 @@ export class FakeFileSystem implements FileSystem {
     const results: BatchResult[] = []
     for (const [index, operation] of operations.entries()) {
       try {
-        results.push(await this.#step(operation))
+        results.push(await this.step(operation))
       } catch (error) {
         this.image = before
         this.dirty = dirty
@@ -298,10 +303,10 @@ export class FakeFileSystem implements FileSystem {
         throw new StillpointError(error.code, error.message, { ...error.help, index })
       }
     }
-    return this.#applied(results)
+    return this.applied(results)
   }
 
-  async #step(operation: BatchOperation): Promise<BatchResult> {
+  private async step(operation: BatchOperation): Promise<BatchResult> {
     if (operation.op === 'delete') {
       const kind = this.image.get(formatPath(operation.path))?.stat.kind
       const options = { ...operation, recursive: operation.recursive ?? false }

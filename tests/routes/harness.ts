@@ -16,22 +16,22 @@ import { FakeFileSystem, type Image } from './fake-file-system.ts'
 
 /** Nothing happens until `advance`. */
 export class ManualClock implements Clock {
-  #now = 1_000_000
-  readonly #timers = new Set<{ at: number; callback: () => void }>()
-  now = () => this.#now
-  monotonic = () => this.#now
+  private nowMs = 1_000_000
+  private readonly timers = new Set<{ at: number; callback: () => void }>()
+  now = () => this.nowMs
+  monotonic = () => this.nowMs
   after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + ms, callback }
-    this.#timers.add(timer)
-    return () => void this.#timers.delete(timer)
+    const timer = { at: this.nowMs + ms, callback }
+    this.timers.add(timer)
+    return () => void this.timers.delete(timer)
   }
   sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
   yield = () => Promise.resolve()
   advance(ms: number): void {
-    this.#now += ms
-    for (const timer of this.#timers) {
-      if (timer.at > this.#now) continue
-      this.#timers.delete(timer)
+    this.nowMs += ms
+    for (const timer of this.timers) {
+      if (timer.at > this.nowMs) continue
+      this.timers.delete(timer)
       timer.callback()
     }
   }
@@ -74,7 +74,7 @@ export class Harness {
     const dependencies: PrimaryDependencies = {
       ...common,
       role: 'primary',
-      views: this.#views(true),
+      views: this.views(true),
       newest: this.files.newestOf(
         () => this.files.image,
         () => this.files.cp,
@@ -114,7 +114,7 @@ export class Harness {
     this.mirror = makeApp({
       ...common,
       role: 'mirror',
-      views: this.#views(false),
+      views: this.views(false),
       newest: this.files.newestOf(
         () => this.images.get(this.files.published)!,
         () => this.files.published,
@@ -157,20 +157,20 @@ export class Harness {
     }
   }
 
-  #at(cp: number): ReadView {
+  private at(cp: number): ReadView {
     const image = this.images.get(cp)
     if (!image) throw new StillpointError('cp-gone', `${cp}`, { readable: [...this.images.keys()] })
     return this.files.viewOf(image, () => cp)
   }
 
-  #views(primary: boolean): ViewSource {
+  private views(primary: boolean): ViewSource {
     return {
-      open: () => (primary ? this.files.view() : this.#at(this.files.published)),
+      open: () => (primary ? this.files.view() : this.at(this.files.published)),
       isEmpty: false,
       publishedCp: () => this.files.published,
-      at: (cp) => this.#at(cp),
-      atListing: (cp) => this.#at(cp),
-      settled: async () => this.#at(primary ? this.publish() : this.files.published),
+      at: (cp) => this.at(cp),
+      atListing: (cp) => this.at(cp),
+      settled: async () => this.at(primary ? this.publish() : this.files.published),
       endListing: () => {},
       waitFor: async (cp, waitMs) => {
         if (waitMs > 0 && this.files.published < cp) this.publish()

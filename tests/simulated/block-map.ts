@@ -12,19 +12,19 @@ const zeros = new Uint8Array(blockBytes)
 type Layer = ReadonlyMap<number, Uint8Array>
 
 export class BlockMap {
-  #below: readonly Layer[]
-  #top = new Map<number, Uint8Array>()
+  private below: readonly Layer[]
+  private top = new Map<number, Uint8Array>()
 
   constructor(below: readonly Layer[] = []) {
-    this.#below = below
+    this.below = below
   }
 
   /** Never written by the caller: it may be shared with any number of copies. */
   get(address: number): Uint8Array {
-    const block = this.#top.get(address)
+    const block = this.top.get(address)
     if (block) return block
-    for (let i = this.#below.length - 1; i >= 0; i--) {
-      const found = this.#below[i]!.get(address)
+    for (let i = this.below.length - 1; i >= 0; i--) {
+      const found = this.below[i]!.get(address)
       if (found) return found
     }
     return zeros
@@ -32,22 +32,22 @@ export class BlockMap {
 
   /** Takes the block over: the caller does not change it any more. */
   set(address: number, block: Uint8Array): void {
-    this.#top.set(address, block)
+    this.top.set(address, block)
   }
 
   copy(): BlockMap {
-    if (this.#top.size > 0) {
-      this.#below =
-        this.#below.length < depthMax ? [...this.#below, this.#top] : [merged([...this.#below, this.#top])]
-      this.#top = new Map()
+    if (this.top.size > 0) {
+      this.below =
+        this.below.length < depthMax ? [...this.below, this.top] : [merged([...this.below, this.top])]
+      this.top = new Map()
     }
-    return new BlockMap(this.#below)
+    return new BlockMap(this.below)
   }
 
   /** Every address that was ever stored, in ascending order. */
   addresses(): number[] {
-    const all = new Set(this.#top.keys())
-    for (const layer of this.#below) for (const address of layer.keys()) all.add(address)
+    const all = new Set(this.top.keys())
+    for (const layer of this.below) for (const address of layer.keys()) all.add(address)
     return [...all].toSorted((a, b) => a - b)
   }
 }

@@ -17,20 +17,20 @@ export function clockScheduler(
 
 /** Operations wait until the driver lets one of them go, in any order that the random numbers say. */
 export class HeldOperations implements Scheduler {
-  readonly #waiting: { readonly operation: Operation; readonly done: () => void }[] = []
+  private readonly queue: { readonly operation: Operation; readonly done: () => void }[] = []
 
   get waiting(): readonly Operation[] {
-    return this.#waiting.map((entry) => entry.operation)
+    return this.queue.map((entry) => entry.operation)
   }
 
   schedule(operation: Operation, done: () => void): void {
-    this.#waiting.push({ operation, done })
+    this.queue.push({ operation, done })
   }
 
   /** False when nothing waits. */
   release(random: { below(limit: number): number }): boolean {
-    if (this.#waiting.length === 0) return false
-    const [entry] = this.#waiting.splice(random.below(this.#waiting.length), 1)
+    if (this.queue.length === 0) return false
+    const [entry] = this.queue.splice(random.below(this.queue.length), 1)
     entry!.done()
     return true
   }

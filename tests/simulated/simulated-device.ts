@@ -46,186 +46,182 @@ interface Entry {
 }
 
 export class SimulatedDevice implements BlockDevice {
-  readonly #options: SimulatedOptions
-  readonly #durable: BlockMap
-  #durableCount: number
-  #visible: BlockMap
-  #blockCount: number
-  readonly #before = new BlockMap()
-  #pending: Entry[] = []
-  readonly #inFlight = new Set<Entry>()
-  readonly #wakeUps = new Set<() => void>()
-  readonly #counts: Record<OperationKind, number> = {
+  private readonly options: SimulatedOptions
+  private readonly durableBlocks: BlockMap
+  private durableCount: number
+  private visible: BlockMap
+  private sizeBlocks: number
+  private readonly before = new BlockMap()
+  private pendingWrites: Entry[] = []
+  private readonly inFlight = new Set<Entry>()
+  private readonly wakeUps = new Set<() => void>()
+  private readonly counts: Record<OperationKind, number> = {
     read: 0,
     write: 0,
     'write-durable': 0,
     sync: 0,
     grow: 0,
   }
-  #operations = 0
-  #writingDurably = false
-  #crashed = false
-  #closed = false
-  #failure: DeviceError | null = null
-  #trace = 0n
+  private operationCount = 0
+  private writingDurably = false
+  private hasCrashed = false
+  private closed = false
+  private failure: DeviceError | null = null
+  private trace = 0n
 
   constructor(options: SimulatedOptions = {}) {
-    this.#options = options
-    this.#durable = options.image?.blocks.copy() ?? new BlockMap()
-    this.#durableCount = Math.max(options.image?.blockCount ?? 0, options.blockCount ?? 0)
-    this.#visible = this.#durable.copy()
-    this.#blockCount = this.#durableCount
+    this.options = options
+    this.durableBlocks = options.image?.blocks.copy() ?? new BlockMap()
+    this.durableCount = Math.max(options.image?.blockCount ?? 0, options.blockCount ?? 0)
+    this.visible = this.durableBlocks.copy()
+    this.sizeBlocks = this.durableCount
   }
 
   get blockCount(): number {
-    return this.#blockCount
+    return this.sizeBlocks
   }
   get operations(): number {
-    return this.#operations
+    return this.operationCount
   }
   /** Everything but reads. */
   get mutations(): number {
-    return this.#operations - this.#counts.read
+    return this.operationCount - this.counts.read
   }
   get crashed(): boolean {
-    return this.#crashed
+    return this.hasCrashed
   }
   /** Writes and growths that no sync has covered. */
   get pendingCount(): number {
-    return this.#pending.length
+    return this.pendingWrites.length
   }
   /** The same seed must give the same value. Needs `traced`. */
   get traceHash(): string {
-    return this.#trace.toString(16).padStart(16, '0')
+    return this.trace.toString(16).padStart(16, '0')
   }
 
   // The contract.
 
   async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
     const blocks = blocksOf(target)
-    assertInside(address, blocks, this.#blockCount)
-    const [operation, fault] = this.#begin('read', address, blocks)
-    await this.#completion(operation)
-    this.#fill(address, target, fault, options.uncached ?? false)
+    assertInside(address, blocks, this.sizeBlocks)
+    const [operation, fault] = this.begin('read', address, blocks)
+    await this.completion(operation)
+    this.fill(address, target, fault, options.uncached ?? false)
   }
 
   readNow(address: number, target: Uint8Array): boolean {
-    if (this.#options.isBusy?.()) return false
+    if (this.options.isBusy?.()) return false
     this.readSync(address, target)
     return true
   }
 
   readSync(address: number, target: Uint8Array): void {
     const blocks = blocksOf(target)
-    assertInside(address, blocks, this.#blockCount)
-    const [, fault] = this.#begin('read', address, blocks)
-    this.#fill(address, target, fault, false)
+    assertInside(address, blocks, this.sizeBlocks)
+    const [, fault] = this.begin('read', address, blocks)
+    this.fill(address, target, fault, false)
   }
 
   async write(runs: readonly WriteRun[]): Promise<void> {
-    this.#options.onWrite?.(runs)
-    const extents = joinRuns(runs, this.#blockCount, 1, blockBytes)
+    this.options.onWrite?.(runs)
+    const extents = joinRuns(runs, this.sizeBlocks, 1, blockBytes)
     const first = extents[0]?.address ?? 0
-    const [operation, fault] = this.#begin(
+    const [operation, fault] = this.begin(
       'write',
       first,
       runs.reduce((sum, run) => sum + blocksOf(run.bytes), 0),
     )
-    const entries = runs.map((run) => this.#enter('write', run.address, run.bytes, operation, fault))
-    this.#mutationBegan(operation, fault)
-    await this.#completion(operation)
-    for (const entry of entries) this.#inFlight.delete(entry)
-    if (fault?.kind === 'error') throw this.#fail('the write failed')
-    for (const entry of entries) this.#resolve(entry, fault)
-    if (fault?.kind === 'lost') this.#forget(new Set(entries))
+    const entries = runs.map((run) => this.enter('write', run.address, run.bytes, operation, fault))
+    this.mutationBegan(operation, fault)
+    await this.completion(operation)
+    for (const entry of entries) this.inFlight.delete(entry)
+    if (fault?.kind === 'error') throw this.fail('the write failed')
+    for (const entry of entries) this.resolveNow(entry, fault)
+    if (fault?.kind === 'lost') this.forget(new Set(entries))
   }
 
   async sync(): Promise<void> {
-    const [operation, fault] = this.#begin('sync', 0, 0)
-    const covered = new Set(this.#pending.filter((entry) => entry.resolved))
-    this.#mutationBegan(operation, fault)
-    await this.#completion(operation)
-    if (fault?.kind === 'error') throw this.#fail('the sync failed')
+    const [operation, fault] = this.begin('sync', 0, 0)
+    const covered = new Set(this.pendingWrites.filter((entry) => entry.resolved))
+    this.mutationBegan(operation, fault)
+    await this.completion(operation)
+    if (fault?.kind === 'error') throw this.fail('the sync failed')
     if (fault?.kind === 'sync-drops') {
-      this.#forget(covered)
-      throw this.#fail('the sync failed')
+      this.forget(covered)
+      throw this.fail('the sync failed')
     }
     // A write may have been taken over by a durable one meanwhile, or dropped by a failed sync: only what is left.
-    for (const entry of this.#pending) if (covered.has(entry)) this.#makeDurable(entry.write)
-    this.#forget(covered)
+    for (const entry of this.pendingWrites) if (covered.has(entry)) this.makeDurable(entry.write)
+    this.forget(covered)
   }
 
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
     const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
-    assertInside(address, blocks, this.#blockCount)
-    assert(!this.#writingDurably, 'one durable write at a time')
-    const [operation, fault] = this.#begin('write-durable', address, blocks)
-    this.#writingDurably = true
+    assertInside(address, blocks, this.sizeBlocks)
+    assert(!this.writingDurably, 'one durable write at a time')
+    const [operation, fault] = this.begin('write-durable', address, blocks)
+    this.writingDurably = true
     try {
       let at = address
       const entries = buffers.map((bytes) => {
-        const entry = this.#enter('write-durable', at, bytes, operation, fault)
+        const entry = this.enter('write-durable', at, bytes, operation, fault)
         at += blocksOf(bytes)
         return entry
       })
-      this.#mutationBegan(operation, fault)
-      await this.#completion(operation)
-      for (const entry of entries) this.#inFlight.delete(entry)
-      if (fault?.kind === 'error') throw this.#fail('the durable write failed')
-      for (const entry of entries) this.#resolve(entry, fault)
-      if (fault?.kind !== 'lost') for (const entry of entries) this.#makeDurable(entry.write)
-      this.#forget(new Set(entries))
+      this.mutationBegan(operation, fault)
+      await this.completion(operation)
+      for (const entry of entries) this.inFlight.delete(entry)
+      if (fault?.kind === 'error') throw this.fail('the durable write failed')
+      for (const entry of entries) this.resolveNow(entry, fault)
+      if (fault?.kind !== 'lost') for (const entry of entries) this.makeDurable(entry.write)
+      this.forget(new Set(entries))
     } finally {
-      this.#writingDurably = false
+      this.writingDurably = false
     }
   }
 
   async grow(blockCount: number): Promise<void> {
-    const [operation, fault] = this.#begin(
-      'grow',
-      this.#blockCount,
-      Math.max(0, blockCount - this.#blockCount),
-    )
-    this.#mutationBegan(operation, fault)
-    await this.#completion(operation)
-    if (fault?.kind === 'error') throw this.#fail('the growth failed')
-    const blocksMax = this.#options.blocksMax ?? Number.POSITIVE_INFINITY
+    const [operation, fault] = this.begin('grow', this.sizeBlocks, Math.max(0, blockCount - this.sizeBlocks))
+    this.mutationBegan(operation, fault)
+    await this.completion(operation)
+    if (fault?.kind === 'error') throw this.fail('the growth failed')
+    const blocksMax = this.options.blocksMax ?? Number.POSITIVE_INFINITY
     if (fault?.kind === 'disk-full' || blockCount > blocksMax) {
       throw new StillpointError('disk-full', 'the simulated disk is full', { blockCount })
     }
-    if (blockCount <= this.#blockCount) return
-    this.#blockCount = blockCount
+    if (blockCount <= this.sizeBlocks) return
+    this.sizeBlocks = blockCount
     const write = { kind: 'grow', address: 0, blocks: [], blockCount, operation: operation.index } as const
-    this.#pending.push({ write, intended: 0, source: null, resolved: true })
+    this.pendingWrites.push({ write, intended: 0, source: null, resolved: true })
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.closed = true
   }
 
   // What a test does to it.
 
   /** The power goes out: nothing of this device answers any more. */
   crash(): void {
-    this.#crashed = true
-    for (const wake of this.#wakeUps) wake()
-    this.#wakeUps.clear()
+    this.hasCrashed = true
+    for (const wake of this.wakeUps) wake()
+    this.wakeUps.clear()
   }
 
   /** What a new open of the same disk gives without a crash: also what was not synced, as the kernel keeps it. */
-  reopened(options: SimulatedOptions = this.#options): SimulatedDevice {
+  reopened(options: SimulatedOptions = this.options): SimulatedDevice {
     const device = new SimulatedDevice({ ...options, image: this.crashState().durable })
-    device.#visible = this.#visible.copy()
-    device.#blockCount = this.#blockCount
-    device.#pending = this.#pending.filter((entry) => entry.resolved)
+    device.visible = this.visible.copy()
+    device.sizeBlocks = this.sizeBlocks
+    device.pendingWrites = this.pendingWrites.filter((entry) => entry.resolved)
     return device
   }
 
   /** What a crash at this moment would start from; cheap, and not changed by what the device does later. */
   crashState(): CrashState {
     return {
-      durable: { blocks: this.#durable.copy(), blockCount: this.#durableCount },
-      pending: this.#pending.map((entry) => entry.write),
+      durable: { blocks: this.durableBlocks.copy(), blockCount: this.durableCount },
+      pending: this.pendingWrites.map((entry) => entry.write),
     }
   }
 
@@ -236,9 +232,9 @@ export class SimulatedDevice implements BlockDevice {
 
   /** Rot at rest: seen by every reader from now on, and by every image. */
   flipBit(address: number, bit: number): void {
-    this.#durable.set(address, flipped(this.#durable.get(address), bit))
-    this.#visible.set(address, flipped(this.#visible.get(address), bit))
-    for (const entry of this.#pending) {
+    this.durableBlocks.set(address, flipped(this.durableBlocks.get(address), bit))
+    this.visible.set(address, flipped(this.visible.get(address), bit))
+    for (const entry of this.pendingWrites) {
       const at = address - entry.write.address
       const block = entry.write.blocks[at]
       if (!block) continue
@@ -249,46 +245,46 @@ export class SimulatedDevice implements BlockDevice {
 
   /** Readers see from now on what the disk has: lost and misdirected writes come to light. */
   dropCache(): void {
-    this.#visible = this.#durable.copy()
-    for (const { write, resolved } of this.#pending) {
-      if (resolved) write.blocks.forEach((block, i) => this.#visible.set(write.address + i, block))
+    this.visible = this.durableBlocks.copy()
+    for (const { write, resolved } of this.pendingWrites) {
+      if (resolved) write.blocks.forEach((block, i) => this.visible.set(write.address + i, block))
     }
   }
 
   // Helpers, in calling order.
 
-  #begin(kind: OperationKind, address: number, blocks: number): [Operation, Fault | undefined] {
-    if (this.#crashed) throw new CrashError()
-    if (this.#closed) throw closedError()
-    if (this.#failure && (this.#options.refusesAfterFailure ?? true)) throw failedError(this.#failure)
+  private begin(kind: OperationKind, address: number, blocks: number): [Operation, Fault | undefined] {
+    if (this.hasCrashed) throw new CrashError()
+    if (this.closed) throw closedError()
+    if (this.failure && (this.options.refusesAfterFailure ?? true)) throw failedError(this.failure)
     const mutation = this.mutations
     const operation = {
       kind,
-      index: this.#operations++,
-      nth: this.#counts[kind]++,
+      index: this.operationCount++,
+      nth: this.counts[kind]++,
       mutation,
       address,
       blocks,
     }
-    if (this.#options.traced) this.#traceBytes(Buffer.from(`${kind} ${address} ${blocks}`))
-    return [operation, (this.#options.faults ?? noFaults)(operation)]
+    if (this.options.traced) this.traceBytes(Buffer.from(`${kind} ${address} ${blocks}`))
+    return [operation, (this.options.faults ?? noFaults)(operation)]
   }
 
-  #traceBytes(bytes: Uint8Array): void {
-    this.#trace = Bun.hash.xxHash3(bytes, this.#trace)
+  private traceBytes(bytes: Uint8Array): void {
+    this.trace = Bun.hash.xxHash3(bytes, this.trace)
   }
 
   /** The bytes are copied: a buffer may be reused as soon as its write has resolved. */
-  #enter(
+  private enter(
     kind: 'write' | 'write-durable',
     address: number,
     source: Uint8Array,
     operation: Operation,
     fault: Fault | undefined,
   ): Entry {
-    if (this.#options.traced) this.#traceBytes(source)
+    if (this.options.traced) this.traceBytes(source)
     let blocks = splitBlocks(source.slice())
-    for (const { write, intended } of this.#inFlight) {
+    for (const { write, intended } of this.inFlight) {
       // Where it was meant to go: the caller knows nothing of a misdirected one.
       const meant = { address: intended, blocks: write.blocks }
       assert(
@@ -301,40 +297,40 @@ export class SimulatedDevice implements BlockDevice {
       blocks = blocks.with(at, flipped(blocks[at]!, fault.bit))
     }
     const target = fault?.kind === 'misdirected' ? fault.address : address
-    assertInside(target, blocks.length, this.#blockCount)
+    assertInside(target, blocks.length, this.sizeBlocks)
     const write = { kind, address: target, blocks, blockCount: 0, operation: operation.index }
     const entry = { write, intended: address, source, resolved: false }
-    this.#pending.push(entry)
-    this.#inFlight.add(entry)
+    this.pendingWrites.push(entry)
+    this.inFlight.add(entry)
     return entry
   }
 
-  #mutationBegan(operation: Operation, fault: Fault | undefined): void {
-    this.#options.onMutation?.(operation)
+  private mutationBegan(operation: Operation, fault: Fault | undefined): void {
+    this.options.onMutation?.(operation)
     if (fault?.kind === 'crash') this.crash()
   }
 
-  async #completion(operation: Operation): Promise<void> {
-    const { scheduler } = this.#options
-    if (this.#crashed) throw new CrashError()
+  private async completion(operation: Operation): Promise<void> {
+    const { scheduler } = this.options
+    if (this.hasCrashed) throw new CrashError()
     if (scheduler) {
       await new Promise<void>((resolve) => {
-        this.#wakeUps.add(resolve)
+        this.wakeUps.add(resolve)
         scheduler.schedule(operation, () => {
-          this.#wakeUps.delete(resolve)
+          this.wakeUps.delete(resolve)
           resolve()
         })
       })
     } else await Promise.resolve()
-    if (this.#crashed) throw new CrashError()
+    if (this.hasCrashed) throw new CrashError()
   }
 
-  #fail(message: string): DeviceError {
-    this.#failure = new DeviceError(message)
-    return this.#failure
+  private fail(message: string): DeviceError {
+    this.failure = new DeviceError(message)
+    return this.failure
   }
 
-  #resolve(entry: Entry, fault: Fault | undefined): void {
+  private resolveNow(entry: Entry, fault: Fault | undefined): void {
     entry.resolved = true
     const { write, source, intended } = entry
     if (fault === undefined && source) {
@@ -346,23 +342,23 @@ export class SimulatedDevice implements BlockDevice {
     if (fault?.kind === 'lost' && !cached) return
     write.blocks.forEach((block, i) => {
       const address = (cached ? intended : write.address) + i
-      this.#before.set(address, this.#visible.get(address))
-      this.#visible.set(address, block)
+      this.before.set(address, this.visible.get(address))
+      this.visible.set(address, block)
     })
   }
 
-  #makeDurable(write: PendingWrite): void {
-    if (write.kind === 'grow') this.#durableCount = Math.max(this.#durableCount, write.blockCount)
-    write.blocks.forEach((block, i) => this.#durable.set(write.address + i, block))
+  private makeDurable(write: PendingWrite): void {
+    if (write.kind === 'grow') this.durableCount = Math.max(this.durableCount, write.blockCount)
+    write.blocks.forEach((block, i) => this.durableBlocks.set(write.address + i, block))
     if (write.blocks.length > 0) {
-      this.#durableCount = Math.max(this.#durableCount, write.address + write.blocks.length)
+      this.durableCount = Math.max(this.durableCount, write.address + write.blocks.length)
     }
-    if (write.kind === 'write-durable') this.#supersede(write)
+    if (write.kind === 'write-durable') this.supersede(write)
   }
 
   /** An older write of the same block that is still pending can only come out with the newer bytes. */
-  #supersede(newer: PendingWrite): void {
-    for (const entry of this.#pending) {
+  private supersede(newer: PendingWrite): void {
+    for (const entry of this.pendingWrites) {
       const { write } = entry
       if (write === newer || !overlaps(newer.address, newer.blocks, write)) continue
       const blocks = write.blocks.map((block, i) => newer.blocks[write.address + i - newer.address] ?? block)
@@ -372,23 +368,23 @@ export class SimulatedDevice implements BlockDevice {
     }
   }
 
-  #forget(entries: ReadonlySet<Entry>): void {
-    this.#pending = this.#pending.filter((entry) => !entries.has(entry))
+  private forget(entries: ReadonlySet<Entry>): void {
+    this.pendingWrites = this.pendingWrites.filter((entry) => !entries.has(entry))
   }
 
-  #fill(address: number, target: Uint8Array, fault: Fault | undefined, uncached: boolean): void {
+  private fill(address: number, target: Uint8Array, fault: Fault | undefined, uncached: boolean): void {
     if (fault?.kind === 'crash') this.crash()
-    if (this.#crashed) throw new CrashError()
+    if (this.hasCrashed) throw new CrashError()
     if (fault?.kind === 'error') throw new DeviceError('the read failed')
     for (let i = 0; i * blockBytes < target.length; i++) {
       const block =
         fault?.kind === 'stale'
-          ? this.#before.get(address + i)
+          ? this.before.get(address + i)
           : uncached
-            ? this.#onDisk(address + i)
-            : this.#visible.get(address + i)
+            ? this.onDisk(address + i)
+            : this.visible.get(address + i)
       target.set(block, i * blockBytes)
-      if (uncached) this.#visible.set(address + i, this.#onDisk(address + i))
+      if (uncached) this.visible.set(address + i, this.onDisk(address + i))
     }
     if (fault?.kind === 'flipped') {
       const bit = fault.bit % (8 * target.length)
@@ -396,12 +392,12 @@ export class SimulatedDevice implements BlockDevice {
     }
   }
 
-  #onDisk(address: number): Uint8Array {
-    for (let i = this.#pending.length - 1; i >= 0; i--) {
-      const { write, resolved } = this.#pending[i]!
+  private onDisk(address: number): Uint8Array {
+    for (let i = this.pendingWrites.length - 1; i >= 0; i--) {
+      const { write, resolved } = this.pendingWrites[i]!
       const block = write.blocks[address - write.address]
       if (resolved && block) return block
     }
-    return this.#durable.get(address)
+    return this.durableBlocks.get(address)
   }
 }

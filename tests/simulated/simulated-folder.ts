@@ -32,89 +32,89 @@ export interface SimulatedFolderOptions {
 }
 
 export class SimulatedFolder implements BlockFolder {
-  readonly #options: SimulatedFolderOptions
+  private readonly options: SimulatedFolderOptions
   /** The last one is what is seen now; the first one is durable. */
-  #steps: Names[]
-  #crashed = false
+  private steps: Names[]
+  private crashed = false
 
   constructor(options: SimulatedFolderOptions = {}) {
-    this.#options = options
+    this.options = options
     const files = [...(options.image ?? [])].map(
-      ([name, image]) => [name, { device: this.#make(name, { image }) }] as const,
+      ([name, image]) => [name, { device: this.make(name, { image }) }] as const,
     )
-    this.#steps = [new Map(files)]
+    this.steps = [new Map(files)]
   }
 
   async has(name: string): Promise<boolean> {
-    return this.#now().has(name)
+    return this.now().has(name)
   }
 
   async open(name: string): Promise<BlockDevice> {
-    const file = this.#now().get(name)
+    const file = this.now().get(name)
     if (!file) throw new DeviceError(`there is no ${name}`)
-    file.device = file.device.reopened(this.#options.device?.(name) ?? {})
+    file.device = file.device.reopened(this.options.device?.(name) ?? {})
     return file.device
   }
 
   async create(name: string, blockCount: number): Promise<BlockDevice> {
-    if (this.#now().has(name)) throw new StillpointError('exists', `${name} exists`)
-    const device = this.#make(name, {})
-    this.#change(`create ${name}`, (names) => names.set(name, { device }))
+    if (this.now().has(name)) throw new StillpointError('exists', `${name} exists`)
+    const device = this.make(name, {})
+    this.change(`create ${name}`, (names) => names.set(name, { device }))
     await device.grow(blockCount)
     return device
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const file = this.#now().get(from)
+    const file = this.now().get(from)
     assert(file, `there is no ${from} to rename`)
-    this.#change(`rename ${from} ${to}`, (names) => {
+    this.change(`rename ${from} ${to}`, (names) => {
       names.delete(from)
       names.set(to, file)
     })
   }
 
   async remove(name: string): Promise<void> {
-    if (this.#now().has(name)) this.#change(`remove ${name}`, (names) => names.delete(name))
+    if (this.now().has(name)) this.change(`remove ${name}`, (names) => names.delete(name))
   }
 
   async sync(): Promise<void> {
-    this.#began('sync')
-    this.#steps = [this.#now()]
+    this.began('sync')
+    this.steps = [this.now()]
   }
 
   crash(): void {
-    this.#crashed = true
-    for (const names of this.#steps) for (const file of names.values()) file.device.crash()
+    this.crashed = true
+    for (const names of this.steps) for (const file of names.values()) file.device.crash()
   }
 
   crashState(): FolderCrashState {
     return {
-      steps: this.#steps.map(
+      steps: this.steps.map(
         (names) => new Map([...names].map(([name, file]) => [name, file.device.crashState()])),
       ),
     }
   }
 
-  #make(name: string, more: SimulatedOptions): SimulatedDevice {
-    return new SimulatedDevice({ ...this.#options.device?.(name), ...more })
+  private make(name: string, more: SimulatedOptions): SimulatedDevice {
+    return new SimulatedDevice({ ...this.options.device?.(name), ...more })
   }
 
-  #now(): Names {
-    if (this.#crashed) throw new CrashError()
-    return this.#steps.at(-1)!
+  private now(): Names {
+    if (this.crashed) throw new CrashError()
+    return this.steps.at(-1)!
   }
 
-  #change(what: string, change: (names: Map<string, File>) => void): void {
-    this.#began(what)
-    const next = new Map(this.#now())
+  private change(what: string, change: (names: Map<string, File>) => void): void {
+    this.began(what)
+    const next = new Map(this.now())
     change(next)
-    this.#steps.push(next)
+    this.steps.push(next)
   }
 
-  #began(what: string): void {
-    this.#now()
-    this.#options.onMutation?.(what)
-    this.#now()
+  private began(what: string): void {
+    this.now()
+    this.options.onMutation?.(what)
+    this.now()
   }
 }
 

@@ -19,10 +19,10 @@ const bytesMax = 1024 * 1024
 const batchesMax = 4
 
 export class SmallFiles {
-  #gathered: SmallFile[] = []
-  #bytes = 0
-  readonly #running = new Set<Promise<void>>()
-  #fatal: { readonly error: unknown } | null = null
+  private gathered: SmallFile[] = []
+  private bytes = 0
+  private readonly running = new Set<Promise<void>>()
+  private fatal: { readonly error: unknown } | null = null
 
   constructor(
     private readonly client: Client,
@@ -35,35 +35,35 @@ export class SmallFiles {
 
   /** Resolves when more may come, not when the file is there. */
   async add(file: SmallFile): Promise<void> {
-    this.#throwFatal()
-    this.#gathered.push(file)
-    this.#bytes += file.bytes.length
-    if (this.#gathered.length < filesMax && this.#bytes < bytesMax) return
-    this.#send()
-    while (this.#running.size > batchesMax) await Promise.race(this.#running)
-    this.#throwFatal()
+    this.throwFatal()
+    this.gathered.push(file)
+    this.bytes += file.bytes.length
+    if (this.gathered.length < filesMax && this.bytes < bytesMax) return
+    this.send()
+    while (this.running.size > batchesMax) await Promise.race(this.running)
+    this.throwFatal()
   }
 
   /** Every file is stored, or has been spoken of. */
   async end(): Promise<void> {
-    this.#send()
-    await Promise.all(this.#running)
-    this.#throwFatal()
+    this.send()
+    await Promise.all(this.running)
+    this.throwFatal()
   }
 
-  #send(): void {
-    const files = this.#gathered
-    this.#gathered = []
-    this.#bytes = 0
-    const work = this.#store(files)
+  private send(): void {
+    const files = this.gathered
+    this.gathered = []
+    this.bytes = 0
+    const work = this.store(files)
       .catch((error: unknown) => {
-        this.#fatal ??= { error }
+        this.fatal ??= { error }
       })
-      .finally(() => this.#running.delete(work))
-    this.#running.add(work)
+      .finally(() => this.running.delete(work))
+    this.running.add(work)
   }
 
-  async #store(files: readonly SmallFile[]): Promise<void> {
+  private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
         await this.client.putAll(files, this.writing)
@@ -76,7 +76,7 @@ export class SmallFiles {
     for (const file of files) await this.sendAlone(file)
   }
 
-  #throwFatal(): void {
-    if (this.#fatal) throw this.#fatal.error
+  private throwFatal(): void {
+    if (this.fatal) throw this.fatal.error
   }
 }

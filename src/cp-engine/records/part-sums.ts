@@ -24,14 +24,14 @@ const partBytesOf = ({ payloadBytes }: BlockPointer): number =>
   Math.max(partBytesMin, 2 ** Math.ceil(Math.log2(payloadBytes / partsMax)))
 
 export class PartSums {
-  #places: { readonly bytes: Uint8Array; readonly addresses: Float64Array } | null = null
+  private places: { readonly bytes: Uint8Array; readonly addresses: Float64Array } | null = null
 
   /** Remembers a record whose payload has just been verified. */
   learn(pointer: BlockPointer, payload: Uint8Array, sums: RecordSums): void {
     if (!isPartitioned(pointer, sums)) return
     assert(payload.length === pointer.payloadBytes, 'a raw payload is as long as its pointer says')
-    this.#places ??= emptyPlaces()
-    const { bytes, addresses } = this.#places
+    this.places ??= emptyPlaces()
+    const { bytes, addresses } = this.places
     const at = placeOf(pointer)
     addresses[at / sumBytes] = pointer.address
     bytes.set(pointer.sum, at + sumBytes)
@@ -48,7 +48,7 @@ export class PartSums {
     end: number,
     sums: RecordSums,
   ): { readonly from: number; readonly bytes: number } | null {
-    if (!this.#places || !isPartitioned(pointer, sums) || !this.#has(pointer)) return null
+    if (!this.places || !isPartitioned(pointer, sums) || !this.has(pointer)) return null
     const size = partBytesOf(pointer)
     const from = Math.floor(start / size) * size
     const to = Math.min(Math.ceil(end / size) * size, pointer.blocks * blockBytes)
@@ -64,8 +64,8 @@ export class PartSums {
     end: number,
     sums: RecordSums,
   ): Uint8Array | null {
-    if (!this.#places || !this.#has(pointer)) return null
-    const { bytes } = this.#places
+    if (!this.places || !this.has(pointer)) return null
+    const { bytes } = this.places
     const size = partBytesOf(pointer)
     const payload = extent.subarray(0, Math.min(extent.length, pointer.payloadBytes - from))
     let expected = placeOf(pointer) + (2 + from / size) * sumBytes
@@ -76,8 +76,8 @@ export class PartSums {
     return payload.subarray(start - from, end - from)
   }
 
-  #has(pointer: BlockPointer): boolean {
-    const { bytes, addresses } = this.#places!
+  private has(pointer: BlockPointer): boolean {
+    const { bytes, addresses } = this.places!
     const at = placeOf(pointer)
     return addresses[at / sumBytes] === pointer.address && hasAt(bytes, at + sumBytes, pointer.sum)
   }

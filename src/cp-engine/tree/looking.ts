@@ -28,14 +28,14 @@ const keptMax = 2 ** 16
  * turn to have all of it kept until it ends; there is one at a time.
  */
 export class Looking implements LoadAllowance {
-  #stops = 0
-  #breaks: Breaks | null = null
-  #letGo: (() => void) | null = null
+  private stops = 0
+  private breaks: Breaks | null = null
+  private letGo: (() => void) | null = null
   /** Of those that are kept. */
-  #kept = 0
+  private kept = 0
   /** Of the look that is under way. */
-  #loads = 0
-  #beganMs = 0
+  private loads = 0
+  private beganMs = 0
 
   constructor(
     private readonly loader: NodeLoader,
@@ -43,37 +43,37 @@ export class Looking implements LoadAllowance {
   ) {}
 
   once<T>(at: () => T): T | NotLoaded {
-    this.#loads = 0
+    this.loads = 0
     return this.loader.during(this, () => lookOnce(at))
   }
 
   mayLoad(): boolean {
-    if (this.#loads === 0) this.#beganMs = this.clock.monotonic()
-    const isInTime = this.clock.monotonic() - this.#beganMs < loadingMsMax
-    if (!isInTime || this.#loads >= loadsAtOnceMax) return false
-    this.#loads++
-    this.#kept++
+    if (this.loads === 0) this.beganMs = this.clock.monotonic()
+    const isInTime = this.clock.monotonic() - this.beganMs < loadingMsMax
+    if (!isInTime || this.loads >= loadsAtOnceMax) return false
+    this.loads++
+    this.kept++
     return true
   }
 
   /** Before the next look. `too-large` for one that needs more of the tree than can be in memory at once. */
   async load(missing: NotLoaded): Promise<void> {
-    if (++this.#stops > stopsMax && !this.#letGo) {
-      this.#letGo = await this.loader.keep()
-      this.#kept = 0
+    if (++this.stops > stopsMax && !this.letGo) {
+      this.letGo = await this.loader.keep()
+      this.kept = 0
     }
-    if (this.#letGo && ++this.#kept > keptMax)
+    if (this.letGo && ++this.kept > keptMax)
       throw new StillpointError('too-large', `more than ${keptMax} nodes of the tree are needed at once`)
     this.loader.load(missing)
-    this.#breaks ??= new Breaks(this.clock)
-    await this.#breaks.maybe()
+    this.breaks ??= new Breaks(this.clock)
+    await this.breaks.maybe()
   }
 
   /** It has seen all, or waits for something else than nodes. Always called in the end. */
   end(): void {
-    this.#letGo?.()
-    this.#letGo = null
-    this.#stops = 0
+    this.letGo?.()
+    this.letGo = null
+    this.stops = 0
   }
 }
 

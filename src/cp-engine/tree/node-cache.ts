@@ -78,33 +78,33 @@ export class NodeCache {
   /** Somebody needs many nodes at once: none is evicted meanwhile. */
   isKept = false
   /** Reserved with the first node that is more than a small volume has. */
-  readonly #framesExpected: number
-  readonly #cleanFramesMin: number
-  #bytes = new Uint8Array(0)
-  #words = new Uint16Array(0)
+  private readonly framesExpected: number
+  private readonly cleanFramesMin: number
+  private frameBytes = new Uint8Array(0)
+  private frameWords = new Uint16Array(0)
   /** Address and generation of each frame. */
-  #numbers = new Float64Array(0)
-  #meta = new Uint8Array(0)
-  #framesReserved = 0
+  private numbers = new Float64Array(0)
+  private meta = new Uint8Array(0)
+  private framesReserved = 0
   /** Open addressing, from addresses to frames; it grows, so that a cache that is hardly used stays dense. */
-  #table = new Int32Array(2 ** tableBitsMin)
-  #shift = 32 - tableBitsMin
-  readonly #free: number[] = []
-  #fresh = 1
-  #hand = 1
-  #used = 0
-  #clean = 0
-  #generation = 0
-  #moves = 0
+  private table = new Int32Array(2 ** tableBitsMin)
+  private shift = 32 - tableBitsMin
+  private readonly free: number[] = []
+  private fresh = 1
+  private hand = 1
+  private used = 0
+  private clean = 0
+  private generation = 0
+  private moveCount = 0
 
   constructor(options: CacheOptions = {}) {
     const frames = Math.floor((options.bytesMax ?? cacheBytesDefault) / blockBytes)
     assert(frames <= framesLimit - framesBeyond, 'a cache within its limits')
     this.framesMax = Math.max(1, frames)
     const slack = options.slackBytes ?? slackBytesDefault
-    this.#framesExpected = Math.min(framesLimit, this.framesMax + 1 + Math.floor(slack / blockBytes))
-    this.#cleanFramesMin = options.cleanFramesMin ?? 256
-    this.#reserve(Math.min(framesAtFirst, this.#framesExpected))
+    this.framesExpected = Math.min(framesLimit, this.framesMax + 1 + Math.floor(slack / blockBytes))
+    this.cleanFramesMin = options.cleanFramesMin ?? 256
+    this.reserve(Math.min(framesAtFirst, this.framesExpected))
   }
 
   /**
@@ -117,79 +117,79 @@ export class NodeCache {
 
   /** All frames: the bytes of frame f begin at f × blockBytes. Read it again after `allocate`, which may move it. */
   get bytes(): Uint8Array {
-    return this.#bytes
+    return this.frameBytes
   }
   get words(): Uint16Array {
-    return this.#words
+    return this.frameWords
   }
 
   get framesUsed(): number {
-    return this.#used
+    return this.used
   }
   get framesClean(): number {
-    return this.#clean
+    return this.clean
   }
   /** How often a frame was given to a node or taken from one: while it is the same, every node is where it was. */
   get moves(): number {
-    return this.#moves
+    return this.moveCount
   }
 
   /** Names one tree between two seals; never given twice. */
   nextGeneration(): number {
-    return ++this.#generation
+    return ++this.generation
   }
 
   /** The frame of the node at this address, 0 when there is none. */
   find(address: number): number {
-    const table = this.#table
+    const table = this.table
     const mask = table.length - 1
-    for (let i = this.#hash(address); ; i = (i + 1) & mask) {
+    for (let i = this.hash(address); ; i = (i + 1) & mask) {
       const frame = table[i]!
-      if (frame === 0 || this.#numbers[frame * metaNumbers] === address) return frame
+      if (frame === 0 || this.numbers[frame * metaNumbers] === address) return frame
     }
   }
 
   addressOf(frame: number): number {
-    return this.#numbers[frame * metaNumbers]!
+    return this.numbers[frame * metaNumbers]!
   }
   generationOf(frame: number): number {
-    return this.#numbers[frame * metaNumbers + 1]!
+    return this.numbers[frame * metaNumbers + 1]!
   }
   stateOf(frame: number): number {
-    return this.#meta[frame * metaBytes + stateOffset]!
+    return this.meta[frame * metaBytes + stateOffset]!
   }
   hasSum(frame: number): boolean {
     return this.stateOf(frame) !== frameState.dirty
   }
   /** Second chance: a frame that was touched is not the next to be evicted. */
   touch(frame: number): void {
-    this.#meta[frame * metaBytes + touchedOffset] = 1
+    this.meta[frame * metaBytes + touchedOffset] = 1
   }
   /** An inner node may have pointers whose checksum is not known yet. */
   mayBeBlank(frame: number): boolean {
-    return this.#meta[frame * metaBytes + blankOffset] === 1
+    return this.meta[frame * metaBytes + blankOffset] === 1
   }
   setMayBeBlank(frame: number, may: boolean): void {
-    this.#meta[frame * metaBytes + blankOffset] = may ? 1 : 0
+    this.meta[frame * metaBytes + blankOffset] = may ? 1 : 0
   }
 
   /** How many inserts in a row went one to the right each: tells a bulk load. */
   insertRun(frame: number): number {
-    return this.#meta[frame * metaBytes + insertRunOffset]!
+    return this.meta[frame * metaBytes + insertRunOffset]!
   }
   setInsertRun(frame: number, run: number): void {
-    this.#meta[frame * metaBytes + insertRunOffset] = run
+    this.meta[frame * metaBytes + insertRunOffset] = run
   }
   copyInsertRun(source: number, target: number): void {
     const from = source * metaBytes
-    this.#meta.copyWithin(
+    this.meta.copyWithin(
       target * metaBytes + insertRunOffset,
       from + insertRunOffset,
       from + lastInsertOffset + 2,
     )
   }
   noteInsert(frame: number, index: number): void {
-    const meta = this.#meta
+    const meta = this.meta
     const at = frame * metaBytes
     const next = meta[at + lastInsertOffset]! + meta[at + lastInsertOffset + 1]! * 256 + 1
     const run = meta[at + insertRunOffset]!
@@ -200,55 +200,55 @@ export class NodeCache {
 
   sum(frame: number): Uint8Array {
     const from = frame * metaBytes + sumOffset
-    return this.#meta.slice(from, from + sha256Bytes)
+    return this.meta.slice(from, from + sha256Bytes)
   }
   setSum(frame: number, sum: Uint8Array): void {
-    this.#meta.set(sum, frame * metaBytes + sumOffset)
+    this.meta.set(sum, frame * metaBytes + sumOffset)
   }
   /** Whether the checksum is the one at `at` of some bytes; it is zeros while the frame is dirty. */
   sumIs(frame: number, bytes: Uint8Array, at: number): boolean {
-    const meta = this.#meta
+    const meta = this.meta
     const from = frame * metaBytes + sumOffset
     for (let i = 0; i < sha256Bytes; i++) if (meta[from + i] !== bytes[at + i]) return false
     return true
   }
   copySum(frame: number, target: Uint8Array, at: number): void {
     const from = frame * metaBytes + sumOffset
-    for (let i = 0; i < sha256Bytes; i++) target[at + i] = this.#meta[from + i]!
+    for (let i = 0; i < sha256Bytes; i++) target[at + i] = this.meta[from + i]!
   }
 
   /** A frame for the node at `address`; its bytes are whatever they were. A clean frame of that address gives way. */
   allocate(address: number, state: number, generation: number): number {
     this.forget(address)
-    if (this.#free.length === 0 && this.#fresh === this.#framesReserved) this.#reserveMore()
-    const frame = this.#free.pop() ?? this.#fresh++
-    this.#moves++
-    this.#meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
-    this.#numbers[frame * metaNumbers] = address
-    this.#numbers[frame * metaNumbers + 1] = generation
-    this.#meta[frame * metaBytes + stateOffset] = state
+    if (this.free.length === 0 && this.fresh === this.framesReserved) this.reserveMore()
+    const frame = this.free.pop() ?? this.fresh++
+    this.moveCount++
+    this.meta.fill(0, frame * metaBytes, (frame + 1) * metaBytes)
+    this.numbers[frame * metaNumbers] = address
+    this.numbers[frame * metaNumbers + 1] = generation
+    this.meta[frame * metaBytes + stateOffset] = state
     this.touch(frame)
-    this.#used++
-    if (state === frameState.clean) this.#clean++
-    if (this.#used * 2 > this.#table.length) this.#growTable()
-    this.#putInTable(frame)
+    this.used++
+    if (state === frameState.clean) this.clean++
+    if (this.used * 2 > this.table.length) this.growTable()
+    this.putInTable(frame)
     return frame
   }
 
   release(frame: number): void {
     const state = this.stateOf(frame)
     assert(state === frameState.clean || state === frameState.dirty, 'a frame that nobody needs any more')
-    this.#moves++
-    this.#removeFromTable(frame)
+    this.moveCount++
+    this.removeFromTable(frame)
     this.setState(frame, frameState.free)
-    this.#used--
-    this.#free.push(frame)
+    this.used--
+    this.free.push(frame)
   }
 
   setState(frame: number, state: number): void {
-    if (this.stateOf(frame) === frameState.clean) this.#clean--
-    if (state === frameState.clean) this.#clean++
-    this.#meta[frame * metaBytes + stateOffset] = state
+    if (this.stateOf(frame) === frameState.clean) this.clean--
+    if (state === frameState.clean) this.clean++
+    this.meta[frame * metaBytes + stateOffset] = state
   }
 
   /** The address has been given to something else, or its block was overwritten. */
@@ -264,68 +264,68 @@ export class NodeCache {
    * numbers.
    */
   trim(): void {
-    if (this.isKept || this.#used <= this.framesMax) return
+    if (this.isKept || this.used <= this.framesMax) return
     // A little more than needed, so that the hand does not pass the same dirty frames for every single one.
     const target = this.framesMax - (this.framesMax >>> 6)
-    let steps = 2 * this.#fresh
-    while (this.#used > target && this.#clean > this.#cleanFramesMin && steps-- > 0) {
-      if (++this.#hand >= this.#fresh) this.#hand = 1
-      const frame = this.#hand
+    let steps = 2 * this.fresh
+    while (this.used > target && this.clean > this.cleanFramesMin && steps-- > 0) {
+      if (++this.hand >= this.fresh) this.hand = 1
+      const frame = this.hand
       if (this.stateOf(frame) !== frameState.clean) continue
       const touched = frame * metaBytes + touchedOffset
-      if (this.#meta[touched] === 1) this.#meta[touched] = 0
+      if (this.meta[touched] === 1) this.meta[touched] = 0
       else this.release(frame)
     }
   }
 
-  #reserveMore(): void {
-    const frames = this.#framesReserved
+  private reserveMore(): void {
+    const frames = this.framesReserved
     assert(frames < framesLimit, 'the node cache has room for an operation')
-    this.#reserve(frames < this.#framesExpected ? this.#framesExpected : Math.min(2 * frames, framesLimit))
+    this.reserve(frames < this.framesExpected ? this.framesExpected : Math.min(2 * frames, framesLimit))
   }
 
   /** What nobody has touched costs nothing in a fresh process. */
-  #reserve(frames: number): void {
+  private reserve(frames: number): void {
     const buffer = new ArrayBuffer(frames * blockBytes)
     const bytes = new Uint8Array(buffer)
-    bytes.set(this.#bytes)
-    this.#bytes = bytes
-    this.#words = new Uint16Array(buffer)
+    bytes.set(this.frameBytes)
+    this.frameBytes = bytes
+    this.frameWords = new Uint16Array(buffer)
     const known = new ArrayBuffer(frames * metaBytes)
     const meta = new Uint8Array(known)
-    meta.set(this.#meta)
-    this.#meta = meta
-    this.#numbers = new Float64Array(known)
-    this.#framesReserved = frames
+    meta.set(this.meta)
+    this.meta = meta
+    this.numbers = new Float64Array(known)
+    this.framesReserved = frames
   }
 
-  #hash(address: number): number {
-    return Math.imul(address, 0x9e3779b1) >>> this.#shift
+  private hash(address: number): number {
+    return Math.imul(address, 0x9e3779b1) >>> this.shift
   }
 
-  #putInTable(frame: number): void {
-    const table = this.#table
+  private putInTable(frame: number): void {
+    const table = this.table
     const mask = table.length - 1
-    let i = this.#hash(this.addressOf(frame))
+    let i = this.hash(this.addressOf(frame))
     while (table[i] !== 0) i = (i + 1) & mask
     table[i] = frame
   }
 
-  #growTable(): void {
-    const frames = this.#table.filter((frame) => frame !== 0)
-    this.#table = new Int32Array(this.#table.length * 2)
-    this.#shift--
-    for (const frame of frames) this.#putInTable(frame)
+  private growTable(): void {
+    const frames = this.table.filter((frame) => frame !== 0)
+    this.table = new Int32Array(this.table.length * 2)
+    this.shift--
+    for (const frame of frames) this.putInTable(frame)
   }
 
   /** Linear probing without tombstones: what follows moves up. */
-  #removeFromTable(frame: number): void {
-    const table = this.#table
+  private removeFromTable(frame: number): void {
+    const table = this.table
     const mask = table.length - 1
-    let hole = this.#hash(this.addressOf(frame))
+    let hole = this.hash(this.addressOf(frame))
     while (table[hole] !== frame) hole = (hole + 1) & mask
     for (let i = (hole + 1) & mask; table[i] !== 0; i = (i + 1) & mask) {
-      const home = this.#hash(this.addressOf(table[i]!))
+      const home = this.hash(this.addressOf(table[i]!))
       // It may move when its home does not lie behind the hole.
       if (((i - home) & mask) >= ((i - hole) & mask)) {
         table[hole] = table[i]!

@@ -16,39 +16,39 @@ export interface LoadAllowance {
 const nothing: LoadAllowance = { mayLoad: () => false }
 
 export class NodeLoader {
-  readonly #device: BlockDevice
-  readonly #cache: NodeCache
-  readonly #block = new Uint8Array(blockBytes)
-  #allowance = nothing
+  private readonly device: BlockDevice
+  private readonly cache: NodeCache
+  private readonly block = new Uint8Array(blockBytes)
+  private allowance = nothing
   /** Of those who have asked to keep what they load: resolves when the last of them has let go. */
-  #kept: Promise<void> = Promise.resolve()
+  private kept: Promise<void> = Promise.resolve()
 
   constructor(device: BlockDevice, cache: NodeCache) {
-    this.#device = device
-    this.#cache = cache
-    cache.bring = (missing) => this.#bring(missing)
+    this.device = device
+    this.cache = cache
+    cache.bring = (missing) => this.bring(missing)
   }
 
   /** Runs a synchronous look that may load nodes by itself, as long as it is allowed to, while nothing is evicted. */
   during<T>(allowance: LoadAllowance, look: () => T): T {
-    const before = this.#allowance
-    this.#allowance = allowance
+    const before = this.allowance
+    this.allowance = allowance
     try {
       return look()
     } finally {
-      this.#allowance = before
+      this.allowance = before
     }
   }
 
   /** Resolves when it is the caller's turn; nothing is evicted then until what it gives is called. */
   async keep(): Promise<() => void> {
-    const before = this.#kept
+    const before = this.kept
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#kept = promise
+    this.kept = promise
     await before
-    this.#cache.isKept = true
+    this.cache.isKept = true
     return () => {
-      this.#cache.isKept = false
+      this.cache.isKept = false
       resolve()
     }
   }
@@ -59,28 +59,28 @@ export class NodeLoader {
    */
   load(missing: NotLoaded): void {
     const { address, sum } = missing.pointer
-    const cache = this.#cache
+    const cache = this.cache
     const present = cache.find(address)
     if (present !== 0 && cache.hasSum(present) && cache.sumIs(present, sum, 0)) return
     if (present !== 0 && cache.stateOf(present) !== frameState.clean) {
       throw wrongBytes(address, 'belongs to a newer tree under another checksum')
     }
     cache.trim()
-    this.#read(missing)
+    this.read(missing)
   }
 
-  #bring(missing: NotLoaded): void {
+  private bring(missing: NotLoaded): void {
     // Who is there under another checksum gives way between two looks: this one may stand on it.
-    if (this.#cache.find(missing.pointer.address) !== 0 || !this.#allowance.mayLoad()) throw missing
-    this.#read(missing)
+    if (this.cache.find(missing.pointer.address) !== 0 || !this.allowance.mayLoad()) throw missing
+    this.read(missing)
   }
 
-  #read(missing: NotLoaded): void {
+  private read(missing: NotLoaded): void {
     const { address, sum } = missing.pointer
-    const cache = this.#cache
-    if (address >= this.#device.blockCount) throw wrongBytes(address, 'lies beyond the device')
-    const block = this.#block
-    this.#device.readSync(address, block)
+    const cache = this.cache
+    if (address >= this.device.blockCount) throw wrongBytes(address, 'lies beyond the device')
+    const block = this.block
+    this.device.readSync(address, block)
     if (!equalBytes(sha256(block), sum)) throw wrongBytes(address, 'does not match its checksum')
     try {
       verifyNode(block, missing)

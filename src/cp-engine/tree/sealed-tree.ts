@@ -29,16 +29,16 @@ interface DirtyNode {
 export const batchNodes = 2048
 
 export class SealedTree {
-  readonly #cache: NodeCache
-  readonly #generation: number
-  #root: TreeRoot
+  private readonly cache: NodeCache
+  private readonly generation: number
+  private sealedRoot: TreeRoot
   /** All frames of the generation that the tree has. */
-  readonly #dirty: ReadonlySet<number>
+  private readonly dirty: ReadonlySet<number>
   /** Address of a node → that of the older one that it was made from. */
-  readonly #copied: ReadonlyMap<number, number>
-  readonly #published: (frames: readonly number[]) => void
-  readonly #frames: number[] = []
-  #state: 'sealed' | 'encoded' | 'written' = 'sealed'
+  private readonly copied: ReadonlyMap<number, number>
+  private readonly published: (frames: readonly number[]) => void
+  private readonly frames: number[] = []
+  private state: 'sealed' | 'encoded' | 'written' = 'sealed'
 
   constructor(
     cache: NodeCache,
@@ -48,16 +48,16 @@ export class SealedTree {
     copied: ReadonlyMap<number, number>,
     published: (frames: readonly number[]) => void,
   ) {
-    this.#copied = copied
-    this.#cache = cache
-    this.#generation = generation
-    this.#root = root
-    this.#dirty = dirty
-    this.#published = published
+    this.copied = copied
+    this.cache = cache
+    this.generation = generation
+    this.sealedRoot = root
+    this.dirty = dirty
+    this.published = published
   }
 
   get dirtyCount(): number {
-    return this.#dirty.size
+    return this.dirty.size
   }
 
   /**
@@ -65,54 +65,57 @@ export class SealedTree {
    * nodes, and change the open tree. The bytes are taken from `buffers` and belong to the caller.
    */
   *encode(buffers: NodeBuffers = new NodeBuffers()): Generator<EncodedNode> {
-    assert(this.#state === 'sealed', 'a sealed tree is encoded once')
-    const cache = this.#cache
-    const nodes = this.#inOrder()
+    assert(this.state === 'sealed', 'a sealed tree is encoded once')
+    const cache = this.cache
+    const nodes = this.inOrder()
     let children = 0
     for (let start = 0; start < nodes.length; start += batchNodes) {
       const batch = nodes.slice(start, start + batchNodes)
       const bufferOf = inAddressOrder(batch, buffers.take(batch.length))
       for (const { frame, address } of batch) {
-        children += fillSums(cache, frame, this.#generation)
+        children += fillSums(cache, frame, this.generation)
         assert(!cache.mayBeBlank(frame), 'the checksums of all children are known')
         const bytes = bufferOf.get(address)!
         packNode(cache, frame, bytes, 0)
         const sum = sha256(bytes)
         cache.setSum(frame, sum)
         cache.setState(frame, frameState.encoded)
-        this.#frames.push(frame)
-        const before = this.#copied.get(address)
+        this.frames.push(frame)
+        const before = this.copied.get(address)
         yield { address, bytes, sum, replaces: before === undefined ? null : { address: before, blocks: 1 } }
       }
     }
     if (nodes.length > 0) {
       // Each was named by a parent of this CP, but the root.
       assert(children === nodes.length - 1, 'every dirty node is reached')
-      const { address } = this.#root.pointer
-      this.#root = { pointer: { address, sum: cache.sum(cache.find(address)) }, level: this.#root.level }
+      const { address } = this.sealedRoot.pointer
+      this.sealedRoot = {
+        pointer: { address, sum: cache.sum(cache.find(address)) },
+        level: this.sealedRoot.level,
+      }
     }
-    this.#state = 'encoded'
+    this.state = 'encoded'
   }
 
   /** Once `encode` is exhausted. */
   root(): TreeRoot {
-    assert(this.#state !== 'sealed', 'the root is known after encoding')
-    return this.#root
+    assert(this.state !== 'sealed', 'the root is known after encoding')
+    return this.sealedRoot
   }
 
   /** The CP has been published. */
   written(): void {
-    assert(this.#state === 'encoded', 'what is written was encoded')
-    this.#state = 'written'
-    for (const frame of this.#frames) this.#cache.setState(frame, frameState.recent)
-    this.#published(this.#frames)
+    assert(this.state === 'encoded', 'what is written was encoded')
+    this.state = 'written'
+    for (const frame of this.frames) this.cache.setState(frame, frameState.recent)
+    this.published(this.frames)
   }
 
-  #inOrder(): DirtyNode[] {
-    const cache = this.#cache
+  private inOrder(): DirtyNode[] {
+    const cache = this.cache
     const nodes: DirtyNode[] = []
-    for (const frame of this.#dirty) {
-      assert(cache.generationOf(frame) === this.#generation, 'a node of the sealed generation')
+    for (const frame of this.dirty) {
+      assert(cache.generationOf(frame) === this.generation, 'a node of the sealed generation')
       nodes.push({ frame, address: cache.addressOf(frame), level: levelOf(cache, frame) })
     }
     return nodes.sort((a, b) => a.level - b.level || a.address - b.address)

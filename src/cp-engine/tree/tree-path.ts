@@ -28,15 +28,15 @@ export class TreePath {
   readonly slots = new Int32Array(treeLevelMax + 1)
   /** Of the leaf. */
   depth = 0
-  readonly #cache: NodeCache
+  private readonly cache: NodeCache
   /** Where it leads, below which root, and how often frames had moved then. No length: nowhere. */
-  readonly #key = new Uint8Array(keyBytesMax)
-  #keyLength = -1
-  #rootAddress = 0
-  #moves = 0
+  private readonly key = new Uint8Array(keyBytesMax)
+  private keyLength = -1
+  private rootAddress = 0
+  private moves = 0
 
   constructor(cache: NodeCache) {
-    this.#cache = cache
+    this.cache = cache
   }
 
   get leaf(): number {
@@ -48,34 +48,34 @@ export class TreePath {
    * is returned. Throws NotLoaded. The tree is not empty.
    */
   descend(root: TreeRoot, key: Uint8Array): number {
-    if (this.#leadsTo(root, key)) return this.slots[this.depth]!
+    if (this.leadsTo(root, key)) return this.slots[this.depth]!
     this.forget()
-    let frame = this.#enter(root)
+    let frame = this.enter(root)
     for (let depth = 0; depth < this.depth; depth++) {
       this.frames[depth] = frame
-      this.slots[depth] = searchChild(this.#cache, frame, key)
-      frame = this.#child(depth)
+      this.slots[depth] = searchChild(this.cache, frame, key)
+      frame = this.child(depth)
     }
     this.frames[this.depth] = frame
-    const found = search(this.#cache, frame, key, 0)
+    const found = search(this.cache, frame, key, 0)
     this.slots[this.depth] = found
-    this.#remember(root, key)
+    this.remember(root, key)
     return found
   }
 
   /** Something on the way has changed. */
   forget(): void {
-    this.#keyLength = -1
+    this.keyLength = -1
   }
 
   /** To the first item of the leaf after this one; false when there is none. */
   nextLeaf(): boolean {
     this.forget()
     let depth = this.depth - 1
-    while (depth >= 0 && this.slots[depth]! + 1 >= countOf(this.#cache, this.frames[depth]!)) depth--
+    while (depth >= 0 && this.slots[depth]! + 1 >= countOf(this.cache, this.frames[depth]!)) depth--
     if (depth < 0) return false
     this.slots[depth]!++
-    this.#follow(depth, 'first')
+    this.follow(depth, 'first')
     return true
   }
 
@@ -86,14 +86,14 @@ export class TreePath {
     while (depth >= 0 && this.slots[depth] === 0) depth--
     if (depth < 0) return false
     this.slots[depth]!--
-    this.#follow(depth, 'last')
+    this.follow(depth, 'last')
     return true
   }
 
   /** The bounds of what the path has taken at this depth; of the leaf when it is given `this.depth − 1`. */
   lowerBound(depth: number): Uint8Array | null {
     for (let d = depth; d >= 0; d--) {
-      if (this.slots[d]! > 0) return keyOf(this.#cache, this.frames[d]!, this.slots[d]!)
+      if (this.slots[d]! > 0) return keyOf(this.cache, this.frames[d]!, this.slots[d]!)
     }
     return null
   }
@@ -101,14 +101,14 @@ export class TreePath {
   upperBound(depth: number): Uint8Array | null {
     for (let d = depth; d >= 0; d--) {
       const next = this.slots[d]! + 1
-      if (next < countOf(this.#cache, this.frames[d]!)) return keyOf(this.#cache, this.frames[d]!, next)
+      if (next < countOf(this.cache, this.frames[d]!)) return keyOf(this.cache, this.frames[d]!, next)
     }
     return null
   }
 
   /** The frame of a child when it is in memory and is what its parent says; else 0. */
   childInMemory(frame: number, slot: number): number {
-    const cache = this.#cache
+    const cache = this.cache
     const pointer = pointerAt(cache, frame, slot)
     const child = cache.find(addressAt(cache.bytes, pointer))
     if (child === 0 || !sumMatches(cache, pointer, child)) return 0
@@ -116,35 +116,35 @@ export class TreePath {
     return child
   }
 
-  #leadsTo(root: TreeRoot, key: Uint8Array): boolean {
-    const length = this.#keyLength
-    if (length !== key.length || this.#moves !== this.#cache.moves) return false
-    if (this.#rootAddress !== root.pointer.address) return false
-    for (let i = 0; i < length; i++) if (this.#key[i] !== key[i]) return false
+  private leadsTo(root: TreeRoot, key: Uint8Array): boolean {
+    const length = this.keyLength
+    if (length !== key.length || this.moves !== this.cache.moves) return false
+    if (this.rootAddress !== root.pointer.address) return false
+    for (let i = 0; i < length; i++) if (this.key[i] !== key[i]) return false
     return true
   }
 
-  #remember(root: TreeRoot, key: Uint8Array): void {
-    if (key.length > this.#key.length) return
-    for (let i = 0; i < key.length; i++) this.#key[i] = key[i]!
-    this.#keyLength = key.length
-    this.#rootAddress = root.pointer.address
-    this.#moves = this.#cache.moves
+  private remember(root: TreeRoot, key: Uint8Array): void {
+    if (key.length > this.key.length) return
+    for (let i = 0; i < key.length; i++) this.key[i] = key[i]!
+    this.keyLength = key.length
+    this.rootAddress = root.pointer.address
+    this.moves = this.cache.moves
   }
 
-  #follow(from: number, side: 'first' | 'last'): void {
-    let frame = this.#child(from)
+  private follow(from: number, side: 'first' | 'last'): void {
+    let frame = this.child(from)
     for (let depth = from + 1; ; depth++) {
       this.frames[depth] = frame
-      this.slots[depth] = side === 'first' ? 0 : countOf(this.#cache, frame) - 1
+      this.slots[depth] = side === 'first' ? 0 : countOf(this.cache, frame) - 1
       if (depth === this.depth) return
-      frame = this.#child(depth)
+      frame = this.child(depth)
     }
   }
 
-  #enter(root: TreeRoot): number {
+  private enter(root: TreeRoot): number {
     const { pointer, level } = root
-    const cache = this.#cache
+    const cache = this.cache
     if (level > treeLevelMax) throw misplaced(pointer.address)
     this.depth = level
     let frame = cache.find(pointer.address)
@@ -157,8 +157,8 @@ export class TreePath {
     return frame
   }
 
-  #child(depth: number): number {
-    const cache = this.#cache
+  private child(depth: number): number {
+    const cache = this.cache
     const parent = this.frames[depth]!
     let child = this.childInMemory(parent, this.slots[depth]!)
     const level = this.depth - depth - 1

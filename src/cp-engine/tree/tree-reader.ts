@@ -7,27 +7,27 @@ import { compareKeyAt, countOf, itemAt, keyOf, valueOf } from './node-frame.ts'
 import { TreePath } from './tree-path.ts'
 
 export class TreeReader implements ItemReader {
-  readonly #cache: NodeCache
-  readonly #root: () => TreeRoot
-  readonly #path: TreePath
+  private readonly cache: NodeCache
+  private readonly root: () => TreeRoot
+  private readonly path: TreePath
 
   constructor(cache: NodeCache, root: () => TreeRoot, path = new TreePath(cache)) {
-    this.#cache = cache
-    this.#root = root
-    this.#path = path
+    this.cache = cache
+    this.root = root
+    this.path = path
   }
 
   get(key: Uint8Array): Uint8Array | null {
-    const root = this.#root()
+    const root = this.root()
     if (root.pointer.address === 0) return null
-    const slot = this.#path.descend(root, key)
-    return slot < 0 ? null : valueOf(this.#cache, this.#path.leaf, slot)
+    const slot = this.path.descend(root, key)
+    return slot < 0 ? null : valueOf(this.cache, this.path.leaf, slot)
   }
 
   floor(key: Uint8Array, lowest: Uint8Array): Item | null {
-    const root = this.#root()
+    const root = this.root()
     if (root.pointer.address === 0) return null
-    const path = this.#path
+    const path = this.path
     const found = path.descend(root, key)
     let slot = found >= 0 ? found : ~found - 1
     if (slot < 0) {
@@ -36,16 +36,16 @@ export class TreeReader implements ItemReader {
       if (!bound || compareBytes(bound, lowest) <= 0 || !path.previousLeaf()) return null
       slot = path.slots[path.depth]!
     }
-    const below = compareKeyAt(this.#cache.bytes, itemAt(this.#cache, path.leaf, slot), lowest) < 0
-    return below ? null : this.#item(path.leaf, slot)
+    const below = compareKeyAt(this.cache.bytes, itemAt(this.cache, path.leaf, slot), lowest) < 0
+    return below ? null : this.item(path.leaf, slot)
   }
 
   scan(from: Uint8Array, end: Uint8Array, itemsMax: number): Item[] {
     const items: Item[] = []
-    const root = this.#root()
+    const root = this.root()
     if (root.pointer.address === 0 || compareBytes(from, end) >= 0) return items
-    const cache = this.#cache
-    const path = this.#path
+    const cache = this.cache
+    const path = this.path
     const found = path.descend(root, from)
     let slot = found >= 0 ? found : ~found
     while (items.length < itemsMax) {
@@ -53,7 +53,7 @@ export class TreeReader implements ItemReader {
       const count = countOf(cache, leaf)
       for (; slot < count && items.length < itemsMax; slot++) {
         if (compareKeyAt(cache.bytes, itemAt(cache, leaf, slot), end) >= 0) return items
-        items.push(this.#item(leaf, slot))
+        items.push(this.item(leaf, slot))
       }
       if (items.length === itemsMax) break
       // Do not load a leaf of which nothing is wanted.
@@ -64,7 +64,7 @@ export class TreeReader implements ItemReader {
     return items
   }
 
-  #item(leaf: number, slot: number): Item {
-    return { key: keyOf(this.#cache, leaf, slot), value: valueOf(this.#cache, leaf, slot) }
+  private item(leaf: number, slot: number): Item {
+    return { key: keyOf(this.cache, leaf, slot), value: valueOf(this.cache, leaf, slot) }
   }
 }

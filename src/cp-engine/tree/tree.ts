@@ -54,21 +54,21 @@ export function treeReader(cache: NodeCache, root: TreeRoot | (() => TreeRoot)):
 
 export class OpenTree {
   readonly reader: ItemReader
-  readonly #cache: NodeCache
-  readonly #allocate: () => number
-  readonly #freed: (address: number, bornInThisCp: boolean) => void
-  readonly #path: TreePath
-  readonly #pointer = new Uint8Array(nodePointerBytes)
-  #root: TreeRoot
-  #generation: number
+  private readonly cache: NodeCache
+  private readonly allocate: () => number
+  private readonly freed: (address: number, bornInThisCp: boolean) => void
+  private readonly path: TreePath
+  private readonly pointer = new Uint8Array(nodePointerBytes)
+  private openRoot: TreeRoot
+  private generation: number
   /** Frames of the open generation. */
-  #dirty = new Set<number>()
-  #changes = 0
+  private dirty = new Set<number>()
+  private changeCount = 0
   /** Frames of the CP published last. */
-  #recent: readonly number[] = []
-  #sealing = false
+  private recent: readonly number[] = []
+  private sealing = false
   /** Since the last seal: address of a node → that of the older one that it was copied or split from. */
-  #copied = new Map<number, number>()
+  private copied = new Map<number, number>()
 
   /** `freed` hears of every node that left the tree, and whether it was born since the last seal. */
   constructor(
@@ -77,63 +77,63 @@ export class OpenTree {
     allocate: () => number,
     freed: (address: number, bornInThisCp: boolean) => void,
   ) {
-    this.#cache = cache
-    this.#root = root
-    this.#allocate = allocate
-    this.#freed = freed
-    this.#path = new TreePath(cache)
-    this.#generation = cache.nextGeneration()
-    this.reader = new TreeReader(cache, () => this.#root, this.#path)
+    this.cache = cache
+    this.openRoot = root
+    this.allocate = allocate
+    this.freed = freed
+    this.path = new TreePath(cache)
+    this.generation = cache.nextGeneration()
+    this.reader = new TreeReader(cache, () => this.openRoot, this.path)
   }
 
   /** The checksum is zeros while the root node is dirty. */
   root(): TreeRoot {
-    return this.#root
+    return this.openRoot
   }
 
   /** Another number after every change: while it is the same, every look sees the same. */
   get changes(): number {
-    return this.#changes
+    return this.changeCount
   }
 
   /** Since the last seal. */
   get dirtyNodes(): number {
-    return this.#dirty.size
+    return this.dirty.size
   }
 
   /** Makes sure of the ways to the keys: a change of them needs no other node. Throws NotLoaded. */
   ready(keys: readonly Uint8Array[]): void {
-    if (this.#root.pointer.address === 0) return
-    for (const key of keys) this.#path.descend(this.#root, key)
+    if (this.openRoot.pointer.address === 0) return
+    for (const key of keys) this.path.descend(this.openRoot, key)
   }
 
   /** Never fails half-way: NotLoaded is thrown before anything has changed. */
   put(key: Uint8Array, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax, 'a key within its limits')
     assert(key.length + value.length <= itemBytesMax, 'an item within its limits')
-    const path = this.#path
-    if (this.#root.pointer.address === 0) this.#newRoot(0)
-    let slot = path.descend(this.#root, key)
+    const path = this.path
+    if (this.openRoot.pointer.address === 0) this.newRoot(0)
+    let slot = path.descend(this.openRoot, key)
     if (slot >= 0) {
-      if (equalValueAt(this.#cache.bytes, itemAt(this.#cache, path.leaf, slot), value)) return
-      this.#makeDirty()
-      if (replaceValue(this.#cache, path.leaf, slot, key, value)) return
+      if (equalValueAt(this.cache.bytes, itemAt(this.cache, path.leaf, slot), value)) return
+      this.makeDirty()
+      if (replaceValue(this.cache, path.leaf, slot, key, value)) return
     } else {
-      this.#makeDirty()
+      this.makeDirty()
       slot = ~slot
     }
-    this.#insert(path.depth, slot, key, value)
+    this.insert(path.depth, slot, key, value)
   }
 
   /** False when there was no such item; then nothing has changed. */
   delete(key: Uint8Array): boolean {
-    if (this.#root.pointer.address === 0) return false
-    const path = this.#path
-    const slot = path.descend(this.#root, key)
+    if (this.openRoot.pointer.address === 0) return false
+    const path = this.path
+    const slot = path.descend(this.openRoot, key)
     if (slot < 0) return false
-    this.#makeDirty()
-    removeItem(this.#cache, path.leaf, slot)
-    this.#shrink()
+    this.makeDirty()
+    removeItem(this.cache, path.leaf, slot)
+    this.shrink()
     return true
   }
 
@@ -144,7 +144,7 @@ export class OpenTree {
    */
   nodesWorstCase(keys: number, puts = keys): number {
     if (keys === 0) return 0
-    const height = this.#root.level + 1
+    const height = this.openRoot.level + 1
     let nodes = 0
     let splits = puts
     for (let level = 0; level < height; level++) {
@@ -159,38 +159,38 @@ export class OpenTree {
 
   /** O(1). The CP before must have been written. */
   seal(): SealedTree {
-    assert(!this.#sealing, 'one CP is written at a time')
-    this.#sealing = true
-    this.#root = this.#resolved(this.#root)
+    assert(!this.sealing, 'one CP is written at a time')
+    this.sealing = true
+    this.openRoot = this.resolved(this.openRoot)
     const sealed = new SealedTree(
-      this.#cache,
-      this.#generation,
-      this.#root,
-      this.#dirty,
-      this.#copied,
+      this.cache,
+      this.generation,
+      this.openRoot,
+      this.dirty,
+      this.copied,
       (frames) => {
-        for (const frame of this.#recent) this.#cache.setState(frame, frameState.clean)
-        this.#recent = frames
-        this.#sealing = false
+        for (const frame of this.recent) this.cache.setState(frame, frameState.clean)
+        this.recent = frames
+        this.sealing = false
       },
     )
-    this.#generation = this.#cache.nextGeneration()
-    this.#dirty = new Set()
-    this.#copied = new Map()
+    this.generation = this.cache.nextGeneration()
+    this.dirty = new Set()
+    this.copied = new Map()
     return sealed
   }
 
   /** Before any change below: copies what is older than the open CP, from the root down. */
-  #makeDirty(): void {
-    this.#changes++
-    this.#path.forget()
-    const { frames, slots, depth } = this.#path
-    const cache = this.#cache
-    if (cache.generationOf(frames[depth]!) === this.#generation) return
+  private makeDirty(): void {
+    this.changeCount++
+    this.path.forget()
+    const { frames, slots, depth } = this.path
+    const cache = this.cache
+    if (cache.generationOf(frames[depth]!) === this.generation) return
     for (let d = 0; d <= depth; d++) {
       const old = frames[d]!
-      if (cache.generationOf(old) === this.#generation) continue
-      const frame = this.#newFrame()
+      if (cache.generationOf(old) === this.generation) continue
+      const frame = this.newFrame()
       cache.bytes.copyWithin(frame * blockBytes, old * blockBytes, (old + 1) * blockBytes)
       cache.setMayBeBlank(frame, cache.mayBeBlank(old))
       cache.copyInsertRun(old, frame)
@@ -198,68 +198,68 @@ export class OpenTree {
       fillSums(cache, frame)
       frames[d] = frame
       const address = cache.addressOf(frame)
-      if (d === 0) this.#root = { pointer: { address, sum: unknownSum }, level: depth }
+      if (d === 0) this.openRoot = { pointer: { address, sum: unknownSum }, level: depth }
       else setPointer(cache, frames[d - 1]!, slots[d - 1]!, address)
-      this.#copied.set(address, cache.addressOf(old))
-      this.#freed(cache.addressOf(old), false)
+      this.copied.set(address, cache.addressOf(old))
+      this.freed(cache.addressOf(old), false)
     }
   }
 
-  #insert(depth: number, slot: number, key: Uint8Array, value: Uint8Array): void {
-    const cache = this.#cache
-    const { frames, slots } = this.#path
+  private insert(depth: number, slot: number, key: Uint8Array, value: Uint8Array): void {
+    const cache = this.cache
+    const { frames, slots } = this.path
     const frame = frames[depth]!
     if (fits(cache, frame, itemHeadBytes + key.length + value.length)) {
       insertItem(cache, frame, slot, key, value)
-      if (depth < this.#path.depth) cache.setMayBeBlank(frame, true)
+      if (depth < this.path.depth) cache.setMayBeBlank(frame, true)
       return
     }
-    const right = this.#newFrame()
+    const right = this.newFrame()
     const separator = splitNode(cache, frame, right, slot, key, value)
-    const copied = this.#copied.get(cache.addressOf(frame))
-    if (copied !== undefined) this.#copied.set(cache.addressOf(right), copied)
-    if (depth < this.#path.depth) {
+    const copied = this.copied.get(cache.addressOf(frame))
+    if (copied !== undefined) this.copied.set(cache.addressOf(right), copied)
+    if (depth < this.path.depth) {
       cache.setMayBeBlank(frame, true)
       cache.setMayBeBlank(right, true)
     }
     if (depth > 0) {
-      this.#insert(depth - 1, slots[depth - 1]! + 1, separator, this.#blankPointer(right))
+      this.insert(depth - 1, slots[depth - 1]! + 1, separator, this.blankPointer(right))
       return
     }
-    const root = this.#newRoot(levelOf(cache, frame) + 1)
-    insertItem(cache, root, 0, noKey, this.#blankPointer(frame))
-    insertItem(cache, root, 1, separator, this.#blankPointer(right))
+    const root = this.newRoot(levelOf(cache, frame) + 1)
+    insertItem(cache, root, 0, noKey, this.blankPointer(frame))
+    insertItem(cache, root, 1, separator, this.blankPointer(right))
     cache.setMayBeBlank(root, true)
   }
 
   /** After an item has left the leaf of the path: removes empty nodes, joins small ones, lowers the root. */
-  #shrink(): void {
-    const cache = this.#cache
-    const { frames, slots } = this.#path
-    let depth = this.#path.depth
+  private shrink(): void {
+    const cache = this.cache
+    const { frames, slots } = this.path
+    let depth = this.path.depth
     while (countOf(cache, frames[depth]!) === 0) {
-      this.#drop(frames[depth]!)
+      this.drop(frames[depth]!)
       if (depth === 0) {
-        this.#root = { pointer: noNode, level: 0 }
+        this.openRoot = { pointer: noNode, level: 0 }
         return
       }
       depth--
       removeItem(cache, frames[depth]!, slots[depth]!)
       if (slots[depth] === 0 && countOf(cache, frames[depth]!) > 0) stripFirstKey(cache, frames[depth]!)
     }
-    while (depth > 0 && usedOf(cache, frames[depth]!) < joinBelowBytes && this.#join(depth)) depth--
-    this.#lowerRoot()
+    while (depth > 0 && usedOf(cache, frames[depth]!) < joinBelowBytes && this.join(depth)) depth--
+    this.lowerRoot()
   }
 
   /** With the neighbour to the right or left, if it is in memory: a delete never needs another node. */
-  #join(depth: number): boolean {
-    const cache = this.#cache
-    const parent = this.#path.frames[depth - 1]!
-    const frame = this.#path.frames[depth]!
-    const slot = this.#path.slots[depth - 1]!
+  private join(depth: number): boolean {
+    const cache = this.cache
+    const parent = this.path.frames[depth - 1]!
+    const frame = this.path.frames[depth]!
+    const slot = this.path.slots[depth - 1]!
     for (const leftSlot of [slot, slot - 1]) {
       if (leftSlot < 0 || leftSlot + 1 >= countOf(cache, parent)) continue
-      const other = this.#path.childInMemory(parent, leftSlot === slot ? slot + 1 : leftSlot)
+      const other = this.path.childInMemory(parent, leftSlot === slot ? slot + 1 : leftSlot)
       if (other === 0 || levelOf(cache, other) !== levelOf(cache, frame)) continue
       const separator = levelOf(cache, frame) > 0 ? keyOf(cache, parent, leftSlot + 1) : null
       const bytes = usedOf(cache, frame) + usedOf(cache, other) + (separator?.length ?? 0)
@@ -270,55 +270,55 @@ export class OpenTree {
       fillSums(cache, frame)
       removeItem(cache, parent, leftSlot + 1)
       setPointer(cache, parent, leftSlot, cache.addressOf(frame))
-      this.#drop(other)
+      this.drop(other)
       return true
     }
     return false
   }
 
   /** An inner root with one child gives way to it. */
-  #lowerRoot(): void {
-    const cache = this.#cache
+  private lowerRoot(): void {
+    const cache = this.cache
     for (;;) {
-      const { pointer, level } = this.#root
+      const { pointer, level } = this.openRoot
       if (level === 0) return
       const frame = cache.find(pointer.address)
       if (frame === 0 || countOf(cache, frame) > 1) return
-      if (cache.generationOf(frame) !== this.#generation && !cache.sumIs(frame, pointer.sum, 0)) return
+      if (cache.generationOf(frame) !== this.generation && !cache.sumIs(frame, pointer.sum, 0)) return
       const child = readNodePointer(cache.bytes, pointerAt(cache, frame, 0))
-      this.#root = { pointer: child, level: level - 1 }
-      this.#drop(frame)
+      this.openRoot = { pointer: child, level: level - 1 }
+      this.drop(frame)
     }
   }
 
-  #drop(frame: number): void {
-    const address = this.#cache.addressOf(frame)
-    const born = this.#cache.generationOf(frame) === this.#generation
+  private drop(frame: number): void {
+    const address = this.cache.addressOf(frame)
+    const born = this.cache.generationOf(frame) === this.generation
     if (born) {
-      this.#copied.delete(address)
-      this.#cache.release(frame)
-      this.#dirty.delete(frame)
+      this.copied.delete(address)
+      this.cache.release(frame)
+      this.dirty.delete(frame)
     }
-    this.#freed(address, born)
+    this.freed(address, born)
   }
 
-  #newFrame(): number {
-    const frame = this.#cache.allocate(this.#allocate(), frameState.dirty, this.#generation)
-    this.#dirty.add(frame)
+  private newFrame(): number {
+    const frame = this.cache.allocate(this.allocate(), frameState.dirty, this.generation)
+    this.dirty.add(frame)
     return frame
   }
 
-  #newRoot(level: number): number {
-    const frame = this.#newFrame()
-    initNode(this.#cache, frame, level)
-    this.#root = { pointer: { address: this.#cache.addressOf(frame), sum: unknownSum }, level }
+  private newRoot(level: number): number {
+    const frame = this.newFrame()
+    initNode(this.cache, frame, level)
+    this.openRoot = { pointer: { address: this.cache.addressOf(frame), sum: unknownSum }, level }
     return frame
   }
 
-  #blankPointer(frame: number): Uint8Array {
-    const pointer = this.#pointer
+  private blankPointer(frame: number): Uint8Array {
+    const pointer = this.pointer
     pointer.fill(0)
-    let rest = this.#cache.addressOf(frame)
+    let rest = this.cache.addressOf(frame)
     for (let i = 0; i < 6; i++) {
       pointer[i] = rest % 256
       rest = Math.floor(rest / 256)
@@ -327,12 +327,12 @@ export class OpenTree {
   }
 
   /** With the checksum, if it is known by now. */
-  #resolved(root: TreeRoot): TreeRoot {
+  private resolved(root: TreeRoot): TreeRoot {
     const { address, sum } = root.pointer
     if (address === 0 || sum.some((byte) => byte !== 0)) return root
-    const frame = this.#cache.find(address)
+    const frame = this.cache.find(address)
     assert(frame !== 0, 'a root without a checksum is in memory')
-    if (!this.#cache.hasSum(frame)) return { pointer: { address, sum: unknownSum }, level: root.level }
-    return { pointer: { address, sum: this.#cache.sum(frame) }, level: root.level }
+    if (!this.cache.hasSum(frame)) return { pointer: { address, sum: unknownSum }, level: root.level }
+    return { pointer: { address, sum: this.cache.sum(frame) }, level: root.level }
   }
 }

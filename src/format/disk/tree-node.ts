@@ -73,19 +73,19 @@ export class VerifiedNode {
   }
 
   key(index: number): Uint8Array {
-    const item = this.#itemAt(index)
+    const item = this.itemAt(index)
     return this.bytes.slice(item + itemHeadBytes, item + itemHeadBytes + readU16(this.bytes, item))
   }
 
   value(index: number): Uint8Array {
-    const item = this.#itemAt(index)
+    const item = this.itemAt(index)
     const from = item + itemHeadBytes + readU16(this.bytes, item)
     return this.bytes.slice(from, from + readU16(this.bytes, item + 2))
   }
 
   /** Of an inner node. */
   child(index: number): NodePointer {
-    const item = this.#itemAt(index)
+    const item = this.itemAt(index)
     return readNodePointer(this.bytes, item + itemHeadBytes + readU16(this.bytes, item))
   }
 
@@ -98,7 +98,7 @@ export class VerifiedNode {
     }
   }
 
-  #itemAt(index: number): number {
+  private itemAt(index: number): number {
     assert(index >= 0 && index < this.count, 'an item of the node')
     return readU16(this.bytes, nodeHeaderBytes + index * slotBytes)
   }

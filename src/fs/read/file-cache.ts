@@ -69,18 +69,18 @@ export class KnownFile extends FoundFile {
 
 export class SmallFiles {
   /** In the order in which they leave. */
-  readonly #kept = new Map<string, KnownFile>()
-  readonly #oldest = new Oldest(this.#kept)
-  #bytes = 0
+  private readonly kept = new Map<string, KnownFile>()
+  private readonly oldest = new Oldest(this.kept)
+  private heldBytes = 0
 
   constructor(private readonly bytesMax = smallFilesBytesMaxDefault) {}
 
   get bytes(): number {
-    return this.#bytes
+    return this.heldBytes
   }
 
   find(urlPath: string): KnownFile | null {
-    const known = this.#kept.get(urlPath)
+    const known = this.kept.get(urlPath)
     if (!known) return null
     known.wasAsked = true
     return known
@@ -89,42 +89,42 @@ export class SmallFiles {
   /** Instead of what was there. */
   add(file: KnownFile): void {
     this.forget(file.urlPath)
-    this.#keep(file)
-    this.#trim()
+    this.keep(file)
+    this.trim()
   }
 
   forget(urlPath: string): void {
-    const known = this.#kept.get(urlPath)
-    if (known) this.#leave(known)
+    const known = this.kept.get(urlPath)
+    if (known) this.leave(known)
   }
 
   /** The content of a file that is here, unless it has left meanwhile. */
   remember(file: KnownFile, bytes: Uint8Array): void {
-    if (this.#kept.get(file.urlPath) !== file) return
+    if (this.kept.get(file.urlPath) !== file) return
     // A part of a larger buffer would keep all of it.
     file.bytes = bytes.buffer.byteLength > bytes.length ? bytes.slice() : bytes
     file.cost += bytes.length
-    this.#bytes += bytes.length
-    this.#trim()
+    this.heldBytes += bytes.length
+    this.trim()
   }
 
-  #trim(): void {
-    while (this.#bytes > this.bytesMax && this.#kept.size > 0) {
-      const known = this.#kept.get(this.#oldest.next())!
-      this.#leave(known)
+  private trim(): void {
+    while (this.heldBytes > this.bytesMax && this.kept.size > 0) {
+      const known = this.kept.get(this.oldest.next())!
+      this.leave(known)
       if (!known.wasAsked) continue
       known.wasAsked = false
-      this.#keep(known)
+      this.keep(known)
     }
   }
 
-  #keep(file: KnownFile): void {
-    this.#kept.set(file.urlPath, file)
-    this.#bytes += file.cost
+  private keep(file: KnownFile): void {
+    this.kept.set(file.urlPath, file)
+    this.heldBytes += file.cost
   }
 
-  #leave(file: KnownFile): void {
-    this.#kept.delete(file.urlPath)
-    this.#bytes -= file.cost
+  private leave(file: KnownFile): void {
+    this.kept.delete(file.urlPath)
+    this.heldBytes -= file.cost
   }
 }

@@ -18,23 +18,23 @@ const restingMax = 8
 
 /** Buffers of a window each. */
 class WindowBuffers {
-  #lent = 0
-  readonly #resting: Uint8Array[] = []
+  private isLent = 0
+  private readonly resting: Uint8Array[] = []
 
   get lent(): number {
-    return this.#lent
+    return this.isLent
   }
 
   take(): Uint8Array {
-    this.#lent++
-    return this.#resting.pop() ?? new Uint8Array(windowBytesMax)
+    this.isLent++
+    return this.resting.pop() ?? new Uint8Array(windowBytesMax)
   }
 
   /** `isFree`: nobody reads or fills it any more. */
   giveBack(buffer: Uint8Array, isFree: boolean): void {
-    this.#lent--
-    assert(this.#lent >= 0 && !this.#resting.includes(buffer), 'a buffer comes back once')
-    if (isFree && this.#resting.length < restingMax) this.#resting.push(buffer)
+    this.isLent--
+    assert(this.isLent >= 0 && !this.resting.includes(buffer), 'a buffer comes back once')
+    if (isFree && this.resting.length < restingMax) this.resting.push(buffer)
   }
 }
 
@@ -48,12 +48,12 @@ interface Window {
 }
 
 export class FileStream implements ByteStream {
-  #parts: Uint8Array[] = []
+  private parts: Uint8Array[] = []
   /** What `#parts` lie in. */
-  #buffer: Uint8Array | null = null
-  #ahead: Window | null = null
-  #windowBytes = windowBytesMax
-  #isClosed = false
+  private buffer: Uint8Array | null = null
+  private ahead: Window | null = null
+  private windowBytes = windowBytesMax
+  private isClosed = false
 
   constructor(
     private readonly load: LoadWindow,
@@ -63,41 +63,41 @@ export class FileStream implements ByteStream {
 
   async next(): Promise<Uint8Array | null> {
     for (;;) {
-      const part = this.#parts.shift()
+      const part = this.parts.shift()
       if (part) return part
-      this.#letGo()
-      const window = this.#ahead ?? this.#begin()
-      this.#ahead = null
+      this.letGo()
+      const window = this.ahead ?? this.begin()
+      this.ahead = null
       if (!window) return null
       try {
-        this.#parts = await window.parts
+        this.parts = await window.parts
       } catch (error) {
         // Something may still be filling it.
         buffers.giveBack(window.buffer, false)
         throw error
       }
-      this.#buffer = window.buffer
-      if (this.#isClosed) this.close()
+      this.buffer = window.buffer
+      if (this.isClosed) this.close()
     }
   }
 
   readAhead(): void {
-    this.#windowBytes = windowBytesMax
-    if (!this.#ahead && buffers.lent < aheadMax) this.#ahead = this.#begin()
+    this.windowBytes = windowBytesMax
+    if (!this.ahead && buffers.lent < aheadMax) this.ahead = this.begin()
   }
 
   rest(): void {
-    this.#windowBytes = slowWindowBytes
-    if (this.#parts.length === 0) this.#letGo()
+    this.windowBytes = slowWindowBytes
+    if (this.parts.length === 0) this.letGo()
   }
 
   close(): void {
-    this.#isClosed = true
+    this.isClosed = true
     this.at = this.end
-    this.#parts = []
-    this.#letGo()
-    const { buffer, parts } = this.#ahead ?? {}
-    this.#ahead = null
+    this.parts = []
+    this.letGo()
+    const { buffer, parts } = this.ahead ?? {}
+    this.ahead = null
     if (!buffer || !parts) return
     parts.then(
       () => buffers.giveBack(buffer, true),
@@ -105,15 +105,15 @@ export class FileStream implements ByteStream {
     )
   }
 
-  #letGo(): void {
-    if (this.#buffer) buffers.giveBack(this.#buffer, true)
-    this.#buffer = null
+  private letGo(): void {
+    if (this.buffer) buffers.giveBack(this.buffer, true)
+    this.buffer = null
   }
 
-  #begin(): Window | null {
+  private begin(): Window | null {
     if (this.at >= this.end) return null
     const from = this.at
-    const size = this.#windowBytes
+    const size = this.windowBytes
     this.at = Math.min(this.end, (Math.floor(from / size) + 1) * size)
     const buffer = buffers.take()
     const parts = this.load(from, this.at, buffer)

@@ -49,130 +49,130 @@ interface Waiter {
 }
 
 export class Views {
-  readonly #options: ViewsOptions
-  readonly #kept = new Map<number, Kept>()
-  readonly #waiters = new Set<Waiter>()
-  readonly #stopListening: () => void
-  #closed = false
+  private readonly options: ViewsOptions
+  private readonly kept = new Map<number, Kept>()
+  private readonly waiters = new Set<Waiter>()
+  private readonly stopListening: () => void
+  private closed = false
 
   constructor(options: ViewsOptions) {
-    this.#options = options
-    this.#stopListening = options.source.onPublished((event) => this.#published(event.published.root.cp))
+    this.options = options
+    this.stopListening = options.source.onPublished((event) => this.published(event.published.root.cp))
   }
 
   /** The newest image that there is: a client of a primary reads its own writes. */
   open(): ReadView {
-    const { openView, source } = this.#options
-    return openView ? openView() : this.#view(source.current())
+    const { openView, source } = this.options
+    return openView ? openView() : this.view(source.current())
   }
 
   publishedCp(): number {
-    return this.#options.source.current().root.cp
+    return this.options.source.current().root.cp
   }
 
   /** A mirror that has received nothing yet. */
   get isEmpty(): boolean {
-    return this.#options.source.readable().length === 0
+    return this.options.source.readable().length === 0
   }
 
   /** Exactly this CP, kept from now on. `cp-gone` names what is readable. */
   at(cp: number): ReadView {
-    const kept = this.#keep(this.#find(cp))
+    const kept = this.keep(this.find(cp))
     kept.named = true
-    return this.#view(kept.published)
+    return this.view(kept.published)
   }
 
   /** A page of a listing that began with `settled`; `at` for listings. */
   atListing(cp: number, listing: string): ReadView {
-    const kept = this.#keep(this.#find(cp))
+    const kept = this.keep(this.find(cp))
     kept.listings.add(listing)
-    return this.#view(kept.published)
+    return this.view(kept.published)
   }
 
   /** A CP that contains everything written before, kept for the pages of one listing. */
   async settled(listing: string): Promise<ReadView> {
-    const { settle, source } = this.#options
-    const kept = this.#keep(settle ? await settle() : source.current())
+    const { settle, source } = this.options
+    const kept = this.keep(settle ? await settle() : source.current())
     kept.listings.add(listing)
-    return this.#view(kept.published)
+    return this.view(kept.published)
   }
 
   /** The last page has been read; it may still be asked for again, unless another CP needs the place. */
   endListing(cp: number, listing: string): void {
-    this.#kept.get(cp)?.listings.delete(listing)
+    this.kept.get(cp)?.listings.delete(listing)
   }
 
   /** True as soon as this CP or a later one is published; false after `waitMs`. */
   waitFor(cp: number, waitMs: number): Promise<boolean> {
     if (!this.isEmpty && this.publishedCp() >= cp) return Promise.resolve(true)
-    if (waitMs <= 0 || this.#closed) return Promise.resolve(false)
+    if (waitMs <= 0 || this.closed) return Promise.resolve(false)
     return new Promise((resolve) => {
       const waiter: Waiter = {
         cp,
         answer: (reached) => {
           cancel()
-          this.#waiters.delete(waiter)
+          this.waiters.delete(waiter)
           resolve(reached)
         },
       }
-      const cancel = this.#options.clock.after(waitMs, () => waiter.answer(false))
-      this.#waiters.add(waiter)
+      const cancel = this.options.clock.after(waitMs, () => waiter.answer(false))
+      this.waiters.add(waiter)
     })
   }
 
   keptCps(): number[] {
-    return [...this.#kept.keys()]
+    return [...this.kept.keys()]
   }
 
   close(): void {
-    this.#closed = true
-    this.#stopListening()
-    for (const waiter of this.#waiters) waiter.answer(false)
-    for (const kept of this.#kept.values()) this.#drop(kept)
+    this.closed = true
+    this.stopListening()
+    for (const waiter of this.waiters) waiter.answer(false)
+    for (const kept of this.kept.values()) this.drop(kept)
   }
 
-  #view(published: PublishedRoot): ReadView {
-    return this.#options.view(this.#options.source.view(published))
+  private view(published: PublishedRoot): ReadView {
+    return this.options.view(this.options.source.view(published))
   }
 
-  #find(cp: number): PublishedRoot {
-    const readable = this.#options.source.readable()
+  private find(cp: number): PublishedRoot {
+    const readable = this.options.source.readable()
     const found = readable.find((published) => published.root.cp === cp)
     if (found) return found
     // The source has cut it, because it needs the space: then it takes no place here either.
-    const cut = this.#kept.get(cp)
-    if (cut) this.#drop(cut)
+    const cut = this.kept.get(cp)
+    if (cut) this.drop(cut)
     throw new StillpointError('cp-gone', `consistency point ${cp} is not readable`, {
       readable: readable.map((published) => published.root.cp),
     })
   }
 
-  #keep(published: PublishedRoot): Kept {
+  private keep(published: PublishedRoot): Kept {
     const cp = published.root.cp
-    const now = this.#options.clock.monotonic()
-    const known = this.#kept.get(cp)
+    const now = this.options.clock.monotonic()
+    const known = this.kept.get(cp)
     if (known) {
       known.usedAt = now
       return known
     }
-    if (this.#kept.size >= keptCpsMax) this.#makeRoom()
+    if (this.kept.size >= keptCpsMax) this.makeRoom()
     const kept: Kept = {
       published,
-      pin: this.#options.source.pin(published),
+      pin: this.options.source.pin(published),
       usedAt: now,
       named: false,
       listings: new Set(),
       cancelTimer: () => {},
     }
-    this.#kept.set(cp, kept)
-    this.#arm(kept, keptMs)
+    this.kept.set(cp, kept)
+    this.arm(kept, keptMs)
     return kept
   }
 
-  #makeRoom(): void {
-    for (const kept of this.#kept.values()) {
+  private makeRoom(): void {
+    for (const kept of this.kept.values()) {
       if (kept.named || kept.listings.size > 0) continue
-      this.#drop(kept)
+      this.drop(kept)
       return
     }
     throw new StillpointError('too-many-pins', `${keptCpsMax} consistency points are kept readable already`, {
@@ -181,21 +181,21 @@ export class Views {
   }
 
   /** One timer for each kept CP; a use only moves the time that the timer looks at. */
-  #arm(kept: Kept, ms: number): void {
-    kept.cancelTimer = this.#options.clock.after(ms, () => {
-      const left = kept.usedAt + keptMs - this.#options.clock.monotonic()
-      if (left > 0) this.#arm(kept, left)
-      else this.#drop(kept)
+  private arm(kept: Kept, ms: number): void {
+    kept.cancelTimer = this.options.clock.after(ms, () => {
+      const left = kept.usedAt + keptMs - this.options.clock.monotonic()
+      if (left > 0) this.arm(kept, left)
+      else this.drop(kept)
     })
   }
 
-  #drop(kept: Kept): void {
+  private drop(kept: Kept): void {
     kept.cancelTimer()
-    this.#kept.delete(kept.published.root.cp)
+    this.kept.delete(kept.published.root.cp)
     kept.pin.release()
   }
 
-  #published(cp: number): void {
-    for (const waiter of this.#waiters) if (waiter.cp <= cp) waiter.answer(true)
+  private published(cp: number): void {
+    for (const waiter of this.waiters) if (waiter.cp <= cp) waiter.answer(true)
   }
 }

@@ -16,7 +16,7 @@ import { fileOf, valueNow } from './ready-file.ts'
 import { KnownFile, SmallFiles } from './file-cache.ts'
 
 export class NewestFiles implements NewestSource {
-  readonly #known: SmallFiles
+  private readonly known: SmallFiles
 
   constructor(
     private readonly image: NewestView,
@@ -24,7 +24,7 @@ export class NewestFiles implements NewestSource {
     private readonly directories: KnownDirectories | null = null,
     bytesMax?: number,
   ) {
-    this.#known = new SmallFiles(bytesMax)
+    this.known = new SmallFiles(bytesMax)
   }
 
   get cp(): number {
@@ -33,15 +33,15 @@ export class NewestFiles implements NewestSource {
 
   /** What is remembered takes so much. */
   get bytes(): number {
-    return this.#known.bytes
+    return this.known.bytes
   }
 
   open(urlPath: string): ReadyFile | null {
-    const known = this.#known.find(urlPath)
-    return known?.changes === this.image.changes ? known : this.#look(known, urlPath)
+    const known = this.known.find(urlPath)
+    return known?.changes === this.image.changes ? known : this.look(known, urlPath)
   }
 
-  #look(known: KnownFile | null, asked: string): ReadyFile | null {
+  private look(known: KnownFile | null, asked: string): ReadyFile | null {
     const { image, directories } = this
     const { changes, kind } = image
     const urlPath = known?.urlPath ?? ownText(asked)
@@ -52,11 +52,11 @@ export class NewestFiles implements NewestSource {
       known.changes = changes
       return known
     }
-    if (known) this.#known.forget(urlPath)
+    if (known) this.known.forget(urlPath)
     const found = fileOf(value, kind, path)
     if (!found) return null
-    const file = new KnownFile(urlPath, path, changes, value, image, found, this.#known)
-    this.#known.add(file)
+    const file = new KnownFile(urlPath, path, changes, value, image, found, this.known)
+    this.known.add(file)
     return file
   }
 }

@@ -61,8 +61,8 @@ export function enterHeld(source: RootSource): () => void {
 export const windowRecordsMax = recordsTouchedBy(bufferedBytesMax)
 
 export class StoredFile implements OpenFile {
-  #busy = 0
-  #isClosed = false
+  private busy = 0
+  private isClosed = false
 
   constructor(
     readonly stat: Stat,
@@ -79,35 +79,35 @@ export class StoredFile implements OpenFile {
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     assert(last - start <= bufferedBytesMax, 'read gives at most bufferedBytesMax')
     if (start >= last) return new Uint8Array(0)
-    const parts = await this.#window(start, last, null)
+    const parts = await this.window(start, last, null)
     return parts.length === 1 ? parts[0]! : concatBytes(...parts)
   }
 
   stream(start: number, end: number): ByteStream {
-    const load: LoadWindow = (from, to, buffer) => this.#window(from, to, buffer)
+    const load: LoadWindow = (from, to, buffer) => this.window(from, to, buffer)
     return new FileStream(load, start, Math.min(end, this.stat.size))
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#closeWhenIdle()
+    this.isClosed = true
+    this.closeWhenIdle()
   }
 
-  #closeWhenIdle(): void {
-    if (this.#isClosed && this.#busy === 0) this.views.close()
+  private closeWhenIdle(): void {
+    if (this.isClosed && this.busy === 0) this.views.close()
   }
 
   /**
    * The bytes of [start, end), all verified, in as few pieces as they are stored in. `buffer` is used for them where they
    * fit; after an error it may still be being filled.
    */
-  async #window(start: number, end: number, buffer: Uint8Array | null): Promise<Uint8Array[]> {
-    assert(!this.#isClosed, 'a closed file is not read')
-    this.#busy++
+  private async window(start: number, end: number, buffer: Uint8Array | null): Promise<Uint8Array[]> {
+    assert(!this.isClosed, 'a closed file is not read')
+    this.busy++
     try {
       const view = this.views.borrow()
       try {
-        const refs = await this.#find(view, start, end)
+        const refs = await this.find(view, start, end)
         const loaded = await loadRecords(view, refs, start, end, buffer)
         return joinNeighbours(
           assemble(
@@ -121,12 +121,12 @@ export class StoredFile implements OpenFile {
         this.views.giveBack(view)
       }
     } finally {
-      this.#busy--
-      this.#closeWhenIdle()
+      this.busy--
+      this.closeWhenIdle()
     }
   }
 
-  async #find(view: TreeView, start: number, end: number): Promise<readonly RecordRef[]> {
+  private async find(view: TreeView, start: number, end: number): Promise<readonly RecordRef[]> {
     const { item, refs, kind } = this
     if (refs) return refs.filter((ref) => ref.offset < end && recordEnd(ref) > start)
     return view.read((items) => recordsBetween(items, kind, item.id, start, end, windowRecordsMax))

@@ -56,8 +56,8 @@ interface Opened {
 }
 
 class TreeReadView implements ReadView {
-  #users = 1
-  #isReleased = false
+  private users = 1
+  private isReleased = false
   protected readonly kind: ChecksumKind
 
   constructor(
@@ -115,12 +115,12 @@ class TreeReadView implements ReadView {
 
   async open(path: Path): Promise<OpenFile> {
     // Before anything is waited for: meanwhile the root may go.
-    const pinned = this.#pinned()
+    const pinned = this.pinned()
     let file: OpenFile | null = null
     try {
       const opened = await this.look(path)
       if (opened.refs) return await this.held(opened)
-      if (!pinned) return await this.#heldForLong(opened)
+      if (!pinned) return await this.heldForLong(opened)
       const stat = await readStat(this.tree, opened.item)
       file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind)
       return file
@@ -129,7 +129,7 @@ class TreeReadView implements ReadView {
     }
   }
 
-  #pinned(): ViewSource | null {
+  private pinned(): ViewSource | null {
     const published = this.published()
     try {
       return published && pinnedViews(this.source, published)
@@ -140,7 +140,7 @@ class TreeReadView implements ReadView {
   }
 
   /** Somebody may read it slowly, and all the while nothing is released by anybody: so only a few may. */
-  async #heldForLong(opened: Opened): Promise<OpenFile> {
+  private async heldForLong(opened: Opened): Promise<OpenFile> {
     const leave = enterHeld(this.source)
     try {
       return await this.held(opened, leave)
@@ -151,8 +151,8 @@ class TreeReadView implements ReadView {
   }
 
   release(): void {
-    if (!this.#isReleased) this.#leave()
-    this.#isReleased = true
+    if (!this.isReleased) this.leave()
+    this.isReleased = true
   }
 
   protected look(path: Path): Promise<Opened> {
@@ -164,12 +164,12 @@ class TreeReadView implements ReadView {
 
   /** The view stays until the file is closed, whoever releases it meanwhile. */
   protected async held({ item, refs }: Opened, closed: () => void = () => {}): Promise<OpenFile> {
-    this.#users++
+    this.users++
     let isOpen = true
     const views = heldView(this.tree, () => {
       if (!isOpen) return
       isOpen = false
-      this.#leave()
+      this.leave()
       closed()
     })
     try {
@@ -181,9 +181,9 @@ class TreeReadView implements ReadView {
     }
   }
 
-  #leave(): void {
-    this.#users--
-    if (this.#users === 0) this.tree.release()
+  private leave(): void {
+    this.users--
+    if (this.users === 0) this.tree.release()
   }
 }
 
@@ -201,12 +201,16 @@ class OpenReadView extends TreeReadView {
   override async open(path: Path): Promise<OpenFile> {
     const opened = await this.look(path)
     if (opened.refs) return this.held(opened)
-    const current = await this.#openAt(this.engine.current(), path, opened.item)
-    return current ?? (await this.#openAt(await this.engine.requestCp('requested'), path, null))!
+    const current = await this.openAt(this.engine.current(), path, opened.item)
+    return current ?? (await this.openAt(await this.engine.requestCp('requested'), path, null))!
   }
 
   /** Null when the content is not the one that is wanted. */
-  async #openAt(published: PublishedRoot, path: Path, wanted: EntryItem | null): Promise<OpenFile | null> {
+  private async openAt(
+    published: PublishedRoot,
+    path: Path,
+    wanted: EntryItem | null,
+  ): Promise<OpenFile | null> {
     const view = readPublished(this.engine, published)
     try {
       const file = await view.open(path)

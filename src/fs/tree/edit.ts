@@ -106,10 +106,10 @@ export class Edit {
   /** `before` is what the name led to; its content is the caller's to unlink. */
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
     this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
-    this.#count(item, 1)
+    this.count(item, 1)
     if (!before) return
     if (before.kind === 'directory') this.directories?.forget()
-    this.#count(before, -1)
+    this.count(before, -1)
   }
 
   /** The root is there without an item, and is not counted. */
@@ -122,20 +122,20 @@ export class Edit {
   deleteEntry(directory: number, name: string, item: EntryItem): void {
     if (item.kind === 'directory') this.directories?.forget()
     this.delete(entryKeyOf(directory, name))
-    this.#count(item, -1)
+    this.count(item, -1)
   }
 
   /** What an entry named that is gone or replaced: the pointers in it go with its item. */
   unlink(item: EntryItem): void {
     if (item.kind === 'directory') {
       if (!this.isEmptyDirectory(item.id)) this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
-    } else if (item.id !== 0) this.#unlinkObject(item.id, bytesUnlinkedMax)
+    } else if (item.id !== 0) this.unlinkObject(item.id, bytesUnlinkedMax)
   }
 
   /** As `unlink`, but never looks at anything below: for steps that unlink many. */
   unlinkUnseen(item: EntryItem): void {
     if (item.kind === 'directory') this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
-    else if (item.id !== 0) this.#unlinkObject(item.id, 0)
+    else if (item.id !== 0) this.unlinkObject(item.id, 0)
   }
 
   isEmptyDirectory(id: number): boolean {
@@ -155,7 +155,7 @@ export class Edit {
     this.put(objectKey(id), encodeObjectItem({ entries: 1, size, span: recordBytesDefault, base: 0 }))
   }
 
-  #unlinkObject(id: number, bytesMax: number): void {
+  private unlinkObject(id: number, bytesMax: number): void {
     const value = this.tx.get(objectKey(id))
     assert(value, `object ${id} exists`)
     const object = decodeObjectItem(value)
@@ -176,7 +176,7 @@ export class Edit {
     this.orphan({ kind: 'object', id, offset: 0 }, object.size)
   }
 
-  #count(item: EntryItem, by: 1 | -1): void {
+  private count(item: EntryItem, by: 1 | -1): void {
     count(this.tx, countedAs[item.kind], by)
     if (item.kind === 'file') count(this.tx, 'fileBytes', by * item.size)
   }

@@ -47,175 +47,175 @@ interface Recorded {
 }
 
 export class ItemCheck {
-  readonly #problems: string[] = []
-  #problemCount = 0
-  readonly #counts: Record<Counted, number> = { files: 0, directories: 0, links: 0, fileBytes: 0 }
+  private readonly problems: string[] = []
+  private problemCount = 0
+  private readonly counts: Record<Counted, number> = { files: 0, directories: 0, links: 0, fileBytes: 0 }
   /** Directory ids and the directory that names each. */
-  readonly #parents = new Map<number, number>()
-  readonly #withEntries = new Set<number>()
-  readonly #named = new Map<number, Named>()
-  readonly #recorded = new Map<number, Recorded>()
-  readonly #objects = new Map<number, Named>()
-  readonly #orphans = new Map<number, OrphanItem>()
-  #highestId = rootDirectoryId
+  private readonly parents = new Map<number, number>()
+  private readonly withEntries = new Set<number>()
+  private readonly named = new Map<number, Named>()
+  private readonly recorded = new Map<number, Recorded>()
+  private readonly objects = new Map<number, Named>()
+  private readonly orphans = new Map<number, OrphanItem>()
+  private highestId = rootDirectoryId
 
   constructor(private readonly kind: ChecksumKind) {}
 
   /** In the order of their keys. */
   add(item: Item): void {
     try {
-      this.#add(item)
+      this.addKnown(item)
     } catch (error) {
       if (!(error instanceof StillpointError)) throw error
-      this.#problem(error.message)
+      this.problem(error.message)
     }
   }
 
   finish(counterValues: readonly number[]): ItemReport {
-    this.#checkObjects()
-    this.#checkOrphans()
-    this.#checkDirectories()
+    this.checkObjects()
+    this.checkOrphans()
+    this.checkDirectories()
     for (const counted of ['files', 'directories', 'links', 'fileBytes'] as const) {
       const stored = counterValues[counters[counted]]
-      if (stored !== this.#counts[counted])
-        this.#problem(`the counter of ${counted} is ${stored}, there are ${this.#counts[counted]}`)
+      if (stored !== this.counts[counted])
+        this.problem(`the counter of ${counted} is ${stored}, there are ${this.counts[counted]}`)
     }
     const nextId = nextIdOf(counterValues[counters.nextId] ?? 0)
-    if (this.#highestId >= nextId) this.#problem(`the next id is ${nextId}, ${this.#highestId} is in use`)
+    if (this.highestId >= nextId) this.problem(`the next id is ${nextId}, ${this.highestId} is in use`)
     return {
-      problems: this.#problems,
-      problemCount: this.#problemCount,
-      counts: this.#counts,
-      orphans: this.#orphans.size,
+      problems: this.problems,
+      problemCount: this.problemCount,
+      counts: this.counts,
+      orphans: this.orphans.size,
     }
   }
 
-  #add({ key: bytes, value }: Item): void {
+  private addKnown({ key: bytes, value }: Item): void {
     const key = decodeKey(bytes)
     switch (key.kind) {
       case 'entry':
-        this.#addEntry(key.directory, key.name, decodeEntryItem(value, this.kind))
+        this.addEntry(key.directory, key.name, decodeEntryItem(value, this.kind))
         break
       case 'record': {
-        this.#used(key.object)
+        this.used(key.object)
         const { span, rawBytes } = decodeRecordItem(value, this.kind)
-        this.#addRecord(key.object, key.offset, span, rawBytes)
+        this.addRecord(key.object, key.offset, span, rawBytes)
         break
       }
       case 'object': {
-        this.#used(key.object)
+        this.used(key.object)
         const { entries, size, base } = decodeObjectItem(value)
-        this.#objects.set(key.object, { entries, size })
-        if (base !== 0) this.#problem(`object ${key.object} has a base, which nothing makes yet`)
+        this.objects.set(key.object, { entries, size })
+        if (base !== 0) this.problem(`object ${key.object} has a base, which nothing makes yet`)
         break
       }
       case 'orphan': {
-        this.#used(key.orphan)
+        this.used(key.orphan)
         const orphan = decodeOrphanItem(value)
-        this.#orphans.set(key.orphan, orphan)
-        if (orphan.id !== key.orphan) this.#problem(`orphan ${key.orphan} names ${orphan.id}`)
+        this.orphans.set(key.orphan, orphan)
+        if (orphan.id !== key.orphan) this.problem(`orphan ${key.orphan} names ${orphan.id}`)
         break
       }
     }
   }
 
-  #addEntry(directory: number, name: string, item: EntryItem): void {
+  private addEntry(directory: number, name: string, item: EntryItem): void {
     if (directory === 0) {
       if (item.kind !== 'directory' || item.id !== rootDirectoryId)
-        this.#problem('the entry of the root is not that of the root directory')
+        this.problem('the entry of the root is not that of the root directory')
       return
     }
-    this.#withEntries.add(directory)
-    this.#used(item.id)
+    this.withEntries.add(directory)
+    this.used(item.id)
     if (item.kind === 'directory') {
-      this.#counts.directories++
-      if (this.#parents.has(item.id) || item.id === rootDirectoryId)
-        this.#problem(`directory ${item.id} has a second name, "${name}" in directory ${directory}`)
-      this.#parents.set(item.id, directory)
-    } else if (item.kind === 'link') this.#counts.links++
+      this.counts.directories++
+      if (this.parents.has(item.id) || item.id === rootDirectoryId)
+        this.problem(`directory ${item.id} has a second name, "${name}" in directory ${directory}`)
+      this.parents.set(item.id, directory)
+    } else if (item.kind === 'link') this.counts.links++
     else {
-      this.#counts.files++
-      this.#counts.fileBytes += item.size
-      if (item.id !== 0) this.#nameObject(item)
+      this.counts.files++
+      this.counts.fileBytes += item.size
+      if (item.id !== 0) this.nameObject(item)
     }
   }
 
-  #nameObject({ id, size }: EntryItem): void {
-    const named = this.#named.get(id)
+  private nameObject({ id, size }: EntryItem): void {
+    const named = this.named.get(id)
     if (named && named.size !== size)
-      this.#problem(`object ${id} is named with the sizes ${named.size} and ${size}`)
+      this.problem(`object ${id} is named with the sizes ${named.size} and ${size}`)
     if (named) named.entries++
-    else this.#named.set(id, { entries: 1, size })
+    else this.named.set(id, { entries: 1, size })
   }
 
-  #addRecord(object: number, offset: number, span: number, rawBytes: number): void {
+  private addRecord(object: number, offset: number, span: number, rawBytes: number): void {
     if (offset % span !== 0)
-      this.#problem(`a record of object ${object} at ${offset} does not lie at a multiple of ${span}`)
-    const recorded = this.#recorded.get(object) ?? { end: 0, overlapsAt: Infinity, exceedsAt: Infinity }
+      this.problem(`a record of object ${object} at ${offset} does not lie at a multiple of ${span}`)
+    const recorded = this.recorded.get(object) ?? { end: 0, overlapsAt: Infinity, exceedsAt: Infinity }
     if (offset < recorded.end) recorded.overlapsAt = Math.min(recorded.overlapsAt, offset)
-    const size = this.#named.get(object)?.size ?? Infinity
+    const size = this.named.get(object)?.size ?? Infinity
     if (offset + rawBytes > size) recorded.exceedsAt = Math.min(recorded.exceedsAt, offset)
     recorded.end = Math.max(recorded.end, offset + span)
-    this.#recorded.set(object, recorded)
+    this.recorded.set(object, recorded)
   }
 
-  #checkObjects(): void {
-    for (const [id, { entries, size }] of this.#named) {
-      const object = this.#objects.get(id)
-      if (!object) this.#problem(`object ${id} is named by ${entries} entries and missing`)
+  private checkObjects(): void {
+    for (const [id, { entries, size }] of this.named) {
+      const object = this.objects.get(id)
+      if (!object) this.problem(`object ${id} is named by ${entries} entries and missing`)
       else if (object.entries !== entries || object.size !== size)
-        this.#problem(
+        this.problem(
           `object ${id} counts ${object.entries} entries of ${object.size} bytes, there are ${entries} of ${size}`,
         )
     }
-    for (const [id, { entries }] of this.#objects) {
-      if (this.#named.has(id)) continue
-      if (entries !== 0) this.#problem(`object ${id} counts ${entries} entries, there is none`)
-      if (!this.#orphans.has(id)) this.#problem(`object ${id} has neither an entry nor an orphan`)
+    for (const [id, { entries }] of this.objects) {
+      if (this.named.has(id)) continue
+      if (entries !== 0) this.problem(`object ${id} counts ${entries} entries, there is none`)
+      if (!this.orphans.has(id)) this.problem(`object ${id} has neither an entry nor an orphan`)
     }
-    for (const [id, { overlapsAt, exceedsAt }] of this.#recorded) {
-      if (!this.#objects.has(id)) this.#problem(`there are records of object ${id}, which is missing`)
-      const orphan = this.#orphans.get(id)
+    for (const [id, { overlapsAt, exceedsAt }] of this.recorded) {
+      if (!this.objects.has(id)) this.problem(`there are records of object ${id}, which is missing`)
+      const orphan = this.orphans.get(id)
       const tailAt = orphan?.kind === 'tail' ? orphan.offset : Infinity
-      if (overlapsAt < tailAt) this.#problem(`the record of object ${id} at ${overlapsAt} overlaps another`)
+      if (overlapsAt < tailAt) this.problem(`the record of object ${id} at ${overlapsAt} overlaps another`)
       if (exceedsAt < tailAt)
-        this.#problem(`the record of object ${id} at ${exceedsAt} lies behind the end of the file`)
+        this.problem(`the record of object ${id} at ${exceedsAt} lies behind the end of the file`)
     }
   }
 
-  #checkOrphans(): void {
-    for (const [id, { kind }] of this.#orphans) {
-      const isNamed = kind === 'directory' ? this.#parents.has(id) : this.#named.has(id)
+  private checkOrphans(): void {
+    for (const [id, { kind }] of this.orphans) {
+      const isNamed = kind === 'directory' ? this.parents.has(id) : this.named.has(id)
       if (isNamed !== (kind === 'tail'))
-        this.#problem(`orphan ${id}, a ${kind}, ${isNamed ? 'is' : 'is not'} named`)
-      if (kind !== 'directory' && !this.#objects.has(id)) this.#problem(`orphan ${id} has no object`)
+        this.problem(`orphan ${id}, a ${kind}, ${isNamed ? 'is' : 'is not'} named`)
+      if (kind !== 'directory' && !this.objects.has(id)) this.problem(`orphan ${id} has no object`)
     }
   }
 
-  #checkDirectories(): void {
-    const isTop = (id: number) => id === rootDirectoryId || this.#orphans.get(id)?.kind === 'directory'
-    for (const id of this.#withEntries)
-      if (!isTop(id) && !this.#parents.has(id)) this.#problem(`directory ${id} has entries and no name`)
+  private checkDirectories(): void {
+    const isTop = (id: number) => id === rootDirectoryId || this.orphans.get(id)?.kind === 'directory'
+    for (const id of this.withEntries)
+      if (!isTop(id) && !this.parents.has(id)) this.problem(`directory ${id} has entries and no name`)
     const sound = new Set<number>()
-    for (const start of this.#parents.keys()) {
+    for (const start of this.parents.keys()) {
       const way = new Set<number>()
       let id: number | undefined = start
       while (id !== undefined && !isTop(id) && !sound.has(id) && !way.has(id)) {
         way.add(id)
-        id = this.#parents.get(id)
+        id = this.parents.get(id)
       }
-      if (id !== undefined && way.has(id)) this.#problem(`directory ${id} contains itself`)
+      if (id !== undefined && way.has(id)) this.problem(`directory ${id} contains itself`)
       for (const each of way) sound.add(each)
     }
   }
 
-  #used(id: number): void {
-    if (id > this.#highestId) this.#highestId = id
+  private used(id: number): void {
+    if (id > this.highestId) this.highestId = id
   }
 
-  #problem(text: string): void {
-    this.#problemCount++
-    if (this.#problems.length < problemsMax) this.#problems.push(text)
+  private problem(text: string): void {
+    this.problemCount++
+    if (this.problems.length < problemsMax) this.problems.push(text)
   }
 }
 

@@ -12,22 +12,22 @@ import type { Path } from '../paths.ts'
 const directoriesMax = 4096
 
 export class KnownDirectories {
-  readonly #ids = new Map<string, number>()
+  private readonly ids = new Map<string, number>()
 
   /** The id of the directory that holds the last name; null when it is not known here. */
   find(path: Path): number | null {
     if (path.length === 1) return rootDirectoryId
-    return this.#ids.get(parentOf(path)) ?? null
+    return this.ids.get(parentOf(path)) ?? null
   }
 
   add(path: Path, id: number): void {
     if (path.length === 1) return
-    if (this.#ids.size >= directoriesMax) this.#ids.clear()
-    this.#ids.set(parentOf(path), id)
+    if (this.ids.size >= directoriesMax) this.ids.clear()
+    this.ids.set(parentOf(path), id)
   }
 
   forget(): void {
-    this.#ids.clear()
+    this.ids.clear()
   }
 }
 

@@ -128,8 +128,8 @@ export async function preparePieces(
 
 /** Tells nobody before it is known what becomes of the bytes. */
 class Deferred {
-  #hasBegun = false
-  #told: { readonly isFree: boolean } | null = null
+  private hasBegun = false
+  private told: { readonly isFree: boolean } | null = null
 
   constructor(private readonly listener: ((isFree: boolean) => void) | undefined) {}
 
@@ -137,15 +137,15 @@ class Deferred {
     if (!this.listener) return {}
     return {
       onWritten: (isFree) => {
-        if (this.#hasBegun) this.listener!(isFree)
-        else this.#told = { isFree }
+        if (this.hasBegun) this.listener!(isFree)
+        else this.told = { isFree }
       },
     }
   }
 
   begin(): void {
-    this.#hasBegun = true
-    if (this.#told) this.listener?.(this.#told.isFree)
+    this.hasBegun = true
+    if (this.told) this.listener?.(this.told.isFree)
   }
 }
 

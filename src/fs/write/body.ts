@@ -20,19 +20,19 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 /** Bytes that wait until enough have come. */
 export class Gathered {
   length = 0
-  #parts: Uint8Array[] = []
+  private parts: Uint8Array[] = []
 
   add(bytes: Uint8Array): void {
     if (bytes.length === 0) return
-    this.#parts.push(bytes)
+    this.parts.push(bytes)
     this.length += bytes.length
-    if (this.#parts.length > partsMax) this.#parts = [concatBytes(...this.#parts)]
+    if (this.parts.length > partsMax) this.parts = [concatBytes(...this.parts)]
   }
 
   /** Everything, and begins anew. */
   take(): Uint8Array {
-    const parts = this.#parts
-    this.#parts = []
+    const parts = this.parts
+    this.parts = []
     this.length = 0
     return parts.length === 1 ? parts[0]! : concatBytes(...parts)
   }

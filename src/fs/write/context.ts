@@ -87,8 +87,8 @@ export const storeExtra = (edit: Edit, { extra, record }: PreparedExtra): Stored
  * engine discards what was not used, also when it fails.
  */
 export class Preparation {
-  #records: PreparedRecord[] = []
-  #bytes = 0
+  private records: PreparedRecord[] = []
+  private bytes = 0
 
   /** `floor`: what is prepared takes the place of at least as much, when it is not that of writes. */
   constructor(
@@ -99,29 +99,29 @@ export class Preparation {
   async extra({ extra, extraBytes }: CheckedAttributes): Promise<PreparedExtra> {
     if (!extraBytes) return { extra, record: null }
     const records = await this.context.engine.prepare(extraBytes, this.floor)
-    this.#records.push(...records)
+    this.records.push(...records)
     assert(records.length === 1, 'one block is never cut')
     return { extra, record: records[0]! }
   }
 
   async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {
-    this.#bytes += bytes.length
-    const leavesEarly = this.#bytes > queuedBytesMax ? true : undefined
+    this.bytes += bytes.length
+    const leavesEarly = this.bytes > queuedBytesMax ? true : undefined
     const pieces = await preparePieces(this.context.engine, bytes, offset, { leavesEarly }, this.floor)
-    for (const { record } of pieces) this.#records.push(record)
+    for (const { record } of pieces) this.records.push(record)
     return pieces
   }
 
   run<T>(operation: (edit: Edit) => T, stream?: RecordStream): Promise<Applied<T>> {
-    const records = this.#records
-    this.#records = []
+    const records = this.records
+    this.records = []
     const { floor } = this
     return runEdit(this.context, operation, stream ? { records, stream, floor } : { records, floor })
   }
 
   discard(): void {
-    this.context.engine.discard(this.#records)
-    this.#records = []
+    this.context.engine.discard(this.records)
+    this.records = []
   }
 }
 

@@ -6,32 +6,32 @@ import { assert } from '../../lib/assert.ts'
  * fill the engine's queue together, each waiting for room that only the others could give.
  */
 export class ByteGate {
-  #free: number
-  readonly #waiting: { readonly bytes: number; readonly enter: () => void }[] = []
+  private free: number
+  private readonly waiting: { readonly bytes: number; readonly enter: () => void }[] = []
 
   constructor(private readonly bytesMax: number) {
-    this.#free = bytesMax
+    this.free = bytesMax
   }
 
   async within<T>(bytes: number, work: () => Promise<T>): Promise<T> {
     assert(bytes <= this.bytesMax, 'nobody asks for more than there is')
-    if (this.#waiting.length > 0 || bytes > this.#free) {
+    if (this.waiting.length > 0 || bytes > this.free) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      this.#waiting.push({ bytes, enter: resolve })
+      this.waiting.push({ bytes, enter: resolve })
       await promise
-    } else this.#free -= bytes
+    } else this.free -= bytes
     try {
       return await work()
     } finally {
-      this.#free += bytes
-      this.#admit()
+      this.free += bytes
+      this.admit()
     }
   }
 
-  #admit(): void {
-    for (let next = this.#waiting[0]; next && next.bytes <= this.#free; next = this.#waiting[0]) {
-      this.#free -= next.bytes
-      this.#waiting.shift()
+  private admit(): void {
+    for (let next = this.waiting[0]; next && next.bytes <= this.free; next = this.waiting[0]) {
+      this.free -= next.bytes
+      this.waiting.shift()
       next.enter()
     }
   }
@@ -39,18 +39,18 @@ export class ByteGate {
 
 /** Work under one name runs one after the other; under different names it does not wait. */
 export class Turns {
-  readonly #last = new Map<string, Promise<void>>()
+  private readonly last = new Map<string, Promise<void>>()
 
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(name)
+    const before = this.last.get(name)
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#last.set(name, promise)
+    this.last.set(name, promise)
     try {
       await before
       return await work()
     } finally {
       resolve()
-      if (this.#last.get(name) === promise) this.#last.delete(name)
+      if (this.last.get(name) === promise) this.last.delete(name)
     }
   }
 }

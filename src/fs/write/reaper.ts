@@ -59,142 +59,142 @@ interface Step {
 const log = logger('reaper')
 
 export class Reaper {
-  readonly #firstFreshId: number
-  readonly #abandoned = new Set<number>()
+  private readonly firstFreshId: number
+  private readonly abandoned = new Set<number>()
   /** Could not be emptied, because of damage: left alone until the next open. */
-  readonly #damaged = new Set<number>()
-  #orphans = 0
-  #orphanBytes = 0
-  #isHurried = false
+  private readonly damaged = new Set<number>()
+  private orphans = 0
+  private orphanBytes = 0
+  private isHurried = false
   /** Items of the next step; grows again as consistency points give space back. */
-  #stepItems = stepItemsMax
-  #isStopped = false
-  #stopListening = () => {}
-  #running: Promise<void> | null = null
-  #wake: (() => void) | null = null
-  #wasWoken = false
+  private stepItems = stepItemsMax
+  private isStopped = false
+  private stopListening = () => {}
+  private running: Promise<void> | null = null
+  private wake: (() => void) | null = null
+  private wasWoken = false
 
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
     private readonly kind: ChecksumKind,
   ) {
-    this.#firstFreshId = nextIdOf(engine.current().root.counters[counters.nextId] ?? 0)
+    this.firstFreshId = nextIdOf(engine.current().root.counters[counters.nextId] ?? 0)
   }
 
   /** Once; from then on it works whenever there is something to take. */
   start(): void {
-    assert(!this.#running && !this.#isStopped, 'a reaper is started once')
-    this.#stopListening = this.engine.onPublished(() => {
-      this.#stepItems = Math.min(stepItemsMax, 2 * this.#stepItems)
-      if (this.#orphans > 0) this.#wakeUp()
+    assert(!this.running && !this.isStopped, 'a reaper is started once')
+    this.stopListening = this.engine.onPublished(() => {
+      this.stepItems = Math.min(stepItemsMax, 2 * this.stepItems)
+      if (this.orphans > 0) this.wakeUp()
     })
-    this.#running = this.#work()
+    this.running = this.work()
   }
 
   /** Resolves when the step that runs has ended. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#stopListening()
-    this.#wakeUp()
-    await this.#running
+    this.isStopped = true
+    this.stopListening()
+    this.wakeUp()
+    await this.running
   }
 
   /** Orphans known and not taken yet, and the bytes of their files as far as they are known. */
   pending(): { readonly orphans: number; readonly bytes: number } {
-    return { orphans: this.#orphans, bytes: this.#orphanBytes }
+    return { orphans: this.orphans, bytes: this.orphanBytes }
   }
 
   /** Space is short: no more pauses until everything is taken. Says whether there is anything to take. */
   hurry(): boolean {
-    this.#isHurried = this.#orphans > this.#damaged.size
-    this.#wakeUp()
-    return this.#isHurried
+    this.isHurried = this.orphans > this.damaged.size
+    this.wakeUp()
+    return this.isHurried
   }
 
   /** An operation has unlinked something. */
   heard(orphans: number, bytes: number): void {
-    this.#orphans += orphans
-    this.#orphanBytes += bytes
-    this.#wakeUp()
+    this.orphans += orphans
+    this.orphanBytes += bytes
+    this.wakeUp()
   }
 
   /** Nothing is added to the upload any more. */
   abandon(id: number): void {
-    this.#abandoned.add(id)
+    this.abandoned.add(id)
     this.heard(1, 0)
   }
 
   /** Takes the tail of one object now: it is in the way of whoever wants to extend the file. */
   async finish(object: number): Promise<void> {
     for (;;) {
-      const step = await this.#step({ kind: 'tail', id: object, offset: 0 })
+      const step = await this.step({ kind: 'tail', id: object, offset: 0 })
       if (step.done) return
       await this.clock.yield()
     }
   }
 
-  async #work(): Promise<void> {
-    await this.#patiently(() => this.#countWhatIsThere())
-    while (!this.#isStopped) {
-      const round = await this.#round()
+  private async work(): Promise<void> {
+    await this.patiently(() => this.countWhatIsThere())
+    while (!this.isStopped) {
+      const round = await this.round()
       if (round.hasWorked) continue
-      this.#isHurried = false
-      if (!this.#wasWoken) {
+      this.isHurried = false
+      if (!this.wasWoken) {
         // Whatever was counted: this is what there is.
-        this.#orphans = this.#damaged.size + round.waiting
-        if (round.waiting === 0) this.#orphanBytes = 0
+        this.orphans = this.damaged.size + round.waiting
+        if (round.waiting === 0) this.orphanBytes = 0
       }
-      await this.#sleep()
+      await this.sleep()
     }
   }
 
   /** Over all orphans; those that the round adds are met by the next one. */
-  async #round(): Promise<{ hasWorked: boolean; waiting: number }> {
+  private async round(): Promise<{ hasWorked: boolean; waiting: number }> {
     const round = { hasWorked: false, waiting: 0 }
     let after: Uint8Array | null = null
-    while (!this.#isStopped) {
-      const page: OrphanItem[] | null = await this.#patiently(() => this.#page(after))
+    while (!this.isStopped) {
+      const page: OrphanItem[] | null = await this.patiently(() => this.page(after))
       if (!page || page.length === 0) break
       after = orphanKey(page.at(-1)!.id)
       for (const orphan of page) {
-        if (this.#isStopped) break
-        if (!this.#isFood(orphan)) continue
-        if (orphan.kind === 'object' && !(await this.#isPublished(orphan.id))) {
+        if (this.isStopped) break
+        if (!this.isFood(orphan)) continue
+        if (orphan.kind === 'object' && !(await this.isPublished(orphan.id))) {
           round.waiting++
           continue
         }
         round.hasWorked = true
-        await this.#empty(orphan)
+        await this.empty(orphan)
       }
     }
     return round
   }
 
-  async #empty(orphan: OrphanItem): Promise<void> {
-    while (!this.#isStopped) {
-      const step = await this.#patiently(() => this.#step(orphan), orphan.id)
+  private async empty(orphan: OrphanItem): Promise<void> {
+    while (!this.isStopped) {
+      const step = await this.patiently(() => this.step(orphan), orphan.id)
       if (!step || step.done) return
-      await (this.#isHurried ? this.clock.yield() : this.clock.sleep(pauseMs))
+      await (this.isHurried ? this.clock.yield() : this.clock.sleep(pauseMs))
     }
   }
 
-  #isFood({ kind, id }: OrphanItem): boolean {
-    if (this.#damaged.has(id)) return false
-    return kind !== 'upload' || id < this.#firstFreshId || this.#abandoned.has(id)
+  private isFood({ kind, id }: OrphanItem): boolean {
+    if (this.damaged.has(id)) return false
+    return kind !== 'upload' || id < this.firstFreshId || this.abandoned.has(id)
   }
 
-  async #isPublished(id: number): Promise<boolean> {
-    const published = await this.#patiently(() => {
+  private async isPublished(id: number): Promise<boolean> {
+    const published = await this.patiently(() => {
       const view = this.engine.view(this.engine.current())
       return view.read((items) => items.get(orphanKey(id))).finally(() => view.release())
     }, id)
     return published ? decodeOrphanItem(published).kind === 'object' : false
   }
 
-  #page(after: Uint8Array | null): Promise<OrphanItem[]> {
+  private page(after: Uint8Array | null): Promise<OrphanItem[]> {
     const { from, end } = kindRange('orphan')
-    return this.#look((items) => {
+    return this.look((items) => {
       const page = items
         .scan(after ?? from, end, pageItemsMax + 1)
         .map(({ value }) => decodeOrphanItem(value))
@@ -202,16 +202,16 @@ export class Reaper {
     })
   }
 
-  async #countWhatIsThere(): Promise<void> {
+  private async countWhatIsThere(): Promise<void> {
     let after: Uint8Array | null = null
     for (;;) {
-      const page: OrphanItem[] = await this.#page(after)
+      const page: OrphanItem[] = await this.page(after)
       for (const { kind, id } of page) {
         // What this process adds is heard of.
-        if (id >= this.#firstFreshId && kind === 'upload') continue
-        const bytes = kind === 'object' ? await this.#look((items) => sizeOf(items, id)) : 0
-        this.#orphans++
-        this.#orphanBytes += bytes
+        if (id >= this.firstFreshId && kind === 'upload') continue
+        const bytes = kind === 'object' ? await this.look((items) => sizeOf(items, id)) : 0
+        this.orphans++
+        this.orphanBytes += bytes
       }
       if (page.length === 0) return
       after = orphanKey(page.at(-1)!.id)
@@ -219,7 +219,7 @@ export class Reaper {
     }
   }
 
-  async #look<T>(look: (items: ItemReader) => T): Promise<T> {
+  private async look<T>(look: (items: ItemReader) => T): Promise<T> {
     const view = this.engine.openView()
     try {
       return await view.read(look)
@@ -228,23 +228,23 @@ export class Reaper {
     }
   }
 
-  async #step(orphan: OrphanItem): Promise<Step> {
-    const itemsMax = this.#stepItems
+  private async step(orphan: OrphanItem): Promise<Step> {
+    const itemsMax = this.stepItems
     const isHidden = orphan.kind === 'object' || orphan.kind === 'upload'
     const step = isHidden
       ? await this.engine.runHidden((tx) => emptyObject(tx, orphan.id, itemsMax), { floor })
-      : (await this.engine.run((tx) => this.#takeStep(tx, orphan, itemsMax), { floor })).result
-    this.#orphans += step.orphans
-    this.#orphanBytes += step.orphanBytes
+      : (await this.engine.run((tx) => this.takeStep(tx, orphan, itemsMax), { floor })).result
+    this.orphans += step.orphans
+    this.orphanBytes += step.orphanBytes
     if (step.taken) {
-      this.#abandoned.delete(orphan.id)
-      this.#orphans = Math.max(0, this.#orphans - 1)
-      this.#orphanBytes = Math.max(0, this.#orphanBytes - step.bytes)
+      this.abandoned.delete(orphan.id)
+      this.orphans = Math.max(0, this.orphans - 1)
+      this.orphanBytes = Math.max(0, this.orphanBytes - step.bytes)
     }
     return step
   }
 
-  #takeStep(tx: Tx, { kind, id }: OrphanItem, itemsMax: number): Step {
+  private takeStep(tx: Tx, { kind, id }: OrphanItem, itemsMax: number): Step {
     const value = tx.get(orphanKey(id))
     const orphan = value && decodeOrphanItem(value)
     // A tail may have become part of an unlinked object meanwhile.
@@ -254,37 +254,37 @@ export class Reaper {
       : emptyTail(tx, orphan, itemsMax)
   }
 
-  async #sleep(): Promise<void> {
-    if (!this.#wasWoken && !this.#isStopped) {
+  private async sleep(): Promise<void> {
+    if (!this.wasWoken && !this.isStopped) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wake = resolve
+      this.wake = resolve
       await promise
-      this.#wake = null
+      this.wake = null
     }
-    this.#wasWoken = false
+    this.wasWoken = false
   }
 
-  #wakeUp(): void {
-    this.#wasWoken = true
-    this.#wake?.()
+  private wakeUp(): void {
+    this.wasWoken = true
+    this.wake?.()
   }
 
   /** Goes on after whatever may pass; null when it will not. */
-  async #patiently<T>(work: () => Promise<T>, id = 0): Promise<T | null> {
-    while (!this.#isStopped) {
+  private async patiently<T>(work: () => Promise<T>, id = 0): Promise<T | null> {
+    while (!this.isStopped) {
       try {
         return await work()
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         const code = error instanceof StillpointError ? error.code : null
-        if (code === 'poisoned' || code === 'fenced') this.#isStopped = true
+        if (code === 'poisoned' || code === 'fenced') this.isStopped = true
         else if (code === 'corrupt' || code === null) {
           // Damaged, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
           log.error('what was deleted cannot be reclaimed: {message}', { message, id })
-          if (id !== 0) this.#damaged.add(id)
+          if (id !== 0) this.damaged.add(id)
           return null
-        } else if (code === 'disk-full' && this.#stepItems > 1) {
-          this.#stepItems = Math.ceil(this.#stepItems / shrinkBy)
+        } else if (code === 'disk-full' && this.stepItems > 1) {
+          this.stepItems = Math.ceil(this.stepItems / shrinkBy)
         } else {
           log.warn('reclaiming waits: {message}', { message, id })
           await this.clock.sleep(retryMs)

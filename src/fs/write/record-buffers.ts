@@ -11,38 +11,38 @@ import { assert } from '../../lib/assert.ts'
 export const restingBytesMax = 16 * 2 ** 20
 
 export class RecordBuffers {
-  readonly #resting = new Map<number, Uint8Array[]>()
-  readonly #lent = new WeakSet<ArrayBufferLike>()
-  #restingBytes = 0
+  private readonly resting = new Map<number, Uint8Array[]>()
+  private readonly lent = new WeakSet<ArrayBufferLike>()
+  private bytesAtRest = 0
 
   get restingBytes(): number {
-    return this.#restingBytes
+    return this.bytesAtRest
   }
 
   take(bytes: number): Uint8Array {
-    const buffer = this.#resting.get(bytes)?.pop() ?? null
-    if (buffer) this.#restingBytes -= bytes
+    const buffer = this.resting.get(bytes)?.pop() ?? null
+    if (buffer) this.bytesAtRest -= bytes
     const taken = buffer ?? new Uint8Array(bytes)
-    this.#lent.add(taken.buffer)
+    this.lent.add(taken.buffer)
     return taken
   }
 
   /** The buffer that this is a part of, if it came from here. */
   giveBack(part: Uint8Array): void {
     const { buffer } = part
-    if (!this.#lent.delete(buffer)) return
+    if (!this.lent.delete(buffer)) return
     const bytes = buffer.byteLength
-    if (this.#restingBytes + bytes > restingBytesMax) {
+    if (this.bytesAtRest + bytes > restingBytesMax) {
       // Its memory goes back now; the collector would wait.
       if (buffer instanceof ArrayBuffer) buffer.transfer(0)
       return
     }
-    this.#restingBytes += bytes
-    const others = this.#resting.get(bytes)
+    this.bytesAtRest += bytes
+    const others = this.resting.get(bytes)
     const whole = new Uint8Array(buffer)
     if (others) {
       assert(!others.some((other) => other.buffer === buffer), 'a buffer rests once')
       others.push(whole)
-    } else this.#resting.set(bytes, [whole])
+    } else this.resting.set(bytes, [whole])
   }
 }

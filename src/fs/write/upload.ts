@@ -17,11 +17,11 @@ import { type Piece, largeRecordBytes, preparePieces, putPiece } from '../tree/r
 const writesInFlightMax = 8
 
 export class Upload {
-  readonly #running = new Set<Promise<void>>()
-  #writes = 0
-  #wake: (() => void) | null = null
-  #isAbandoned = false
-  #failure: { readonly error: unknown } | null = null
+  private readonly running = new Set<Promise<void>>()
+  private writes = 0
+  private wake: (() => void) | null = null
+  private isAbandoned = false
+  private failure: { readonly error: unknown } | null = null
 
   private constructor(
     private readonly context: Context,
@@ -46,12 +46,12 @@ export class Upload {
    * back to the pool, if it came from there, when nobody needs it any more.
    */
   async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
-    while (this.#writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.#wake = resolve))
-    this.#throwFailure()
-    this.#writes++
+    while (this.writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.wake = resolve))
+    this.throwFailure()
+    this.writes++
     let hasEnded = false
     const ended = () => {
-      if (!hasEnded) this.#ended()
+      if (!hasEnded) this.ended()
       hasEnded = true
     }
     const onWritten = (isFree: boolean) => {
@@ -66,18 +66,18 @@ export class Upload {
       ended()
       throw error
     }
-    const work = this.#name(pieces)
+    const work = this.name(pieces)
       .catch((error: unknown) => {
-        this.#failure ??= { error }
+        this.failure ??= { error }
       })
-      .finally(() => this.#running.delete(work))
-    this.#running.add(work)
+      .finally(() => this.running.delete(work))
+    this.running.add(work)
   }
 
   /** Everything is in the tree. */
   async drain(): Promise<void> {
-    await Promise.all(this.#running)
-    this.#throwFailure()
+    await Promise.all(this.running)
+    this.throwFailure()
   }
 
   /** The object of this upload is named by the operation that calls this, or its records have moved. */
@@ -87,12 +87,12 @@ export class Upload {
 
   /** Nobody will name it. */
   async abandon(): Promise<void> {
-    await Promise.all(this.#running)
-    if (!this.#isAbandoned) this.context.reaper.abandon(this.id)
-    this.#isAbandoned = true
+    await Promise.all(this.running)
+    if (!this.isAbandoned) this.context.reaper.abandon(this.id)
+    this.isAbandoned = true
   }
 
-  #name(pieces: readonly Piece[]): Promise<void> {
+  private name(pieces: readonly Piece[]): Promise<void> {
     const { kind } = this.context
     return this.stream.add(
       (tx) => {
@@ -102,13 +102,13 @@ export class Upload {
     )
   }
 
-  #ended(): void {
-    this.#writes--
-    this.#wake?.()
-    this.#wake = null
+  private ended(): void {
+    this.writes--
+    this.wake?.()
+    this.wake = null
   }
 
-  #throwFailure(): void {
-    if (this.#failure) throw this.#failure.error
+  private throwFailure(): void {
+    if (this.failure) throw this.failure.error
   }
 }

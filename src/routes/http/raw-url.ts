@@ -48,9 +48,9 @@ const decode = (text: string): string => {
 /** Query parameters, each known and given once. `+` is plus. */
 export class Query {
   static readonly none = new Query(new Map())
-  readonly #values: ReadonlyMap<string, string>
+  private readonly values: ReadonlyMap<string, string>
   private constructor(values: ReadonlyMap<string, string>) {
-    this.#values = values
+    this.values = values
   }
 
   static parse(raw: string, known: readonly string[]): Query {
@@ -69,23 +69,23 @@ export class Query {
   }
 
   text(name: string): string | null {
-    return this.#values.get(name) ?? null
+    return this.values.get(name) ?? null
   }
 
   flag(name: string): boolean {
-    const value = this.#values.get(name)
+    const value = this.values.get(name)
     if (value === undefined || value === 'false') return false
     return value === 'true' || refuse(`${name} is true or false`, name)
   }
 
   /** Decimal digits only, a safe integer within the bounds. */
   integer(name: string, min: number, max: number): number | null {
-    const value = this.#values.get(name)
+    const value = this.values.get(name)
     return value === undefined ? null : parseInteger(value, name, min, max)
   }
 
   choice<T extends string>(name: string, choices: readonly T[]): T | null {
-    const value = this.#values.get(name)
+    const value = this.values.get(name)
     if (value === undefined) return null
     return (
       choices.find((choice) => choice === value) ?? refuse(`${name} is one of ${choices.join(', ')}`, name)

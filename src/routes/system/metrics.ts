@@ -9,15 +9,15 @@ import type { Gauge } from '../http/dependencies.ts'
 type Counts = ReadonlyMap<string, ReadonlyMap<number, { readonly requests: number; readonly ms: number }>>
 
 export class AppMetrics {
-  readonly #counts = new Map<string, Map<number, { requests: number; ms: number }>>()
-  #registry: Promise<Registry> | null = null
+  private readonly counts = new Map<string, Map<number, { requests: number; ms: number }>>()
+  private registry: Promise<Registry> | null = null
 
   constructor(private readonly gauges: () => readonly Gauge[]) {}
 
   count(operation: string, status: number, ms: number): void {
-    let byStatus = this.#counts.get(operation)
+    let byStatus = this.counts.get(operation)
     if (!byStatus)
-      this.#counts.set(operation, (byStatus = new Map<number, { requests: number; ms: number }>()))
+      this.counts.set(operation, (byStatus = new Map<number, { requests: number; ms: number }>()))
     const count = byStatus.get(status)
     if (count) {
       count.requests++
@@ -26,8 +26,8 @@ export class AppMetrics {
   }
 
   async text(): Promise<{ readonly contentType: string; readonly text: string }> {
-    this.#registry ??= makeRegistry(this.#counts, this.gauges)
-    const registry = await this.#registry
+    this.registry ??= makeRegistry(this.counts, this.gauges)
+    const registry = await this.registry
     return { contentType: registry.contentType, text: await registry.metrics() }
   }
 }

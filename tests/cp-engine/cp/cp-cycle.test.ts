@@ -13,31 +13,31 @@ class Steps {
   applied = 0
   sealed = 0
   published = 0
-  #end: { resolve: () => void; reject: (error: Error) => void } | null = null
+  private end: { resolve: () => void; reject: (error: Error) => void } | null = null
 
   isDirty = (): boolean => this.applied > this.sealed
 
   take = async (cause: CpCause): Promise<void> => {
-    if (this.#end) throw new Error('two CPs at once')
+    if (this.end) throw new Error('two CPs at once')
     this.taken.push(cause)
     const sealed = (this.sealed = this.applied)
-    const done = new Promise<void>((resolve, reject) => (this.#end = { resolve, reject }))
-    await done.finally(() => (this.#end = null))
+    const done = new Promise<void>((resolve, reject) => (this.end = { resolve, reject }))
+    await done.finally(() => (this.end = null))
     this.published = sealed
   }
 
   get isWriting(): boolean {
-    return this.#end !== null
+    return this.end !== null
   }
   publishSoon(): void {
-    this.#end!.resolve()
+    this.end!.resolve()
   }
   async publish(): Promise<void> {
     this.publishSoon()
     await settled()
   }
   async fail(error: Error): Promise<void> {
-    this.#end!.reject(error)
+    this.end!.reject(error)
     await settled()
   }
 }

@@ -31,32 +31,32 @@ export class TreeHarness {
   loads = 0
   readonly used = new Set<number>()
   /** Freed since the last seal, and by the CP before: addresses of the latter two are given out again. */
-  #freedNow: number[] = []
-  #freedBefore: number[] = []
-  readonly #writable: number[] = []
-  #next = 7
+  private freedNow: number[] = []
+  private freedBefore: number[] = []
+  private readonly writable: number[] = []
+  private next = 7
 
   constructor(options: CacheOptions, root: TreeRoot = emptyRoot) {
     this.cache = new NodeCache(options)
     this.loader = new NodeLoader(this.device, this.cache)
-    this.tree = this.#open(root)
+    this.tree = this.open(root)
   }
 
-  #open(root: TreeRoot): OpenTree {
+  private open(root: TreeRoot): OpenTree {
     return new OpenTree(
       this.cache,
       root,
       () => {
         this.allocated++
-        const address = this.#writable.pop() ?? (this.#next += 3)
+        const address = this.writable.pop() ?? (this.next += 3)
         expect(this.used.has(address)).toBe(false)
         this.used.add(address)
         return address
       },
       (address, born) => {
         expect(this.used.delete(address)).toBe(true)
-        if (born) this.#writable.push(address)
-        else this.#freedNow.push(address)
+        if (born) this.writable.push(address)
+        else this.freedNow.push(address)
       },
     )
   }
@@ -93,8 +93,8 @@ export class TreeHarness {
   }
 
   seal(): SealedTree {
-    this.#freedBefore.push(...this.#freedNow)
-    this.#freedNow = []
+    this.freedBefore.push(...this.freedNow)
+    this.freedNow = []
     return this.tree.seal()
   }
 
@@ -103,8 +103,8 @@ export class TreeHarness {
     for (const { address, bytes } of encoding) await this.device.write([{ address, bytes }])
     sealed.written()
     this.published = sealed.root()
-    this.#writable.push(...this.#freedBefore)
-    this.#freedBefore = []
+    this.writable.push(...this.freedBefore)
+    this.freedBefore = []
   }
 
   async cp(): Promise<void> {

@@ -44,21 +44,21 @@ class FakeSource implements RootSource {
 }
 
 class ManualClock implements Clock {
-  #now = 5
+  private nowMs = 5
   readonly timers = new Set<{ at: number; callback: () => void }>()
   now = () => 0
-  monotonic = () => this.#now
+  monotonic = () => this.nowMs
   after(ms: number, callback: () => void) {
-    const timer = { at: this.#now + ms, callback }
+    const timer = { at: this.nowMs + ms, callback }
     this.timers.add(timer)
     return () => void this.timers.delete(timer)
   }
   sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
   yield = () => Promise.resolve()
   advance(ms: number): void {
-    this.#now += ms
+    this.nowMs += ms
     for (const timer of this.timers) {
-      if (timer.at > this.#now) continue
+      if (timer.at > this.nowMs) continue
       this.timers.delete(timer)
       timer.callback()
     }
