@@ -1,5 +1,5 @@
 /**
- * The generated parts of docs/format.md: everything between `<!-- NAME -->` and `<!-- /NAME -->` is made here, from the
+ * The generated parts of docs/format.md and docs/wire.md: everything between `<!-- NAME -->` and `<!-- /NAME -->` is made here, from the
  * field tables and constants of src/format. The prose around them is written by hand.
  *
  *   bun tools/format-doc.ts --write
@@ -21,7 +21,7 @@ import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { frameKinds } from '../src/format/wire/messages.ts'
 import { wireLayouts } from '../src/format/wire/frames.ts'
 
-export const formatDocumentPath = `${import.meta.dir}/../docs/format.md`
+const documentPath = (name: string): string => `${import.meta.dir}/../docs/${name}.md`
 
 const layouts: readonly Layout[] = [
   superblockLayout,
@@ -103,14 +103,26 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['target of a link', extra.linkTargetBytesMax, 'bytes'],
 ]
 
-function kindTable(): string {
-  const stored = Object.entries(structures).map(([name, { kind, version }]) => [kind, name, version])
-  const frames = Object.entries(frameKinds).map(([name, kind]) => [kind, `frame: ${name}`, 1])
-  return table(['kind', 'structure', 'version'], [...stored, ...frames])
+const kindTable = (): string =>
+  table(
+    ['kind', 'structure', 'version'],
+    Object.entries(structures).map(([name, { kind, version }]) => [kind, name, version]),
+  )
+
+const frameTable = (): string =>
+  table(
+    ['kind', 'frame'],
+    Object.entries(frameKinds).map(([name, kind]) => [kind, name]),
+  )
+
+/** A page of docs/ with its generated parts by name: `layout:TITLE` for every layout, and tables of constants. */
+export interface FormatDocument {
+  readonly name: string
+  readonly path: string
+  readonly parts: ReadonlyMap<string, string>
 }
 
-/** `layout:TITLE` for every layout, and a few tables of constants. */
-export const generated: ReadonlyMap<string, string> = new Map([
+const volumeParts: ReadonlyMap<string, string> = new Map([
   ['volume', volumeTable()],
   [
     'limits',
@@ -128,25 +140,34 @@ export const generated: ReadonlyMap<string, string> = new Map([
     ),
   ],
   ...layouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
-  ['wire', wireLayouts.map(layoutSection).join('\n\n')],
 ])
+
+const wireParts: ReadonlyMap<string, string> = new Map([
+  ['frames', frameTable()],
+  ...wireLayouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
+])
+
+export const formatDocuments: readonly FormatDocument[] = [
+  { name: 'format', path: documentPath('format'), parts: volumeParts },
+  { name: 'wire', path: documentPath('wire'), parts: wireParts },
+]
 
 function layoutSection(of: Layout): string {
   const size = `${number(of.bytes)} bytes${of.tail.length > 0 ? ', then its tail' : ''}`
   return `**${of.title}**: ${size}\n\n${markdownTable(of)}`
 }
 
-/** The document with its generated parts made anew. Throws when a part is missing or not known. */
-export function renderFormatDocument(text: string): string {
+/** The page with its generated parts made anew. Throws when a part is missing or not known. */
+export function renderFormatDocument({ name: page, parts }: FormatDocument, text: string): string {
   const seen = new Set<string>()
   const out = text.replace(/<!-- ([\w: -]+?) -->\n.*?<!-- \/\1 -->/gs, (_, name: string) => {
-    const part = generated.get(name)
-    if (part === undefined) throw new Error(`docs/format.md has an unknown part: ${name}`)
+    const part = parts.get(name)
+    if (part === undefined) throw new Error(`docs/${page}.md has an unknown part: ${name}`)
     seen.add(name)
     return `<!-- ${name} -->\n\n${part}\n\n<!-- /${name} -->`
   })
-  const missing = [...generated.keys()].filter((name) => !seen.has(name))
-  if (missing.length > 0) throw new Error(`docs/format.md lacks: ${missing.join(', ')}`)
+  const missing = [...parts.keys()].filter((name) => !seen.has(name))
+  if (missing.length > 0) throw new Error(`docs/${page}.md lacks: ${missing.join(', ')}`)
   return out
 }
 
@@ -155,7 +176,9 @@ export const withoutAlignment = (text: string): string =>
   text.replace(/^\|.*\|$/gm, (row) => row.replace(/ +/g, ' ').replace(/-+/g, '-'))
 
 if (import.meta.main && process.argv.includes('--write')) {
-  const text = await Bun.file(formatDocumentPath).text()
-  await Bun.write(formatDocumentPath, renderFormatDocument(text))
-  Bun.spawnSync([process.execPath, 'fmt', formatDocumentPath])
+  for (const page of formatDocuments) {
+    const text = await Bun.file(page.path).text()
+    await Bun.write(page.path, renderFormatDocument(page, text))
+    Bun.spawnSync([process.execPath, 'fmt', page.path])
+  }
 }

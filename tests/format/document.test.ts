@@ -2,17 +2,17 @@ import { expect, test } from 'bun:test'
 import { readU16, readU32, readU48, toHex } from '../../src/lib/bytes.ts'
 import { blockPointerLayout, nodePointerLayout } from '../../src/format/pointer-layout.ts'
 import { blockPointerBytes, writeBlockPointer, writeNodePointer } from '../../src/format/pointer.ts'
-import { formatDocumentPath, renderFormatDocument, withoutAlignment } from '../../tools/format-doc.ts'
+import { formatDocuments, renderFormatDocument, withoutAlignment } from '../../tools/format-doc.ts'
 
-test('docs/format.md has the tables of the code; `bun tools/format-doc.ts --write` makes them', async () => {
-  const text = await Bun.file(formatDocumentPath).text()
-  expect(withoutAlignment(renderFormatDocument(text))).toBe(withoutAlignment(text))
-})
-
-test('a part that is missing or not known is noticed', () => {
-  expect(() => renderFormatDocument('')).toThrow('lacks')
-  expect(() => renderFormatDocument('<!-- nothing -->\n<!-- /nothing -->')).toThrow('unknown')
-})
+test.each(formatDocuments)(
+  'docs/$name.md has the tables of the code; `bun tools/format-doc.ts --write` makes them',
+  async (page) => {
+    const text = await Bun.file(page.path).text()
+    expect(withoutAlignment(renderFormatDocument(page, text))).toBe(withoutAlignment(text))
+    expect(() => renderFormatDocument(page, '')).toThrow('lacks')
+    expect(() => renderFormatDocument(page, '<!-- nothing -->\n<!-- /nothing -->')).toThrow('unknown')
+  },
+)
 
 test('the tables of the pointers are what their codec writes', () => {
   const sum = new Uint8Array(32).fill(9)
