@@ -20,6 +20,7 @@ import { holdLayout, memberLayout, superblockLayout } from '../src/format/disk/s
 import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { frameKinds } from '../src/format/wire/messages.ts'
 import { wireLayouts } from '../src/format/wire/frames.ts'
+import { formatExample } from './format-example.ts'
 
 const documentPath = (name: string): string => `${import.meta.dir}/../docs/${name}.md`
 
@@ -140,6 +141,7 @@ const volumeParts: ReadonlyMap<string, string> = new Map([
     ),
   ],
   ...layouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
+  ['example', await formatExample()],
 ])
 
 const wireParts: ReadonlyMap<string, string> = new Map([
