@@ -1,11 +1,11 @@
 /** The documents, made from the operations and nothing else: the same input gives the same bytes. */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Role } from './http/dependencies.ts'
+import type { ServerRole } from './http/dependencies.ts'
 import { type Operation, isServedBy } from './http/endpoint.ts'
 import { operations } from './endpoints.ts'
 
-const descriptions: Record<Role, string> = {
+const descriptions: Record<ServerRole, string> = {
   primary:
     'A file server whose mirrors always show one consistency point. Every answer about data carries Stillpoint-CP; ' +
     'a write says the consistency point that first contains it. Failures are problem+json with a code.',
@@ -26,7 +26,7 @@ const tagNames = {
 /** The path parameter that stands for several segments. */
 const multiSegment = '{path}'
 
-export function buildDocument(role: Role): Record<string, unknown> {
+export function buildDocument(role: ServerRole): Record<string, unknown> {
   const hono = new OpenAPIHono()
   for (const operation of operations) {
     if (isServedBy(operation, role)) hono.openAPIRegistry.registerPath(toRoute(operation))
@@ -49,7 +49,7 @@ export function buildDocument(role: Role): Record<string, unknown> {
 }
 
 /** As committed under openapi/. */
-export const documentText = (role: Role): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
+export const documentText = (role: ServerRole): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
 
 const toRoute = ({ method, path, contract }: Operation) => ({ method, path, ...contract })
 

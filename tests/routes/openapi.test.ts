@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
-import type { Role } from '../../src/routes/http/dependencies.ts'
+import type { ServerRole } from '../../src/routes/http/dependencies.ts'
 import { buildDocument, documentText } from '../../src/routes/openapi.ts'
 import { Harness } from './harness.ts'
 
@@ -23,14 +23,14 @@ interface OperationObject {
     Record<string, { readonly description: string; readonly content?: Readonly<Record<string, unknown>> }>
   >
 }
-const pathsOf = (role: Role) =>
+const pathsOf = (role: ServerRole) =>
   buildDocument(role)['paths'] as Record<string, Record<string, OperationObject>>
-const operationsOf = (role: Role) =>
+const operationsOf = (role: ServerRole) =>
   Object.entries(pathsOf(role)).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
   )
 
-const roles: readonly Role[] = ['primary', 'mirror']
+const roles: readonly ServerRole[] = ['primary', 'mirror']
 
 describe('documents', () => {
   for (const role of roles) {

@@ -3,12 +3,12 @@
  * the same list of these, so neither can have an operation that the other lacks.
  */
 import type { RouteConfig } from '@hono/zod-openapi'
-import type { Dependencies, MirrorDependencies, PrimaryDependencies, Role } from './dependencies.ts'
-import type { Target } from './raw-url.ts'
+import type { Dependencies, MirrorDependencies, PrimaryDependencies, ServerRole } from './dependencies.ts'
+import type { RequestTarget } from './raw-url.ts'
 
-export type Handler = (request: Request, target: Target) => Response | Promise<Response>
+export type Handler = (request: Request, target: RequestTarget) => Response | Promise<Response>
 
-export type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
+type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
 
 /** What the app itself offers to its handlers. */
 export interface AppParts {
@@ -31,7 +31,7 @@ export type Operation = Contract &
     | { readonly on: 'mirror'; readonly handler: (dependencies: MirrorDependencies) => Handler }
   )
 
-export const isServedBy = (operation: Operation, role: Role): boolean =>
+export const isServedBy = (operation: Operation, role: ServerRole): boolean =>
   operation.on === 'both' || operation.on === role
 
 /** Null when this role does not have the operation. */

@@ -6,7 +6,7 @@
  */
 import { StillpointError } from '../../lib/errors.ts'
 
-export interface Target {
+export interface RequestTarget {
   /** Raw: still percent-encoded. Begins with a slash. */
   readonly pathname: string
   /** Raw, without the question mark. */

@@ -7,12 +7,12 @@ import type { Dependencies } from '../http/dependencies.ts'
 import type { Handler, Operation } from '../http/endpoint.ts'
 import { cpHeader, pathParam, readingQuery } from './parameters.ts'
 import { json } from '../http/problem.ts'
-import { Query, type Target } from '../http/raw-url.ts'
+import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { answerFrom, parseWanted, readingParameters } from './reading.ts'
 import { StatShape, jsonContent, problems } from './schemas.ts'
 
 /** A route that may be called without a path, then it is the root; a slash behind it is an empty segment. */
-export function pathOrRoot({ rest }: Target): Path {
+export function pathOrRoot({ rest }: RequestTarget): Path {
   if (rest === null) return rootPath
   if (rest === '') {
     throw new StillpointError('bad-path', 'a segment is empty; the root is the address without the slash', {
