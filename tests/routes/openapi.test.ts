@@ -11,7 +11,7 @@ const promised: readonly string[] =
   method-not-allowed precondition-failed cp-gone cp-lost range-not-satisfiable too-large unsupported-media-type not-yet
   busy too-many-pins fenced poisoned corrupt disk-full internal`.split(/\s+/)
 
-interface OperationObject {
+interface EndpointObject {
   readonly operationId: string
   readonly tags: readonly string[]
   readonly parameters?: readonly {
@@ -24,10 +24,10 @@ interface OperationObject {
   >
 }
 const pathsOf = (role: ServerRole) =>
-  buildDocument(role)['paths'] as Record<string, Record<string, OperationObject>>
-const operationsOf = (role: ServerRole) =>
+  buildDocument(role)['paths'] as Record<string, Record<string, EndpointObject>>
+const endpointsOf = (role: ServerRole) =>
   Object.entries(pathsOf(role)).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+    Object.entries(item).map(([method, endpoint]) => ({ path, method, endpoint })),
   )
 
 const roles: readonly ServerRole[] = ['primary', 'mirror']
@@ -40,10 +40,10 @@ describe('documents', () => {
       expect(documentText(role)).toBe(documentText(role))
     })
 
-    test(`of a ${role}: every operation is whole`, () => {
+    test(`of a ${role}: every endpoint is whole`, () => {
       const seen = new Set<string>()
-      for (const { path, method, operation } of operationsOf(role)) {
-        const { operationId, tags, responses, parameters = [] } = operation
+      for (const { path, method, endpoint } of endpointsOf(role)) {
+        const { operationId, tags, responses, parameters = [] } = endpoint
         expect(operationId).toBeString()
         expect(seen.has(operationId)).toBe(false)
         seen.add(operationId)
@@ -78,8 +78,8 @@ describe('codes', () => {
 
   test('are described under their status', () => {
     for (const role of roles) {
-      for (const { operation } of operationsOf(role)) {
-        for (const [status, { description }] of Object.entries(operation.responses)) {
+      for (const { endpoint } of endpointsOf(role)) {
+        for (const [status, { description }] of Object.entries(endpoint.responses)) {
           if (Number(status) < 400) continue
           const codes = [...description.matchAll(/`([a-z-]+)`:/g)].map(([, code]) => code as ErrorCode)
           expect(codes.length).toBeGreaterThan(0)

@@ -11,7 +11,7 @@ export interface RequestTarget {
   readonly pathname: string
   /** Raw, without the question mark. */
   readonly query: string
-  /** The raw rest of the path that stands for the operation's parameter; null when it has none. */
+  /** The raw rest of the path that stands for the endpoint's parameter; null when it has none. */
   readonly rest: string | null
 }
 

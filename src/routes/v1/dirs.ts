@@ -15,7 +15,7 @@ import { badCursor, makeCursor, readCursor } from '../http/cursor.ts'
 import type { Dependencies, PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import {
   attributeHeaders,
   cpHeader,
@@ -176,7 +176,7 @@ const deleteDirectoryHandler =
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
 
-const listContract = (root: boolean): Operation['contract'] => ({
+const listContract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'listRoot' : 'listDirectory',
   tags,
   summary: root ? 'List the root' : 'List a directory, in the order of the bytes of names',
@@ -207,7 +207,7 @@ const listContract = (root: boolean): Operation['contract'] => ({
   },
 })
 
-export const directoryOperations: readonly Operation[] = [
+export const directoryEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
   { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
   {

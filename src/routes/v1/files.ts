@@ -18,7 +18,7 @@ import {
   writtenMutation,
 } from './durability.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import {
   attributeHeaders,
   contentHeaders,
@@ -135,7 +135,7 @@ const readProblems = [
   'corrupt',
 ] as const
 
-const readContract = (head: boolean): Operation['contract'] => ({
+const readContract = (head: boolean): Endpoint['contract'] => ({
   operationId: head ? 'headFile' : 'getFile',
   tags,
   summary: head ? 'Headers of a file' : 'Read a file',
@@ -158,7 +158,7 @@ const writtenResponse = (description: string) => ({
   content: jsonContent(WrittenEntry),
 })
 
-export const fileOperations: readonly Operation[] = [
+export const fileEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
   { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
   {

@@ -213,7 +213,7 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 
 type Responses = RouteConfig['responses']
 
-/** What any operation may answer. */
+/** What any endpoint may answer. */
 const always: readonly ErrorCode[] = ['bad-parameter', 'busy', 'internal']
 
 /** One response per status, naming the codes that it may carry. */

@@ -4,7 +4,7 @@ import { type Path, formatPath, parseUrlPath, rootPath } from '../../fs/paths.ts
 import { StillpointError } from '../../lib/errors.ts'
 import { statFields } from './attributes.ts'
 import type { Dependencies } from '../http/dependencies.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader, pathParam, readingQuery } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
@@ -34,7 +34,7 @@ const statHandler =
     })
   }
 
-const contract = (root: boolean): Operation['contract'] => ({
+const contract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'getRootStat' : 'getStat',
   tags: ['files'],
   summary: root ? 'Attributes of the root' : 'Attributes of a file, directory or link',
@@ -52,7 +52,7 @@ const contract = (root: boolean): Operation['contract'] => ({
   },
 })
 
-export const statOperations: readonly Operation[] = [
+export const statEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: '/v1/stat', handler: statHandler, contract: contract(true) },
   { on: 'both', method: 'get', path: '/v1/stat/{path}', handler: statHandler, contract: contract(false) },
 ]
