@@ -147,15 +147,14 @@ export const batchEndpoints: readonly Endpoint[] = [
       responses: {
         200: { description: 'All applied', headers: mutationHeaders, content: jsonContent(BatchAnswer) },
         ...problems(
-          'bad-path',
           'bad-json',
+          'forbidden',
           'metadata-too-large',
           'not-found',
           'exists',
           'into-itself',
           'is-a-directory',
           'not-a-directory',
-          'is-a-link',
           'directory-not-empty',
           'precondition-failed',
           'too-large',

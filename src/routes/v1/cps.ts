@@ -126,7 +126,7 @@ export const cpEndpoints: readonly Endpoint[] = [
           content: jsonContent(CpItem),
         },
         201: { description: 'Taken', headers: cpHeader, content: jsonContent(CpItem) },
-        ...problems('disk-full', 'poisoned', 'fenced'),
+        ...problems('poisoned', 'fenced'),
       },
     },
   },

@@ -196,10 +196,9 @@ const listContract = (root: boolean): Endpoint['contract'] => ({
   responses: {
     200: { description: 'One page', headers: cpHeader, content: jsonContent(ListingShape) },
     ...problems(
-      ...(root ? ([] as const) : (['bad-path', 'not-found', 'not-a-directory', 'is-a-link'] as const)),
+      ...(root ? [] : (['not-found', 'not-a-directory'] as const)),
       'bad-cursor',
       'cp-gone',
-      'cp-lost',
       'not-yet',
       'too-many-pins',
       'corrupt',
@@ -231,12 +230,9 @@ export const directoryEndpoints: readonly Endpoint[] = [
         200: { description: 'It exists', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         201: { description: 'Made', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         ...problems(
-          'bad-path',
           'not-a-directory',
-          'is-a-link',
           'precondition-failed',
           'metadata-too-large',
-          'too-large',
           'disk-full',
           'poisoned',
           'fenced',
@@ -262,10 +258,8 @@ export const directoryEndpoints: readonly Endpoint[] = [
       responses: {
         204: { description: 'Deleted', headers: mutationHeaders },
         ...problems(
-          'bad-path',
           'not-found',
           'not-a-directory',
-          'is-a-link',
           'directory-not-empty',
           'precondition-failed',
           'disk-full',

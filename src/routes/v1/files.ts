@@ -111,7 +111,6 @@ const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
 }
 
 const writeProblems = [
-  'bad-path',
   'not-a-directory',
   'is-a-directory',
   'precondition-failed',
@@ -121,14 +120,12 @@ const writeProblems = [
   'corrupt',
 ] as const
 const readProblems = [
-  'bad-path',
   'not-found',
   'is-a-directory',
   'not-a-directory',
   'is-a-link',
   'precondition-failed',
   'cp-gone',
-  'cp-lost',
   'range-not-satisfiable',
   'not-yet',
   'too-many-pins',

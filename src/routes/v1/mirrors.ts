@@ -87,7 +87,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
       responses: {
         201: { description: 'Adopted', content: jsonContent(MirrorItem) },
         202: { description: 'Known, not reached yet', content: jsonContent(MirrorItem) },
-        ...problems('bad-json', 'exists', 'too-large', 'unsupported-media-type', 'poisoned', 'fenced'),
+        ...problems('bad-json', 'too-large', 'unsupported-media-type', 'poisoned', 'fenced'),
       },
     },
   },

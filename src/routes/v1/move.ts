@@ -49,7 +49,6 @@ export const moveEndpoints: readonly Endpoint[] = [
         },
         201: { description: 'Moved', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         ...problems(
-          'bad-path',
           'bad-json',
           'not-found',
           'exists',

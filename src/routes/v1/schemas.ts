@@ -214,7 +214,7 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 type Responses = RouteConfig['responses']
 
 /** What any endpoint may answer. */
-const always: readonly ErrorCode[] = ['bad-parameter', 'busy', 'internal']
+const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
 
 /** One response per status, naming the codes that it may carry. */
 export function problems(...codes: readonly ErrorCode[]): Responses {

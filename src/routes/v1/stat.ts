@@ -42,9 +42,8 @@ const contract = (root: boolean): Endpoint['contract'] => ({
   responses: {
     200: { description: 'The attributes', headers: cpHeader, content: jsonContent(StatShape) },
     ...problems(
-      ...(root ? ([] as const) : (['bad-path', 'not-found', 'not-a-directory'] as const)),
+      ...(root ? [] : (['not-found', 'not-a-directory'] as const)),
       'cp-gone',
-      'cp-lost',
       'not-yet',
       'too-many-pins',
       'corrupt',
