@@ -75,7 +75,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
   'fs/paths.ts': { imports: ['lib'] },
-  'fs/contract.ts': { imports: [], types: ['cp-engine/contract.ts', 'fs/paths.ts'] },
+  'fs/contract.ts': { imports: [], types: ['format/items', 'cp-engine/contract.ts', 'fs/paths.ts'] },
   'fs/tree': {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts'],
     types: ['cp-engine/contract.ts', 'fs/contract.ts'],

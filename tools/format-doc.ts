@@ -4,8 +4,9 @@
  *
  *   bun tools/format-doc.ts --write
  */
-import * as extra from '../src/format/items/entry-extra.ts'
+import { entryExtraLayout } from '../src/format/items/entry-extra.ts'
 import { type Layout, markdownTable } from '../src/format/fields.ts'
+import * as entry from '../src/lib/entry-limits.ts'
 import * as items from '../src/format/items/items.ts'
 import { keyKinds } from '../src/format/items/item-keys.ts'
 import * as g from '../src/format/geometry.ts'
@@ -36,7 +37,7 @@ const layouts: readonly Layout[] = [
   map.mapPageLayout,
   map.mapIndexLayout,
   items.entryItemLayout,
-  extra.entryExtraLayout,
+  entryExtraLayout,
   items.recordItemLayout,
   items.objectItemLayout,
   items.orphanItemLayout,
@@ -98,10 +99,10 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['holds', g.holdsMax, ''],
   ['URL of a member', g.memberUrlBytesMax, 'bytes'],
   ['name of a snapshot', g.snapshotNameBytesMax, 'bytes'],
-  ['content type', extra.contentTypeBytesMax, 'bytes'],
-  ['name of metadata', extra.metaNameBytesMax, 'bytes'],
-  ['metadata of an entry, names and values', extra.metaBytesMax, 'bytes'],
-  ['target of a link', extra.linkTargetBytesMax, 'bytes'],
+  ['content type', entry.contentTypeBytesMax, 'bytes'],
+  ['name of metadata', entry.metaNameBytesMax, 'bytes'],
+  ['metadata of an entry, names and values', entry.metaBytesMax, 'bytes'],
+  ['target of a link', entry.linkTargetBytesMax, 'bytes'],
 ]
 
 const kindTable = (): string =>

@@ -9,14 +9,14 @@
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from './block-device.ts'
 
-export interface OpenOptions {
+export interface OpenBlocksOptions {
   readonly readOnly?: boolean
 }
 
 export interface BlockFolder {
   has(name: string): Promise<boolean>
   /** DeviceError when there is none. */
-  open(name: string, options?: OpenOptions): Promise<BlockDevice>
+  open(name: string, options?: OpenBlocksOptions): Promise<BlockDevice>
   /** StillpointError `exists`, `disk-full`. */
   create(name: string, blockCount: number): Promise<BlockDevice>
   /** Replaces the target. An open device follows its file. */
@@ -27,7 +27,7 @@ export interface BlockFolder {
 }
 
 /** The name under which a file is made; one that is found was never finished. */
-export const unfinishedName = (name: string): string => `${name}.new`
+const unfinishedName = (name: string): string => `${name}.new`
 
 /**
  * Makes a block file that is complete or absent, whatever happens on the way: it gets its name when `fill` has written

@@ -4,6 +4,7 @@
  */
 import * as fs from 'node:fs'
 import { forgetPages, reserveSpace, type Reservation } from './libc.ts'
+import { systemCodeOf } from '../lib/errors.ts'
 
 export interface FileCalls {
   /** Resolves to the bytes written, which may be fewer. */
@@ -40,7 +41,4 @@ export const systemFileCalls: FileCalls = {
 
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-export const isDiskFull = (error: unknown): boolean => fullCodes.has(errorCode(error))
+export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCodeOf(error))

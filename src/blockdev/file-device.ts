@@ -14,14 +14,14 @@
 import * as fs from 'node:fs'
 import { assert } from '../lib/assert.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, systemCodeOf } from '../lib/errors.ts'
 import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from './block-device.ts'
 import { DirectFile } from './direct-file.ts'
-import { errorCode, isDiskFull, systemFileCalls, type FileCalls } from './file-calls.ts'
+import { isDiskFull, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { ReadPace } from './read-pace.ts'
 import {
   assertInside,
-  blocksOf,
+  wholeBlocksOf,
   closedError,
   deviceBlockBytes,
   failedError,
@@ -41,7 +41,7 @@ const synchronousReadBytesMax = 64 * 1024
 /** For those who want it at once, if it can be: a record of a large file. */
 const readNowBytesMax = 256 * 1024
 
-export interface FileDeviceOptions {
+interface FileDeviceOptions {
   /** For checks of a volume that must stay as it is: writing is a bug of the caller. */
   readonly readOnly?: boolean
   readonly calls?: FileCalls
@@ -114,7 +114,7 @@ export class FileDevice implements BlockDevice {
 
   async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
     this.assertUsable()
-    assertInside(address, blocksOf(target), this.sizeBlocks)
+    assertInside(address, wholeBlocksOf(target), this.sizeBlocks)
     const position = address * deviceBlockBytes
     if (options.uncached) return this.tracked(this.readUncached(target, position))
     const isShort = target.length <= synchronousReadBytesMax
@@ -124,13 +124,13 @@ export class FileDevice implements BlockDevice {
 
   readNow(address: number, target: Uint8Array): boolean {
     this.assertUsable()
-    assertInside(address, blocksOf(target), this.sizeBlocks)
+    assertInside(address, wholeBlocksOf(target), this.sizeBlocks)
     return target.length <= readNowBytesMax && this.pace.readAtOnce(() => this.readSync(address, target))
   }
 
   readSync(address: number, target: Uint8Array): void {
     this.assertUsable()
-    assertInside(address, blocksOf(target), this.sizeBlocks)
+    assertInside(address, wholeBlocksOf(target), this.sizeBlocks)
     const position = address * deviceBlockBytes
     let done = 0
     while (done < target.length) {
@@ -162,7 +162,7 @@ export class FileDevice implements BlockDevice {
 
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
     this.assertWritable()
-    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    const blocks = buffers.reduce((sum, bytes) => sum + wholeBlocksOf(bytes), 0)
     assertInside(address, blocks, this.sizeBlocks)
     assert(!this.writingDurably, 'one durable write at a time')
     this.writingDurably = true
@@ -225,7 +225,7 @@ export class FileDevice implements BlockDevice {
       try {
         count = await this.calls.read(descriptor, rest, position + done)
       } catch (error) {
-        if (descriptor !== this.descriptor && errorCode(error) === 'EINVAL') return null
+        if (descriptor !== this.descriptor && systemCodeOf(error) === 'EINVAL') return null
         throw error
       }
       if (count <= 0) throw new DeviceError('the file ends too early')
@@ -292,7 +292,7 @@ export class FileDevice implements BlockDevice {
       try {
         written = await this.calls.writev(descriptor, rest, at)
       } catch (error) {
-        if (!this.direct.is(descriptor) || errorCode(error) !== 'EINVAL') throw error
+        if (!this.direct.is(descriptor) || systemCodeOf(error) !== 'EINVAL') throw error
         // Nothing has happened: an odd buffer, or the rest of a short write.
         return this.writeWhole(this.descriptor, rest, at)
       }
@@ -388,7 +388,7 @@ function openFile(path: string, flags: number): number {
   try {
     return fs.openSync(path, flags, 0o600)
   } catch (error) {
-    if (errorCode(error) === 'EEXIST')
+    if (systemCodeOf(error) === 'EEXIST')
       throw new StillpointError('exists', `${path} exists`, {}, { cause: error })
     if (isDiskFull(error))
       throw new StillpointError('disk-full', `no space for ${path}`, {}, { cause: error })
@@ -397,5 +397,5 @@ function openFile(path: string, flags: number): number {
 }
 
 function reason(error: unknown): string {
-  return errorCode(error) ?? (error instanceof Error ? error.message : String(error))
+  return systemCodeOf(error) ?? (error instanceof Error ? error.message : String(error))
 }

@@ -2,9 +2,9 @@
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { DeviceError } from './block-device.ts'
-import type { BlockFolder, OpenOptions } from './block-folder.ts'
-import { errorCode } from './file-calls.ts'
+import type { BlockFolder, OpenBlocksOptions } from './block-folder.ts'
 import { FileDevice } from './file-device.ts'
+import { systemCodeOf } from '../lib/errors.ts'
 
 export class FileFolder implements BlockFolder {
   private constructor(readonly path: string) {}
@@ -32,12 +32,12 @@ export class FileFolder implements BlockFolder {
       await fs.stat(join(this.path, name))
       return true
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return false
+      if (systemCodeOf(error) === 'ENOENT') return false
       throw new DeviceError(`cannot look for ${join(this.path, name)}`, { cause: error })
     }
   }
 
-  open(name: string, options: OpenOptions = {}): Promise<FileDevice> {
+  open(name: string, options: OpenBlocksOptions = {}): Promise<FileDevice> {
     return FileDevice.open(join(this.path, name), options)
   }
 
@@ -73,6 +73,6 @@ async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw new DeviceError(`${path}: ${errorCode(error) ?? String(error)}`, { cause: error })
+    throw new DeviceError(`${path}: ${systemCodeOf(error) ?? String(error)}`, { cause: error })
   }
 }

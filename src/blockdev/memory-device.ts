@@ -5,7 +5,7 @@
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice, WriteRun } from './block-device.ts'
-import { assertInside, blocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
+import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
 const chunkBlocks = 256
 const chunkBytes = chunkBlocks * deviceBlockBytes
@@ -49,7 +49,7 @@ export class MemoryDevice implements BlockDevice {
 
   readSync(address: number, target: Uint8Array): void {
     if (this.closed) throw closedError()
-    assertInside(address, blocksOf(target), this.store.blockCount)
+    assertInside(address, wholeBlocksOf(target), this.store.blockCount)
     let done = 0
     while (done < target.length) {
       const [chunk, from, length] = this.place(address * deviceBlockBytes + done, target.length - done)
@@ -74,12 +74,12 @@ export class MemoryDevice implements BlockDevice {
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
     if (this.closed) throw closedError()
     assert(!this.writingDurably, 'one durable write at a time')
-    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    const blocks = buffers.reduce((sum, bytes) => sum + wholeBlocksOf(bytes), 0)
     assertInside(address, blocks, this.store.blockCount)
     let at = address
     for (const bytes of buffers) {
       this.put(at, bytes)
-      at += blocksOf(bytes)
+      at += wholeBlocksOf(bytes)
     }
     this.writingDurably = true
     await Promise.resolve()

@@ -17,7 +17,7 @@ export interface Extent {
   bytes: number
 }
 
-export function blocksOf(bytes: Uint8Array): number {
+export function wholeBlocksOf(bytes: Uint8Array): number {
   assert(bytes.length > 0 && bytes.length % deviceBlockBytes === 0, 'a buffer is a whole number of blocks')
   return bytes.length / deviceBlockBytes
 }
@@ -42,7 +42,7 @@ export function joinRuns(
   let last: Extent | undefined
   let end = 0
   for (const run of inAddressOrder(runs)) {
-    const blocks = blocksOf(run.bytes)
+    const blocks = wholeBlocksOf(run.bytes)
     assertInside(run.address, blocks, blockCount)
     if (run.address < end) bug(`two runs of one write overlap at block ${run.address}`)
     if (

@@ -10,13 +10,12 @@
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { StillpointError } from '../lib/errors.ts'
-import { errorCode } from './file-calls.ts'
+import { StillpointError, systemCodeOf } from '../lib/errors.ts'
 import { tryLock } from './libc.ts'
 
-export const lockFileName = 'lock'
+const lockFileName = 'lock'
 
-export interface VolumeLock {
+interface VolumeLock {
   release(): void
 }
 
@@ -108,7 +107,7 @@ function isAlive(holder: Holder): boolean {
   try {
     process.kill(holder.pid, 0)
   } catch (error) {
-    if (errorCode(error) === 'ESRCH') return false
+    if (systemCodeOf(error) === 'ESRCH') return false
   }
   const started = startOf(holder.pid)
   return holder.started === null || started === null || started === holder.started

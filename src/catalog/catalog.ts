@@ -10,9 +10,10 @@
 import type { Database } from 'bun:sqlite'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
-import { type DatabaseOptions, errorCode, openDatabase, transact } from './database.ts'
+import { type DatabaseOptions, openDatabase, transact } from './database.ts'
 import type { transferKinds } from './schema.ts'
 import { prepareStatements, type Statements } from './statements.ts'
+import { systemCodeOf } from '../lib/errors.ts'
 
 export interface CpRow {
   readonly cp: number
@@ -31,7 +32,7 @@ export interface CpRow {
   readonly committedMs: number
 }
 
-export type TransferKind = (typeof transferKinds)[number]
+type TransferKind = (typeof transferKinds)[number]
 
 export interface TransferRow {
   /** The side UUID of the mirror, also in the mirror's own catalog. */
@@ -55,7 +56,7 @@ const queueRowsMaxDefault = 10_000
 const batchRowsMax = 500
 const batchDelayMs = 50
 const retryDelayMs = 1_000
-export const listRowsMax = 10_000
+const listRowsMax = 10_000
 
 type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow }
 
@@ -128,7 +129,7 @@ export class Catalog {
       try {
         this.write(batch)
       } catch (error) {
-        log.warn('rows are not written yet', { queued: this.queue.length, code: errorCode(error) })
+        log.warn('rows are not written yet', { queued: this.queue.length, code: systemCodeOf(error) })
         this.schedule(retryDelayMs)
         return false
       }
@@ -146,7 +147,7 @@ export class Catalog {
     try {
       this.database.run('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch (error) {
-      log.warn('the catalog was closed without a checkpoint', { code: errorCode(error) })
+      log.warn('the catalog was closed without a checkpoint', { code: systemCodeOf(error) })
     }
     this.database.close()
   }

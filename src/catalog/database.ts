@@ -9,6 +9,7 @@
 import { Database } from 'bun:sqlite'
 import { assert } from '../lib/assert.ts'
 import { type Migration, migrations } from './migrations.ts'
+import { systemCodeOf } from '../lib/errors.ts'
 
 export type UnusableReason = 'foreign' | 'corrupt' | 'newer'
 
@@ -105,13 +106,9 @@ export function transact<T>(database: Database, change: () => T): T {
 
 function unusableReason(error: unknown): UnusableReason | null {
   if (error instanceof Unusable) return error.reason
-  const code = errorCode(error)
+  const code = systemCodeOf(error) ?? ''
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'corrupt'
   // A table or column that our own journal promises is missing: somebody else changed the file.
   if (code === 'SQLITE_ERROR') return 'foreign'
   return null
-}
-
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

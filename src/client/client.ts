@@ -34,7 +34,7 @@ export interface Page {
   readonly next: string | null
 }
 
-export interface Written {
+interface Written {
   readonly path: string
   readonly size?: number
   readonly etag: string
@@ -42,7 +42,7 @@ export interface Written {
   readonly durability: string
 }
 
-export interface CpItem {
+export interface ListedCp {
   readonly cp: number
   readonly epoch: number
   readonly rootHash: string
@@ -55,7 +55,7 @@ export interface CpItem {
 }
 
 /** What a writer says about an entry. */
-export interface Attributes {
+export interface SentAttributes {
   readonly mode?: number
   readonly modifiedMs?: number
   readonly contentType?: string
@@ -143,7 +143,7 @@ export class Client {
   put(
     path: readonly string[],
     body: Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>,
-    attributes: Attributes,
+    attributes: SentAttributes,
     writing: Writing = {},
   ): Promise<Written> {
     return this.json(
@@ -159,7 +159,7 @@ export class Client {
     files: readonly {
       readonly path: readonly string[]
       readonly bytes: Uint8Array
-      readonly attributes: Attributes
+      readonly attributes: SentAttributes
     }[],
     writing: Writing = {},
   ): Promise<void> {
@@ -175,14 +175,18 @@ export class Client {
   putLink(
     path: readonly string[],
     linkTarget: string,
-    attributes: Attributes,
+    attributes: SentAttributes,
     writing: Writing = {},
   ): Promise<Written> {
     const headers = { ...headersOf(attributes), 'Stillpoint-Link': encodeHeader(linkTarget) }
     return this.json('PUT', target('/v1/files', path), { ...writing }, { headers })
   }
 
-  makeDirectory(path: readonly string[], attributes: Attributes, writing: Writing = {}): Promise<Written> {
+  makeDirectory(
+    path: readonly string[],
+    attributes: SentAttributes,
+    writing: Writing = {},
+  ): Promise<Written> {
     return this.json('PUT', target('/v1/dirs', path), { ...writing }, { headers: headersOf(attributes) })
   }
 
@@ -199,12 +203,12 @@ export class Client {
   }
 
   /** Takes a consistency point now and waits for it; when nothing is dirty it is the last one. */
-  takeCp(): Promise<CpItem> {
+  takeCp(): Promise<ListedCp> {
     return this.json('POST', '/v1/cps', {})
   }
 
-  async newestCp(): Promise<CpItem | null> {
-    const page = await this.json<{ items: readonly CpItem[] }>('GET', '/v1/cps', { limit: 1 })
+  async newestCp(): Promise<ListedCp | null> {
+    const page = await this.json<{ items: readonly ListedCp[] }>('GET', '/v1/cps', { limit: 1 })
     return page.items[0] ?? null
   }
 
@@ -277,7 +281,7 @@ const target = (prefix: string, path: readonly string[]): string =>
   path.length === 0 ? prefix : `${prefix}/${encodePath(path)}`
 
 /** As JSON has them; what was not said is left out of it. */
-function fieldsOf({ mode, modifiedMs, contentType }: Attributes) {
+function fieldsOf({ mode, modifiedMs, contentType }: SentAttributes) {
   return {
     mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
     modified: modifiedMs === undefined ? undefined : new Date(modifiedMs).toISOString(),
@@ -285,7 +289,7 @@ function fieldsOf({ mode, modifiedMs, contentType }: Attributes) {
   }
 }
 
-function headersOf(attributes: Attributes): Record<string, string> {
+function headersOf(attributes: SentAttributes): Record<string, string> {
   const { mode, modified, contentType } = fieldsOf(attributes)
   const headers: Record<string, string> = {}
   if (mode !== undefined) headers['Stillpoint-Mode'] = mode

@@ -43,7 +43,7 @@ export interface CheckReport {
   readonly records: number
 }
 
-export interface CheckOptions {
+interface CheckOptions {
   /** Sees every item of every checked root in key order; the floors above know what it means. */
   readonly onItem?: (root: Root, item: Item) => void
   /** Called when all items of a root have been seen. */

@@ -58,7 +58,7 @@ export interface RecoveryReport {
   readonly lost: readonly LostGroup[]
 }
 
-export interface EngineParts {
+interface EngineParts {
   readonly volume: Volume
   readonly allocator: Allocator
   readonly maps: Maps

@@ -26,7 +26,7 @@ import { SpaceMap } from './space/space-map.ts'
 import { SuperblockStore } from './volume/superblock-store.ts'
 import { OpenTree } from './tree/tree.ts'
 
-export interface CreateOptions {
+interface CreateOptions {
   readonly clock: Clock
   readonly random: Random
   readonly geometry?: Geometry

@@ -22,7 +22,7 @@ import { StillpointError } from '../lib/errors.ts'
 import type { StructureHead } from './kinds.ts'
 import { type NodePointer, nodePointerBytes, readNodePointer, writeNodePointer } from './pointer.ts'
 
-export interface Field {
+interface Field {
   readonly name: string
   readonly offset: number
   readonly size: number

@@ -33,7 +33,7 @@ export function readNodePointer(bytes: Uint8Array, at: number): NodePointer {
 
 export const checksumKinds = ['xxh3', 'sha256'] as const
 export type ChecksumKind = (typeof checksumKinds)[number]
-export const encodings = ['raw', 'zstd'] as const
+const encodings = ['raw', 'zstd'] as const
 export type Encoding = (typeof encodings)[number]
 
 export interface BlockPointer {

@@ -5,9 +5,8 @@
  * into-itself, directory-not-empty, precondition-failed, too-large, metadata-too-large, disk-full, corrupt, poisoned.
  */
 import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
+import type { EntryKind } from '../format/items/items.ts'
 import type { Path } from './paths.ts'
-
-export type EntryKind = 'file' | 'directory' | 'link'
 
 /** `OpenFile.read` gives at most this much at once. */
 export const bufferedBytesMax = 2 ** 20

@@ -3,13 +3,13 @@
  * one parser of names, so that no door is laxer than another. Bytes are compared as they are: no normalisation.
  */
 import { encodeUtf8 } from '../lib/bytes.ts'
+import { nameBytesMax } from '../lib/entry-limits.ts'
 import { StillpointError } from '../lib/errors.ts'
 
 declare const checked: unique symbol
 /** Only the parsers here make one. */
 export type Path = readonly string[] & { readonly [checked]: true }
 
-export const nameBytesMax = 255
 export const pathBytesMax = 4096
 export const depthMax = 256
 

@@ -53,3 +53,8 @@ export class StillpointError extends Error {
 export function hasCode(error: unknown, code: ErrorCode): error is StillpointError {
   return error instanceof StillpointError && error.code === code
 }
+
+/** The code that the system or SQLite gave to an error, such as `ENOENT`. */
+export function systemCodeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

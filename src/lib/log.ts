@@ -1,7 +1,5 @@
 import { configure, getLogger, type Logger, jsonLinesFormatter, type LogRecord } from '@logtape/logtape'
 
-export type { Logger }
-
 /** A named logger; silent until `startLogging` has been called, so tests and libraries say nothing. */
 export const logger = (name: string): Logger => getLogger(['stillpoint', name])
 

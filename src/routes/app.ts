@@ -1,7 +1,7 @@
 /**
  * The door: a hono app whose only entrance is `fetch`.
  *
- * - It has exactly the operations of its role; what a role lacks is 405 with `Allow` where the address is known, and
+ * - It has exactly the endpoints of its role; what a role lacks is 405 with `Allow` where the address is known, and
  *   404 elsewhere.
  * - Paths are matched raw: nothing is decoded before a handler parses it strictly.
  * - The content of files is found by its prefix, before the router: matching and hono's context cost a fifth of a small
@@ -15,8 +15,8 @@ import type { Dependencies } from './http/dependencies.ts'
 import { type Document, renderDocs } from './system/docs-page.ts'
 import { AppMetrics } from './system/metrics.ts'
 import { buildDocument } from './openapi.ts'
-import { type AppParts, type Handler, type Operation, isServedBy, makeHandler } from './http/endpoint.ts'
-import { operations } from './endpoints.ts'
+import { type AppParts, type Endpoint, type Handler, isServedBy, makeHandler } from './http/endpoint.ts'
+import { endpoints } from './endpoints.ts'
 import { methodNotAllowed, problem } from './http/problem.ts'
 import { splitUrl } from './http/raw-url.ts'
 
@@ -47,15 +47,15 @@ export function makeApp(dependencies: Dependencies): App {
 
   const hono = new Hono({ getPath: (request) => splitUrl(request.url).pathname })
   const direct = new Map<string, Run>()
-  for (const operation of operations) {
-    const handler = makeHandler(operation, dependencies, parts)
+  for (const endpoint of endpoints) {
+    const handler = makeHandler(endpoint, dependencies, parts)
     if (!handler) continue
-    const run = runner(operation, handler, dependencies, metrics)
-    const method = operation.method.toUpperCase()
-    if (operation.path === contentPath) direct.set(method, run)
+    const run = runner(endpoint, handler, dependencies, metrics)
+    const method = endpoint.method.toUpperCase()
+    if (endpoint.path === contentPath) direct.set(method, run)
     // hono answers HEAD through GET; the handlers look at the request itself.
     else if (method !== 'HEAD') {
-      hono.on(method, prefixOf(operation.path).pattern, ({ req }) => run(req.raw, splitUrl(req.url)))
+      hono.on(method, prefixOf(endpoint.path).pattern, ({ req }) => run(req.raw, splitUrl(req.url)))
     }
   }
   hono.notFound(({ req }) => {
@@ -93,16 +93,11 @@ type Run = (
 ) => Response | Promise<Response>
 
 /** An answer that is there at once stays so: a promise for each would only be waited for. */
-function runner(
-  operation: Operation,
-  handler: Handler,
-  dependencies: Dependencies,
-  metrics: AppMetrics,
-): Run {
+function runner(endpoint: Endpoint, handler: Handler, dependencies: Dependencies, metrics: AppMetrics): Run {
   const { clock } = dependencies
-  const { prefix } = prefixOf(operation.path)
-  const hasParameter = prefix !== operation.path
-  const name = operation.contract.operationId ?? operation.path
+  const { prefix } = prefixOf(endpoint.path)
+  const hasParameter = prefix !== endpoint.path
+  const name = endpoint.contract.operationId ?? endpoint.path
   const counted = (answer: Response, start: number): Response => {
     metrics.count(name, answer.status, clock.monotonic() - start)
     return answer
@@ -136,8 +131,8 @@ function failed(error: unknown, dependencies: Dependencies): Response {
 /** Addresses of either role are known to both: a client of a mirror learns that it must not write there. */
 function answerUnknown(request: Request, dependencies: Dependencies): Response {
   const { pathname } = splitUrl(request.url)
-  const here = operations.filter(({ path }) => matchesPath(path, pathname))
-  const served = here.filter((operation) => isServedBy(operation, dependencies.role))
+  const here = endpoints.filter(({ path }) => matchesPath(path, pathname))
+  const served = here.filter((endpoint) => isServedBy(endpoint, dependencies.role))
   const allow = [...new Set(served.map(({ method }) => method.toUpperCase()))]
   if (allow.includes('GET') && !allow.includes('HEAD')) allow.push('HEAD')
   const reads = request.method === 'GET' || request.method === 'HEAD'

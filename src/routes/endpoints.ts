@@ -1,25 +1,25 @@
 /** The whole contract, in the order of the documents. */
-import { batchOperations } from './v1/batch.ts'
-import { cpOperations } from './v1/cps.ts'
-import { directoryOperations } from './v1/dirs.ts'
-import { documentOperations } from './system/documents.ts'
-import { fileOperations } from './v1/files.ts'
-import { healthOperations } from './system/health.ts'
-import { mirrorOperations } from './v1/mirror.ts'
-import { mirrorsOperations } from './v1/mirrors.ts'
-import { moveOperations } from './v1/move.ts'
-import type { Operation } from './http/endpoint.ts'
-import { statOperations } from './v1/stat.ts'
+import { batchEndpoints } from './v1/batch.ts'
+import { cpEndpoints } from './v1/cps.ts'
+import { directoryEndpoints } from './v1/dirs.ts'
+import { documentEndpoints } from './system/documents.ts'
+import { fileEndpoints } from './v1/files.ts'
+import { healthEndpoints } from './system/health.ts'
+import { mirrorEndpoints } from './v1/mirror.ts'
+import { mirrorsEndpoints } from './v1/mirrors.ts'
+import { moveEndpoints } from './v1/move.ts'
+import type { Endpoint } from './http/endpoint.ts'
+import { statEndpoints } from './v1/stat.ts'
 
-export const operations: readonly Operation[] = [
-  ...fileOperations,
-  ...statOperations,
-  ...directoryOperations,
-  ...moveOperations,
-  ...batchOperations,
-  ...cpOperations,
-  ...mirrorsOperations,
-  ...mirrorOperations,
-  ...healthOperations,
-  ...documentOperations,
+export const endpoints: readonly Endpoint[] = [
+  ...fileEndpoints,
+  ...statEndpoints,
+  ...directoryEndpoints,
+  ...moveEndpoints,
+  ...batchEndpoints,
+  ...cpEndpoints,
+  ...mirrorsEndpoints,
+  ...mirrorEndpoints,
+  ...healthEndpoints,
+  ...documentEndpoints,
 ]

@@ -1,11 +1,11 @@
-/** The documents, made from the operations and nothing else: the same input gives the same bytes. */
+/** The documents, made from the endpoints and nothing else: the same input gives the same bytes. */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
-import type { Role } from './http/dependencies.ts'
-import { type Operation, isServedBy } from './http/endpoint.ts'
-import { operations } from './endpoints.ts'
+import type { ServerRole } from './http/dependencies.ts'
+import { type Endpoint, isServedBy } from './http/endpoint.ts'
+import { endpoints } from './endpoints.ts'
 
-const descriptions: Record<Role, string> = {
+const descriptions: Record<ServerRole, string> = {
   primary:
     'A file server whose mirrors always show one consistency point. Every answer about data carries Stillpoint-CP; ' +
     'a write says the consistency point that first contains it. Failures are problem+json with a code.',
@@ -26,10 +26,10 @@ const tagNames = {
 /** The path parameter that stands for several segments. */
 const multiSegment = '{path}'
 
-export function buildDocument(role: Role): Record<string, unknown> {
+export function buildDocument(role: ServerRole): Record<string, unknown> {
   const hono = new OpenAPIHono()
-  for (const operation of operations) {
-    if (isServedBy(operation, role)) hono.openAPIRegistry.registerPath(toRoute(operation))
+  for (const endpoint of endpoints) {
+    if (isServedBy(endpoint, role)) hono.openAPIRegistry.registerPath(toRoute(endpoint))
   }
   const document = hono.getOpenAPI31Document({
     openapi: '3.1.0',
@@ -49,16 +49,16 @@ export function buildDocument(role: Role): Record<string, unknown> {
 }
 
 /** As committed under openapi/. */
-export const documentText = (role: Role): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
+export const documentText = (role: ServerRole): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
 
-const toRoute = ({ method, path, contract }: Operation) => ({ method, path, ...contract })
+const toRoute = ({ method, path, contract }: Endpoint) => ({ method, path, ...contract })
 
 type PathItems = Record<string, Record<string, { tags?: string[]; parameters?: Record<string, unknown>[] }>>
 
 function dropUnusedTags(document: Record<string, unknown>): void {
   const used = new Set<string>()
   for (const item of Object.values(document['paths'] as PathItems)) {
-    for (const operation of Object.values(item)) for (const tag of operation.tags ?? []) used.add(tag)
+    for (const endpoint of Object.values(item)) for (const tag of endpoint.tags ?? []) used.add(tag)
   }
   document['tags'] = (document['tags'] as { name: string }[]).filter(({ name }) => used.has(name))
 }
@@ -67,8 +67,8 @@ function dropUnusedTags(document: Record<string, unknown>): void {
 function markMultiSegment(document: Record<string, unknown>): void {
   for (const [path, item] of Object.entries(document['paths'] as PathItems)) {
     if (!path.endsWith(multiSegment)) continue
-    for (const operation of Object.values(item)) {
-      for (const parameter of operation.parameters ?? []) {
+    for (const endpoint of Object.values(item)) {
+      for (const parameter of endpoint.parameters ?? []) {
         if (parameter['in'] === 'path') parameter['x-multi-segment'] = true
       }
     }

@@ -9,7 +9,7 @@ import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engi
 import { assert } from '../lib/assert.ts'
 import { toHex } from '../lib/bytes.ts'
 import { epochOfCp } from '../format/position.ts'
-import type { CpHistory, CpRecord, Role } from '../routes/http/dependencies.ts'
+import type { CpHistory, CpRecord, ServerRole } from '../routes/http/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
   private newest: CpRow | null = null
@@ -18,7 +18,7 @@ export class RecordedCps implements CpHistory {
   constructor(
     private readonly catalog: Catalog,
     private readonly source: RootSource,
-    role: Role,
+    role: ServerRole,
     opened: PublishedRoot | null,
   ) {
     const isFirst = opened?.root.cp === 1

@@ -3,7 +3,7 @@ import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Durability, DurabilityWish } from '../routes/http/dependencies.ts'
 
-export interface Reaching {
+interface Reaching {
   readonly clock: Clock
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
   /** True when so many mirrors have published this CP, or a later one, in time. */

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 
-export interface Memory {
+interface Memory {
   residentBytes(): number
   /** `waits`: it is over, and freed pages are returned, when the call returns. */
   collect(waits: boolean): void

@@ -14,7 +14,7 @@ import type { OpenedVolume } from './opened-volume.ts'
 import { createReplicaFetch } from '../replica/link/http-transport.ts'
 import { MirrorApplier } from '../replica/mirror/mirror-applier.ts'
 import { makeApp } from '../routes/app.ts'
-import type { Gauge, MirrorStatus } from '../routes/http/dependencies.ts'
+import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
@@ -135,7 +135,7 @@ const needs: Readonly<Record<MirrorNeed, string | null>> = {
   'sound-blocks': 'blocks that match their checksums',
 }
 
-function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): MirrorStatus {
+function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): OwnStatus {
   const { side, published, target, stage, needs: need, needsBytes, silentMs, primaryCp } = applier.status()
   const { volumeUuid } = volume.superblock
   const isAway = silentMs === null || silentMs > silenceMsMax

@@ -18,7 +18,7 @@ import type { OpenedVolume } from './opened-volume.ts'
 import { HttpTransport } from '../replica/link/http-transport.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
-import type { CpTaker, Gauge, Mirrors as Members } from '../routes/http/dependencies.ts'
+import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -84,7 +84,7 @@ export async function servePrimary(
     },
   })
 
-  const members: Members = {
+  const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
     async add(url) {
@@ -173,7 +173,7 @@ export async function servePrimary(
 }
 
 /** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */
-async function addMirrors(mirrors: Members, urls: readonly string[]): Promise<void> {
+async function addMirrors(mirrors: MirrorMembers, urls: readonly string[]): Promise<void> {
   const known = new Set((await mirrors.list()).map((mirror) => mirror.url))
   for (const url of urls) {
     if (known.has(url)) continue

@@ -1,5 +1,5 @@
 /** What the composition root is asked for, and what it gives: a volume that is served, in either role. */
-import type { Role } from '../routes/http/dependencies.ts'
+import type { ServerRole } from '../routes/http/dependencies.ts'
 import type { Loss } from './losses.ts'
 import type { World } from './opened-volume.ts'
 
@@ -10,7 +10,7 @@ export interface StartOptions extends World {
 
 export interface RunningServer {
   readonly url: string
-  readonly role: Role
+  readonly role: ServerRole
   /** 0 on a mirror that has received nothing yet. */
   publishedCp(): number
   /** What cannot be repaired inside the process, when it happens. */

@@ -45,8 +45,8 @@ test(
     const document = (await (await fetch(`${mirror.url}/openapi.json`)).json()) as {
       paths: Record<string, Record<string, unknown>>
     }
-    const operations = Object.values(document.paths).flatMap((item) => Object.keys(item))
-    expect(new Set(operations).difference(new Set(['get', 'head', 'parameters']))).toEqual(new Set())
+    const methods = Object.values(document.paths).flatMap((item) => Object.keys(item))
+    expect(new Set(methods).difference(new Set(['get', 'head', 'parameters']))).toEqual(new Set())
     const still = await fetch(`${mirror.url}/v1/files/docs/a.txt`)
     expect(await still.text()).toBe('a first text')
   },

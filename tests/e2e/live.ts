@@ -3,14 +3,28 @@
  *
  * `npm test` runs a small share; `npm run showcase` the whole (E2E=full).
  */
-import { afterEach } from 'bun:test'
+import { afterAll, afterEach, beforeAll } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Pair, type PairOptions } from '../../tools/live/pair.ts'
+import { expectDeclared } from '../routes/declared.ts'
 import { type ServerOptions, ServerProcess } from '../../tools/live/server-process.ts'
 
 export const isFull = process.env['E2E'] === 'full'
+
+/** Every answer of a server is compared with what its endpoint declares, while the tests of this file run. */
+function checkAnswers(): void {
+  const plain = globalThis.fetch
+  const checked = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const url = typeof input === 'string' ? input : input instanceof URL ? input.href : input.url
+    const method = init?.method ?? (input instanceof Request ? input.method : 'GET')
+    const response = await plain(input, init)
+    return expectDeclared(method, url, ['primary', 'mirror'], response)
+  }
+  beforeAll(() => void (globalThis.fetch = Object.assign(checked, plain)))
+  afterAll(() => void (globalThis.fetch = plain))
+}
 
 /** Of a test that starts processes: generous, because several run at once. */
 export const testMsMax = isFull ? 3_600_000 : 120_000
@@ -25,6 +39,7 @@ export interface Live {
 }
 
 export function live(): Live {
+  checkAnswers()
   const pairs: Pair[] = []
   const servers: ServerProcess[] = []
   const folders: string[] = []

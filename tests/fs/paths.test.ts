@@ -1,13 +1,7 @@
 /** One parser of names behind two front ends. */
 import { describe, expect, test } from 'bun:test'
-import {
-  depthMax,
-  formatPath,
-  nameBytesMax,
-  parsePlainPath,
-  parseUrlPath,
-  pathBytesMax,
-} from '../../src/fs/paths.ts'
+import { depthMax, formatPath, parsePlainPath, parseUrlPath, pathBytesMax } from '../../src/fs/paths.ts'
+import { nameBytesMax } from '../../src/lib/entry-limits.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 
 const reason = (parse: () => unknown): string => {

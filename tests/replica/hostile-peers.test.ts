@@ -9,7 +9,7 @@ import {
   frameLayout,
   wireSumOf,
 } from '../../src/format/wire/frames.ts'
-import type { Body, Message, Position } from '../../src/format/wire/messages.ts'
+import type { FrameBody, Message, Position } from '../../src/format/wire/messages.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import {
   Scene,
@@ -28,7 +28,7 @@ const head = { volume: volumeUuid, session: uuid(), epoch, cp: 6, base: position
 const countMax = 2 ** 48
 const addressMax = volumeBytesLimit / blockBytes
 
-function isTaken(body: Body): boolean {
+function isTaken(body: FrameBody): boolean {
   try {
     return decodeFrame(encodeFrame({ ...head, ...body })) !== null
   } catch (error) {

@@ -1,4 +1,7 @@
-/** An app over the fake file system, with a clock of its own and a history of published images. */
+/**
+ * An app over the fake file system, with a clock of its own and a history of published images. Every answer is compared
+ * with what its endpoint declares.
+ */
 import { expect } from 'bun:test'
 import type { ReadView } from '../../src/fs/contract.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -12,6 +15,7 @@ import type {
   PrimaryDependencies,
   ViewSource,
 } from '../../src/routes/http/dependencies.ts'
+import { expectDeclared } from './declared.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
 
 /** Nothing happens until `advance`. */
@@ -181,11 +185,13 @@ export class Harness {
 
   /** On the primary. `path` is the raw address. */
   async request(method: string, path: string, init: RequestInit = {}): Promise<Response> {
-    return this.primary.fetch(new Request(`http://test${path}`, { ...init, method }))
+    const response = await this.primary.fetch(new Request(`http://test${path}`, { ...init, method }))
+    return expectDeclared(method, path, ['primary'], response)
   }
 
   async onMirror(method: string, path: string, init: RequestInit = {}): Promise<Response> {
-    return this.mirror.fetch(new Request(`http://test${path}`, { ...init, method }))
+    const response = await this.mirror.fetch(new Request(`http://test${path}`, { ...init, method }))
+    return expectDeclared(method, path, ['mirror'], response)
   }
 
   json(method: string, path: string, body: unknown): Promise<Response> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
-import type { Role } from '../../src/routes/http/dependencies.ts'
+import type { ServerRole } from '../../src/routes/http/dependencies.ts'
 import { buildDocument, documentText } from '../../src/routes/openapi.ts'
 import { Harness } from './harness.ts'
 
@@ -11,7 +11,7 @@ const promised: readonly string[] =
   method-not-allowed precondition-failed cp-gone cp-lost range-not-satisfiable too-large unsupported-media-type not-yet
   busy too-many-pins fenced poisoned corrupt disk-full internal`.split(/\s+/)
 
-interface OperationObject {
+interface EndpointObject {
   readonly operationId: string
   readonly tags: readonly string[]
   readonly parameters?: readonly {
@@ -23,14 +23,14 @@ interface OperationObject {
     Record<string, { readonly description: string; readonly content?: Readonly<Record<string, unknown>> }>
   >
 }
-const pathsOf = (role: Role) =>
-  buildDocument(role)['paths'] as Record<string, Record<string, OperationObject>>
-const operationsOf = (role: Role) =>
+const pathsOf = (role: ServerRole) =>
+  buildDocument(role)['paths'] as Record<string, Record<string, EndpointObject>>
+const endpointsOf = (role: ServerRole) =>
   Object.entries(pathsOf(role)).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+    Object.entries(item).map(([method, endpoint]) => ({ path, method, endpoint })),
   )
 
-const roles: readonly Role[] = ['primary', 'mirror']
+const roles: readonly ServerRole[] = ['primary', 'mirror']
 
 describe('documents', () => {
   for (const role of roles) {
@@ -40,10 +40,10 @@ describe('documents', () => {
       expect(documentText(role)).toBe(documentText(role))
     })
 
-    test(`of a ${role}: every operation is whole`, () => {
+    test(`of a ${role}: every endpoint is whole`, () => {
       const seen = new Set<string>()
-      for (const { path, method, operation } of operationsOf(role)) {
-        const { operationId, tags, responses, parameters = [] } = operation
+      for (const { path, method, endpoint } of endpointsOf(role)) {
+        const { operationId, tags, responses, parameters = [] } = endpoint
         expect(operationId).toBeString()
         expect(seen.has(operationId)).toBe(false)
         seen.add(operationId)
@@ -78,8 +78,8 @@ describe('codes', () => {
 
   test('are described under their status', () => {
     for (const role of roles) {
-      for (const { operation } of operationsOf(role)) {
-        for (const [status, { description }] of Object.entries(operation.responses)) {
+      for (const { endpoint } of endpointsOf(role)) {
+        for (const [status, { description }] of Object.entries(endpoint.responses)) {
           if (Number(status) < 400) continue
           const codes = [...description.matchAll(/`([a-z-]+)`:/g)].map(([, code]) => code as ErrorCode)
           expect(codes.length).toBeGreaterThan(0)

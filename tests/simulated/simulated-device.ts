@@ -18,7 +18,13 @@ import {
   type ReadOptions,
   type WriteRun,
 } from '../../src/blockdev/block-device.ts'
-import { assertInside, blocksOf, closedError, failedError, joinRuns } from '../../src/blockdev/request.ts'
+import {
+  assertInside,
+  wholeBlocksOf,
+  closedError,
+  failedError,
+  joinRuns,
+} from '../../src/blockdev/request.ts'
 import { BlockMap, flipped, overlaps, splitBlocks } from './block-map.ts'
 import {
   crashImage,
@@ -102,7 +108,7 @@ export class SimulatedDevice implements BlockDevice {
   // The contract.
 
   async read(address: number, target: Uint8Array, options: ReadOptions = {}): Promise<void> {
-    const blocks = blocksOf(target)
+    const blocks = wholeBlocksOf(target)
     assertInside(address, blocks, this.sizeBlocks)
     const [operation, fault] = this.begin('read', address, blocks)
     await this.completion(operation)
@@ -116,7 +122,7 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   readSync(address: number, target: Uint8Array): void {
-    const blocks = blocksOf(target)
+    const blocks = wholeBlocksOf(target)
     assertInside(address, blocks, this.sizeBlocks)
     const [, fault] = this.begin('read', address, blocks)
     this.fill(address, target, fault, false)
@@ -129,7 +135,7 @@ export class SimulatedDevice implements BlockDevice {
     const [operation, fault] = this.begin(
       'write',
       first,
-      runs.reduce((sum, run) => sum + blocksOf(run.bytes), 0),
+      runs.reduce((sum, run) => sum + wholeBlocksOf(run.bytes), 0),
     )
     const entries = runs.map((run) => this.enter('write', run.address, run.bytes, operation, fault))
     this.mutationBegan(operation, fault)
@@ -156,7 +162,7 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
-    const blocks = buffers.reduce((sum, bytes) => sum + blocksOf(bytes), 0)
+    const blocks = buffers.reduce((sum, bytes) => sum + wholeBlocksOf(bytes), 0)
     assertInside(address, blocks, this.sizeBlocks)
     assert(!this.writingDurably, 'one durable write at a time')
     const [operation, fault] = this.begin('write-durable', address, blocks)
@@ -165,7 +171,7 @@ export class SimulatedDevice implements BlockDevice {
       let at = address
       const entries = buffers.map((bytes) => {
         const entry = this.enter('write-durable', at, bytes, operation, fault)
-        at += blocksOf(bytes)
+        at += wholeBlocksOf(bytes)
         return entry
       })
       this.mutationBegan(operation, fault)

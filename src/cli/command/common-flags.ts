@@ -8,7 +8,7 @@ export const jsonFlag = {
   json: { kind: 'boolean', brief: 'Answer with JSON', default: false, withNegated: false },
 } as const
 
-export const urlFlag = {
+const urlFlag = {
   url: {
     kind: 'parsed',
     parse: String,
@@ -61,7 +61,7 @@ export const readingFlags = {
   },
 } as const
 
-export function parseCount(text: string): number {
+function parseCount(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(value)) throw new UserError('a whole number is expected')
   return value

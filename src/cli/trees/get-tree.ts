@@ -191,7 +191,7 @@ function checkLength(bytes: Uint8Array, size: number): Uint8Array {
   return bytes
 }
 
-export interface Received {
+interface Received {
   readonly bytes: number
   readonly headers: Headers
 }

@@ -10,10 +10,11 @@ import * as sync from 'node:fs'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '../../lib/user-error.ts'
+import { systemCodeOf } from '../../lib/errors.ts'
 
-export type LocalKind = 'file' | 'directory' | 'link' | 'other'
+type LocalKind = 'file' | 'directory' | 'link' | 'other'
 
-export interface LocalStat {
+interface LocalStat {
   readonly kind: LocalKind
   readonly size: number
   readonly mode: number
@@ -37,9 +38,8 @@ export async function localStat(path: string, options: { follow: boolean }): Pro
 
 export const isAbsent = (error: unknown): boolean => errorCode(error) === 'ENOENT'
 
-export function errorCode(error: unknown): string {
-  const cause = error instanceof UserError ? error.cause : error
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+function errorCode(error: unknown): string {
+  return systemCodeOf(error instanceof UserError ? error.cause : error) ?? ''
 }
 
 export function localError(path: string, error: unknown): UserError {
@@ -55,7 +55,7 @@ export const wholeFileBytesMax = 1024 * 1024
  * The file's bytes for a request body. Small ones are read at once; of a large one the length is declared, so that a
  * file that shrinks meanwhile is a body cut short, which changes nothing on the server.
  */
-export async function fileBody(path: string, size: number): Promise<Uint8Array<ArrayBuffer> | Blob> {
+export async function localBody(path: string, size: number): Promise<Uint8Array<ArrayBuffer> | Blob> {
   return size > wholeFileBytesMax ? Bun.file(path) : readSmall(path)
 }
 
@@ -71,7 +71,7 @@ export function contentTypeOf(name: string): string | undefined {
   return type === '' || type.startsWith('application/octet-stream') ? undefined : type
 }
 
-export interface TemporaryFile {
+interface TemporaryFile {
   write(chunk: Uint8Array): Promise<void>
   /** Gives it its mode, time and name, in this order: nobody sees a part of it under its name. */
   finish(attributes: { mode?: number; modifiedMs?: number }): Promise<void>

@@ -10,7 +10,7 @@ import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from '../../client/client.ts'
 import { UserError } from '../../lib/user-error.ts'
-import { contentTypeOf, fileBody, localError, localStat, readSmall } from './local-tree.ts'
+import { contentTypeOf, localBody, localError, localStat, readSmall } from './local-tree.ts'
 import { runPool, type Task } from './pool.ts'
 import type { Progress } from './progress.ts'
 import { showPath } from '../command/server-path.ts'
@@ -72,7 +72,7 @@ export async function putTree(
             if (stat.size <= smallFileBytesMax) {
               await small.add({ path: remote, bytes: await readSmall(local), attributes })
             } else {
-              await client.put(remote, await fileBody(local, stat.size), attributes, buffered)
+              await client.put(remote, await localBody(local, stat.size), attributes, buffered)
               stored(stat.size)
             }
             return

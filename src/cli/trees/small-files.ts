@@ -5,12 +5,12 @@
  * - A batch is all or nothing, so one that is refused is sent again file by file, and each says what is wrong with it.
  * - Bounded: `batchesMax` on their way, and one that is being gathered.
  */
-import { ApiError, type Attributes, type Client, type Writing } from '../../client/client.ts'
+import { ApiError, type SentAttributes, type Client, type Writing } from '../../client/client.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]
   readonly bytes: Uint8Array<ArrayBuffer>
-  readonly attributes: Attributes
+  readonly attributes: SentAttributes
 }
 
 export const smallFileBytesMax = 32 * 1024

@@ -6,7 +6,7 @@ import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
 import { formatBytes } from './progress.ts'
 
-export interface Failure {
+interface Failure {
   /** On the server, relative to its root. */
   readonly path: string
   readonly reason: string
@@ -24,7 +24,7 @@ export interface TreeReport {
   readonly failuresTotal: number
 }
 
-export const failuresListedMax = 100
+const failuresListedMax = 100
 
 /** Codes that say that nothing more can be done, whatever comes next. */
 const fatalCodes: ReadonlySet<string> = new Set([

@@ -4,7 +4,7 @@ import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { contentTypeOf, fileBody, localStat } from '../trees/local-tree.ts'
+import { contentTypeOf, localBody, localStat } from '../trees/local-tree.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
 import { putTree } from '../trees/put-tree.ts'
@@ -51,7 +51,7 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     if (kind !== 'file') throw new UserError(`${source}: is not a file`)
     const contentType = contentTypeOf(source)
     const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
-    return client.put(path, await fileBody(source, size), attributes, writing)
+    return client.put(path, await localBody(source, size), attributes, writing)
   }
 }
 

@@ -1,7 +1,7 @@
 /** `status`: what a server says about itself, whichever role it has. Exit 0 only when it serves. */
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
-import type { Client, CpItem } from '../../client/client.ts'
+import type { Client, ListedCp } from '../../client/client.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable, printJson, printLine, showName } from '../command/output.ts'
@@ -25,7 +25,7 @@ interface Status {
   readonly fenced?: string
   readonly role: 'primary' | 'mirror'
   /** The newest published one; null on a mirror that has none yet. */
-  readonly cp: CpItem | null
+  readonly cp: ListedCp | null
   readonly mirrors?: readonly MirrorItem[]
   /** What a mirror says about itself. */
   readonly mirror?: Readonly<Record<string, unknown>>

@@ -58,7 +58,7 @@ export interface CpContext {
   sync(): Promise<void>
 }
 
-export interface BuiltCp {
+interface BuiltCp {
   readonly published: PublishedRoot
   readonly maps: Maps
   /** Everything that this CP has and the one before has not. */

@@ -6,7 +6,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { CpCause } from '../contract.ts'
 
-export interface CpSteps {
+interface CpSteps {
   isDirty(): boolean
   take(cause: CpCause): Promise<void>
 }

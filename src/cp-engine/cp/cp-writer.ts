@@ -24,7 +24,7 @@ export interface Opening {
   readonly log: LogStart
 }
 
-export interface CpWriterParts {
+interface CpWriterParts {
   readonly volume: Volume
   readonly clock: Clock
   readonly allocator: Allocator

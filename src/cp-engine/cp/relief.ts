@@ -12,7 +12,7 @@ import type { Holder, Reclaimer } from '../space/space.ts'
 import { pinMsMax } from '../volume/volume.ts'
 import type { Volume } from '../volume/volume.ts'
 
-export interface ReliefParts {
+interface ReliefParts {
   readonly volume: Volume
   readonly clock: Clock
   carrier(): number

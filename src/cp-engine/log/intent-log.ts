@@ -39,7 +39,7 @@ interface Waiter {
   readonly resolve: () => void
 }
 
-export interface LogContext {
+interface LogContext {
   readonly device: BlockDevice
   readonly geometry: Geometry
   readonly records: ChecksumKind

@@ -29,7 +29,7 @@ import type { ChecksumKind } from '../../format/pointer.ts'
 import type { LogStart } from '../../format/disk/superblock.ts'
 import { countBits } from '../space/space-map.ts'
 
-export interface LogGroup {
+interface LogGroup {
   readonly records: readonly LogRecord[]
   /** Where the next group would begin. */
   readonly end: LogStart

@@ -6,7 +6,7 @@ import type { Change } from './operation.ts'
 import type { Added } from './operation-stream.ts'
 import type { RecordIntake } from '../records/record-intake.ts'
 
-export interface Outcome {
+interface Outcome {
   readonly change: Change
   readonly intake: RecordIntake
   /** The last sequence number before the operation. */

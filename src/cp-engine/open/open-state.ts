@@ -16,7 +16,7 @@ import { OpenTree } from '../tree/tree.ts'
 import type { Volume } from '../volume/volume.ts'
 import type { WriteQueue } from '../records/write-queue.ts'
 
-export interface OpenStateParts {
+interface OpenStateParts {
   readonly volume: Volume
   readonly device: BlockDevice
   readonly allocator: Allocator

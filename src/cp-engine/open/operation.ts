@@ -26,7 +26,7 @@ export interface OperationFacts {
   readonly isHidden: boolean
 }
 
-export interface ChangedItem {
+interface ChangedItem {
   readonly key: Uint8Array
   readonly value: Uint8Array | null
   /** What the key had. */

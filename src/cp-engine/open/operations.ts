@@ -20,7 +20,7 @@ import { type Added, OperationStream } from './operation-stream.ts'
 import type { Space } from '../space/space.ts'
 import type { Volume } from '../volume/volume.ts'
 
-export interface OperationsParts {
+interface OperationsParts {
   readonly volume: Volume
   readonly clock: Clock
   readonly state: OpenState

@@ -9,7 +9,7 @@ import { valueRuns } from '../../format/pointer.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
 import type { BlockRun, PreparedRecord } from '../contract.ts'
 
-export interface ChangedValue {
+interface ChangedValue {
   readonly value: Uint8Array | null
   readonly before: Uint8Array | null
 }
@@ -20,7 +20,7 @@ export interface Replacement {
   readonly was: BlockRun
 }
 
-export interface PointerChange {
+interface PointerChange {
   readonly used: readonly PreparedRecord[]
   readonly freed: readonly BlockRun[]
   readonly replaced: readonly Replacement[]

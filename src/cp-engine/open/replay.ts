@@ -28,7 +28,7 @@ type Item = { readonly key: Uint8Array; readonly value: Uint8Array | null }
 /** Null payload: named by pointer, and on the device already. */
 type Write = { readonly pointer: BlockPointer; readonly payload: Uint8Array | null }
 
-export interface ReplayParts {
+interface ReplayParts {
   readonly volume: Volume
   readonly allocator: Allocator
   readonly state: OpenState

@@ -15,7 +15,7 @@ import { type Payload, asTheyCame, blocksOf } from './payloads.ts'
 import { encodeRecord } from './records.ts'
 import type { Loan, WriteQueue } from './write-queue.ts'
 
-export interface IntakeContext {
+interface IntakeContext {
   readonly device: BlockDevice
   readonly allocator: Allocator
   readonly queue: WriteQueue

@@ -34,7 +34,7 @@ export interface Run {
 }
 
 /** Reads one block of a map and checks it against the pointer. */
-export type ReadNode = (pointer: NodePointer) => Promise<Uint8Array>
+type ReadNode = (pointer: NodePointer) => Promise<Uint8Array>
 
 export class SpaceMap {
   constructor(

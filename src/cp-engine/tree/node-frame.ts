@@ -25,7 +25,7 @@ const slotsWord = nodeHeaderBytes / 2
 const kindWord = structures.treeNode.kind | (structures.treeNode.version << 8)
 const none = new Uint8Array(0)
 /** Its bytes are free to use by whoever runs; nothing in it lasts. */
-export const scratchFrame = 0
+const scratchFrame = 0
 
 export function initNode(cache: NodeCache, frame: number, level: number): void {
   const words = cache.words
@@ -58,9 +58,8 @@ export function usedOf(cache: NodeCache, frame: number): number {
 export const itemAt = (cache: NodeCache, frame: number, index: number): number =>
   frame * blockBytes + cache.words[frame * wordsPerFrame + slotsWord + index]!
 
-export const keyLengthAt = (bytes: Uint8Array, item: number): number => bytes[item]! | (bytes[item + 1]! << 8)
-export const valueLengthAt = (bytes: Uint8Array, item: number): number =>
-  bytes[item + 2]! | (bytes[item + 3]! << 8)
+const keyLengthAt = (bytes: Uint8Array, item: number): number => bytes[item]! | (bytes[item + 1]! << 8)
+const valueLengthAt = (bytes: Uint8Array, item: number): number => bytes[item + 2]! | (bytes[item + 3]! << 8)
 
 export function itemBytes(bytes: Uint8Array, item: number): number {
   return itemHeadBytes + keyLengthAt(bytes, item) + valueLengthAt(bytes, item)
@@ -314,7 +313,7 @@ export function addressAt(bytes: Uint8Array, pointer: number): number {
   return low + (bytes[pointer + 3]! + bytes[pointer + 4]! * 256 + bytes[pointer + 5]! * 65536) * 2 ** 24
 }
 
-export function isBlank(bytes: Uint8Array, pointer: number): boolean {
+function isBlank(bytes: Uint8Array, pointer: number): boolean {
   for (let i = pointer + 8; i < pointer + nodePointerBytes; i++) if (bytes[i] !== 0) return false
   return true
 }

@@ -30,7 +30,7 @@ export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry
 }
 
 /** Called when a slot has a new content, before anything else is written. */
-export type OnSlot = (slot: number, superblock: Superblock) => void
+type OnSlot = (slot: number, superblock: Superblock) => void
 
 export interface OpenOptions {
   /** The operator accepts that a slot that cannot be read is lost, with whatever only it named. */

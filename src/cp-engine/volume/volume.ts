@@ -48,7 +48,7 @@ import { treeReader } from '../tree/tree.ts'
 /** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
 export const pinMsMax = 60_000
 
-export interface VolumeOptions extends OpenOptions {
+interface VolumeOptions extends OpenOptions {
   /** Others have their turn while nodes are loaded. */
   readonly clock: BreakClock
   readonly nodeCacheBytesMax?: number
@@ -325,7 +325,7 @@ interface Pin {
 const slotReason = (slot: number): Reason => (slot === 0 ? 'slot 0' : 'slot 1')
 const holdReason = (member: string): Reason => `hold ${member}`
 
-export function cpGone(cp: number, readable: readonly PublishedRoot[]): StillpointError {
+function cpGone(cp: number, readable: readonly PublishedRoot[]): StillpointError {
   return new StillpointError('cp-gone', `consistency point ${cp} is no longer readable`, {
     cp,
     readable: readable.map(({ root }) => root.cp),

@@ -22,7 +22,7 @@ import {
 } from '../pointer.ts'
 import { cpMax, sequenceMax, timeMsMax } from '../position.ts'
 
-export interface Change {
+interface Change {
   readonly key: Uint8Array
   /** Null: the item is deleted. */
   readonly value: Uint8Array | null

@@ -28,7 +28,7 @@ export interface TreeRoot {
   readonly level: number
 }
 
-export interface EpochEntry {
+interface EpochEntry {
   readonly number: number
   /** Eight random bytes: two sides that both took the same number are told apart. */
   readonly id: Uint8Array

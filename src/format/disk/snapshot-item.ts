@@ -10,7 +10,7 @@ import { structures } from '../kinds.ts'
 import { type NodePointer, nodePointerBytes } from '../pointer.ts'
 import { cpMax } from '../position.ts'
 
-export interface SnapshotItem {
+interface SnapshotItem {
   readonly cp: number
   readonly root: NodePointer
   readonly name: string
@@ -29,7 +29,7 @@ export const snapshotItemLayout = layout(
   [['name', 'UTF-8']],
 )
 
-export function snapshotKey(cp: number): Uint8Array {
+function snapshotKey(cp: number): Uint8Array {
   assert(cp <= cpMax, 'a cp is below its bound')
   const key = new Uint8Array(8)
   writeU64BigEndian(key, 0, cp)

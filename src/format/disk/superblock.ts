@@ -27,14 +27,14 @@ import { structures } from '../kinds.ts'
 import { type NodePointer, nodePointerBytes } from '../pointer.ts'
 import { cpMax, openingMax } from '../position.ts'
 
-export interface Hold {
+interface Hold {
   /** Who holds: a member, or whoever needs the root for a while. */
   readonly memberUuid: Uint8Array
   readonly cp: number
   readonly root: NodePointer
 }
 
-export interface SuperblockMember {
+interface SuperblockMember {
   readonly uuid: Uint8Array
   readonly url: string
 }
@@ -82,7 +82,7 @@ const flagOutdated = 8
 const flagsMax = flagFenced | flagGoingBack | flagRoot | flagOutdated
 const magic = encodeUtf8('STILLPNT')
 
-export const superblockBytes = superblockCopyBlocks * blockBytes
+const superblockBytes = superblockCopyBlocks * blockBytes
 
 export const holdLayout = layout('hold', 64, [
   ['memberUuid', 0, 16, 'who holds'],

@@ -10,6 +10,12 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, readU16, writeU16 } from '../../lib/bytes.ts'
+import {
+  contentTypeBytesMax,
+  linkTargetBytesMax,
+  metaBytesMax,
+  metaNameBytesMax,
+} from '../../lib/entry-limits.ts'
 import { Reader, Writer, corrupt, hasControl, layout, textOf } from '../fields.ts'
 import { structures } from '../kinds.ts'
 
@@ -22,12 +28,6 @@ export interface EntryExtra {
 
 export const noExtra: EntryExtra = { contentType: null, meta: [], target: null }
 
-export const contentTypeBytesMax = 255
-export const metaNameBytesMax = 64
-/** Names and values together. */
-export const metaBytesMax = 2048
-export const linkTargetBytesMax = 4096
-
 export const entryExtraLayout = layout(
   'entry extra',
   8,
@@ -37,7 +37,7 @@ export const entryExtraLayout = layout(
     ['contentTypeBytes', 2, 1, '0: none'],
     ['reserved', 3, 1, 'zero'],
     ['metaCount', 4, 2, 'pairs of metadata'],
-    ['targetBytes', 6, 2, '0: not a link; up to 4,096'],
+    ['targetBytes', 6, 2, '0: not a link; up to 4,095'],
   ],
   [
     ['contentType', 'UTF-8'],

@@ -13,6 +13,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../../lib/bytes.ts'
+import { nameBytesMax } from '../../lib/entry-limits.ts'
 import { corrupt, textOf } from '../fields.ts'
 import { keyBytesMax } from '../geometry.ts'
 
@@ -22,8 +23,7 @@ export const rootDirectoryId = 1
 const entryHeadBytes = 9
 const recordKeyBytes = 17
 const idKeyBytes = 9
-export const entryNameBytesMax = 255
-assert(entryHeadBytes + entryNameBytesMax === keyBytesMax, 'the longest name just fits a key')
+assert(entryHeadBytes + nameBytesMax === keyBytesMax, 'the longest name just fits a key')
 
 export type ItemKey =
   | { readonly kind: 'entry'; readonly directory: number; readonly name: string }
@@ -31,7 +31,7 @@ export type ItemKey =
   | { readonly kind: 'object'; readonly object: number }
   | { readonly kind: 'orphan'; readonly orphan: number }
 
-export interface KeyRange {
+interface KeyRange {
   readonly from: Uint8Array
   /** Exclusive. */
   readonly end: Uint8Array
@@ -45,7 +45,7 @@ function numbered(kind: number, bytes: number, id: number): Uint8Array {
 }
 
 export function entryKey(directory: number, name: Uint8Array): Uint8Array {
-  assert(name.length <= entryNameBytesMax, 'a name has at most 255 bytes')
+  assert(name.length <= nameBytesMax, 'a name has at most 255 bytes')
   assert(directory > 0 ? name.length > 0 : name.length === 0, 'only the entry of the root has no name')
   const key = numbered(keyKinds.entry, entryHeadBytes + name.length, directory)
   key.set(name, entryHeadBytes)
@@ -60,7 +60,7 @@ export function entryKeyOf(directory: number, name: string): Uint8Array {
     if (code > 0x7f) return entryKey(directory, encodeUtf8(name))
     key[entryHeadBytes + i] = code
   }
-  assert(directory > 0 && name.length > 0 && name.length <= entryNameBytesMax, 'a name in a directory')
+  assert(directory > 0 && name.length > 0 && name.length <= nameBytesMax, 'a name in a directory')
   key[0] = keyKinds.entry
   writeU64BigEndian(key, 1, directory)
   return key
@@ -95,10 +95,6 @@ export const kindRange = (kind: keyof typeof keyKinds): KeyRange => ({
   from: Uint8Array.of(keyKinds[kind]),
   end: Uint8Array.of(keyKinds[kind] + 1),
 })
-export const allKeys: KeyRange = { from: new Uint8Array(0), end: Uint8Array.of(255) }
-
-/** The bytes of an entry's name, for the hot paths. */
-export const entryNameBytes = (key: Uint8Array): Uint8Array => key.subarray(entryHeadBytes)
 
 /** Throws `corrupt` for a key that nobody should have written. */
 export function decodeKey(key: Uint8Array): ItemKey {

@@ -15,7 +15,7 @@ import { checksumKinds, sumBytes } from '../pointer.ts'
 import { cpMax } from '../position.ts'
 import {
   type BlockSource,
-  type Body,
+  type FrameBody,
   type Claim,
   type FrameKind,
   type MirrorStatus,
@@ -125,7 +125,7 @@ export const errorLayout = layout(
   ],
   [['detail', 'UTF-8']],
 )
-export function encodeBody(body: Body): Uint8Array<ArrayBuffer> {
+export function encodeBody(body: FrameBody): Uint8Array<ArrayBuffer> {
   switch (body.kind) {
     case 'hello': {
       const bytes = new Uint8Array(helloLayout.bytes)
@@ -188,7 +188,7 @@ const wantedLayout = layout('wanted run', wantedBytes, [
 ])
 const geometryNames = ['blocksMax', 'growBlocks', 'logAddress', 'logBlocks'] as const
 
-export function decodeBody(kind: FrameKind, bytes: Uint8Array): Body {
+export function decodeBody(kind: FrameKind, bytes: Uint8Array): FrameBody {
   switch (kind) {
     case 'hello': {
       const r = new Reader(helloLayout, bytes)
@@ -347,7 +347,7 @@ function encodeRuns(source: BlockSource, runs: readonly WireRun[]): Uint8Array<A
   return bytes
 }
 
-function decodeRuns(bytes: Uint8Array): Body {
+function decodeRuns(bytes: Uint8Array): FrameBody {
   const r = new Reader(blocksLayout, bytes)
   const count = r.number('count', runsPerFrameMax)
   exactly(bytes, blocksLayout.bytes + runLayout.bytes * count, blocksLayout.title)

@@ -30,7 +30,7 @@ import {
   wantLayout,
 } from './bodies.ts'
 import {
-  type Body,
+  type FrameBody,
   type FrameHead,
   type FrameKind,
   type Message,
@@ -126,7 +126,7 @@ export function encodeFrame(message: Message): Uint8Array {
   return bytes
 }
 
-export function dataBytesOf(message: Body): number {
+function dataBytesOf(message: FrameBody): number {
   if (message.kind !== 'blocks') return 0
   return message.runs.reduce((sum, run) => sum + run.blocks * blockBytes, 0)
 }

@@ -133,7 +133,7 @@ export const wireErrors = [
 ] as const
 export type WireErrorCode = (typeof wireErrors)[number]
 
-export type Body =
+export type FrameBody =
   | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
   /** `opens`: the session of all later frames, named by the mirror, so that no old frame is ever one of it. */
   | ({ readonly kind: 'hello-answer'; readonly opens: string } & MirrorStatus)
@@ -152,5 +152,5 @@ export type Body =
   | { readonly kind: 'error'; readonly code: WireErrorCode; readonly detail: string }
   | { readonly kind: 'poll'; readonly remark: PollRemark }
 
-export type Message = FrameHead & Body
-export type MessageOf<K extends FrameKind> = FrameHead & Extract<Body, { kind: K }>
+export type Message = FrameHead & FrameBody
+export type MessageOf<K extends FrameKind> = FrameHead & Extract<FrameBody, { kind: K }>

@@ -38,7 +38,7 @@ export const patchLayout = layout(
 const numberBytesMax = 4
 const numberMax = 2 ** (7 * numberBytesMax) - 1
 /** Of one step. */
-export const stepBytesMax = Math.floor(numberMax / 4)
+const stepBytesMax = Math.floor(numberMax / 4)
 
 export class PatchWriter {
   private readonly bytes: Uint8Array

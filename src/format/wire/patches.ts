@@ -4,7 +4,7 @@ import { Reader, Writer, corrupt, layout } from '../fields.ts'
 import { blockBytes, recordBlocksMax, volumeBytesLimit } from '../geometry.ts'
 import { checksumKinds } from '../pointer.ts'
 import {
-  type Body,
+  type FrameBody,
   type PatchedRun,
   blockSources,
   bodyBytesMax,
@@ -38,7 +38,7 @@ export const patchedRunLayout = layout('patched run', 32, [
   ['reserved', 25, 7, 'zero'],
 ])
 
-type Patches = Extract<Body, { kind: 'patches' }>
+type Patches = Extract<FrameBody, { kind: 'patches' }>
 
 /** What a run takes in the body. */
 export const patchedRunBytes = ({ patch }: PatchedRun): number => patchedRunLayout.bytes + patch.length
@@ -67,7 +67,7 @@ export function encodePatches({ source, runs }: Patches): Uint8Array<ArrayBuffer
 }
 
 /** The steps of the patches are not looked at: they are bounded when they are applied. */
-export function decodePatches(bytes: Uint8Array): Body {
+export function decodePatches(bytes: Uint8Array): FrameBody {
   const r = new Reader(patchesLayout, bytes)
   const count = r.number('count', runsPerFrameMax)
   r.zero('reserved')

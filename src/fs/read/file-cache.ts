@@ -13,7 +13,7 @@ import type { Stat } from '../contract.ts'
 import type { Path } from '../paths.ts'
 import { FoundFile } from './ready-file.ts'
 
-export const smallFilesBytesMaxDefault = 32 * 2 ** 20
+const smallFilesBytesMaxDefault = 32 * 2 ** 20
 /** Contents that are remembered. */
 export const rememberedBytesMax = 16 * 1024
 /**
@@ -42,7 +42,7 @@ export class KnownFile extends FoundFile {
     readonly value: Uint8Array,
     image: NewestView,
     found: { readonly item: EntryItem; readonly stat: Stat },
-    private readonly files: SmallFiles,
+    private readonly files: FileCache,
   ) {
     super(image, image.kind, found)
     const metas = Object.keys(found.stat.meta).length
@@ -67,7 +67,7 @@ export class KnownFile extends FoundFile {
   }
 }
 
-export class SmallFiles {
+export class FileCache {
   /** In the order in which they leave. */
   private readonly kept = new Map<string, KnownFile>()
   private readonly oldest = new Oldest(this.kept)

@@ -21,7 +21,7 @@ export const keptCpsMax = 8
 /** Whether any history could ever give this number. */
 export const isPossibleCp = (cp: number): boolean => Number.isSafeInteger(cp) && cp >= 0 && cp <= cpMax
 
-export interface ViewsOptions {
+interface ViewsOptions {
   readonly source: RootSource
   readonly clock: Clock
   /** Reads the files of a published root; releasing the result releases the tree's view. */

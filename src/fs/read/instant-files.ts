@@ -13,10 +13,10 @@ import type { NewestSource, ReadyFile } from '../contract.ts'
 import type { KnownDirectories } from '../tree/known-directories.ts'
 import { parseUrlPath } from '../paths.ts'
 import { fileOf, valueNow } from './ready-file.ts'
-import { KnownFile, SmallFiles } from './file-cache.ts'
+import { KnownFile, FileCache } from './file-cache.ts'
 
 export class NewestFiles implements NewestSource {
-  private readonly known: SmallFiles
+  private readonly known: FileCache
 
   constructor(
     private readonly image: NewestView,
@@ -24,7 +24,7 @@ export class NewestFiles implements NewestSource {
     private readonly directories: KnownDirectories | null = null,
     bytesMax?: number,
   ) {
-    this.known = new SmallFiles(bytesMax)
+    this.known = new FileCache(bytesMax)
   }
 
   get cp(): number {

@@ -31,7 +31,7 @@ interface Level {
   isDone: boolean
 }
 
-export interface Look {
+interface Look {
   readonly after: readonly string[] | null
   readonly entriesMax: number
   readonly recursive: boolean

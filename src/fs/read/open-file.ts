@@ -18,17 +18,17 @@ import { loadRecords } from './record-reading.ts'
 import { type RecordRef, recordEnd, recordsBetween, recordsTouchedBy } from '../tree/records.ts'
 
 /** Lends views of one image for as long as it is held. */
-export interface ViewSource {
+export interface HeldViews {
   borrow(): TreeView
   giveBack(view: TreeView): void
   close(): void
 }
 
-export function heldView(view: TreeView, release: () => void): ViewSource {
+export function heldView(view: TreeView, release: () => void): HeldViews {
   return { borrow: () => view, giveBack: () => {}, close: release }
 }
 
-export function pinnedViews(source: RootSource, published: PublishedRoot): ViewSource {
+export function pinnedViews(source: RootSource, published: PublishedRoot): HeldViews {
   const pin = source.pin(published)
   return {
     borrow: () => source.view(published),
@@ -70,7 +70,7 @@ export class StoredFile implements OpenFile {
     private readonly item: EntryItem,
     /** All records of the file, when they were gathered. */
     private readonly refs: readonly RecordRef[] | null,
-    private readonly views: ViewSource,
+    private readonly views: HeldViews,
     private readonly kind: ChecksumKind,
   ) {}
 

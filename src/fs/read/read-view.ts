@@ -22,7 +22,7 @@ import { contentsOf, entriesOfPage } from './listed-contents.ts'
 import { type Found, listEntries } from './listing.ts'
 import {
   StoredFile,
-  type ViewSource,
+  type HeldViews,
   enterHeld,
   heldView,
   pinnedViews,
@@ -129,7 +129,7 @@ class TreeReadView implements ReadView {
     }
   }
 
-  private pinned(): ViewSource | null {
+  private pinned(): HeldViews | null {
     const published = this.published()
     try {
       return published && pinnedViews(this.source, published)

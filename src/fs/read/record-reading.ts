@@ -5,7 +5,7 @@ import { blockBytes } from '../../format/geometry.ts'
 import { type RecordRef, unknownLength } from '../tree/records.ts'
 
 /** Bytes of a file, and where they begin. */
-export interface Loaded {
+interface Loaded {
   readonly offset: number
   readonly bytes: Uint8Array
 }

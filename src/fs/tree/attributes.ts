@@ -5,25 +5,22 @@
  * move never has to change it. A longer one is one record of one block, which no fragmentation can cut.
  */
 import type { Version } from '../../cp-engine/contract.ts'
-import {
-  type EntryExtra,
-  contentTypeBytesMax,
-  encodeEntryExtra,
-  extraProblem,
-  linkTargetBytesMax,
-  metaBytesMax,
-  metaNameBytesMax,
-  noExtra,
-} from '../../format/items/entry-extra.ts'
-import { type EntryItem, entryItemLayout, modeMax } from '../../format/items/items.ts'
+import { type EntryExtra, encodeEntryExtra, extraProblem, noExtra } from '../../format/items/entry-extra.ts'
+import { type EntryItem, type EntryKind, entryItemLayout, modeMax } from '../../format/items/items.ts'
 import { blockBytes, itemBytesMax, keyBytesMax, pointersPerValueMax } from '../../format/geometry.ts'
 import { blockPointerBytes } from '../../format/pointer.ts'
 import { timeMsMax, timeMsMin } from '../../format/position.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
+import {
+  contentTypeBytesMax,
+  linkTargetBytesMax,
+  metaBytesMax,
+  metaNameBytesMax,
+} from '../../lib/entry-limits.ts'
 import { StillpointError } from '../../lib/errors.ts'
-import type { Attributes, EntryKind, Preconditions, Stat } from '../contract.ts'
+import type { Attributes, Preconditions, Stat } from '../contract.ts'
 
-export const inlineExtraBytesMax =
+const inlineExtraBytesMax =
   itemBytesMax - keyBytesMax - 1 - pointersPerValueMax * blockPointerBytes('sha256') - entryItemLayout.bytes
 const extraBytesMax = blockBytes
 

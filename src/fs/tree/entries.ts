@@ -12,7 +12,7 @@ import { defaultModes } from './attributes.ts'
 import { type Path, formatPath } from '../paths.ts'
 
 /** The root as long as nobody has given it attributes. */
-export const plainRoot: EntryItem = {
+const plainRoot: EntryItem = {
   kind: 'directory',
   version: { epoch: 0, opening: 0, sequence: 0 },
   mode: defaultModes.directory,

@@ -26,7 +26,7 @@ import { type Counted, counters, nextIdOf } from './counters.ts'
 /** So many are described; all are counted. */
 const problemsMax = 100
 
-export interface ItemReport {
+interface ItemReport {
   readonly problems: readonly string[]
   readonly problemCount: number
   readonly counts: Readonly<Record<Counted, number>>

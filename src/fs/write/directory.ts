@@ -14,7 +14,7 @@ import type { Edit } from '../tree/edit.ts'
 import { findPlace, notADirectory } from '../tree/entries.ts'
 import type { Path } from '../paths.ts'
 
-export interface MakeDirectory {
+interface MakeDirectory {
   readonly path: Path
   readonly attributes: CheckedAttributes
   readonly extra: PreparedExtra

@@ -13,7 +13,7 @@ import type { Edit } from '../tree/edit.ts'
 import { findEntry, findPlace, isADirectory, notADirectory, notEmpty } from '../tree/entries.ts'
 import { type Path, formatPath } from '../paths.ts'
 
-export type MoveOptions = Preconditions & { readonly overwrite: boolean }
+type MoveOptions = Preconditions & { readonly overwrite: boolean }
 
 export async function move(context: Context, from: Path, to: Path, options: MoveOptions): Promise<Written> {
   const applied = await runEdit(context, (edit) => applyMove(edit, from, to, options))

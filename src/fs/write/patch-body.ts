@@ -13,7 +13,7 @@ import { loadRecord } from '../read/record-reading.ts'
 import { Upload } from './upload.ts'
 
 /** More would be a large record of the log, too: an upload is named there, not written. */
-export const spoolBytesMax = 256 * 1024
+const spoolBytesMax = 256 * 1024
 
 export interface Spool {
   readonly length: number

@@ -48,7 +48,7 @@ const recordsTouchedMax = recordsTouchedBy(patchBytesMax + 2 * recordBytesDefaul
 /** What an attempt came to; `again`: somebody changed the file since it was looked at; `tail`: see above. */
 export type Attempt = { readonly created: false; readonly item: EntryItem } | 'again' | 'tail'
 
-export type Patched = Written & { readonly offset: number }
+type Patched = Written & { readonly offset: number }
 
 export async function patchFile(
   context: Context,

@@ -32,13 +32,13 @@ import { type Piece, gatheredBytes, putPiece, spanOf, streamSpan } from '../tree
 import { Upload } from './upload.ts'
 
 /** Content that is prepared and waits for its name. */
-export type Content =
+type Content =
   | { readonly pieces: readonly Piece[]; readonly upload: null; readonly size: number }
   | { readonly pieces: null; readonly upload: Upload; readonly size: number }
 
-export const emptyContent: Content = { pieces: [], upload: null, size: 0 }
+const emptyContent: Content = { pieces: [], upload: null, size: 0 }
 
-export interface Put {
+interface Put {
   readonly kind: 'file' | 'link'
   readonly path: Path
   readonly attributes: CheckedAttributes
@@ -202,7 +202,7 @@ async function putEntry(
   return written(preparation.context, path, applied, extra)
 }
 
-export interface AppliedPut {
+interface AppliedPut {
   readonly created: boolean
   readonly item: EntryItem
   /** The one that holds it. */

@@ -9,7 +9,7 @@ import type { Edit } from '../tree/edit.ts'
 import { findPlace, isADirectory, notADirectory, notEmpty, notFound } from '../tree/entries.ts'
 import type { Path } from '../paths.ts'
 
-export type RemoveOptions = Preconditions & {
+type RemoveOptions = Preconditions & {
   readonly what: 'file' | 'directory' | 'any'
   readonly recursive: boolean
 }

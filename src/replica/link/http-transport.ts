@@ -27,7 +27,7 @@ const requestMsMax = 30_000
 /** So many bytes are looked through for frames without a break. */
 const lookedThroughBytes = 64 * 1024
 
-export interface HttpTransportOptions {
+interface HttpTransportOptions {
   readonly clock: Clock
   /** Both sides have the same; null on loopback. */
   readonly secret: string | null
@@ -160,7 +160,7 @@ async function readLimited(body: ReadableStream<Uint8Array> | null, bytesMax: nu
   return Buffer.concat(chunks)
 }
 
-export interface ReplicaFetchOptions {
+interface ReplicaFetchOptions {
   readonly clock: Clock
   /** Null: anyone who can connect is believed; the server then listens on loopback only. */
   readonly secret: string | null

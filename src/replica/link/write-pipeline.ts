@@ -11,7 +11,7 @@ import { hasCode } from '../../lib/errors.ts'
 import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
 import { blockBytes, type Geometry } from '../../format/geometry.ts'
 
-export interface PipelineEvents {
+interface PipelineEvents {
   onNoSpace(bytesLacking: number): void
   onFailed(error: unknown): void
 }

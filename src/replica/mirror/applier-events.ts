@@ -2,7 +2,6 @@
 import type { WriteRun } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { Geometry } from '../../format/geometry.ts'
-import type { RecordSums } from '../../format/pointer.ts'
 import type { FrameHead, Message, WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
 
@@ -64,5 +63,3 @@ export interface ApplierLimits {
   /** A block that was wanted so often and still is not right: the primary's is not. */
   readonly wantsPerBlockMax: number
 }
-
-export const sumsOf = (published: PublishedRoot | null): RecordSums | null => published?.root.records ?? null

@@ -22,7 +22,7 @@ import { equalBytes } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import {
   type BlockSource,
-  type Body,
+  type FrameBody,
   type FrameHead,
   type Message,
   type MessageOf,
@@ -422,7 +422,7 @@ export class Applier {
     if (this.session) this.say(this.session, { kind: 'report', ...this.status() })
   }
 
-  private say(session: string, body: Body, cp?: number): void {
+  private say(session: string, body: FrameBody, cp?: number): void {
     const base = publishedPosition(this.facts.published())
     const head = { volume: this.facts.volume() ?? noUuid, session, epoch: this.facts.epoch(), base }
     this.actions.push({

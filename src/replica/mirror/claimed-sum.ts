@@ -5,7 +5,7 @@ import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { recordSum } from '../../format/pointer.ts'
 import type { ReceivedRun } from '../link/frame-stream.ts'
 
-export interface ClaimedSum {
+interface ClaimedSum {
   /** As computed here; null when nothing was claimed, or the volume's seed is not known yet. */
   readonly sum: Uint8Array | null
   /** The bytes were damaged before they were framed. */

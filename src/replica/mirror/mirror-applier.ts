@@ -26,7 +26,7 @@ import { TransferLog } from '../link/transfer-log.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from '../link/write-pipeline.ts'
 
-export interface MirrorApplierOptions {
+interface MirrorApplierOptions {
   readonly clock: Clock
   /** Names sessions. */
   readonly random: Random

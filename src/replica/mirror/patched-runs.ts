@@ -13,7 +13,7 @@ import type { ReceivedRun } from '../link/frame-stream.ts'
 
 const nothing = new Uint8Array(0)
 
-export interface PatchedRuns {
+interface PatchedRuns {
   readonly runs: readonly ReceivedRun[]
   /** Patches that could not be applied. */
   readonly refused: number

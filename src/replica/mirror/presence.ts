@@ -14,7 +14,7 @@ interface Entry {
   readonly sum: Uint8Array
 }
 
-export const presentBlocksMax = 2 ** 20
+const presentBlocksMax = 2 ** 20
 
 export class Presence {
   private readonly byBlock = new Map<number, Entry>()

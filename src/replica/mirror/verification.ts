@@ -41,14 +41,14 @@ import { type BlockRange, readBack } from '../link/read-back.ts'
 import { type DifferenceSteps, walkDifference } from '../link/tree-difference.ts'
 import type { WritePipeline } from '../link/write-pipeline.ts'
 
-export type Verdict =
+type Verdict =
   | { readonly kind: 'complete'; readonly used: SpaceMap }
   /** `wanted` is limited: there may be more. */
   | { readonly kind: 'missing'; readonly wanted: readonly WantedRun[] }
   | { readonly kind: 'broken'; readonly code: WireErrorCode; readonly detail: string }
   | { readonly kind: 'cancelled' }
 
-export interface VerificationParts {
+interface VerificationParts {
   readonly volume: Volume
   readonly pipeline: WritePipeline
   readonly presence: Presence

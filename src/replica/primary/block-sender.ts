@@ -15,7 +15,7 @@ const aheadBytesMax = 8 * 2 ** 20
 const frameBytes = 2 ** 20
 const runsPerFrame = 256
 
-export interface SenderEvents {
+interface SenderEvents {
   sentDifference(cp: number): void
   unavailable(cp: number, detail: string): void
   /** There is something in the outbox. */

@@ -20,7 +20,7 @@ import type {
 import type { Transfer } from '../link/transfer-log.ts'
 import type { Connection, ReplicaTransport } from '../link/transport.ts'
 
-export interface PrimaryIdentity {
+interface PrimaryIdentity {
   readonly side: string
   readonly geometry: Geometry
   epoch(): FrameHead['epoch']
@@ -36,7 +36,7 @@ export interface LinkParts {
   readonly limits: ShipperLimits
 }
 
-export interface LinkEvents {
+interface LinkEvents {
   /** An unknown mirror answers: make it a member, durably. Rejects with the reason why not. */
   adopt(link: MemberLink, side: string): Promise<void>
   mirrored(): void

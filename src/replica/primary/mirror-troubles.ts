@@ -5,7 +5,7 @@ import type { MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
  * `end`: only time or an operator changes it. `ask`: the next report shows where the mirror stands, and that decides;
  * it comes by itself for refused frames, because what was refused and is needed will be wanted.
  */
-export type Reaction = 'reconnect' | 'end' | 'give up target' | 'ask' | 'go on'
+type Reaction = 'reconnect' | 'end' | 'give up target' | 'ask' | 'go on'
 
 export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'unknown-session': 'reconnect',

@@ -14,7 +14,7 @@ import { type LinkParts, MemberLink } from './member-link.ts'
 import type { Transfer } from '../link/transfer-log.ts'
 import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-events.ts'
 
-export interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
+interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
   readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
   /** This volume is an older copy: the mirror at the URL has a CP of it that is lost here. */
@@ -22,7 +22,7 @@ export interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
 }
 
-export interface MirrorInfo {
+interface MirrorInfo {
   readonly id: string
   readonly url: string
   readonly state: MirrorState

@@ -13,7 +13,7 @@ import { blockBytes } from '../../format/geometry.ts'
 import { encodeFrame, wireSumOf } from '../../format/wire/frames.ts'
 import {
   type BlockSource,
-  type Body,
+  type FrameBody,
   type Claim,
   type FrameHead,
   type PatchedRun,
@@ -29,9 +29,8 @@ import { positionOf } from '../link/positions.ts'
 import type { Batch } from '../link/transport.ts'
 import { SentBlocks } from './sent-blocks.ts'
 
-export const outboxBytesMax = 32 * 2 ** 20
 /** What one request carries at most, unless a single frame is larger. */
-export const batchBytesMax = 4 * 2 ** 20
+const batchBytesMax = 4 * 2 ** 20
 
 /** What one frame carries at most, unless a single run is longer: so that the work of a batch can be bounded. */
 const frameBytesMax = 512 * 1024
@@ -61,7 +60,7 @@ export type SessionHead = Pick<FrameHead, 'volume' | 'session' | 'epoch'>
 interface Entry {
   readonly cp: number
   readonly base: Position
-  readonly body: Exclude<Body, { kind: 'blocks' }> | null
+  readonly body: Exclude<FrameBody, { kind: 'blocks' }> | null
   readonly source: BlockSource
   readonly runs: readonly OutgoingRun[]
   readonly bytes: number
@@ -69,7 +68,7 @@ interface Entry {
 }
 
 /** What left, for the table of transfers. Source null: an offer. */
-export type OnTaken = (source: BlockSource | null, cp: number, blocks: number, bytes: number) => void
+type OnTaken = (source: BlockSource | null, cp: number, blocks: number, bytes: number) => void
 
 export class Outbox {
   private queue: Entry[] = []
@@ -95,7 +94,7 @@ export class Outbox {
     return this.queuedBytes + bytes <= this.bytesMax || this.queue.length === 0
   }
 
-  message(cp: number, base: Position, body: Exclude<Body, { kind: 'blocks' }>, isBarrier = false): void {
+  message(cp: number, base: Position, body: Exclude<FrameBody, { kind: 'blocks' }>, isBarrier = false): void {
     this.queue.push({ cp, base, body, source: 'live', runs: [], bytes: 0, isBarrier })
   }
 
@@ -186,7 +185,7 @@ export class Outbox {
   /** A message; or what of the runs can be patched, and then the rest. */
   private *encode(entry: Entry, head: SessionHead, patches: BatchPatches | null): Generator<Uint8Array> {
     const { cp, base, body, source } = entry
-    const frame = (of: Body, at: Position) =>
+    const frame = (of: FrameBody, at: Position) =>
       encodeFrame({ ...head, cp, base: at, number: this.number++, ...of })
     if (body) {
       yield frame(body, base)

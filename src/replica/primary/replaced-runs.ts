@@ -9,7 +9,7 @@ import type { BlockRun, HeldBlocks, WriteCommand } from '../../cp-engine/contrac
 import { blockBytes } from '../../format/geometry.ts'
 import { Oldest } from '../../lib/oldest.ts'
 
-export const replacedRunsMax = 32_768
+const replacedRunsMax = 32_768
 /** Of one run. Then those in the middle go: the newest and what the mirror has are looked for. */
 const ancestorsMax = 16
 

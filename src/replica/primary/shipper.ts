@@ -19,7 +19,7 @@ import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import {
-  type Body,
+  type FrameBody,
   type Message,
   type MessageOf,
   type MirrorStatus,
@@ -247,7 +247,7 @@ export class Shipper {
     this.trouble = { reason, untilMs: this.nowMs + this.limits.troubleMs }
   }
 
-  private say(cp: number, body: Exclude<Body, { kind: 'blocks' }>, isBarrier = false): void {
+  private say(cp: number, body: Exclude<FrameBody, { kind: 'blocks' }>, isBarrier = false): void {
     this.outbox.message(cp, this.status?.published ?? nowhere, body, isBarrier)
   }
 

@@ -9,7 +9,7 @@ import { type HeaderValues, headerValues } from './header-values.ts'
 import { type Digest, parseDigests } from './digest.ts'
 
 /** Read in one piece: a stream costs more than it saves. */
-export const wholeBodyBytesMax = 64 * 1024
+const wholeBodyBytesMax = 64 * 1024
 export const jsonBytesMax = 64 * 1024
 
 const bad = (code: ErrorCode, detail: string): never => {

@@ -58,7 +58,7 @@ export interface CpTaker {
 }
 
 export const mirrorStates = ['live', 'catching-up', 'stalled', 'away'] as const
-export type MirrorState = (typeof mirrorStates)[number]
+type MirrorState = (typeof mirrorStates)[number]
 
 export interface MirrorRecord {
   readonly id: string
@@ -75,7 +75,7 @@ export interface MirrorRecord {
   readonly lastSeenMs: number | null
 }
 
-export interface Mirrors {
+export interface MirrorMembers {
   list(): Promise<readonly MirrorRecord[]>
   /** `reached` is false when the mirror is known from now on but has not answered yet. */
   add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
@@ -84,7 +84,7 @@ export interface Mirrors {
 }
 
 /** What a mirror knows about itself. */
-export interface MirrorStatus {
+export interface OwnStatus {
   readonly id: string
   /** Null until a primary has adopted it. */
   readonly volume: string | null
@@ -126,15 +126,15 @@ interface Common {
 export interface PrimaryDependencies extends Common {
   readonly role: 'primary'
   readonly files: FileSystem
-  readonly mirrors: Mirrors
+  readonly mirrors: MirrorMembers
   readonly taker: CpTaker
   reach(applied: Applied<unknown>, wish: DurabilityWish): Promise<Durability>
 }
 
 export interface MirrorDependencies extends Common {
   readonly role: 'mirror'
-  status(): MirrorStatus
+  status(): OwnStatus
 }
 
 export type Dependencies = PrimaryDependencies | MirrorDependencies
-export type Role = Dependencies['role']
+export type ServerRole = Dependencies['role']

@@ -13,7 +13,7 @@ import { StillpointError } from '../../lib/errors.ts'
 import type { PrimaryDependencies } from './dependencies.ts'
 import type { HeaderValues } from './header-values.ts'
 
-export interface EntityTag {
+interface EntityTag {
   readonly weak: boolean
   readonly tag: string
 }

@@ -14,7 +14,7 @@ const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'too-many-pins': '5',
 }
 
-export function toStillpointError(error: unknown): StillpointError {
+function toStillpointError(error: unknown): StillpointError {
   if (error instanceof StillpointError) return error
   log.error('a request failed: {error}', { error })
   return new StillpointError('internal', 'the server failed to do this; its log says why')

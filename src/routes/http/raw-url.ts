@@ -6,12 +6,12 @@
  */
 import { StillpointError } from '../../lib/errors.ts'
 
-export interface Target {
+export interface RequestTarget {
   /** Raw: still percent-encoded. Begins with a slash. */
   readonly pathname: string
   /** Raw, without the question mark. */
   readonly query: string
-  /** The raw rest of the path that stands for the operation's parameter; null when it has none. */
+  /** The raw rest of the path that stands for the endpoint's parameter; null when it has none. */
   readonly rest: string | null
 }
 

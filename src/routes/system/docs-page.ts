@@ -41,13 +41,13 @@ export function renderDocs(document: Document): string {
   const sections: string[] = []
   const contents: string[] = []
   for (const [path, item] of Object.entries(document.paths)) {
-    for (const [method, operation] of Object.entries(item)) {
-      const id = operation.operationId ?? `${method}-${path}`
+    for (const [method, endpoint] of Object.entries(item)) {
+      const id = endpoint.operationId ?? `${method}-${path}`
       const name = `${method.toUpperCase()} ${path}`
       contents.push(
-        `<li><a href="#${escape(id)}"><code>${escape(name)}</code></a> ${prose(operation.summary)}</li>`,
+        `<li><a href="#${escape(id)}"><code>${escape(name)}</code></a> ${prose(endpoint.summary)}</li>`,
       )
-      sections.push(renderOperation(id, name, operation))
+      sections.push(renderEndpoint(id, name, endpoint))
     }
   }
   const { title, version, description } = document.info
@@ -66,20 +66,20 @@ ${sections.join('\n')}
 `
 }
 
-function renderOperation(id: string, name: string, operation: Described): string {
-  const parameters = (operation.parameters ?? []).map((parameter) =>
+function renderEndpoint(id: string, name: string, endpoint: Described): string {
+  const parameters = (endpoint.parameters ?? []).map((parameter) =>
     row(
       `<code>${escape(parameter.name)}</code>`,
       escape(parameter.required ? `${parameter.in}, required` : parameter.in),
       prose(parameter.description ?? parameter.schema?.description),
     ),
   )
-  const responses = Object.entries(operation.responses ?? {}).map(([status, { description }]) =>
+  const responses = Object.entries(endpoint.responses ?? {}).map(([status, { description }]) =>
     row(`<code>${escape(status)}</code>`, prose(description)),
   )
   return `<section id="${escape(id)}">
 <h2><code>${escape(name)}</code></h2>
-<p>${prose(operation.summary)}. ${prose(operation.description)}</p>
+<p>${prose(endpoint.summary)}. ${prose(endpoint.description)}</p>
 ${parameters.length > 0 ? `<h3>Parameters</h3><table>${parameters.join('')}</table>` : ''}
 <h3>Answers</h3><table>${responses.join('')}</table>
 </section>`

@@ -1,7 +1,7 @@
 /** /openapi.json and /docs: the contract, for programs and for people. No other host is involved. */
 import { z } from '@hono/zod-openapi'
 import type { Dependencies } from '../http/dependencies.ts'
-import type { AppParts, Handler, Operation } from '../http/endpoint.ts'
+import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
 import { Query } from '../http/raw-url.ts'
 import { problems } from '../v1/schemas.ts'
 
@@ -27,7 +27,7 @@ const docsHandler =
     })
   }
 
-export const documentOperations: readonly Operation[] = [
+export const documentEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
     method: 'get',

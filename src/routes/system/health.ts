@@ -1,7 +1,7 @@
 /** /healthz: the process answers. /readyz: it serves reads. /metrics: for Prometheus. */
 import { z } from '@hono/zod-openapi'
 import { StillpointError } from '../../lib/errors.ts'
-import type { AppParts, Handler, Operation } from '../http/endpoint.ts'
+import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
 import type { Dependencies } from '../http/dependencies.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
@@ -35,7 +35,7 @@ const metricsHandler =
 
 const healthResponse = { description: 'It does', content: jsonContent(Health) }
 
-export const healthOperations: readonly Operation[] = [
+export const healthEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
     method: 'get',

@@ -14,10 +14,9 @@ export class AppMetrics {
 
   constructor(private readonly gauges: () => readonly Gauge[]) {}
 
-  count(operation: string, status: number, ms: number): void {
-    let byStatus = this.counts.get(operation)
-    if (!byStatus)
-      this.counts.set(operation, (byStatus = new Map<number, { requests: number; ms: number }>()))
+  count(endpoint: string, status: number, ms: number): void {
+    let byStatus = this.counts.get(endpoint)
+    if (!byStatus) this.counts.set(endpoint, (byStatus = new Map<number, { requests: number; ms: number }>()))
     const count = byStatus.get(status)
     if (count) {
       count.requests++
@@ -35,17 +34,17 @@ export class AppMetrics {
 async function makeRegistry(counts: Counts, gauges: () => readonly Gauge[]): Promise<Registry> {
   const prometheus = await import('prom-client')
   const registry = new prometheus.Registry()
-  const labelNames = ['operation', 'status'] as const
+  const labelNames = ['endpoint', 'status'] as const
   registry.registerMetric(
     new prometheus.Counter({
       name: 'stillpoint_http_requests_total',
-      help: 'Requests answered, by operation and status',
+      help: 'Requests answered, by endpoint and status',
       labelNames,
       registers: [],
       collect() {
         this.reset()
-        for (const [operation, byStatus] of counts) {
-          for (const [status, count] of byStatus) this.inc({ operation, status }, count.requests)
+        for (const [endpoint, byStatus] of counts) {
+          for (const [status, count] of byStatus) this.inc({ endpoint, status }, count.requests)
         }
       },
     }),
@@ -58,8 +57,8 @@ async function makeRegistry(counts: Counts, gauges: () => readonly Gauge[]): Pro
       registers: [],
       collect() {
         this.reset()
-        for (const [operation, byStatus] of counts) {
-          for (const [status, count] of byStatus) this.inc({ operation, status }, count.ms / 1000)
+        for (const [endpoint, byStatus] of counts) {
+          for (const [status, count] of byStatus) this.inc({ endpoint, status }, count.ms / 1000)
         }
       },
     }),

@@ -7,15 +7,17 @@
 import type { Attributes, Stat } from '../../fs/contract.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { toRfc3339 } from '../../lib/clock.ts'
+import {
+  contentTypeBytesMax,
+  linkTargetBytesMax,
+  metaBytesMax,
+  metaNameBytesMax,
+} from '../../lib/entry-limits.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import type { HeaderValues } from '../http/header-values.ts'
 import { parseTime } from '../http/raw-url.ts'
 
-export const metaNameBytesMax = 64
-export const metaBytesMax = 2048
-export const contentTypeBytesMax = 255
-export const linkTargetBytesMax = 4095
-export const defaultContentType = 'application/octet-stream'
+const defaultContentType = 'application/octet-stream'
 
 const metaPrefix = 'stillpoint-meta-'
 const token = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
@@ -76,7 +78,7 @@ export function parseMode(text: string, parameter: string): number {
 
 /** One string for each of the few modes that there are. */
 const modes: string[] = []
-export const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
+const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
 
 export function parseModified(text: string, parameter: string): number {
   const ms = parseTime(text)

@@ -11,7 +11,7 @@ import { contentLength, jsonBody } from '../http/body.ts'
 import type { PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish } from './durability.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
@@ -130,7 +130,7 @@ function contentOf(content: string | undefined, text: string | undefined): Uint8
   return bytes
 }
 
-export const batchOperations: readonly Operation[] = [
+export const batchEndpoints: readonly Endpoint[] = [
   {
     on: 'primary',
     method: 'post',
@@ -147,15 +147,14 @@ export const batchOperations: readonly Operation[] = [
       responses: {
         200: { description: 'All applied', headers: mutationHeaders, content: jsonContent(BatchAnswer) },
         ...problems(
-          'bad-path',
           'bad-json',
+          'forbidden',
           'metadata-too-large',
           'not-found',
           'exists',
           'into-itself',
           'is-a-directory',
           'not-a-directory',
-          'is-a-link',
           'directory-not-empty',
           'precondition-failed',
           'too-large',

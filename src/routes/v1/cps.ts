@@ -6,7 +6,7 @@ import { hasBody } from '../http/body.ts'
 import { badCursor, makeCursor, readCursor } from '../http/cursor.ts'
 import type { CpRecord, Dependencies, PrimaryDependencies } from '../http/dependencies.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query, parseInteger } from '../http/raw-url.ts'
@@ -72,7 +72,7 @@ const takeHandler =
     return json(taken ? 201 : 200, itemOf(record), headers)
   }
 
-export const cpOperations: readonly Operation[] = [
+export const cpEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
     method: 'get',
@@ -126,7 +126,7 @@ export const cpOperations: readonly Operation[] = [
           content: jsonContent(CpItem),
         },
         201: { description: 'Taken', headers: cpHeader, content: jsonContent(CpItem) },
-        ...problems('disk-full', 'poisoned', 'fenced'),
+        ...problems('poisoned', 'fenced'),
       },
     },
   },

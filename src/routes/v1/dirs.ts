@@ -15,7 +15,7 @@ import { badCursor, makeCursor, readCursor } from '../http/cursor.ts'
 import type { Dependencies, PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import {
   attributeHeaders,
   cpHeader,
@@ -176,7 +176,7 @@ const deleteDirectoryHandler =
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
 
-const listContract = (root: boolean): Operation['contract'] => ({
+const listContract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'listRoot' : 'listDirectory',
   tags,
   summary: root ? 'List the root' : 'List a directory, in the order of the bytes of names',
@@ -196,10 +196,9 @@ const listContract = (root: boolean): Operation['contract'] => ({
   responses: {
     200: { description: 'One page', headers: cpHeader, content: jsonContent(ListingShape) },
     ...problems(
-      ...(root ? ([] as const) : (['bad-path', 'not-found', 'not-a-directory', 'is-a-link'] as const)),
+      ...(root ? [] : (['not-found', 'not-a-directory'] as const)),
       'bad-cursor',
       'cp-gone',
-      'cp-lost',
       'not-yet',
       'too-many-pins',
       'corrupt',
@@ -207,7 +206,7 @@ const listContract = (root: boolean): Operation['contract'] => ({
   },
 })
 
-export const directoryOperations: readonly Operation[] = [
+export const directoryEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
   { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
   {
@@ -231,12 +230,9 @@ export const directoryOperations: readonly Operation[] = [
         200: { description: 'It exists', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         201: { description: 'Made', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         ...problems(
-          'bad-path',
           'not-a-directory',
-          'is-a-link',
           'precondition-failed',
           'metadata-too-large',
-          'too-large',
           'disk-full',
           'poisoned',
           'fenced',
@@ -262,10 +258,8 @@ export const directoryOperations: readonly Operation[] = [
       responses: {
         204: { description: 'Deleted', headers: mutationHeaders },
         ...problems(
-          'bad-path',
           'not-found',
           'not-a-directory',
-          'is-a-link',
           'directory-not-empty',
           'precondition-failed',
           'disk-full',

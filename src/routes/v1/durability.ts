@@ -42,7 +42,7 @@ export function parseWish(query: Query, mirrorsMax: number): DurabilityWish {
   return { level, mirrors: mirrors ?? 1, waitMs }
 }
 
-export interface Mutation {
+interface Mutation {
   readonly status: number
   readonly applied: Applied<unknown>
   /** Without quotes; null when the result has none. */

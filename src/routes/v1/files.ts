@@ -18,7 +18,7 @@ import {
   writtenMutation,
 } from './durability.ts'
 import { headerValues } from '../http/header-values.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import {
   attributeHeaders,
   contentHeaders,
@@ -111,7 +111,6 @@ const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
 }
 
 const writeProblems = [
-  'bad-path',
   'not-a-directory',
   'is-a-directory',
   'precondition-failed',
@@ -121,21 +120,19 @@ const writeProblems = [
   'corrupt',
 ] as const
 const readProblems = [
-  'bad-path',
   'not-found',
   'is-a-directory',
   'not-a-directory',
   'is-a-link',
   'precondition-failed',
   'cp-gone',
-  'cp-lost',
   'range-not-satisfiable',
   'not-yet',
   'too-many-pins',
   'corrupt',
 ] as const
 
-const readContract = (head: boolean): Operation['contract'] => ({
+const readContract = (head: boolean): Endpoint['contract'] => ({
   operationId: head ? 'headFile' : 'getFile',
   tags,
   summary: head ? 'Headers of a file' : 'Read a file',
@@ -158,7 +155,7 @@ const writtenResponse = (description: string) => ({
   content: jsonContent(WrittenEntry),
 })
 
-export const fileOperations: readonly Operation[] = [
+export const fileEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
   { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
   {

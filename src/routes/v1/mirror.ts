@@ -1,7 +1,7 @@
 /** GET /v1/mirror, on a mirror: what it knows about itself. */
 import { toRfc3339 } from '../../lib/clock.ts'
 import type { MirrorDependencies } from '../http/dependencies.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
@@ -24,7 +24,7 @@ const statusHandler =
     return json(200, body, { 'Stillpoint-CP': String(known.cp) })
   }
 
-export const mirrorOperations: readonly Operation[] = [
+export const mirrorEndpoints: readonly Endpoint[] = [
   {
     on: 'mirror',
     method: 'get',

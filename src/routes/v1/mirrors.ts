@@ -5,7 +5,7 @@ import { toRfc3339 } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { jsonBody, jsonBytesMax } from '../http/body.ts'
 import type { MirrorRecord, PrimaryDependencies } from '../http/dependencies.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { MirrorBody, MirrorItem, MirrorList, jsonContent, parseShape, problems } from './schemas.ts'
@@ -58,7 +58,7 @@ const removeHandler =
     throw new StillpointError('not-found', 'there is no mirror with this id')
   }
 
-export const mirrorsOperations: readonly Operation[] = [
+export const mirrorsEndpoints: readonly Endpoint[] = [
   {
     on: 'primary',
     method: 'get',
@@ -87,7 +87,7 @@ export const mirrorsOperations: readonly Operation[] = [
       responses: {
         201: { description: 'Adopted', content: jsonContent(MirrorItem) },
         202: { description: 'Known, not reached yet', content: jsonContent(MirrorItem) },
-        ...problems('bad-json', 'exists', 'too-large', 'unsupported-media-type', 'poisoned', 'fenced'),
+        ...problems('bad-json', 'too-large', 'unsupported-media-type', 'poisoned', 'fenced'),
       },
     },
   },

@@ -4,7 +4,7 @@ import { depthMax, formatPath, parsePlainPath, pathBytesMax } from '../../fs/pat
 import { jsonBody, jsonBytesMax } from '../http/body.ts'
 import type { PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
@@ -23,7 +23,7 @@ const moveHandler =
     return answerMutation(dependencies, wish, writtenMutation(formatPath(to), written))
   }
 
-export const moveOperations: readonly Operation[] = [
+export const moveEndpoints: readonly Endpoint[] = [
   {
     on: 'primary',
     method: 'post',
@@ -49,7 +49,6 @@ export const moveOperations: readonly Operation[] = [
         },
         201: { description: 'Moved', headers: mutationHeaders, content: jsonContent(WrittenEntry) },
         ...problems(
-          'bad-path',
           'bad-json',
           'not-found',
           'exists',

@@ -84,7 +84,3 @@ export const contentHeaders = {
   'Last-Modified': header('HTTP date'),
   'Accept-Ranges': header('bytes'),
 }
-
-/** Query parameters that an operation takes, by name. */
-export const namesOf = (...shapes: readonly Readonly<Record<string, unknown>>[]): string[] =>
-  shapes.flatMap((shape) => Object.keys(shape))

@@ -12,16 +12,16 @@ import type { Handler } from '../http/endpoint.ts'
 import { evaluateRead, isRangeWanted } from '../http/preconditions.ts'
 import { problem } from '../http/problem.ts'
 import { type ByteRange, parseRange } from '../http/ranges.ts'
-import { Query, type Target } from '../http/raw-url.ts'
+import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
 /** Of a file, as it stands in the URL: never the root. */
-function urlPathOf({ rest }: Target): string {
+function urlPathOf({ rest }: RequestTarget): string {
   if (rest !== null && rest !== '') return rest
   throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
 }
 
-export const filePathOf = (target: Target): Path => parseUrlPath(urlPathOf(target))
+export const filePathOf = (target: RequestTarget): Path => parseUrlPath(urlPathOf(target))
 
 type Method = 'GET' | 'HEAD'
 
@@ -106,7 +106,7 @@ const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
 async function readLater(
   headers: Headers,
   method: Method,
-  target: Target,
+  target: RequestTarget,
   dependencies: Dependencies,
 ): Promise<Response> {
   const { limits, views } = dependencies

@@ -12,7 +12,7 @@ import { type Query, parseTime } from '../http/raw-url.ts'
 export const waitSecondsMax = 60
 export const readingParameters = ['cp', 'at', 'minCp', 'wait'] as const
 
-export interface Wanted {
+interface Wanted {
   readonly cp: number | null
   readonly atMs: number | null
   readonly minCp: number | null

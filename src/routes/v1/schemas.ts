@@ -19,7 +19,7 @@ const path = z.string().openapi({
 })
 const mode = z.string().openapi({ description: 'Octal', example: '0644' })
 
-export const Problem = z
+const Problem = z
   .looseObject({
     type: z.string().openapi({ example: 'urn:stillpoint:not-found' }),
     title: z.string(),
@@ -29,8 +29,6 @@ export const Problem = z
     index: z.int().optional().openapi({ description: 'Of the operation of a batch that failed' }),
   })
   .openapi('Problem')
-
-export const Mutation = z.object({ cp, durability }).openapi('Mutation')
 
 export const WrittenEntry = z.object({ path, size: integer, etag, cp, durability }).openapi('WrittenEntry')
 
@@ -215,8 +213,8 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 
 type Responses = RouteConfig['responses']
 
-/** What any operation may answer. */
-const always: readonly ErrorCode[] = ['bad-parameter', 'busy', 'internal']
+/** What any endpoint may answer. */
+const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
 
 /** One response per status, naming the codes that it may carry. */
 export function problems(...codes: readonly ErrorCode[]): Responses {

@@ -4,15 +4,15 @@ import { type Path, formatPath, parseUrlPath, rootPath } from '../../fs/paths.ts
 import { StillpointError } from '../../lib/errors.ts'
 import { statFields } from './attributes.ts'
 import type { Dependencies } from '../http/dependencies.ts'
-import type { Handler, Operation } from '../http/endpoint.ts'
+import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader, pathParam, readingQuery } from './parameters.ts'
 import { json } from '../http/problem.ts'
-import { Query, type Target } from '../http/raw-url.ts'
+import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { answerFrom, parseWanted, readingParameters } from './reading.ts'
 import { StatShape, jsonContent, problems } from './schemas.ts'
 
 /** A route that may be called without a path, then it is the root; a slash behind it is an empty segment. */
-export function pathOrRoot({ rest }: Target): Path {
+export function pathOrRoot({ rest }: RequestTarget): Path {
   if (rest === null) return rootPath
   if (rest === '') {
     throw new StillpointError('bad-path', 'a segment is empty; the root is the address without the slash', {
@@ -34,7 +34,7 @@ const statHandler =
     })
   }
 
-const contract = (root: boolean): Operation['contract'] => ({
+const contract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'getRootStat' : 'getStat',
   tags: ['files'],
   summary: root ? 'Attributes of the root' : 'Attributes of a file, directory or link',
@@ -42,9 +42,8 @@ const contract = (root: boolean): Operation['contract'] => ({
   responses: {
     200: { description: 'The attributes', headers: cpHeader, content: jsonContent(StatShape) },
     ...problems(
-      ...(root ? ([] as const) : (['bad-path', 'not-found', 'not-a-directory'] as const)),
+      ...(root ? [] : (['not-found', 'not-a-directory'] as const)),
       'cp-gone',
-      'cp-lost',
       'not-yet',
       'too-many-pins',
       'corrupt',
@@ -52,7 +51,7 @@ const contract = (root: boolean): Operation['contract'] => ({
   },
 })
 
-export const statOperations: readonly Operation[] = [
+export const statEndpoints: readonly Endpoint[] = [
   { on: 'both', method: 'get', path: '/v1/stat', handler: statHandler, contract: contract(true) },
   { on: 'both', method: 'get', path: '/v1/stat/{path}', handler: statHandler, contract: contract(false) },
 ]

@@ -44,10 +44,10 @@ export interface ServerConfiguration {
 }
 
 /** Flags and variables are text; a file has types of its own. */
-export type RawValue = string | number | readonly string[]
+type RawValue = string | number | readonly string[]
 export type RawOptions = { readonly [K in ServerOptionName]?: RawValue | undefined }
 
-export interface ConfigurationSources {
+interface ConfigurationSources {
   readonly flags: RawOptions
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The file named by a flag; `STILLPOINT_CONFIG` otherwise. */

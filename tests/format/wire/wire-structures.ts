@@ -17,7 +17,7 @@ import {
   wireSumOf,
 } from '../../../src/format/wire/frames.ts'
 import {
-  type Body,
+  type FrameBody,
   type Message,
   type MirrorStatus,
   blockSources,
@@ -55,7 +55,7 @@ const sum = fc.constantFrom(
   { kind: 'sha256' as const, payloadBytes: blockBytes },
 )
 const source = fc.constantFrom(...blockSources)
-const bodies: Record<Body['kind'], fc.Arbitrary<Body>> = {
+const bodies: Record<FrameBody['kind'], fc.Arbitrary<FrameBody>> = {
   hello: fc.record({
     kind: fc.constant('hello' as const),
     side: uuid,
@@ -118,7 +118,7 @@ const bodies: Record<Body['kind'], fc.Arbitrary<Body>> = {
   }),
 }
 
-const messageOf = (body: fc.Arbitrary<Body>): fc.Arbitrary<Message> =>
+const messageOf = (body: fc.Arbitrary<FrameBody>): fc.Arbitrary<Message> =>
   fc
     .record({
       volume: uuid,

@@ -5,7 +5,7 @@ import { blockBytes, makeGeometry } from '../../../src/format/geometry.ts'
 import { structures, wireKindMin } from '../../../src/format/kinds.ts'
 import { decodeFrame, encodeFrame, frameHeadBytes, wireSumOf } from '../../../src/format/wire/frames.ts'
 import {
-  type Body,
+  type FrameBody,
   type Message,
   bodyBytesMax,
   frameKinds,
@@ -38,7 +38,7 @@ const status = {
   retained: [head.base, { cp: 3e12 + 2, hash: random.bytes(32) }, nowhere],
 } as const
 const blockData = [random.bytes(2 * blockBytes), random.bytes(blockBytes), random.bytes(blockBytes)]
-const bodies: Body[] = [
+const bodies: FrameBody[] = [
   { kind: 'hello', side: uuid(), member: uuid(), geometry: makeGeometry(2 ** 30) },
   { kind: 'hello-answer', opens: uuid(), ...status },
   { kind: 'report', ...status, retained: [] },

@@ -6,7 +6,7 @@ import type { HeldBlocks, PublishedRoot } from '../../../src/cp-engine/contract.
 import { blockBytes, countersMax, makeGeometry } from '../../../src/format/geometry.ts'
 import { noNode, recordSum } from '../../../src/format/pointer.ts'
 import { type Root, encodeRoot } from '../../../src/format/disk/root.ts'
-import { type Body, type Message, type Position, nowhere } from '../../../src/format/wire/messages.ts'
+import { type FrameBody, type Message, type Position, nowhere } from '../../../src/format/wire/messages.ts'
 import { Applier } from '../../../src/replica/mirror/applier.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts } from '../../../src/replica/mirror/applier-events.ts'
 import { patchedRuns } from '../../../src/replica/mirror/patched-runs.ts'
@@ -101,7 +101,7 @@ export class Scene {
 
   send(
     cp: number,
-    body: Body,
+    body: FrameBody,
     head: Partial<Message> = {},
     bytes: readonly Uint8Array[] = [],
   ): readonly ApplierAction[] {
@@ -113,7 +113,7 @@ export class Scene {
   /** `whileRead`: what happens while its blocks are read. */
   async patches(
     cp: number,
-    body: Extract<Body, { kind: 'patches' }>,
+    body: Extract<FrameBody, { kind: 'patches' }>,
     head: Partial<Message> = {},
     whileRead = () => {},
   ): Promise<readonly ApplierAction[]> {
@@ -125,7 +125,7 @@ export class Scene {
     return this.event({ kind: 'frame', frame: { message, runs, damaged: refused, bytes: 0 } })
   }
 
-  private message(cp: number, body: Body, head: Partial<Message>): Message {
+  private message(cp: number, body: FrameBody, head: Partial<Message>): Message {
     return {
       volume: volumeUuid,
       session: this.session,

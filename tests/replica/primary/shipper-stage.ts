@@ -4,7 +4,7 @@ import { seededRandom } from '../../../src/lib/random.ts'
 import type { PublishedRoot, WriteCommand } from '../../../src/cp-engine/contract.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import {
-  type Body,
+  type FrameBody,
   type Message,
   type MirrorStatus,
   nowhere,
@@ -69,7 +69,7 @@ export class Stage {
     return actions
   }
 
-  hear(body: Body, head: Partial<Message> = {}): readonly ShipperAction[] {
+  hear(body: FrameBody, head: Partial<Message> = {}): readonly ShipperAction[] {
     const message = {
       volume: volumeUuid,
       session: this.shipper.head.session,

@@ -1,0 +1,190 @@
+/**
+ * The app of a primary over the real engine and the real file system, on a device in memory that can be told to lie, to
+ * fail, and to be full: what the door answers then is what a client gets.
+ */
+import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
+import { DeviceError, type WriteRun } from '../../src/blockdev/block-device.ts'
+import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
+import { createPrimary } from '../../src/cp-engine/create-volume.ts'
+import { openPrimary } from '../../src/cp-engine/open-primary.ts'
+import { blockBytes, makeGeometry } from '../../src/format/geometry.ts'
+import { VolumeFiles } from '../../src/fs/file-system.ts'
+import { Views } from '../../src/fs/read/image-leases.ts'
+import { readTree } from '../../src/fs/read/read-view.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { seededRandom } from '../../src/lib/random.ts'
+import { type App, makeApp } from '../../src/routes/app.ts'
+import type { CpRecord } from '../../src/routes/http/dependencies.ts'
+import { startHttpServer } from '../../src/routes/http/server.ts'
+import { limits } from '../../src/server/door.ts'
+import { engineMirrors } from '../replica/engine-mirrors.ts'
+
+const mebibyte = 2 ** 20
+
+/** Wrong bytes from every read, or an error from every write. */
+class LyingDevice extends MemoryDevice {
+  isDamaged = false
+  isBroken = false
+
+  override async read(address: number, target: Uint8Array): Promise<void> {
+    this.readSync(address, target)
+  }
+  override readSync(address: number, target: Uint8Array): void {
+    super.readSync(address, target)
+    if (this.isDamaged) for (let at = 0; at < target.length; at += blockBytes) target[at + 100]! ^= 1
+  }
+  override async write(runs: readonly WriteRun[]): Promise<void> {
+    if (this.isBroken) throw new DeviceError('the device is broken')
+    await super.write(runs)
+  }
+  override async writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void> {
+    if (this.isBroken) throw new DeviceError('the device is broken')
+    await super.writeDurable(address, buffers)
+  }
+}
+
+/** A clock that nobody foresaw. */
+class BrokenClock implements Clock {
+  isBroken = false
+  now = () => systemClock.now()
+  monotonic = () => {
+    if (this.isBroken) throw new TypeError('nobody foresaw this')
+    return systemClock.monotonic()
+  }
+  after = (ms: number, callback: () => void) => systemClock.after(ms, callback)
+  sleep = (ms: number) => systemClock.sleep(ms)
+  yield = () => systemClock.yield()
+}
+
+export interface Ask {
+  readonly method: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array<ArrayBuffer>
+}
+
+export class RealApp {
+  readonly device = new LyingDevice()
+  readonly appClock = new BrokenClock()
+  engine!: CpEngine
+  private files!: VolumeFiles
+  private app!: App
+  private views!: Views
+  private readonly random = seededRandom(1)
+
+  static async create(mebibytes = 24): Promise<RealApp> {
+    const real = new RealApp()
+    const { device, random } = real
+    const geometry = makeGeometry(mebibytes * mebibyte, mebibyte, mebibyte)
+    await createPrimary(device, { clock: systemClock, random, geometry, recordChecksum: 'xxh3' })
+    await real.open()
+    return real
+  }
+
+  private async open(): Promise<void> {
+    const clock = systemClock
+    const engine = await openPrimary(this.device, { clock, random: this.random, cpIntervalMs: 10_000 })
+    const files = new VolumeFiles(engine, clock)
+    engine.onSpaceShort(() => files.hurry())
+    const views = new Views({
+      source: engine,
+      clock,
+      view: (tree) => readTree(engine, tree),
+      openView: () => files.view(),
+      settle: () => engine.requestCp('requested'),
+    })
+    const mirrors = engineMirrors(engine, {
+      transport: { connect: () => ({ wake: () => {}, close: () => {} }) },
+      clock,
+      random: this.random,
+    })
+    const record = (cp: number): CpRecord => {
+      const { root, hash } = engine.readable().find((each) => each.root.cp === cp)!
+      const counts = { blocksWritten: 0, bytesWritten: 0, coalesced: 0 }
+      const committedAtMs = root.committedAtMs
+      return { cp, epoch: 0, rootHash: toHex(hash), cause: 'timer', committedAtMs, retained: true, ...counts }
+    }
+    const readable = () => engine.readable().map(({ root }) => root)
+    this.app = makeApp({
+      role: 'primary',
+      views,
+      newest: files.newest,
+      cps: {
+        list: async (limit, before) =>
+          readable()
+            .filter(({ cp }) => before === null || cp < before)
+            .slice(0, limit)
+            .map(({ cp }) => record(cp)),
+        get: async (cp) => (readable().some((root) => root.cp === cp) ? record(cp) : null),
+        newestAt: async (ms) => readable().find((root) => root.committedAtMs <= ms)?.cp ?? null,
+      },
+      clock: this.appClock,
+      limits,
+      files,
+      mirrors,
+      taker: {
+        async take() {
+          engine.assertWritable()
+          const before = engine.current().root.cp
+          const { root } = await engine.requestCp('requested')
+          return { taken: root.cp !== before, record: record(root.cp) }
+        },
+      },
+      reach: async (applied, { level }) => engine.reach(applied, level === 'mirrored' ? 'committed' : level),
+      ready: () => ({ ok: !engine.isPoisoned, reason: engine.isPoisoned ? 'poisoned' : '' }),
+      gauges: () => [],
+      reportBug: () => {},
+    })
+    files.start()
+    this.engine = engine
+    this.files = files
+    this.views = views
+  }
+
+  /** Nothing of the tree is in memory any more. */
+  async reopen(): Promise<void> {
+    this.views.close()
+    await this.files.close()
+    await this.engine.close()
+    await this.open()
+  }
+
+  ask({ method, path, headers, body }: Ask): Promise<Response> {
+    const init = { method, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { body }) }
+    return Promise.resolve(this.app.fetch(new Request(`http://test${path}`, init)))
+  }
+
+  json(method: string, path: string, value: unknown): Promise<Response> {
+    return this.ask({
+      method,
+      path,
+      body: JSON.stringify(value),
+      headers: { 'Content-Type': 'application/json' },
+    })
+  }
+
+  /** Through a listener that takes no request at all. */
+  async askWhenBusy({ method, path, headers, body }: Ask): Promise<Response> {
+    const server = startHttpServer({
+      hostname: '127.0.0.1',
+      port: 0,
+      clock: systemClock,
+      requestsMax: 0,
+      mounts: [{ prefix: '/', fetch: (request, url) => this.app.fetch(request, url) }],
+    })
+    try {
+      const answer = await fetch(`${server.url}${path}`, {
+        method,
+        headers: { ...headers },
+        body: body ?? null,
+      })
+      const text = await answer.text()
+      const kept = { status: answer.status, headers: answer.headers }
+      return new Response(text === '' ? null : text, kept)
+    } finally {
+      await server.stop(0)
+    }
+  }
+}
