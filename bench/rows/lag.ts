@@ -45,7 +45,7 @@ function measuring(
         for (let i = 0; i < bench.scale.lagWrites; i++) {
           const answer = await ask(`${primary.url}/v1/files/lag/f${i}`, {
             method: 'PUT',
-            body: new Uint8Array(bytes),
+            body: new Uint8Array(bytes).fill(7),
           })
           const acknowledged = performance.now()
           const cp = Number(answer.headers.get('Stillpoint-CP'))

@@ -33,7 +33,8 @@ export interface Version {
 
 /**
  * A record that has an address, a checksum and a place in memory, and is not yet part of any tree. `prepare` cuts the
- * bytes where free space has no run of the full length, so one buffer may become several records, in order.
+ * bytes where free space has no run of the full length, so one buffer may become several records, in order. What would
+ * be a record of zeros alone is left out: a buffer may become none.
  */
 export interface PreparedRecord {
   readonly pointer: BlockPointer

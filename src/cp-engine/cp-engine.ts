@@ -9,7 +9,6 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { blockBytes } from '../format/geometry.ts'
 import type { LogStart } from '../format/disk/superblock.ts'
 import type { Allocator } from './space/allocator.ts'
 import type { Maps } from './cp/consistency-point.ts'
@@ -26,7 +25,7 @@ import type { OpenViewParts } from './open/open-view.ts'
 import { Operations } from './open/operations.ts'
 import { OwnHistory } from './volume/own-history.ts'
 import { Relief } from './cp/relief.ts'
-import { type Packing, packed, packedNow } from './records/payloads.ts'
+import { type Packing, asTheyCame, packed, packedNow, rawBlocksOf } from './records/payloads.ts'
 import { replay } from './open/replay.ts'
 import type { MergedLog } from './open/replay.ts'
 import type { LostGroup } from './log/log-reader.ts'
@@ -193,11 +192,13 @@ export class CpEngine implements contract.Engine {
     floor: contract.SpaceFloor,
     options?: contract.PrepareOptions,
   ): Promise<contract.PreparedRecord[]> {
-    const blocks = Math.ceil(raw.length / blockBytes)
+    const came = asTheyCame(raw, options?.recordBytes ?? raw.length)
+    const blocks = rawBlocksOf(came)
     const { packing } = this.options
-    const payloads = packing ? await packed(packing, raw, options?.recordBytes ?? raw.length) : undefined
+    const payloads = packing ? await packed(packing, came) : came
     for (let isStalled = false; ;) {
       this.assertWritable()
+      if (blocks === 0) return this.state.intake.prepare(raw, options, came)
       if (!this.queue.hasRoom(raw.length) && !isStalled) isStalled = await this.waitForRoom()
       else if (this.spaceWatch.available(floor) < blocks) await this.spaceWatch.ensure(blocks, floor)
       else {
@@ -216,11 +217,12 @@ export class CpEngine implements contract.Engine {
 
   prepareNow(raw: Uint8Array): contract.PreparedRecord[] | null {
     this.assertWritable()
-    const hasSpace = this.spaceWatch.available('write') >= Math.ceil(raw.length / blockBytes)
+    const came = asTheyCame(raw, raw.length)
+    const hasSpace = this.spaceWatch.available('write') >= rawBlocksOf(came)
     if (!hasSpace || !this.queue.hasRoom(raw.length)) return null
     this.spaceWatch.growAhead()
     const { packing } = this.options
-    return this.state.intake.prepare(raw, {}, packing ? packedNow(packing, raw) : undefined)
+    return this.state.intake.prepare(raw, {}, packing ? packedNow(packing, came) : came)
   }
 
   discard(records: readonly contract.PreparedRecord[]): void {

@@ -16,6 +16,20 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true
 }
 
+const zeros = new Uint8Array(64 * 1024)
+
+/** Content shows in its first, middle or last byte nearly always; what does not is compared whole, by the runtime. */
+export function isZeros(bytes: Uint8Array): boolean {
+  const { length } = bytes
+  if (length === 0) return true
+  if (bytes[0] !== 0 || bytes[length - 1] !== 0 || bytes[length >>> 1] !== 0) return false
+  for (let at = 0; at < length; at += zeros.length) {
+    const part = Math.min(zeros.length, length - at)
+    if (Buffer.compare(bytes.subarray(at, at + part), zeros.subarray(0, part)) !== 0) return false
+  }
+  return true
+}
+
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length

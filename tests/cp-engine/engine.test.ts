@@ -19,7 +19,7 @@ import { itemsOf, keyOf, newPrimary, open } from './workload.ts'
 setDefaultTimeout(60_000)
 
 async function put(engine: CpEngine, n: number, bytes: number) {
-  const records = await engine.prepare(new Uint8Array(bytes).fill(n))
+  const records = await engine.prepare(new Uint8Array(bytes).fill(n + 1))
   return engine.run(
     (tx) =>
       tx.put(
@@ -180,7 +180,8 @@ describe('engine', () => {
     const engine = await open(device, 1, { queueBytesMax: 64 * 1024, clock: systemClock })
     const batch = async (from: number) => {
       const records: PreparedRecord[] = []
-      for (let i = 0; i < 6; i++) records.push(...(await engine.prepare(new Uint8Array(8000).fill(from + i))))
+      for (let i = 0; i < 6; i++)
+        records.push(...(await engine.prepare(new Uint8Array(8000).fill(1 + from + i))))
       return engine.run(
         (tx) => records.forEach((record, i) => tx.put(keyOf(from + i), valueHead([tx.use(record)], 'xxh3'))),
         { records },
@@ -234,7 +235,7 @@ describe('engine', () => {
     const view = engine.openView()
     const space = engine.space()
     for (let i = 0; i < 20; i++) {
-      const records = await engine.prepare(new Uint8Array(9000).fill(i))
+      const records = await engine.prepare(new Uint8Array(9000).fill(i + 1))
       const runs: number[] = []
       const failing = engine.run(
         (tx) => {

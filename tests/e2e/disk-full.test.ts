@@ -16,7 +16,7 @@ const bytes = new Uint8Array(4 * 2 ** 20)
 
 function content(round: number, i: number): Uint8Array<ArrayBuffer> {
   const own = bytes.slice()
-  for (let at = 0; at < own.length; at += 4096) new DataView(own.buffer).setUint32(at, round * 1000 + i)
+  for (let at = 0; at < own.length; at += 4096) new DataView(own.buffer).setUint32(at, 1 + round * 1000 + i)
   return own
 }
 

@@ -145,7 +145,7 @@ test(
     const whole = server({ verb: 'serve', data })
     await whole.start()
     // Takes the space that can still be written.
-    await put(whole.url, 'large', new Uint8Array(8 * 2 ** 20), '?durability=committed')
+    await put(whole.url, 'large', new Uint8Array(8 * 2 ** 20).fill(1), '?durability=committed')
     expect(await whole.stop()).toBe(0)
 
     const broken = server({ verb: 'serve', data, wrapper: limited, flags: ['--cp-interval-ms', '500'] })

@@ -3,7 +3,7 @@
  * caller's:
  *
  * - operations are stopped at random by an unknown exception and run again from the start;
- * - prepared bytes are cut at random block boundaries, as on a fragmented volume;
+ * - prepared bytes are cut at random block boundaries, as on a fragmented volume, and zeros are left out;
  * - every pointer is in exactly one item, and freed exactly once; what was prepared is used or discarded;
  * - hidden steps change hidden items only, no counter but the next id, and take no version;
  * - a view gives only records that it has shown;
@@ -161,8 +161,10 @@ export class FakeEngine implements Engine {
   private cut(bytes: Uint8Array, recordBytes: number): PreparedRecord[] {
     const failure = this.failPrepare?.() ?? null
     if (failure) throw failure
-    const prepare = (offset: number, length: number) =>
-      this.blocks.prepare(bytes.slice(offset, offset + length), offset)
+    const prepare = (offset: number, length: number) => {
+      const part = bytes.slice(offset, offset + length)
+      return part.every((byte) => byte === 0) ? null : this.blocks.prepare(part, offset)
+    }
     return cutAtRandom(bytes.length, recordBytes, () => this.chance(this.cutPercent), prepare)
   }
 

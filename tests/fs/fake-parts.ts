@@ -81,7 +81,8 @@ export function cutAtRandom(
   bytes: number,
   recordBytes: number,
   isCut: () => boolean,
-  prepare: (offset: number, length: number) => PreparedRecord,
+  /** Null for zeros. */
+  prepare: (offset: number, length: number) => PreparedRecord | null,
 ): PreparedRecord[] {
   const records: PreparedRecord[] = []
   const cut = (offset: number, length: number) => {
@@ -90,7 +91,10 @@ export function cutAtRandom(
       const first = Math.ceil(blocks / 2) * blockBytes
       cut(offset, first)
       cut(offset + first, length - first)
-    } else records.push(prepare(offset, length))
+    } else {
+      const record = prepare(offset, length)
+      if (record) records.push(record)
+    }
   }
   for (let at = 0; at < bytes; at += recordBytes) cut(at, Math.min(recordBytes, bytes - at))
   return records

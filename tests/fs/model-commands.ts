@@ -1,6 +1,7 @@
 /** What a test of the model may do, as plain data that fast-check can make, print and shrink. */
 import fc from 'fast-check'
 import type { Condition, ModelAttributes } from './model-tree.ts'
+import { type ZeroShape, zeroShapes } from './zero-shapes.ts'
 
 type Names = readonly string[]
 
@@ -8,6 +9,7 @@ type Names = readonly string[]
 export interface Content {
   readonly length: number
   readonly seed: number
+  readonly zeros: ZeroShape
 }
 
 export type Step =
@@ -70,7 +72,11 @@ const length = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: 100_000, max: 400_000 }) },
   { weight: 1, arbitrary: fc.integer({ min: 1_000_000, max: 1_500_000 }) },
 )
-const content = fc.record({ length, seed: fc.integer({ min: 1, max: 1000 }) })
+const zeros = fc.oneof(
+  { weight: 6, arbitrary: fc.constant('none' as const) },
+  { weight: 4, arbitrary: fc.constantFrom(...zeroShapes) },
+)
+const content = fc.record({ length, seed: fc.integer({ min: 1, max: 1000 }), zeros })
 const condition: fc.Arbitrary<Condition> = fc.oneof(
   { weight: 12, arbitrary: fc.constant('none' as const) },
   {

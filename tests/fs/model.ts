@@ -22,6 +22,7 @@ import { StillpointError } from '../../src/lib/errors.ts'
 import type { Command, Content, Step } from './model-commands.ts'
 import { type Condition, ModelError, type ModelNode, ModelTree } from './model-tree.ts'
 import { bytesOf, chunked, readAll, streamAll } from './volume.ts'
+import { withZeros } from './zero-shapes.ts'
 
 export interface ModelVolume {
   readonly engine: Engine
@@ -35,7 +36,7 @@ export interface ModelVolume {
 
 const holdsMax = 3
 const pathOf = (names: readonly string[]): Path => parsePlainPath(names.join('/'))
-const contentOf = ({ length, seed }: Content): Uint8Array => bytesOf(length, seed)
+const contentOf = ({ length, seed, zeros }: Content): Uint8Array => withZeros(bytesOf(length, seed), zeros)
 
 class Run {
   private tree = new ModelTree()

@@ -7,6 +7,7 @@ import type { Applied } from '../../src/cp-engine/contract.ts'
 import type { BatchOperation, FileSystem, Preconditions } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import { type Condition, ModelError, type ModelNode, type ModelTree } from '../fs/model-tree.ts'
+import { type ZeroShape, withZeros, zeroShapes } from '../fs/zero-shapes.ts'
 import type { Chance } from './chance.ts'
 
 export type Names = readonly string[]
@@ -17,6 +18,7 @@ export type When = 'always' | 'absent' | 'exists' | { readonly version: string }
 export interface Content {
   readonly length: number
   readonly seed: number
+  readonly zeros?: ZeroShape
 }
 
 export type Step =
@@ -46,7 +48,7 @@ export type FileOperation =
   | { readonly op: 'batch'; readonly steps: readonly Step[] }
 
 /** Words that differ everywhere, repeatable and fast; every third content can be packed. */
-export function contentOf({ length, seed }: Content): Uint8Array {
+export function contentOf({ length, seed, zeros = 'none' }: Content): Uint8Array {
   const words = new Uint32Array(Math.ceil(length / 4))
   let state = (Math.imul(seed, 2_654_435_761) >>> 0) | 1
   for (let i = 0; i < words.length; i++) {
@@ -55,7 +57,7 @@ export function contentOf({ length, seed }: Content): Uint8Array {
     state ^= state << 5
     words[i] = seed % 3 === 0 && i % 4 !== 0 ? seed : state
   }
-  return new Uint8Array(words.buffer, 0, length)
+  return withZeros(new Uint8Array(words.buffer, 0, length), zeros)
 }
 
 export const pathOf = (names: Names): Path => parsePlainPath(names.join('/'))
@@ -291,7 +293,7 @@ function someContent(chance: Chance, { largeMax, hasGiants }: Habits): Content {
     huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
     giant: () => 8 * 2 ** 20 + chance.below(700_000),
   }[size]()
-  return { length, seed }
+  return { length, seed, zeros: chance.below(3) > 0 ? 'none' : chance.pick(zeroShapes) }
 }
 
 const someWhen = (chance: Chance, known: string | null): When =>

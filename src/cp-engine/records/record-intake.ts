@@ -37,8 +37,8 @@ export class RecordIntake {
   constructor(private readonly context: IntakeContext) {}
 
   /**
-   * `payloads` are of all of `raw`. The caller has made sure that there is space for the bytes as they are, since free
-   * space without a long enough run for the payloads cuts the bytes in halves.
+   * `payloads` are all that is stored of `raw`. The caller has made sure that there is space for them as they came, since
+   * free space without a long enough run for the payloads cuts the bytes in halves.
    */
   prepare(
     raw: Uint8Array,
@@ -49,7 +49,8 @@ export class RecordIntake {
     assert(leavesEarly || !onWritten, 'only what leaves early is waited for')
     const records: PreparedRecord[] = []
     this.place(payloads, raw, 0, recordBytes, records)
-    if (leavesEarly) this.leave(records, onWritten)
+    if (records.length === 0) onWritten?.(true)
+    else if (leavesEarly) this.leave(records, onWritten)
     return records
   }
 
@@ -113,6 +114,7 @@ export class RecordIntake {
     recordBytes: number,
     records: PreparedRecord[],
   ): void {
+    if (payloads.length === 0) return
     const { allocator, queue, sums } = this.context
     let blocks = 0
     for (const { bytes } of payloads) blocks += blocksOf(bytes.length)

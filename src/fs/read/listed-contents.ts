@@ -50,9 +50,8 @@ const noPause = (): Promise<void> => Promise.resolve()
 
 async function contentOf(view: TreeView, item: EntryItem, bytesMax: number): Promise<Uint8Array | null> {
   if (!hasContent(item, bytesMax)) return null
-  const { size, content } = item
-  if (size === 0) return noBytes
-  if (!content) return null
+  const { size, content, id } = item
+  if (!content) return id === 0 ? new Uint8Array(size) : null
   try {
     const bytes = view.recordNow(content) ?? (await view.record(content))
     // A file that was extended is longer than that.
@@ -62,5 +61,3 @@ async function contentOf(view: TreeView, item: EntryItem, bytesMax: number): Pro
     return null
   }
 }
-
-const noBytes = new Uint8Array(0)

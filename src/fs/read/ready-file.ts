@@ -87,7 +87,7 @@ export class FoundFile implements ReadyFile {
     const last = Math.min(end, stat.size)
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     if (start >= last) return noBytes
-    if (!item.content) return item.id === 0 ? null : partNow(image, kind, item, start, last)
+    if (!item.content) return partNow(image, kind, item, start, last)
     const bytes = this.content(item.content)
     // A file that was extended is longer than that.
     if (bytes?.length !== stat.size) return null
@@ -102,7 +102,7 @@ export class FoundFile implements ReadyFile {
 
 const noBytes = new Uint8Array(0)
 
-/** Bytes of a file with an object; zeros where there is no record. */
+/** Bytes of a file whose entry has no content; zeros where there is no record. */
 function partNow(
   image: ImageNow,
   kind: ChecksumKind,
@@ -111,7 +111,8 @@ function partNow(
   end: number,
 ): Uint8Array | null {
   if (end - start > readyBytesMax) return null
-  const refs = image.readNow((items) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax))
+  const look = (items: ItemReader) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax)
+  const refs = item.id === 0 ? [] : image.readNow(look)
   if (!refs) return null
   let done = 0
   for (const { offset, rawBytes, pointer } of refs) {

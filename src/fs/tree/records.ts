@@ -86,7 +86,7 @@ export interface Piece {
 }
 
 /**
- * Bytes that fit one record at `offset`, as the pieces that free space allows. Pieces whose spans would not lie
+ * Bytes that fit one record at `offset`, as the pieces that free space allows, none where they are zeros. Pieces whose spans would not lie
  * at their multiples, or overlap, are cut again, down to single blocks, which always fit.
  */
 export async function preparePieces(

@@ -2,13 +2,13 @@
  * The body of a PATCH before it is applied: up to `spoolBytesMax` in memory, more as an upload whose records lie where
  * they will lie in the file. What may have to be merged with old bytes, at both ends, stays in memory.
  */
-import { recordRange } from '../../format/items/item-keys.ts'
 import { recordBytesDefault, recordBytesMax } from '../../format/geometry.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { Gathered, buffersOf } from './body.ts'
 import type { Context } from './context.ts'
 import { patchBytesMax } from '../contract.ts'
-import { offsetOfRecordKey, recordsBetween } from '../tree/records.ts'
+import { recordsBetween, recordsTouchedBy } from '../tree/records.ts'
+import { assemble } from '../read/open-file.ts'
 import { loadRecord } from '../read/record-reading.ts'
 import { Upload } from './upload.ts'
 
@@ -113,19 +113,13 @@ async function* readBack(context: Context, spool: Spool, upload: Upload): AsyncG
   yield spool.head
   const view = context.engine.openView()
   try {
-    const range = recordRange(upload.id)
-    const first = await view.read((items) => items.scan(range.from, range.end, 1)[0])
-    let at = first ? offsetOfRecordKey(first.key) : 0
-    for (let isMore = first !== undefined; isMore;) {
-      const start = at
+    const end = spool.offset + spool.length - spool.tail.length
+    for (let start = spool.offset + spool.head.length; start < end; start += recordBytesMax) {
+      const stop = Math.min(end, start + recordBytesMax)
       const refs = await view.read((items) =>
-        recordsBetween(items, context.kind, upload.id, start, start + recordBytesMax, recordBytesMax),
+        recordsBetween(items, context.kind, upload.id, start, stop, recordsTouchedBy(recordBytesMax)),
       )
-      for (const ref of refs) {
-        yield await loadRecord(view, ref)
-        at = ref.offset + ref.rawBytes
-      }
-      isMore = refs.length > 0
+      yield* assemble(refs, await Promise.all(refs.map((ref) => loadRecord(view, ref))), start, stop)
     }
   } finally {
     view.release()

@@ -1,6 +1,7 @@
 /**
  * Writing a range of a file. Records are replaced whole: what they had around the range is read and merged first.
  *
+ * - A chunk that comes to zeros has no record: the ones that it replaces go, and nothing takes their place.
  * - Only records in the default-record cells that the range touches change, and large records that reach into them:
  *   those are cut, so that the next change near by is cheaper.
  * - The operation applies only to the very version whose bytes were merged; else it is gathered again. Those who change
@@ -12,6 +13,7 @@ import type { EntryItem } from '../../format/items/items.ts'
 import { encodeRecordItem } from '../../format/items/items.ts'
 import { objectKey, orphanKey, recordKey, recordRange } from '../../format/items/item-keys.ts'
 import { recordBytesDefault } from '../../format/geometry.ts'
+import type { BlockPointer } from '../../format/pointer.ts'
 import { assert } from '../../lib/assert.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -253,16 +255,26 @@ function applyPatch(
   if (!sameFile(entry, item)) return 'again'
   const size = Math.max(item.size, spool.offset + spool.length)
   if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
-  const [piece] = pieces
-  const isSmall = item.id === 0 && !around.kept && !spool.upload && pieces.length === 1 && piece?.offset === 0
   const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, size }
-  const stored = isSmall
-    ? { ...changed, content: edit.use(piece.record) }
-    : { ...changed, content: null, id: item.id || takeId(edit.tx) }
-  if (!isSmall) writeRecords(edit, stored.id, item, around, spool, pieces)
-  if (!isSmall && (item.id === 0 || size !== item.size)) edit.putObject(stored.id, size)
+  const small = item.id === 0 && !spool.upload ? smallContent(edit, around, pieces) : undefined
+  const stored =
+    small === undefined
+      ? { ...changed, content: null, id: item.id || takeId(edit.tx) }
+      : { ...changed, content: small }
+  if (small === undefined) writeRecords(edit, stored.id, item, around, spool, pieces)
+  if (small === undefined && (item.id === 0 || size !== item.size)) edit.putObject(stored.id, size)
   edit.putEntry(directory, path.at(-1)!, stored, entry)
   return { created: false, item: stored }
+}
+
+/** What a small file has now: null for zeros alone, undefined when that is no small file any more. */
+function smallContent(
+  edit: Edit,
+  { kept }: Around,
+  pieces: readonly Piece[],
+): BlockPointer | null | undefined {
+  if (pieces.length === 0) return kept?.pointer ?? null
+  return !kept && pieces.length === 1 && pieces[0]!.offset === 0 ? edit.use(pieces[0]!.record) : undefined
 }
 
 function writeRecords(

@@ -1,8 +1,10 @@
 /**
  * Whole files and links, written atomically. Content of one record goes into the entry itself; more is an object,
- * which a large body reaches as an upload before it has a name.
+ * which a large body reaches as an upload before it has a name. What is zeros has no record, so a file of zeros alone is
+ * its entry.
  */
 import type { EntryItem } from '../../format/items/items.ts'
+import { objectKey } from '../../format/items/item-keys.ts'
 import { recordBytesDefault } from '../../format/geometry.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -104,7 +106,7 @@ function putNow(
   const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
   if (!records) return null
   // One that was cut becomes an object: not here.
-  if (records.length > 1) {
+  if (records.length > 1 || (records[0]?.offset ?? 0) > 0) {
     engine.discard(records)
     return null
   }
@@ -240,11 +242,15 @@ export function applyPut(edit: Edit, put: Put, known: number | null = null): App
 function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryItem, 'id' | 'content'> {
   if (upload) {
     upload.take(edit)
+    if (upload.isEmpty) {
+      edit.delete(objectKey(upload.id))
+      return { id: 0, content: null }
+    }
     edit.putObject(upload.id, size)
     return { id: upload.id, content: null }
   }
   if (pieces.length === 0) return { id: 0, content: null }
-  if (pieces.length === 1) return { id: 0, content: edit.use(pieces[0]!.record) }
+  if (pieces.length === 1 && pieces[0]!.offset === 0) return { id: 0, content: edit.use(pieces[0]!.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
   for (const piece of pieces) putPiece(edit, edit.kind, id, piece)

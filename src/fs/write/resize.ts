@@ -4,7 +4,7 @@
  *
  * | behind the end  | before the end | what happens |
  * |---|---|---|
- * | any             | nothing, or one record at 0 | the file becomes a small one, the object is unlinked |
+ * | any             | zeros, or one record at 0 | the file becomes a small one, the object is unlinked |
  * | few records     | any            | they are deleted |
  * | many            | few records    | those move to a fresh object, the old one is unlinked |
  * | many            | many           | what lies behind becomes a tail, an orphan that the reaper empties |
@@ -86,7 +86,10 @@ async function truncate(
     const applied = await preparation.run<Attempt>((edit) => {
       const { directory, entry } = findPlace(edit.tx, edit.kind, path)
       if (!sameFile(entry, item)) return 'again'
-      const stored = item.id === 0 ? cutSmall(edit, item, size, pieces) : cutObject(edit, item, size, pieces)
+      const stored =
+        item.id === 0
+          ? cutSmall(edit, item, size, cut && pieces)
+          : cutObject(edit, item, size, cut && { ...cut, pieces })
       return putResized(edit, directory, path, entry, { size, ...stored })
     })
     return settle(context, path, item, applied)
@@ -138,33 +141,46 @@ async function findCut(
 type Stored = Pick<EntryItem, 'id' | 'content'>
 const nothing: Stored = { id: 0, content: null }
 
-/** The content of a small file: cut, gone, or short enough already. */
-function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Piece[]): Stored {
-  const [piece] = pieces
+/** The content of a small file: cut, gone, or short enough already. `pieces`: null when nothing is cut. */
+function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Piece[] | null): Stored {
   if (size === 0) return nothing
-  if (!piece) return { id: 0, content: item.content }
-  if (pieces.length === 1) return { id: 0, content: edit.use(piece.record) }
+  if (!pieces) return { id: 0, content: item.content }
+  const [piece] = pieces
+  if (!piece) return nothing
+  if (pieces.length === 1 && piece.offset === 0) return { id: 0, content: edit.use(piece.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
   for (const each of pieces) putPiece(edit, edit.kind, id, each)
   return { id, content: null }
 }
 
-function cutObject(edit: Edit, item: EntryItem, size: number, pieces: readonly Piece[]): Stored {
+/** What takes the place of the record that the new end cuts; there are no pieces where zeros are left of it. */
+interface CutRecord {
+  readonly offset: number
+  readonly pieces: readonly Piece[]
+}
+
+function cutObject(edit: Edit, item: EntryItem, size: number, cut: CutRecord | null): Stored {
   const { id } = item
   const { from, end } = recordRange(id)
   const start = recordKey(id, size)
-  const few = edit.tx.scan(from, start, 2)
-  if (few.length === 0) {
+  const pieces = cut?.pieces ?? []
+  if (cut) edit.delete(recordKey(id, cut.offset))
+  const [first, second] = edit.tx.scan(from, start, 2)
+  if (!first && pieces.length === 0) {
     edit.unlink(item)
     return nothing
   }
-  if (few.length === 1 && offsetOfRecordKey(few[0]!.key) === 0 && pieces.length <= 1) {
-    const { pointer } = decodeRecordItem(few[0]!.value, edit.kind)
-    const content = pieces[0] ? edit.use(pieces[0].record) : pointer
-    edit.delete(few[0]!.key)
+  if (!first && pieces.length === 1 && pieces[0]!.offset === 0) {
+    const content = edit.use(pieces[0]!.record)
     edit.unlink(item)
     return { id: 0, content }
+  }
+  if (first && !second && offsetOfRecordKey(first.key) === 0 && pieces.length === 0) {
+    const { pointer } = decodeRecordItem(first.value, edit.kind)
+    edit.delete(first.key)
+    edit.unlink(item)
+    return { id: 0, content: pointer }
   }
   const behind = edit.tx.scan(start, end, fewRecords + 1)
   if (behind.length > fewRecords) {
@@ -186,11 +202,9 @@ function moveToFresh(
 ): Stored {
   const id = takeId(edit.tx)
   edit.putObject(id, size)
-  const cutOffset = pieces[0]?.offset
   for (const { key, value } of before) {
-    const offset = offsetOfRecordKey(key)
     edit.delete(key)
-    if (offset !== cutOffset) edit.put(recordKey(id, offset), value)
+    edit.put(recordKey(id, offsetOfRecordKey(key)), value)
   }
   for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
   edit.unlink(item)

@@ -21,6 +21,7 @@ export class Upload {
   private writes = 0
   private wake: (() => void) | null = null
   private isAbandoned = false
+  private hasRecords = false
   private failure: { readonly error: unknown } | null = null
 
   private constructor(
@@ -66,12 +67,19 @@ export class Upload {
       ended()
       throw error
     }
+    if (pieces.length === 0) return
+    this.hasRecords = true
     const work = this.name(pieces)
       .catch((error: unknown) => {
         this.failure ??= { error }
       })
       .finally(() => this.running.delete(work))
     this.running.add(work)
+  }
+
+  /** Nothing but zeros has been added: the object has no records. */
+  get isEmpty(): boolean {
+    return !this.hasRecords
   }
 
   /** Everything is in the tree. */

@@ -16,7 +16,7 @@ test('records that were flushed behind the mark of their CP do not keep an opera
   const write = async (from: number, count: number): Promise<Applied<void>> => {
     const records: PreparedRecord[] = []
     for (let i = 0; i < count; i++)
-      records.push(...(await engine.prepare(new Uint8Array(recordBytes).fill(i))))
+      records.push(...(await engine.prepare(new Uint8Array(recordBytes).fill(i + 1))))
     return engine.run(
       (tx) => {
         for (const [i, record] of records.entries())

@@ -10,6 +10,7 @@ const sums = { kind: 'xxh3', seed: 1 } as const
 /** A fourth of the length in zstd, and nothing shorter. */
 const compact = (length: number): Uint8Array => bytesOf(length, 2)
 const random = (length: number): Uint8Array => seededRandom(length).bytes(length)
+const oneOf = (raw: Uint8Array) => asTheyCame(raw, raw.length)
 const shape = (payloads: readonly Payload[]) =>
   payloads.map(({ offset, length, encoding, bytes }) => [
     offset,
@@ -20,17 +21,19 @@ const shape = (payloads: readonly Payload[]) =>
 
 describe('payloads', () => {
   test('are packed where that saves a block, each by itself', async () => {
-    expect(shape(packedNow(zstd, compact(4096)))).toEqual([[0, 4096, 'raw', 1]])
-    expect(shape(packedNow(zstd, compact(65_536)))).toMatchObject([[0, 65_536, 'zstd', expect.any(Number)]])
-    expect(shape(packedNow(zstd, random(65_536)))).toEqual([[0, 65_536, 'raw', 16]])
+    expect(shape(packedNow(zstd, oneOf(compact(4096))))).toEqual([[0, 4096, 'raw', 1]])
+    expect(shape(packedNow(zstd, oneOf(compact(65_536))))).toMatchObject([
+      [0, 65_536, 'zstd', expect.any(Number)],
+    ])
+    expect(shape(packedNow(zstd, oneOf(random(65_536))))).toEqual([[0, 65_536, 'raw', 16]])
     // Some bytes less, and as many blocks.
     const nearly = random(8192)
     nearly.fill(0, 0, 100)
-    expect(shape(packedNow(zstd, nearly))).toEqual([[0, 8192, 'raw', 2]])
+    expect(shape(packedNow(zstd, oneOf(nearly)))).toEqual([[0, 8192, 'raw', 2]])
 
-    const mixed = new Uint8Array(200_000)
+    const mixed = new Uint8Array(200_000).fill(3)
     mixed.set(random(65_536), 65_536)
-    expect(shape(await packed(zstd, mixed, 65_536))).toEqual([
+    expect(shape(await packed(zstd, asTheyCame(mixed, 65_536)))).toEqual([
       [0, 65_536, 'zstd', 1],
       [65_536, 65_536, 'raw', 16],
       [131_072, 65_536, 'zstd', 1],
@@ -44,10 +47,32 @@ describe('payloads', () => {
     ])
   })
 
+  test('of zeros alone are none, and one byte anywhere is enough', async () => {
+    for (const length of [1, 4095, 65_536, 65_537, 2 ** 20]) {
+      expect(oneOf(new Uint8Array(length))).toEqual([])
+      for (const at of [0, 1, length >>> 2, length >>> 1, length - 2, length - 1]) {
+        const raw = new Uint8Array(length)
+        raw[Math.min(length - 1, Math.max(0, at))] = 1
+        expect(shape(oneOf(raw))).toEqual([[0, length, 'raw', Math.ceil(length / 4096)]])
+      }
+      // Not the memory around it.
+      const between = new Uint8Array(length + 2).fill(1)
+      between.fill(0, 1, length + 1)
+      expect(oneOf(between.subarray(1, length + 1))).toEqual([])
+    }
+    const gaps = new Uint8Array(5 * 65_536)
+    gaps[65_536] = 1
+    gaps[4 * 65_536 - 1] = 1
+    expect(shape(await packed(zstd, asTheyCame(gaps, 65_536)))).toEqual([
+      [65_536, 65_536, 'zstd', 1],
+      [3 * 65_536, 65_536, 'zstd', 1],
+    ])
+  })
+
   test('come back as they were', () => {
     for (const length of [4097, 8192, 65_535, 65_536 + 255, 65_536 + 256, 65_536, 262_144, 1_048_576])
-      for (const raw of [new Uint8Array(length), compact(length), random(length)]) {
-        const [payload] = packedNow(zstd, raw)
+      for (const raw of [new Uint8Array(length).fill(1), compact(length), random(length)]) {
+        const [payload] = packedNow(zstd, oneOf(raw))
         const { pointer, command } = encodeRecord(payload!, 7, sums)
         expect(pointer.encoding).toBe(payload!.encoding)
         expect(command.bytes.length).toBe(pointer.blocks * 4096)

@@ -161,16 +161,62 @@ describe('record intake', () => {
   test('payloads that are shorter than their bytes lie in one run, and take no more than they need', () => {
     const { intake, allocator } = harness()
     const free = allocator.writable
-    const [zeros] = packedNow(zstd, new Uint8Array(65_536))
-    const payloads = [0, 65_536].map((offset) => ({ ...zeros!, offset }))
-    const records = intake.prepare(new Uint8Array(131_072), { leavesEarly: false }, payloads)
+    const [compact] = packedNow(zstd, asTheyCame(bytes(65_536), 65_536))
+    const payloads = [0, 65_536].map((offset) => ({ ...compact!, offset }))
+    const records = intake.prepare(bytes(131_072), { leavesEarly: false }, payloads)
     expect(free - allocator.writable).toBe(2)
     const [first, second] = records
     expect(second).toMatchObject({ offset: 65_536, length: 65_536 })
     expect(second!.pointer).toEqual({ ...first!.pointer, address: first!.pointer.address + 1 })
-    expect(first!.pointer).toMatchObject({ encoding: 'zstd', blocks: 1, payloadBytes: zeros!.bytes.length })
+    expect(first!.pointer).toMatchObject({ encoding: 'zstd', blocks: 1, payloadBytes: compact!.bytes.length })
     for (const record of records) intake.discard(record)
     expect(allocator.writable).toBe(free)
+  })
+
+  test('zeros become no record, and are written nowhere: nobody waits for them', async () => {
+    const { intake, allocator, queue, left, device, releaseAll } = harness()
+    const free = allocator.writable
+    const told: boolean[] = []
+    const onWritten = (isFree: boolean) => void told.push(isFree)
+    expect(intake.prepare(new Uint8Array(2 ** 20), { leavesEarly: true, onWritten })).toEqual([])
+    expect(intake.prepare(new Uint8Array(100), { leavesEarly: false })).toEqual([])
+    expect([told, allocator.writable, queue.bytes, left]).toEqual([[true], free, 0, []])
+
+    const content = new Uint8Array(5 * 65_536)
+    content[65_535] = 1
+    content[3 * 65_536] = 1
+    const records = intake.prepare(content, { leavesEarly: true, recordBytes: 65_536 })
+    expect(records.map(({ offset, length }) => [offset, length])).toEqual([
+      [0, 65_536],
+      [3 * 65_536, 65_536],
+    ])
+    expect(records[1]!.pointer.address).toBe(records[0]!.pointer.address + 16)
+    await releaseAll()
+    expect(free - allocator.writable).toBe(32)
+    const back = new Uint8Array(65_536)
+    device.readSync(records[0]!.pointer.address, back)
+    expect(back).toEqual(content.slice(0, 65_536))
+  })
+
+  test('a half of zeros, of bytes that have to be cut, is no record either', () => {
+    const { intake, allocator } = harness()
+    const taken: number[] = []
+    for (let address = allocator.take('record', 1); address !== null; address = allocator.take('record', 1))
+      taken.push(address)
+    for (const address of taken.toSorted((a, b) => a - b))
+      if (address % 3 !== 0) allocator.giveBack({ address, blocks: 1 })
+    const free = allocator.writable
+    for (const at of [0, 20_000, 65_535]) {
+      const content = new Uint8Array(65_536)
+      content[at] = 9
+      const records = intake.prepare(content, { leavesEarly: false })
+      expect(records).toHaveLength(1)
+      const [{ offset, length }] = records as [PreparedRecord]
+      expect(length).toBeLessThanOrEqual(8192)
+      expect([offset % length, at >= offset && at < offset + length]).toEqual([0, true])
+      intake.discard(records[0]!)
+      expect(allocator.writable).toBe(free)
+    }
   })
 
   test('free space without a long run: halves, each a record of its own, in order, nothing lost', () => {

@@ -118,7 +118,7 @@ describe('a reader of the open tree', () => {
     // It is dropped, and the reader keeps its bytes.
     await put(engine, 0, 8, 16_000)
     const records: PreparedRecord[] = []
-    for (let i = 0; i < 20; i++) records.push(...(await engine.prepare(new Uint8Array(16_000).fill(i))))
+    for (let i = 0; i < 20; i++) records.push(...(await engine.prepare(new Uint8Array(16_000).fill(i + 1))))
     expect(records.length).toBe(20)
     engine.discard(records)
     view.release()

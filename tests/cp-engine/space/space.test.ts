@@ -218,7 +218,9 @@ describe('before disk-full', () => {
   test('what left early and was given up comes back, also when nothing else has changed', async () => {
     const { engine, device } = await smallVolume()
     for (let round = 0; round < 10; round++) {
-      const records = (await Promise.all([1, 2].map(() => engine.prepare(new Uint8Array(2 ** 20))))).flat()
+      const records = (
+        await Promise.all([1, 2].map(() => engine.prepare(new Uint8Array(2 ** 20).fill(1))))
+      ).flat()
       engine.discard(records)
     }
     await put(engine, 1, 2 ** 20)

@@ -74,7 +74,7 @@ test('others have their turn between two contents', async () => {
 const damaged = new StillpointError('corrupt', 'other bytes')
 const pointer = { address: 1 }
 const entry = (item: object): Found =>
-  ({ path: ['f'], item: { kind: 'file', size: 3, content: pointer, ...item } }) as unknown as Found
+  ({ path: ['f'], item: { kind: 'file', size: 3, id: 0, content: pointer, ...item } }) as unknown as Found
 
 async function contentOf(item: object, view: Partial<TreeView>): Promise<Uint8Array | null> {
   const contents = await contentsOf(view as TreeView, [entry(item)], 10)
@@ -100,7 +100,8 @@ test('what cannot be read is left to whoever asks for the file', async () => {
   expect(await contentOf({ size: 0, content: null }, {})).toEqual(new Uint8Array(0))
   expect(await contentOf({ size: 4 }, { recordNow: () => bytes })).toBeNull()
   expect(await contentOf({ size: 11 }, { recordNow: () => bytes })).toBeNull()
-  expect(await contentOf({ content: null }, {})).toBeNull()
+  expect(await contentOf({ content: null }, {})).toEqual(new Uint8Array(3))
+  expect(await contentOf({ content: null, id: 7 }, {})).toBeNull()
   expect(await contentOf({ kind: 'directory', size: 0, content: null }, {})).toBeNull()
   for (const error of [damaged, new DeviceError('no disk')]) {
     expect(await contentOf({}, failing(error))).toBeNull()
