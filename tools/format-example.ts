@@ -14,12 +14,7 @@ import {
 import { decodeLogRecord, logRecordLayout } from '../src/format/disk/log-record.ts'
 import { decodeMapIndex, mapIndexLayout, mapPageLayout } from '../src/format/disk/map-page.ts'
 import { type Root, decodeRoot, epochLayout, rootLayout } from '../src/format/disk/root.ts'
-import {
-  type Superblock,
-  decodeSuperblock,
-  superblockBytes,
-  superblockLayout,
-} from '../src/format/disk/superblock.ts'
+import { type Superblock, decodeSuperblock, superblockLayout } from '../src/format/disk/superblock.ts'
 import { VerifiedNode, treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { type Layout, isZero } from '../src/format/fields.ts'
 import { blockBytes, makeGeometry, superblockAddress, superblockCopyBlocks } from '../src/format/geometry.ts'
@@ -112,7 +107,7 @@ async function readExample(
   await device.read(0, whole)
   const found = [0, 1].map((slot) => {
     const at = superblockAddress(slot, 0) * blockBytes
-    const bytes = whole.subarray(at, at + superblockBytes)
+    const bytes = whole.subarray(at, at + superblockCopyBlocks * blockBytes)
     return { slot, bytes, superblock: decodeSuperblock(bytes, slot) }
   })
   const newest = found.toSorted(
