@@ -10,7 +10,7 @@
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, isDataRun, superblockCopies, superblockSlots } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
@@ -28,7 +28,14 @@ import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
+/**
+ * `newer-format` and `older-format`: a structure is sound, and cannot be read here, so nothing is said about what is behind
+ * it. `padding`: bytes that nothing reads are not zero. All others are `damage`.
+ */
+export type FindingKind = 'damage' | 'padding' | 'newer-format' | 'older-format'
+
 export interface CheckFinding {
+  readonly kind: FindingKind
   /** The CP of the root that it belongs to; null for the superblocks. */
   readonly cp: number | null
   readonly address: number | null
@@ -71,7 +78,7 @@ class Check {
   ) {}
 
   async run(): Promise<void> {
-    const slots = await this.readSlots()
+    const slots = await this.readSlots().catch((error: unknown) => this.unreadable(error))
     const seen = new Set<string>()
     for (const superblock of slots) {
       if (superblock.root) {
@@ -94,6 +101,13 @@ class Check {
     return found
   }
 
+  /** One copy of a later program is enough: the others may be of before. */
+  private unreadable(error: unknown): Superblock[] {
+    if (!(error instanceof StillpointError)) throw error
+    this.findError(null, error)
+    return []
+  }
+
   private async checkOnce(pointer: NodePointer, superblock: Superblock, seen: Set<string>): Promise<void> {
     const name = toHex(pointer.sum)
     if (seen.has(name)) return
@@ -107,7 +121,7 @@ class Check {
     this.cps.push(root.cp)
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
       this.find(pointer.address, 'the root belongs to another volume')
-    await this.checkRoot(root, pointer.address, superblock.geometry)
+    await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })
     this.options.onRoot?.(root)
   }
 
@@ -118,10 +132,10 @@ class Check {
     if (pointer.address !== 0)
       await this.checkTree(root, pointer, { level, lower: null, upper: null }, reached)
 
-    const live = await this.loadMap('live', root, geometry, root.liveMap)
+    const live = await this.loadMap('live', geometry, root.liveMap)
     if (live) for (const own of live.ownBlocks()) reached.add(own.address, 1)
     if (live) this.compare(live, reached, 'live')
-    const used = await this.loadMap('used', root, geometry, root.usedMap)
+    const used = await this.loadMap('used', geometry, root.usedMap)
     if (!used) return
     for (const own of used.ownBlocks()) reached.add(own.address, 1)
     this.compare(used, reached, 'used')
@@ -160,16 +174,11 @@ class Check {
     try {
       await readRecord(this.device, pointer, root.records)
     } catch (error) {
-      this.find(pointer.address, messageOf(error))
+      this.findError(pointer.address, error)
     }
   }
 
-  private async loadMap(
-    kind: MapKind,
-    root: Root,
-    geometry: Geometry,
-    top: NodePointer,
-  ): Promise<SpaceMap | null> {
+  private async loadMap(kind: MapKind, geometry: Geometry, top: NodePointer): Promise<SpaceMap | null> {
     try {
       return await SpaceMap.load(kind, geometry.blocksMax, top, async (pointer) => {
         const bytes = await this.node(pointer)
@@ -178,7 +187,7 @@ class Check {
         return bytes
       })
     } catch (error) {
-      this.find(null, `the ${kind} map of cp ${root.cp} is unusable: ${messageOf(error)}`)
+      this.findError(null, error, `the ${kind} map is unusable: `)
       return null
     }
   }
@@ -208,14 +217,19 @@ class Check {
     try {
       return decode()
     } catch (error) {
-      this.find(address, messageOf(error))
+      this.findError(address, error)
       return null
     }
   }
 
-  private find(address: number | null, message: string): void {
+  private findError(address: number | null, error: unknown, before = ''): void {
+    const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
+    this.find(address, before + messageOf(error), isOfFormat ? error.code : 'damage')
+  }
+
+  private find(address: number | null, message: string, kind: FindingKind = 'damage'): void {
     if (this.findings.length < (this.options.findingsMax ?? 1000))
-      this.findings.push({ cp: this.cp, address, message })
+      this.findings.push({ kind, cp: this.cp, address, message })
   }
 }
 

@@ -9,7 +9,7 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { blockBytes } from '../format/geometry.ts'
+import { type Geometry, blockBytes } from '../format/geometry.ts'
 import type { LogStart } from '../format/disk/superblock.ts'
 import type { Allocator } from './space/allocator.ts'
 import type { Maps } from './cp/consistency-point.ts'
@@ -63,6 +63,8 @@ export interface EngineParts {
   readonly allocator: Allocator
   readonly maps: Maps
   readonly clock: Clock
+  /** With the largest size that the next root says. */
+  readonly geometry: Geometry
   /** The first cp that this opening gives. */
   readonly firstCp: number
   /** Of this opening: empty, with its own nonce. */
@@ -94,9 +96,9 @@ export class CpEngine implements contract.Engine {
     parts: EngineParts,
     private readonly options: EngineOptions = {},
   ) {
-    const { volume, allocator, clock } = parts
+    const { volume, allocator, clock, geometry } = parts
     this.clock = clock
-    const { device, geometry } = volume
+    const { device } = volume
     const { root } = volume.current()
     const failed = (error: unknown) => this.poison(error)
     this.volume = volume

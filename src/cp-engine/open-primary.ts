@@ -4,6 +4,7 @@
  * I3: this opening gives cps above whatever could have been promised: four above the published CP and above the first
  * of the opening before (one may have been writing and one open; the rest is margin).
  */
+import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
@@ -39,15 +40,23 @@ const cpsPerOpening = 4
 
 export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptions): Promise<CpEngine> {
   const released: { allocator: Allocator | null } = { allocator: null }
+  const found: { log: FoundLog | null; live: SpaceMap | null } = { log: null, live: null }
   const volume = await Volume.open(device, {
     clock: options.clock,
     acceptLoss: options.acceptSuperblockLoss ?? false,
     goBack: (remaining) => newEpoch(remaining, options.random),
     onReleased: (pageIndex, mask) => released.allocator?.releasePage(pageIndex, mask),
+    async inspect(volume) {
+      if (volume.superblock.role !== 'primary')
+        throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
+      const { blocksMax, liveMap } = volume.current().root
+      found.live = await SpaceMap.load('live', blocksMax, liveMap, volume.readNode)
+      found.log = await readLog(volume, options)
+    },
     ...(options.nodeCacheBytesMax ? { nodeCacheBytesMax: options.nodeCacheBytesMax } : {}),
   })
-  if (volume.superblock.role !== 'primary')
-    throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
+  const { live, log } = found
+  assert(live && log, 'a primary was looked at before anything was written')
   if (options.acceptHistoryLoss && !volume.superblock.fenced)
     await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
   const { geometry } = volume
@@ -59,9 +68,8 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     for (const [index, page] of map.pages.entries()) if (page) allocator.withhold(index, page.bits)
   released.allocator = allocator
 
-  const live = await SpaceMap.load('live', geometry.blocksMax, published.root.liveMap, volume.readNode)
   const maps = { live, used: volume.retention.usedMap(published) }
-  const { merged, end, recovery } = await readLog(volume, options)
+  const { merged, end, recovery } = log
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
   // The ring goes on behind the last good group; the nonce keeps what is left of the opening before apart.
@@ -71,18 +79,24 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     chain: new Uint8Array(sha256Bytes),
   }
   const { clock } = options
-  const engine = new CpEngine({ volume, allocator, maps, clock, firstCp, logStart, recovery }, options)
+  const engine = new CpEngine(
+    { volume, allocator, maps, clock, geometry, firstCp, logStart, recovery },
+    options,
+  )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
   if (merged.operations > 0) await engine.recover(merged, opening)
   else await volume.writeSuperblock(opening)
   return engine
 }
 
+interface FoundLog {
+  readonly merged: MergedLog
+  readonly end: LogStart
+  readonly recovery: RecoveryReport
+}
+
 /** What the log adds to the published root, and what is to be said about it. */
-async function readLog(
-  volume: Volume,
-  options: OpenPrimaryOptions,
-): Promise<{ merged: MergedLog; end: LogStart; recovery: RecoveryReport }> {
+async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<FoundLog> {
   const { root } = volume.current()
   const reader = new LogReader(volume.device, volume.geometry, root.records.kind)
   const merged = new MergedLog(root.cp, root.sequence)

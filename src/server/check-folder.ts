@@ -38,7 +38,12 @@ export async function checkFolder(path: string): Promise<CheckReport> {
 
 function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
   const { problems, problemCount } = items.finish(root.counters)
-  const finding = (message: string): CheckFinding => ({ cp: root.cp, address: null, message })
+  const finding = (message: string): CheckFinding => ({
+    kind: 'damage',
+    cp: root.cp,
+    address: null,
+    message,
+  })
   const hidden = problemCount - problems.length
   return [...problems.map(finding), ...(hidden > 0 ? [finding(`${hidden} more problems`)] : [])]
 }

@@ -77,12 +77,21 @@ const epochs = fc
       })),
   )
 
+const word = integer(2 ** 32 - 1)
+/** Unknown bits that do not keep anybody from reading. */
+const features = fc.record({ incompat: fc.constant(0), readOnlyCompat: word, compat: word })
+
 export const root: fc.Arbitrary<Root> = fc
   .record({
+    features,
     volumeUuid: bytesOf(16),
     after: integer(1e6),
     blockCount: fc.constant(2 ** 28),
-    records: fc.record({ kind: fc.constantFrom('xxh3' as const, 'sha256' as const), seed: fc.maxSafeNat() }),
+    blocksMax: integer(g.volumeBlocksLimit, 2 ** 28),
+    records: fc.record({
+      kind: fc.constantFrom('xxh3' as const, 'sha256' as const),
+      seed: integer(2 ** 32 - 1),
+    }),
     fileTree: treeRoot,
     snapshotsTree: treeRoot,
     liveMap: nodePointer,
@@ -103,6 +112,7 @@ export const root: fc.Arbitrary<Root> = fc
 
 export const superblock: fc.Arbitrary<Superblock> = fc
   .record({
+    features,
     volumeUuid: bytesOf(16),
     sideUuid: bytesOf(16),
     generation: fc.maxSafeNat(),
@@ -123,7 +133,7 @@ export const superblock: fc.Arbitrary<Superblock> = fc
       position: integer(2 ** 40).map((n) => n * 4096),
       chain: bytesOf(32),
     }),
-    geometry: fc.constant(g.makeGeometry()),
+    geometry: fc.constant(g.fixedPart(g.makeGeometry())),
     goingBack: fc.boolean(),
   })
   .map((s) => (s.root ? s : { ...s, role: 'mirror' as const }))

@@ -36,7 +36,10 @@ export interface SealedCp extends SealedState {
   /** What its superblock says besides the root: where replay of this root begins. */
   readonly superblock: SuperblockChange & { readonly log: LogStart }
   /** What the root says that is not made here. */
-  readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount'>
+  readonly facts: Omit<
+    Root,
+    'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount' | 'blocksMax'
+  >
 }
 
 export interface Maps {
@@ -137,6 +140,7 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
     cp: sealed.cp,
     // The file may have grown since the seal, and the maps may lie in what came.
     blockCount: Math.min(context.device.blockCount, maps.used.blocksMax),
+    blocksMax: maps.used.blocksMax,
     fileTree: sealed.tree.root(),
     liveMap: topOf(maps.live),
     usedMap: topOf(maps.used),

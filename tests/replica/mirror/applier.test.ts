@@ -2,6 +2,8 @@
 import type { ApplierAction } from '../../../src/replica/mirror/applier-events.ts'
 import { beforeEach, describe, expect, test } from 'bun:test'
 import { newUuid } from '../../../src/lib/random.ts'
+import { noFeatures } from '../../../src/format/features.ts'
+import { rootLayout } from '../../../src/format/disk/root.ts'
 import type { PublishedRoot } from '../../../src/cp-engine/contract.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
 import { noUuid } from '../../../src/format/wire/messages.ts'
@@ -198,7 +200,11 @@ describe('offers', () => {
 
   const badRoots: [string, () => PublishedRoot][] = [
     ['of another volume', () => rootOf(6, base, { volumeUuid: newUuid(random) })],
-    ['larger than the volume', () => rootOf(6, base, { blockCount: geometry.blocksMax + 1 })],
+    ['larger than its primary said', () => rootOf(6, base, { blocksMax: geometry.blocksMax + 1 })],
+    [
+      'that may grow less than its base',
+      () => rootOf(6, base, { blocksMax: geometry.blocksMax - 1, blockCount: geometry.blocksMax - 1 }),
+    ],
     ['that does not continue its base', () => rootOf(6, rootOf(5, null, { sequence: 1 }))],
     ['with another seed', () => rootOf(6, base, { records: { kind: 'xxh3', seed: 1 } })],
     [
@@ -213,6 +219,27 @@ describe('offers', () => {
   ]
   test.each(badRoots)('a root %s is refused', (_name, root) => {
     expect(kinds(scene.offer(root(), 1))).toEqual(['bad-root'])
+  })
+
+  const newer: [string, () => PublishedRoot][] = [
+    ['with an incompat bit', () => rootOf(6, base, { features: { ...noFeatures, incompat: 2 ** 31 } })],
+    ['that may only be read', () => rootOf(6, base, { features: { ...noFeatures, readOnlyCompat: 1 } })],
+    ['of another version', () => ({ ...next, bytes: next.bytes.with(1, 2) })],
+    ['of a higher format', () => ({ ...next, bytes: next.bytes.with(rootLayout.at.format, 2) })],
+  ]
+  test.each(newer)('a root %s is refused before anything is written for it', (_name, root) => {
+    for (const offer of [1, 2]) {
+      expect(kinds(scene.offer(root(), offer))).toEqual(['newer-format'])
+      expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'a-newer-version' })
+    }
+    // The primary has gone back to what this side knows.
+    scene.offer(next, 3)
+    expect(scene.applier.status()).toMatchObject({ needs: 'nothing' })
+  })
+
+  test('a root with bits that are compatible is taken', () => {
+    scene.offer(rootOf(6, base, { features: { ...noFeatures, compat: 2 ** 32 - 1 } }), 1)
+    expect(scene.applier.status().stage).not.toBe('idle')
   })
 
   test('what is verified is not written again, by whatever comes late', () => {
