@@ -23,7 +23,7 @@ import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
 import type { Item } from './contract.ts'
-import { readRecord } from './records/records.ts'
+import { decodeRecord, hasZeroPadding, readRecordBlocks } from './records/records.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
@@ -172,7 +172,10 @@ class Check {
     if (before !== undefined) this.find(pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      await readRecord(this.device, pointer, root.records)
+      const blocks = await readRecordBlocks(this.device, pointer)
+      decodeRecord(blocks, pointer, root.records)
+      if (!hasZeroPadding(blocks, pointer))
+        this.find(pointer.address, 'the bytes behind the record are not zero', 'padding')
     } catch (error) {
       this.findError(pointer.address, error)
     }

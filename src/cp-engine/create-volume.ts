@@ -85,6 +85,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     previous: null,
     nodeBuffers: new NodeBuffers(),
     allocateMapBlock: () => allocator.take('map', 1)!,
+    giveBackMapBlock: (address: number) => allocator.giveBack({ address, blocks: 1 }),
     leaving: () => false,
     sync: () => device.sync(),
   }

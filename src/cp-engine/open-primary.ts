@@ -46,12 +46,12 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     acceptLoss: options.acceptSuperblockLoss ?? false,
     goBack: (remaining) => newEpoch(remaining, options.random),
     onReleased: (pageIndex, mask) => released.allocator?.releasePage(pageIndex, mask),
-    async inspect(volume) {
-      if (volume.superblock.role !== 'primary')
+    async inspect(opened) {
+      if (opened.superblock.role !== 'primary')
         throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
-      const { blocksMax, liveMap } = volume.current().root
-      found.live = await SpaceMap.load('live', blocksMax, liveMap, volume.readNode)
-      found.log = await readLog(volume, options)
+      const { blocksMax, liveMap } = opened.current().root
+      found.live = await SpaceMap.load('live', blocksMax, liveMap, opened.readNode)
+      found.log = await readLog(opened, options)
     },
     ...(options.nodeCacheBytesMax ? { nodeCacheBytesMax: options.nodeCacheBytesMax } : {}),
   })

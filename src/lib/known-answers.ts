@@ -50,9 +50,9 @@ export function knownInput(length: number): Uint8Array {
 }
 
 interface Sums {
-  sha256(bytes: Uint8Array): Uint8Array
+  readonly sha256: (bytes: Uint8Array) => Uint8Array
   /** As eight little-endian bytes. */
-  xxh3(bytes: Uint8Array, seed: number): Uint8Array
+  readonly xxh3: (bytes: Uint8Array, seed: number) => Uint8Array
 }
 
 /** Fails for sums that are not those of the specifications. */

@@ -248,7 +248,10 @@ export const logRecord: fc.Arbitrary<LogRecord> = fc.record({
     .map((list) => spread(list, (pointer, address) => ({ ...pointer, address }))),
 })
 
-export const mapPointers = fc.array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
+/** One that names nothing is not stored. */
+export const mapPointers = fc
+  .array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
+  .filter((pointers) => pointers.some(({ address }) => address > 0))
 
 export interface GroupValue {
   readonly head: Pick<LogGroupHead, 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence'>
@@ -277,6 +280,8 @@ export const leaf = fc
 export const bits = fc.nat().map((seed): Uint8Array => {
   const out = new Uint8Array(mapPageBitsBytes)
   for (let i = 0; i < 64; i++) out[(seed * (i + 1)) % out.length] = seed >>> (i % 24)
+  // A page without a bit is not stored.
+  out[seed % out.length]! |= 1
   return out
 })
 

@@ -56,6 +56,8 @@ export interface CpContext {
   /** What the nodes of the tree are encoded into. */
   readonly nodeBuffers: NodeBuffers
   allocateMapBlock(): number
+  /** One that was allocated and is not needed; nothing was written to it. */
+  giveBackMapBlock(address: number): void
   /** True when somebody has kept the bytes, which then never change. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean
   sync(): Promise<void>
@@ -114,6 +116,7 @@ export async function buildTrees(
     { born: sealed.blocks.bornBlocks(), freed: sealed.blocks.freedBlocks(), keptBySnapshot: () => false },
     () => context.allocateMapBlock(),
   )
+  for (const address of built.unused) context.giveBackMapBlock(address)
   const published = makeRoot(sealed, context, rootRun.address, built)
   const root: WriteCommand = {
     address: published.address,

@@ -4,7 +4,7 @@ import { sha256 } from '../../lib/checksum.ts'
 import { hasCode } from '../../lib/errors.ts'
 import { parseUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
-import { type Geometry, isDataRun } from '../../format/geometry.ts'
+import { type Geometry, epochsMax, isDataRun } from '../../format/geometry.ts'
 import { assertWritable } from '../../format/features.ts'
 import { type Root, decodeRoot } from '../../format/disk/root.ts'
 import type { MessageOf, WireErrorCode } from '../../format/wire/messages.ts'
@@ -51,6 +51,9 @@ function problemOf(
   for (const epoch of before.epochs) {
     const same = root.epochs.find(({ number }) => number === epoch.number)
     if (same && !equalBytes(same.id, epoch.id)) return `epoch ${epoch.number} has another id: another history`
+    // A full list has dropped the oldest ones.
+    const mayBeDropped = root.epochs.length === epochsMax && epoch.number < root.epochs[0]!.number
+    if (!same && !mayBeDropped) return `epoch ${epoch.number} is not in its history`
   }
   // Numbers without a gap: the base is the root before this one.
   if (root.cp === before.cp + 1 && !equalBytes(root.previousHash, base.hash))
