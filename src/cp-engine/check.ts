@@ -4,7 +4,8 @@
  * For every root that a superblock slot names (its own and those that it holds): each address block matches its
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
  * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
- * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open.
+ * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
+ * of the two slots follow each other by their hashes, and the device has every block that a root counts.
  *
  * It reads; it never writes, and goes on after a finding.
  */
@@ -22,17 +23,19 @@ import type { Root } from '../format/disk/root.ts'
 import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
-import type { Item } from './contract.ts'
+import type { Item, PublishedRoot } from './contract.ts'
 import { decodeRecord, hasZeroPadding, readRecordBlocks } from './records/records.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
+import { brokenHistory } from './root-history.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
 /**
  * `newer-format` and `older-format`: a structure is sound, and cannot be read here, so nothing is said about what is behind
- * it. `padding`: bytes that nothing reads are not zero. All others are `damage`.
+ * it. `padding`: bytes that nothing reads are not zero. `history`: roots that are each sound do not follow each other.
+ * `block-count`: the device has lost its end. All others are `damage`.
  */
-export type FindingKind = 'damage' | 'padding' | 'newer-format' | 'older-format'
+export type FindingKind = 'damage' | 'padding' | 'history' | 'block-count' | 'newer-format' | 'older-format'
 
 export interface CheckFinding {
   readonly kind: FindingKind
@@ -70,6 +73,7 @@ class Check {
   nodes = 0
   /** Records by address, with the beginning of their checksum: verified once, and the same for every root. */
   readonly verified = new Map<number, number>()
+  private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
 
   constructor(
@@ -87,6 +91,9 @@ class Check {
       }
       for (const hold of superblock.holds) await this.checkOnce(hold.root, superblock, seen)
     }
+    this.cp = null
+    for (const { address, message } of brokenHistory(this.roots, slots))
+      this.find(address, message, 'history')
   }
 
   private async readSlots(): Promise<Superblock[]> {
@@ -119,6 +126,13 @@ class Check {
     if (!root) return
     this.cp = root.cp
     this.cps.push(root.cp)
+    this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
+    if (root.blockCount > this.device.blockCount)
+      this.find(
+        pointer.address,
+        `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,
+        'block-count',
+      )
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
       this.find(pointer.address, 'the root belongs to another volume')
     await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })

@@ -335,11 +335,15 @@ export class CpEngine implements contract.Engine {
     return this.relief.onHoldsInTheWay(listener)
   }
 
-  /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
+  /**
+   * The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had, and how far the
+   * volume may grow.
+   */
   async recover(merged: MergedLog, opening: Opening): Promise<void> {
     const { allocator, queue, state, volume } = this
     const { spaceWatch: space } = this
     await replay(merged, { allocator, queue, space, state, volume, sums: this.current().root.records })
+    this.state.blocks.isDirty = true
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')
   }

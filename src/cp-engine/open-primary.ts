@@ -10,7 +10,7 @@ import type { Random } from '../lib/random.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { blockBytes, cpsPerEpoch } from '../format/geometry.ts'
+import { blockBytes, cpsPerEpoch, volumeBytesLimit } from '../format/geometry.ts'
 import type { LogStart, Superblock } from '../format/disk/superblock.ts'
 import { Allocator } from './space/allocator.ts'
 import { CpEngine } from './cp-engine.ts'
@@ -25,6 +25,8 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly clock: Clock
   readonly random: Random
   readonly nodeCacheBytesMax?: number
+  /** The volume may grow to this from now on, if that is more than before. A fenced one stays as it is. */
+  readonly volumeBytesMax?: number | null
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
   /** The operator accepts that the log is damaged, and what stands behind the damage is lost. */
@@ -59,8 +61,10 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   assert(live && log, 'a primary was looked at before anything was written')
   if (options.acceptHistoryLoss && !volume.superblock.fenced)
     await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
-  const { geometry } = volume
   const published = volume.current()
+  const blocksMax = blocksMaxOf(volume, options)
+  const isRaised = blocksMax > published.root.blocksMax
+  const geometry = { ...volume.geometry, blocksMax }
 
   const allocator = new Allocator(geometry)
   allocator.extend(Math.min(device.blockCount, geometry.blocksMax))
@@ -68,7 +72,10 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     for (const [index, page] of map.pages.entries()) if (page) allocator.withhold(index, page.bits)
   released.allocator = allocator
 
-  const maps = { live, used: volume.retention.usedMap(published) }
+  const maps = {
+    live: live.grownTo(blocksMax),
+    used: volume.retention.usedMap(published).grownTo(blocksMax),
+  }
   const { merged, end, recovery } = log
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
@@ -84,9 +91,16 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     options,
   )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
-  if (merged.operations > 0) await engine.recover(merged, opening)
+  // Nothing is promised before a root says how far the volume may grow: the log may name blocks that only that allows.
+  if (merged.operations > 0 || isRaised) await engine.recover(merged, opening)
   else await volume.writeSuperblock(opening)
   return engine
+}
+
+function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenPrimaryOptions): number {
+  if (superblock.fenced || superblock.outdated || !volumeBytesMax) return geometry.blocksMax
+  const blocks = Math.floor(Math.min(volumeBytesMax, volumeBytesLimit) / blockBytes)
+  return Math.max(geometry.blocksMax, blocks)
 }
 
 interface FoundLog {

@@ -4,7 +4,10 @@ import { checkVolume } from '../../src/cp-engine/check.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { valuePointers } from '../../src/format/pointer.ts'
 import type { BlockPointer } from '../../src/format/pointer.ts'
+import { rootLayout } from '../../src/format/disk/root.ts'
+import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
+import { allCopies, editRoot } from './volume/later-program.ts'
 import { itemsOf, newPrimary, open, putRecord } from './workload.ts'
 
 /** With a record that does not fill its last block. */
@@ -53,4 +56,69 @@ describe('the bytes behind a record', () => {
     expect(await view.record(pointer)).toHaveLength(pointer.payloadBytes)
     view.release()
   })
+})
+
+describe('the history of the roots', () => {
+  async function twoRoots(): Promise<{ device: SimulatedDevice; newest: number; before: PublishedRoot }> {
+    const device = new SimulatedDevice()
+    await newPrimary(device, 3)
+    const engine = await open(device, 3)
+    const published = []
+    for (const n of [1, 2]) {
+      await putRecord(engine, n, n)
+      published.push(await engine.requestCp('requested'))
+    }
+    const newest = engine.volume.superblocks.newestSlot()
+    return {
+      device: new SimulatedDevice({ image: device.crashState().durable }),
+      newest,
+      before: published[0]!,
+    }
+  }
+  const copiesOf = (slot: number) => allCopies.filter(([of]) => of === slot)
+
+  test('the newer slot continues the older one', async () => {
+    const { device, newest, before } = await twoRoots()
+    expect(await kinds(device)).toEqual([])
+    await editRoot(device, copiesOf(newest), (root) => (root[rootLayout.at.previousHash + 31]! ^= 1))
+    const { findings } = await checkVolume(device)
+    expect(findings).toMatchObject([
+      {
+        kind: 'history',
+        message: expect.stringContaining(`does not continue cp ${before.root.cp}`) as string,
+      },
+    ])
+  })
+
+  test('an older slot of another history is found by the newer one', async () => {
+    const { device, newest } = await twoRoots()
+    await editRoot(device, copiesOf(1 - newest), (root) => (root[rootLayout.at.committedAtMs]! ^= 1))
+    expect(await kinds(device)).toEqual(['history'])
+  })
+
+  test('the first root of an epoch continues what the epoch does', async () => {
+    const device = new SimulatedDevice()
+    await newPrimary(device, 4)
+    expect(await kinds(device)).toEqual([])
+    await editRoot(device, allCopies, (root) => (root[rootLayout.at.previousHash]! ^= 1))
+    expect(await kinds(device)).toEqual(['history'])
+  })
+
+  test('how far it may grow never falls', async () => {
+    const { device, newest } = await twoRoots()
+    // Then the newer one does not continue the older one either.
+    await editRoot(device, copiesOf(1 - newest), (root) => (root[rootLayout.at.blocksMax + 1]! += 1))
+    expect(await kinds(device)).toEqual(['history', 'history'])
+  })
+})
+
+test('a device that has lost its end is found by what the root counts', async () => {
+  const device = new SimulatedDevice()
+  await newPrimary(device, 5)
+  const { blocks, blockCount } = device.crashState().durable
+  const { findings } = await checkVolume(
+    new SimulatedDevice({ image: { blocks, blockCount: blockCount - 1 } }),
+  )
+  expect(findings.map(({ kind }) => kind)).toEqual(['block-count'])
+  expect(findings[0]!.message).toContain(`counts ${blockCount} blocks`)
 })

@@ -5,6 +5,8 @@
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
+import { blocksPerMapPage, mapIndexFanout } from '../../src/format/disk/map-page.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
@@ -13,6 +15,8 @@ import { readPublished } from '../../src/fs/read/read-view.ts'
 import type { Mirrors } from '../../src/replica/primary/mirrors.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
+import type { Chance } from './chance.ts'
+import type { Profile } from './profile.ts'
 import { compareAll } from './compare.ts'
 import { mustBeSound } from './checks.ts'
 import { Disk } from './disk.ts'
@@ -45,6 +49,14 @@ export interface KnownCp {
 type End = 'power' | 'kill'
 
 const restartMsMax = 30
+
+/** The operator lets the volume grow further, maybe so far that its maps gain a level; or says less than it has. */
+function raisedMaximum(chance: Chance, { geometry, raises }: Profile): number | null {
+  if (chance.below(100) >= raises) return null
+  const bytes = geometry.blocksMax * blockBytes
+  return chance.pick([bytes / 2, bytes * 1.5, bytes * 4, mapIndexFanout * blocksPerMapPage * blockBytes * 2])
+}
+
 /** So often a disk that may excuse an error is tried again, before the operator accepts a loss. */
 const refusalsMax = 3
 
@@ -184,6 +196,7 @@ export class PrimaryMachine {
       cpIntervalMs,
       queueBytesMax,
       nodeCacheBytesMax,
+      volumeBytesMax: raisedMaximum(chance.of(`maximum ${opening}`), profile),
       packing: isPacked ? zstdInTurn : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,

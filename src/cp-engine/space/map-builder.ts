@@ -20,6 +20,7 @@ import {
   encodeMapIndex,
   encodeMapPage,
   mapIndexFanout,
+  mapLevels,
 } from '../../format/disk/map-page.ts'
 import type { MapKind } from '../../format/disk/map-page.ts'
 import { isZero } from '../../format/fields.ts'
@@ -231,13 +232,16 @@ function encode(
   return new SpaceMap(base.kind, base.blocksMax, newPages, newIndexes)
 }
 
-/** The most blocks that building both maps can need when every page changes; the last floor of space covers it. */
-export function mapBlocksWorstCase(blockCount: number): number {
+/**
+ * The most blocks that building both maps can need when every page of the blocks that there are changes; the last floor of
+ * space covers it. The levels are those of the size that the volume may grow to.
+ */
+export function mapBlocksWorstCase(blockCount: number, blocksMax = blockCount): number {
   let width = Math.ceil(blockCount / blocksPerMapPage)
   let total = width
-  do {
+  for (let level = 1; level <= mapLevels(blocksMax); level++) {
     width = Math.ceil(width / mapIndexFanout)
     total += width
-  } while (width > 1)
+  }
   return 2 * (total + 1)
 }
