@@ -5,7 +5,7 @@
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
  * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
  * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
- * of the two slots follow each other by their hashes, and the device has every block that a root counts.
+ * of the two slots follow each other by their hashes, and a primary's device has every block that a root counts.
  *
  * It reads; it never writes, and goes on after a finding.
  */
@@ -127,7 +127,8 @@ class Check {
     this.cp = root.cp
     this.cps.push(root.cp)
     this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
-    if (root.blockCount > this.device.blockCount)
+    // A mirror has the blocks that the root uses: it need not have room for more.
+    if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
       this.find(
         pointer.address,
         `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,

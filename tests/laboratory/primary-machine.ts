@@ -13,6 +13,7 @@ import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import type { Mirrors } from '../../src/replica/primary/mirrors.ts'
+import { allCopies, editRoot, editSuperblock, setWord } from '../cp-engine/volume/later-program.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
 import type { Chance } from './chance.ts'
@@ -103,6 +104,12 @@ export class PrimaryMachine {
       random: chance.of('volume'),
       geometry: profile.geometry,
     })
+    const { compatibleBits } = profile
+    if (compatibleBits > 0) {
+      for (const copy of allCopies)
+        await editSuperblock(device, copy, setWord('superblock', 'compat', compatibleBits))
+      await editRoot(device, allCopies, setWord('root', 'compat', compatibleBits))
+    }
     this.restart('power')
   }
 
@@ -249,6 +256,8 @@ export class PrimaryMachine {
     const { root } = opened
     const where = `after opening ${this.openings}, cp ${root.cp}`
     if (engine.recovery.replayed > 0) this.recoveries++
+    for (const { compat } of [root.features, engine.volume.superblock.features])
+      must(compat === lab.profile.compatibleBits, `${where}: compatible bits were kept`)
     for (const { cp, sequence, opening } of this.known.values())
       if (opening === history.opening && this.isSound) history.checkPromises(cp, sequence, opening)
     // One that was published when nobody was left to hear of it is known from here on.

@@ -35,6 +35,8 @@ export interface Profile {
   readonly primaryDisk: DiskProfile
   readonly mirrorDisks: readonly DiskProfile[]
   readonly troubles: Troubles
+  /** Feature bits of a later program, which nobody here knows: they stay in every root and superblock. */
+  readonly compatibleBits: number
   /** Of 100 openings: those that say how far the volume may grow. */
   readonly raises: number
   /** Of 100 openings: those that lose their power too. */
@@ -104,6 +106,7 @@ export function someProfile(chance: Chance): Profile {
     ]),
     isPacked: chance.below(3) === 0,
     raises: chance.pick([0, 0, 15, 40]),
+    compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
   }
 }
 

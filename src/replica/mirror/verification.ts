@@ -16,7 +16,7 @@ import { hasCode } from '../../lib/errors.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
-import { isDataRun } from '../../format/geometry.ts'
+import { type Geometry, isDataRun } from '../../format/geometry.ts'
 import {
   type MapKind,
   decodeMapIndex,
@@ -104,6 +104,7 @@ class Verification {
   private recordsBlocks = 0
   private sliceBeganMs: number
   private readonly sums: RecordSums
+  private readonly geometry: Geometry
 
   constructor(
     private readonly target: PublishedRoot,
@@ -111,6 +112,8 @@ class Verification {
     private readonly parts: VerificationParts,
   ) {
     this.sums = target.root.records
+    const { blocksMax } = target.root
+    this.geometry = { ...parts.volume.superblock.geometry, blocksMax }
     this.sliceBeganMs = parts.clock.monotonic()
   }
 
@@ -292,9 +295,7 @@ class Verification {
   }
 
   private inside(address: number, blocks: number): void {
-    const { blocksMax } = this.target.root
-    const geometry = { ...this.parts.volume.superblock.geometry, blocksMax }
-    if (!isDataRun(geometry, address, blocks) || address + blocks > this.target.root.blockCount) {
+    if (!isDataRun(this.geometry, address, blocks) || address + blocks > this.target.root.blockCount) {
       throw new Refusal('bad-root', `block ${address} lies outside of the volume`)
     }
   }

@@ -204,7 +204,7 @@ describe('maps that gain a level', () => {
     let beyond = far + 500
     const second = build(live!, used!, { born: [{ address: far, blocks: 9 }] }, () => beyond++)
     store.keep(second)
-    expect(second.live.indexes[0]![0]).toBe(first.live.indexes[0]![0]!)
+    expect(second.live.indexes[0]![0]).toBe(first.live.indexes[0]![0])
     for (const map of [second.live, second.used]) {
       expect(map.has(far)).toBe(true)
       expect(map.has(900)).toBe(true)
