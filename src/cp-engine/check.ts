@@ -54,9 +54,9 @@ export interface CheckReport {
 }
 
 export interface CheckOptions {
-  /** Sees every item of every checked root in key order; the floors above know what it means. */
+  /** Sees every item of every checked root in key order; the floors above know what it means, or throw `newer-format`. */
   readonly onItem?: (root: Root, item: Item) => void
-  /** Called when all items of a root have been seen. */
+  /** Called when all items of a root have been seen; not for one of which a part cannot be read here. */
   readonly onRoot?: (root: Root) => void
   readonly findingsMax?: number
 }
@@ -75,6 +75,8 @@ class Check {
   readonly verified = new Map<number, number>()
   private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
+  /** Of the root that is being checked: something in it is of a later program. */
+  private isPartlyRead = false
 
   constructor(
     private readonly device: BlockDevice,
@@ -120,6 +122,7 @@ class Check {
     if (seen.has(name)) return
     seen.add(name)
     this.cp = null
+    this.isPartlyRead = false
     const bytes = await this.node(pointer)
     if (!bytes) return
     const root = this.guard(pointer.address, () => decodeRoot(bytes))
@@ -137,7 +140,7 @@ class Check {
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
       this.find(pointer.address, 'the root belongs to another volume')
     await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })
-    this.options.onRoot?.(root)
+    if (!this.isPartlyRead) this.options.onRoot?.(root)
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
@@ -177,7 +180,12 @@ class Check {
     if (!pointers) return this.find(leaf, `item ${toHex(item.key)} has malformed pointers`)
     for (const pointer of pointers)
       if (reached.add(pointer.address, pointer.blocks)) await this.checkRecord(root, pointer)
-    this.options.onItem?.(root, item)
+    try {
+      this.options.onItem?.(root, item)
+    } catch (error) {
+      if (!hasCode(error, 'newer-format')) throw error
+      this.findError(leaf, error)
+    }
   }
 
   private async checkRecord(root: Root, pointer: BlockPointer): Promise<void> {
@@ -210,8 +218,9 @@ class Check {
     }
   }
 
-  /** I4: the map is what the walk reached. */
+  /** I4: the map is what the walk reached, unless it met what it cannot read. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
+    if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
       this.find(address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
     for (const { address, blocks } of reached.asMap(map).runsNotIn(map))
@@ -242,6 +251,7 @@ class Check {
 
   private findError(address: number | null, error: unknown, before = ''): void {
     const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
+    if (isOfFormat) this.isPartlyRead = true
     this.find(address, before + messageOf(error), isOfFormat ? error.code : 'damage')
   }
 

@@ -5,7 +5,13 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileFolder } from '../../../src/blockdev/file-folder.ts'
 import { blockFileName } from '../../../src/server/volume-folder.ts'
-import { allCopies, editRoot, editSuperblock, setWord } from '../../cp-engine/volume/later-program.ts'
+import {
+  allCopies,
+  editRoot,
+  editSuperblock,
+  newestCopies,
+  setWord,
+} from '../../cp-engine/volume/later-program.ts'
 import { runProcess, serverProcesses } from '../processes.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
 
@@ -71,8 +77,8 @@ for (const verb of ['serve', 'mirror'] as const)
 
 test('a volume that may only be read is checked, and not served', async () => {
   const path = await volume('serve')
-  await edited(path, (device) =>
-    editRoot(device, allCopies.slice(0, 2), setWord('root', 'readOnlyCompat', 1)),
+  await edited(path, async (device) =>
+    editRoot(device, await newestCopies(device), setWord('root', 'readOnlyCompat', 1)),
   )
   const before = sumsOf(path)
   expect(await runProcess('serve', '--data', path, ...free)).toMatchObject({ code: 3 })

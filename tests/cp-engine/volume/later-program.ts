@@ -56,6 +56,17 @@ export const allCopies: readonly (readonly [number, number])[] = Array.from(
   (_, i) => [Math.floor(i / superblockCopies), i % superblockCopies] as const,
 )
 
+/** The copies of the slot that an open chooses: nothing continues its root yet. */
+export async function newestCopies(device: BlockDevice): Promise<typeof allCopies> {
+  const generations: number[] = []
+  for (const copy of allCopies)
+    await editSuperblock(device, copy, (bytes) =>
+      generations.push(readU48(bytes, superblockLayout.at.generation)),
+    )
+  const slot = generations[0]! > generations[superblockCopies]! ? 0 : 1
+  return allCopies.filter(([of]) => of === slot)
+}
+
 /** The root that a superblock copy names, in the copy and in its block. */
 export async function editRoot(
   device: BlockDevice,

@@ -159,7 +159,7 @@ describe('as a primary it is refused', () => {
     )
     await expect(engine).rejects.toMatchObject({ code: 'newer-format' })
     const { findings } = await checkVolume(new SimulatedDevice({ image }))
-    expect(findings.some(({ kind }) => kind === 'newer-format')).toBe(true)
+    expect(findings.map(({ kind }) => kind)).toEqual(['newer-format'])
   })
 })
 
@@ -168,7 +168,9 @@ describe('`check` calls it newer, and only reads', () => {
     test(name, async () => {
       const device = new SimulatedDevice({ image: await changed(change) })
       const { findings } = await checkVolume(device)
-      expect(findings.map(({ kind }) => kind)).toContain('newer-format')
+      expect(findings.length).toBeGreaterThan(0)
+      // Nothing is said about what cannot be seen.
+      expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['newer-format']))
       expect(device.mutations).toBe(0)
     })
 })
