@@ -4,13 +4,14 @@
  * For every root that a superblock slot names (its own and those that it holds): each address block matches its
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
  * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
- * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open.
+ * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
+ * of the two slots follow each other by their hashes, and a primary's device has every block that a root counts.
  *
  * It reads; it never writes, and goes on after a finding.
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, isDataRun, superblockCopies, superblockSlots } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
@@ -22,13 +23,22 @@ import type { Root } from '../format/disk/root.ts'
 import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
-import type { Item } from './contract.ts'
-import { readRecord } from './records/records.ts'
+import type { Item, PublishedRoot } from './contract.ts'
+import { decodeRecord, hasZeroPadding, readRecordBlocks } from './records/records.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
+import { brokenHistory } from './root-history.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
+/**
+ * `newer-format` and `older-format`: a structure is sound, and cannot be read here, so nothing is said about what is behind
+ * it. `padding`: bytes that nothing reads are not zero. `history`: roots that are each sound do not follow each other.
+ * `block-count`: the device has lost its end. All others are `damage`.
+ */
+type FindingKind = 'damage' | 'padding' | 'history' | 'block-count' | 'newer-format' | 'older-format'
+
 export interface CheckFinding {
+  readonly kind: FindingKind
   /** The CP of the root that it belongs to; null for the superblocks. */
   readonly cp: number | null
   readonly address: number | null
@@ -44,9 +54,9 @@ export interface CheckReport {
 }
 
 interface CheckOptions {
-  /** Sees every item of every checked root in key order; the floors above know what it means. */
+  /** Sees every item of every checked root in key order; the floors above know what it means, or throw `newer-format`. */
   readonly onItem?: (root: Root, item: Item) => void
-  /** Called when all items of a root have been seen. */
+  /** Called when all items of a root have been seen; not for one of which a part cannot be read here. */
   readonly onRoot?: (root: Root) => void
   readonly findingsMax?: number
 }
@@ -63,7 +73,10 @@ class Check {
   nodes = 0
   /** Records by address, with the beginning of their checksum: verified once, and the same for every root. */
   readonly verified = new Map<number, number>()
+  private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
+  /** Of the root that is being checked: something in it is of a later program. */
+  private isPartlyRead = false
 
   constructor(
     private readonly device: BlockDevice,
@@ -71,7 +84,7 @@ class Check {
   ) {}
 
   async run(): Promise<void> {
-    const slots = await this.readSlots()
+    const slots = await this.readSlots().catch((error: unknown) => this.unreadable(error))
     const seen = new Set<string>()
     for (const superblock of slots) {
       if (superblock.root) {
@@ -80,6 +93,9 @@ class Check {
       }
       for (const hold of superblock.holds) await this.checkOnce(hold.root, superblock, seen)
     }
+    this.cp = null
+    for (const { address, message } of brokenHistory(this.roots, slots))
+      this.find(address, message, 'history')
   }
 
   private async readSlots(): Promise<Superblock[]> {
@@ -94,21 +110,37 @@ class Check {
     return found
   }
 
+  /** One copy of a later program is enough: the others may be of before. */
+  private unreadable(error: unknown): Superblock[] {
+    if (!(error instanceof StillpointError)) throw error
+    this.findError(null, error)
+    return []
+  }
+
   private async checkOnce(pointer: NodePointer, superblock: Superblock, seen: Set<string>): Promise<void> {
     const name = toHex(pointer.sum)
     if (seen.has(name)) return
     seen.add(name)
     this.cp = null
+    this.isPartlyRead = false
     const bytes = await this.node(pointer)
     if (!bytes) return
     const root = this.guard(pointer.address, () => decodeRoot(bytes))
     if (!root) return
     this.cp = root.cp
     this.cps.push(root.cp)
+    this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
+    // A mirror has the blocks that the root uses: it need not have room for more.
+    if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
+      this.find(
+        pointer.address,
+        `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,
+        'block-count',
+      )
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
       this.find(pointer.address, 'the root belongs to another volume')
-    await this.checkRoot(root, pointer.address, superblock.geometry)
-    this.options.onRoot?.(root)
+    await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })
+    if (!this.isPartlyRead) this.options.onRoot?.(root)
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
@@ -118,10 +150,10 @@ class Check {
     if (pointer.address !== 0)
       await this.checkTree(root, pointer, { level, lower: null, upper: null }, reached)
 
-    const live = await this.loadMap('live', root, geometry, root.liveMap)
+    const live = await this.loadMap('live', geometry, root.liveMap)
     if (live) for (const own of live.ownBlocks()) reached.add(own.address, 1)
     if (live) this.compare(live, reached, 'live')
-    const used = await this.loadMap('used', root, geometry, root.usedMap)
+    const used = await this.loadMap('used', geometry, root.usedMap)
     if (!used) return
     for (const own of used.ownBlocks()) reached.add(own.address, 1)
     this.compare(used, reached, 'used')
@@ -148,7 +180,12 @@ class Check {
     if (!pointers) return this.find(leaf, `item ${toHex(item.key)} has malformed pointers`)
     for (const pointer of pointers)
       if (reached.add(pointer.address, pointer.blocks)) await this.checkRecord(root, pointer)
-    this.options.onItem?.(root, item)
+    try {
+      this.options.onItem?.(root, item)
+    } catch (error) {
+      if (!hasCode(error, 'newer-format')) throw error
+      this.findError(leaf, error)
+    }
   }
 
   private async checkRecord(root: Root, pointer: BlockPointer): Promise<void> {
@@ -158,18 +195,16 @@ class Check {
     if (before !== undefined) this.find(pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      await readRecord(this.device, pointer, root.records)
+      const blocks = await readRecordBlocks(this.device, pointer)
+      decodeRecord(blocks, pointer, root.records)
+      if (!hasZeroPadding(blocks, pointer))
+        this.find(pointer.address, 'the bytes behind the record are not zero', 'padding')
     } catch (error) {
-      this.find(pointer.address, messageOf(error))
+      this.findError(pointer.address, error)
     }
   }
 
-  private async loadMap(
-    kind: MapKind,
-    root: Root,
-    geometry: Geometry,
-    top: NodePointer,
-  ): Promise<SpaceMap | null> {
+  private async loadMap(kind: MapKind, geometry: Geometry, top: NodePointer): Promise<SpaceMap | null> {
     try {
       return await SpaceMap.load(kind, geometry.blocksMax, top, async (pointer) => {
         const bytes = await this.node(pointer)
@@ -178,13 +213,14 @@ class Check {
         return bytes
       })
     } catch (error) {
-      this.find(null, `the ${kind} map of cp ${root.cp} is unusable: ${messageOf(error)}`)
+      this.findError(null, error, `the ${kind} map is unusable: `)
       return null
     }
   }
 
-  /** I4: the map is what the walk reached. */
+  /** I4: the map is what the walk reached, unless it met what it cannot read. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
+    if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
       this.find(address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
     for (const { address, blocks } of reached.asMap(map).runsNotIn(map))
@@ -208,14 +244,20 @@ class Check {
     try {
       return decode()
     } catch (error) {
-      this.find(address, messageOf(error))
+      this.findError(address, error)
       return null
     }
   }
 
-  private find(address: number | null, message: string): void {
+  private findError(address: number | null, error: unknown, before = ''): void {
+    const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
+    if (isOfFormat) this.isPartlyRead = true
+    this.find(address, before + messageOf(error), isOfFormat ? error.code : 'damage')
+  }
+
+  private find(address: number | null, message: string, kind: FindingKind = 'damage'): void {
     if (this.findings.length < (this.options.findingsMax ?? 1000))
-      this.findings.push({ cp: this.cp, address, message })
+      this.findings.push({ kind, cp: this.cp, address, message })
   }
 }
 

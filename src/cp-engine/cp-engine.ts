@@ -9,25 +9,23 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
+import type { Geometry } from '../format/geometry.ts'
 import type { LogStart } from '../format/disk/superblock.ts'
 import type { Allocator } from './space/allocator.ts'
 import type { Maps } from './cp/consistency-point.ts'
 import type * as contract from './contract.ts'
 import { CpCycle } from './cp/cp-cycle.ts'
-import { CpWriter } from './cp/cp-writer.ts'
-import type { Opening } from './cp/cp-writer.ts'
+import { CpWriter, type Opening } from './cp/cp-writer.ts'
 import { DataSync } from './volume/data-sync.ts'
 import { Fence } from './volume/fence.ts'
 import { IntentLog } from './log/intent-log.ts'
 import { OpenState } from './open/open-state.ts'
-import { OpenNewest, OpenView } from './open/open-view.ts'
-import type { OpenViewParts } from './open/open-view.ts'
+import { OpenNewest, OpenView, type OpenViewParts } from './open/open-view.ts'
 import { Operations } from './open/operations.ts'
 import { OwnHistory } from './volume/own-history.ts'
 import { Relief } from './cp/relief.ts'
 import { type Packing, asTheyCame, packed, packedNow, rawBlocksOf } from './records/payloads.ts'
-import { replay } from './open/replay.ts'
-import type { MergedLog } from './open/replay.ts'
+import { type MergedLog, replay } from './open/replay.ts'
 import type { LostGroup } from './log/log-reader.ts'
 import { Space } from './space/space.ts'
 import type { Volume } from './volume/volume.ts'
@@ -62,6 +60,8 @@ interface EngineParts {
   readonly allocator: Allocator
   readonly maps: Maps
   readonly clock: Clock
+  /** With the largest size that the next root says. */
+  readonly geometry: Geometry
   /** The first cp that this opening gives. */
   readonly firstCp: number
   /** Of this opening: empty, with its own nonce. */
@@ -93,9 +93,9 @@ export class CpEngine implements contract.Engine {
     parts: EngineParts,
     private readonly options: EngineOptions = {},
   ) {
-    const { volume, allocator, clock } = parts
+    const { volume, allocator, clock, geometry } = parts
     this.clock = clock
-    const { device, geometry } = volume
+    const { device } = volume
     const { root } = volume.current()
     const failed = (error: unknown) => this.poison(error)
     this.volume = volume
@@ -335,11 +335,15 @@ export class CpEngine implements contract.Engine {
     return this.relief.onHoldsInTheWay(listener)
   }
 
-  /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
+  /**
+   * The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had, and how far the
+   * volume may grow.
+   */
   async recover(merged: MergedLog, opening: Opening): Promise<void> {
     const { allocator, queue, state, volume } = this
     const { spaceWatch: space } = this
     await replay(merged, { allocator, queue, space, state, volume, sums: this.current().root.records })
+    this.state.blocks.isDirty = true
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')
   }

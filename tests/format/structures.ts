@@ -3,7 +3,7 @@
  * Round trips, golden bytes and the fuzzer all run over this one list.
  */
 import * as fc from 'fast-check'
-import { concatBytes, readU32, readU48 } from '../../src/lib/bytes.ts'
+import { concatBytes, readU32 } from '../../src/lib/bytes.ts'
 import { sha256, xxh3 } from '../../src/lib/checksum.ts'
 import { decodeEntryExtra, encodeEntryExtra, isEmptyExtra } from '../../src/format/items/entry-extra.ts'
 import * as items from '../../src/format/items/items.ts'
@@ -64,7 +64,7 @@ function resealGroup(bytes: Uint8Array): void {
   if (bytes.length < group.logGroupHeadBytes) return
   const length = readU32(bytes, payloadBytes)
   const payload = bytes.subarray(group.logGroupHeadBytes, group.logGroupHeadBytes + length)
-  bytes.set(xxh3(payload, readU48(bytes, group.logGroupLayout.at.nonce)), payloadSum)
+  bytes.set(xxh3(payload, readU32(bytes, group.logGroupLayout.at.nonce)), payloadSum)
   bytes.set(sha256(bytes.subarray(0, sum)), sum)
 }
 

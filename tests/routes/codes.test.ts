@@ -3,6 +3,8 @@
  * answered and not declared fails in the harness of all route tests and in the end-to-end tests, and here.
  */
 import { describe, expect, test } from 'bun:test'
+import { rootLayout } from '../../src/format/disk/root.ts'
+import { editBelowRoot, raiseVersion } from '../cp-engine/volume/later-program.ts'
 import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
 import { endpoints } from '../../src/routes/endpoints.ts'
 import type { Endpoint } from '../../src/routes/http/endpoint.ts'
@@ -128,6 +130,11 @@ const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<R
     const ask = await usualAsk(id, app)
     await app.reopen()
     app.device.isDamaged = true
+    return app.ask(ask)
+  },
+  async 'newer-format'(id, app) {
+    const ask = await usualAsk(id, app)
+    await app.reopen((device) => editBelowRoot(device, [rootLayout.at.fileTree], raiseVersion))
     return app.ask(ask)
   },
   async poisoned(id, app) {
@@ -331,7 +338,7 @@ async function provoked(endpoint: Endpoint, code: ErrorCode): Promise<Response |
   if (endpoint.on === 'mirror' && code !== 'busy') return (await onMirror[code]?.()) ?? null
   const any = general[code]
   if (own) return own(await scene(false))
-  return any ? any(id, await scene(code === 'corrupt' || code === 'disk-full')) : null
+  return any ? any(id, await scene(['corrupt', 'newer-format', 'disk-full'].includes(code))) : null
 }
 
 describe('every code that an endpoint declares is answered', () => {

@@ -143,11 +143,14 @@ export class RealApp {
     this.views = views
   }
 
-  /** Nothing of the tree is in memory any more. */
-  async reopen(): Promise<void> {
+  /** Nothing of the tree is in memory any more. `edit` finds both slots with one root. */
+  async reopen(edit: (device: MemoryDevice) => Promise<void> = () => Promise.resolve()): Promise<void> {
     this.views.close()
     await this.files.close()
+    await this.engine.requestCp('requested')
+    await this.engine.writeSuperblock()
     await this.engine.close()
+    await edit(this.device)
     await this.open()
   }
 

@@ -1,5 +1,6 @@
 /** `check DIR`: every invariant of a volume that no process serves. It reads and never writes. */
 import { buildCommand } from '@stricli/core'
+import { StillpointError } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -15,16 +16,22 @@ async function check(this: CliContext, flags: Flags, folder: string): Promise<vo
   const { findings, cps, nodes, records } = report
   if (flags.json) printJson(this, { ok: findings.length === 0, ...report })
   else {
-    for (const { cp, address, message } of findings)
+    for (const { kind, cp, address, message } of findings)
       printLine(
         this,
-        `${cp === null ? '' : `cp ${cp}: `}${address === null ? '' : `block ${address}: `}${message}`,
+        `${kind}: ${cp === null ? '' : `cp ${cp}: `}${address === null ? '' : `block ${address}: `}${message}`,
       )
     printLine(
       this,
       `${cps.length} roots, ${nodes} address blocks, ${records} records, ${findings.length} findings`,
     )
   }
+  const newer = findings.find(({ kind }) => kind === 'newer-format')
+  if (newer)
+    throw new StillpointError(
+      'newer-format',
+      `${folder}: a newer version of Stillpoint is needed to check it`,
+    )
   if (findings.length > 0) throw new UserError(`${folder}: not every invariant holds`)
 }
 

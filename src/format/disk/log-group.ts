@@ -9,7 +9,7 @@
  * - `synced` says which groups the writer knew to be synced: damage before it is corruption, not a torn tail.
  */
 import { assert } from '../../lib/assert.ts'
-import { encodeUtf8, equalBytes, readU48 } from '../../lib/bytes.ts'
+import { encodeUtf8, equalBytes, readU32 } from '../../lib/bytes.ts'
 import { sha256, sha256Bytes, xxh3, xxh3Bytes } from '../../lib/checksum.ts'
 import { Reader, Writer, corrupt, isZero, layout } from '../fields.ts'
 import { blockBytes } from '../geometry.ts'
@@ -51,7 +51,7 @@ export const logGroupLayout = layout(
     ['firstSequence', 40, 8, 'the first one of its first record'],
     ['payloadBytes', 48, 4, 'bytes of its records'],
     ['reserved2', 52, 4, 'zero'],
-    ['payloadSum', 56, xxh3Bytes, 'XXH3-64 of its records, seeded by the first 48 bits of the nonce'],
+    ['payloadSum', 56, xxh3Bytes, 'XXH3-64 of its records, seeded by the first 32 bits of the nonce'],
     ['chain', 64, sha256Bytes, 'the sum of the group before'],
     ['sum', 96, sha256Bytes, 'SHA-256 of the 96 bytes before; the chain value of the next group'],
   ],
@@ -67,7 +67,7 @@ export const logGroupHeadBytes = logGroupLayout.bytes
 export const logGroupBytes = (payloadBytes: number): number =>
   Math.ceil((logGroupHeadBytes + payloadBytes) / blockBytes) * blockBytes
 
-const payloadSumOf = (payload: Uint8Array, nonce: Uint8Array): Uint8Array => xxh3(payload, readU48(nonce, 0))
+const payloadSumOf = (payload: Uint8Array, nonce: Uint8Array): Uint8Array => xxh3(payload, readU32(nonce, 0))
 
 type GroupFacts = Pick<
   LogGroupHead,
@@ -106,9 +106,9 @@ export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts):
 /** The first `logGroupHeadBytes` of a block. Throws `corrupt`; whether it continues the chain is for the caller. */
 export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
   const r = new Reader(logGroupLayout, bytes)
-  r.head(structures.logGroup)
   if (!equalBytes(r.copy('magic'), magic)) throw r.problem('magic', 'is another')
   if (!equalBytes(sha256(bytes.subarray(0, sumAt)), r.copy('sum'))) throw r.problem('sum', 'does not match')
+  r.head(structures.logGroup)
   r.zero('reserved')
   r.zero('reserved2')
   const position = r.number('position')

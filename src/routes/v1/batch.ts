@@ -163,6 +163,7 @@ export const batchEndpoints: readonly Endpoint[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

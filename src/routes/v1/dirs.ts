@@ -202,6 +202,7 @@ const listContract = (root: boolean): Endpoint['contract'] => ({
       'not-yet',
       'too-many-pins',
       'corrupt',
+      'newer-format',
     ),
   },
 })
@@ -237,6 +238,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },
@@ -266,6 +268,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

@@ -118,6 +118,7 @@ const writeProblems = [
   'poisoned',
   'fenced',
   'corrupt',
+  'newer-format',
 ] as const
 const readProblems = [
   'not-found',
@@ -130,6 +131,7 @@ const readProblems = [
   'not-yet',
   'too-many-pins',
   'corrupt',
+  'newer-format',
 ] as const
 
 const readContract = (head: boolean): Endpoint['contract'] => ({

@@ -63,6 +63,7 @@ export const moveEndpoints: readonly Endpoint[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

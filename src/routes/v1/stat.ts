@@ -47,6 +47,7 @@ const contract = (root: boolean): Endpoint['contract'] => ({
       'not-yet',
       'too-many-pins',
       'corrupt',
+      'newer-format',
     ),
   },
 })
