@@ -32,8 +32,10 @@ export interface Attributes {
   readonly meta?: Readonly<Record<string, string>>
   /** Permission bits, 0 to 0o7777: kept, not enforced. */
   readonly mode?: number | null
-  /** Milliseconds since 1970; absent: now. */
+  /** Milliseconds since 1970, within the years 0 to 9999; absent: now. */
   readonly modifiedMs?: number | null
+  /** The nanoseconds behind them, 0 to 999,999. */
+  readonly modifiedNanos?: number | null
 }
 
 export interface Stat {
@@ -43,8 +45,11 @@ export interface Stat {
   /** Strong, without quotes. */
   readonly etag: string
   readonly contentType: string | null
+  /** Whole milliseconds since 1970, and the nanoseconds behind them, 0 to 999,999. */
   readonly createdMs: number
+  readonly createdNanos: number
   readonly modifiedMs: number
+  readonly modifiedNanos: number
   readonly mode: number
   readonly meta: Readonly<Record<string, string>>
   /** Of a link. */

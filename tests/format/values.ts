@@ -137,6 +137,12 @@ export const extra: fc.Arbitrary<EntryExtra> = fc.record({
     })
     .map((pairs) => pairs.toSorted(([a], [b]) => (a < b ? -1 : 1))),
   target: fc.option(text(4096, 1)),
+  unknown: fc
+    .uniqueArray(fc.record({ type: integer(0xffff, 4), bytes: fc.uint8Array({ maxLength: 40 }) }), {
+      maxLength: 3,
+      selector: ({ type }) => type,
+    })
+    .map((members) => members.toSorted((a, b) => a.type - b.type)),
 })
 
 export const entryItem = (sums: ChecksumKind): fc.Arbitrary<items.EntryItem> =>
@@ -150,7 +156,9 @@ export const entryItem = (sums: ChecksumKind): fc.Arbitrary<items.EntryItem> =>
       }),
       mode: integer(0o7777),
       createdMs: integer(timeMsMax, timeMsMin),
+      createdNanos: integer(999_999),
       modifiedMs: integer(timeMsMax, timeMsMin),
+      modifiedNanos: integer(999_999),
       size: fc.maxSafeNat(),
       id: integer(Number.MAX_SAFE_INTEGER, 1),
       content: fc.option(blockPointer(sums)),

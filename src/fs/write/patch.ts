@@ -255,7 +255,7 @@ function applyPatch(
   if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
   const [piece] = pieces
   const isSmall = item.id === 0 && !around.kept && !spool.upload && pieces.length === 1 && piece?.offset === 0
-  const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, size }
+  const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, modifiedNanos: 0, size }
   const stored = isSmall
     ? { ...changed, content: edit.use(piece.record) }
     : { ...changed, content: null, id: item.id || takeId(edit.tx) }
