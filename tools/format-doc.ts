@@ -6,8 +6,10 @@
  */
 import * as extra from '../src/format/items/entry-extra.ts'
 import { type Layout, markdownTable } from '../src/format/fields.ts'
+import { directoryItemLayout } from '../src/format/items/directory-item.ts'
+import { settingBytesMax, settingItemLayout } from '../src/format/items/setting-item.ts'
 import * as items from '../src/format/items/items.ts'
-import { keyKinds } from '../src/format/items/item-keys.ts'
+import { keyKinds, settingNameBytesMax } from '../src/format/items/item-keys.ts'
 import * as g from '../src/format/geometry.ts'
 import { structures } from '../src/format/kinds.ts'
 import { logGroupBytesMax, logGroupLayout } from '../src/format/disk/log-group.ts'
@@ -39,6 +41,8 @@ const layouts: readonly Layout[] = [
   items.recordItemLayout,
   items.objectItemLayout,
   items.orphanItemLayout,
+  directoryItemLayout,
+  settingItemLayout,
   snapshotItemLayout,
   logGroupLayout,
   logRecordLayout,
@@ -101,6 +105,9 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['name of metadata', extra.metaNameBytesMax, 'bytes'],
   ['metadata of an entry, names and values', extra.metaBytesMax, 'bytes'],
   ['target of a link', extra.linkTargetBytesMax, 'bytes'],
+  ['all that an entry carries', extra.extraBytesMax, 'bytes'],
+  ['name of a setting', settingNameBytesMax, 'bytes'],
+  ['setting', settingBytesMax, 'bytes'],
 ]
 
 function kindTable(): string {

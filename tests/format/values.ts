@@ -1,5 +1,6 @@
 /** Any value of every stored structure, within its limits. */
 import * as fc from 'fast-check'
+import { unreachable } from '../../src/lib/assert.ts'
 import { concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
 import type { EntryExtra } from '../../src/format/items/entry-extra.ts'
 import type * as items from '../../src/format/items/items.ts'
@@ -196,8 +197,20 @@ export const keyOf = (key: keys.ItemKey): Uint8Array => {
   if (key.kind === 'entry') {
     return key.directory === 0 ? keys.rootEntryKey() : keys.entryKey(key.directory, encodeUtf8(key.name))
   }
-  if (key.kind === 'record') return keys.recordKey(key.object, key.offset)
-  return key.kind === 'object' ? keys.objectKey(key.object) : keys.orphanKey(key.orphan)
+  switch (key.kind) {
+    case 'record':
+      return keys.recordKey(key.object, key.offset)
+    case 'object':
+      return keys.objectKey(key.object)
+    case 'orphan':
+      return keys.orphanKey(key.orphan)
+    case 'directory':
+      return keys.directoryKey(key.directory)
+    case 'setting':
+      return keys.settingKey(key.name)
+    default:
+      return unreachable(key)
+  }
 }
 export const id = integer(2 ** 53 - 2, 1)
 export const itemKey: fc.Arbitrary<keys.ItemKey> = fc.oneof(
@@ -206,6 +219,8 @@ export const itemKey: fc.Arbitrary<keys.ItemKey> = fc.oneof(
   fc.record({ kind: fc.constant('record' as const), object: id, offset: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant('object' as const), object: id }),
   fc.record({ kind: fc.constant('orphan' as const), orphan: id }),
+  fc.record({ kind: fc.constant('directory' as const), directory: id }),
+  fc.record({ kind: fc.constant('setting' as const), name: fc.stringMatching(/^[!-~]{1,255}$/) }),
 )
 
 const sortedByKey = <T extends { readonly key: Uint8Array }>(list: readonly T[]): T[] =>
