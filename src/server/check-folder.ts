@@ -18,12 +18,12 @@ export async function checkFolder(path: string): Promise<CheckReport> {
       let items: ItemCheck | null = null
       const found: CheckFinding[] = []
       const report = await checkVolume(device, {
-        onItem(root, item) {
-          items ??= new ItemCheck(root.records.kind)
-          items.add(item)
+        onItem(root, item, records) {
+          items ??= new ItemCheck(root)
+          items.add(item, records)
         },
         onRoot(root) {
-          found.push(...findingsOf(items ?? new ItemCheck(root.records.kind), root))
+          found.push(...findingsOf(items ?? new ItemCheck(root), root))
           items = null
         },
       })
@@ -37,7 +37,7 @@ export async function checkFolder(path: string): Promise<CheckReport> {
 }
 
 function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
-  const { problems, problemCount } = items.finish(root.counters)
+  const { problems, problemCount } = items.finish()
   const finding = (message: string): CheckFinding => ({ cp: root.cp, address: null, message })
   const hidden = problemCount - problems.length
   return [...problems.map(finding), ...(hidden > 0 ? [finding(`${hidden} more problems`)] : [])]

@@ -95,17 +95,30 @@ function watched(volume: RealVolume): { changes: string[] } {
     new Proxy(tx, {
       get(target, property) {
         if (property === 'put')
-          return (key: Uint8Array, value: Uint8Array) => (note('put', key), target.put(key, value))
-        if (property === 'delete') return (key: Uint8Array) => (note('delete', key), target.delete(key))
+          return (key: Uint8Array, value: Uint8Array) => {
+            note('put', key)
+            target.put(key, value)
+          }
+        if (property === 'delete')
+          return (key: Uint8Array) => {
+            note('delete', key)
+            target.delete(key)
+          }
         const member: unknown = Reflect.get(target, property, target)
         return typeof member === 'function' ? (member.bind(target) as unknown) : member
       },
     })
-  const { run, runNow } = volume.engine
-  volume.engine.run = (operation, options) =>
-    run.call(volume.engine, (tx) => ((seen.changes = []), operation(spied(tx))), options) as never
-  volume.engine.runNow = (operation, records) =>
-    runNow.call(volume.engine, (tx) => ((seen.changes = []), operation(spied(tx))), records) as never
+  const watching =
+    <T>(operation: (tx: Tx) => T) =>
+    (tx: Tx): T => {
+      // Only what the last run says counts.
+      seen.changes = []
+      return operation(spied(tx))
+    }
+  const run = volume.engine.run.bind(volume.engine)
+  const runNow = volume.engine.runNow.bind(volume.engine)
+  volume.engine.run = (operation, options) => run(watching(operation), options)
+  volume.engine.runNow = (operation, records) => runNow(watching(operation), records)
   return seen
 }
 
