@@ -125,8 +125,9 @@ export function encodeEntryItem(item: EntryItem, records: ChecksumKind): Uint8Ar
   writeU16(bytes, base + at.mode, within('mode', item.mode, modeMax))
   writeU32(bytes, base + at.opening, within('opening', version.opening, openingMax))
   writeU48(bytes, base + at.sequence, within('sequence', version.sequence, sequenceMax))
-  writeTime(bytes, base, 'created', item.createdMs, item.createdNanos)
-  writeTime(bytes, base, 'modified', item.modifiedMs, item.modifiedNanos)
+  const { createdMs, createdNanos, modifiedMs, modifiedNanos } = item
+  writeTime(bytes, base + at.createdSeconds, 'createdSeconds', createdMs, createdNanos)
+  writeTime(bytes, base + at.modifiedSeconds, 'modifiedSeconds', modifiedMs, modifiedNanos)
   writeU64(bytes, base + at.size, item.size)
   writeU64(bytes, base + at.id, item.id)
   if (extra.length > 0) bytes.set(extra, base + entryItemLayout.bytes)
@@ -137,18 +138,11 @@ const nanosPerMs = 1e6
 const secondsMax = Math.floor((timeMsMax - timeMsMin) / 1000)
 const nanosMax = 1e9 - 1
 
-function writeTime(
-  bytes: Uint8Array,
-  base: number,
-  which: 'created' | 'modified',
-  ms: number,
-  nanos: number,
-): void {
-  const whole = within(`${which}Seconds`, ms - timeMsMin, timeMsMax - timeMsMin)
-  const behind = within(`${which}Nanos`, nanos, nanosPerMs - 1)
+function writeTime(bytes: Uint8Array, from: number, field: TimeField, ms: number, nanos: number): void {
+  const whole = within(field, ms - timeMsMin, timeMsMax - timeMsMin)
   const seconds = Math.floor(whole / 1000)
-  writeU48(bytes, base + at[`${which}Seconds`], seconds)
-  writeU32(bytes, base + at[`${which}Nanos`], (whole - seconds * 1000) * nanosPerMs + behind)
+  writeU48(bytes, from, seconds)
+  writeU32(bytes, from + 6, (whole - seconds * 1000) * nanosPerMs + within(field, nanos, nanosPerMs - 1))
 }
 
 const noBytes = new Uint8Array(0)
@@ -160,6 +154,7 @@ function within(field: EntryField, value: number, max: number): number {
 }
 
 type EntryField = keyof typeof at
+type TimeField = 'createdSeconds' | 'modifiedSeconds'
 const refuse = (field: string, why: string): never => {
   throw corrupt(entryItemLayout.title, field, why)
 }
@@ -169,13 +164,8 @@ function believed(field: EntryField, value: number, max = Number.MAX_SAFE_INTEGE
   return value >= min && value <= max ? value : refuse(field, `is out of range (${value})`)
 }
 
-function believedMs(
-  field: 'createdSeconds' | 'modifiedSeconds',
-  value: Uint8Array,
-  base: number,
-  nanos: number,
-): number {
-  const seconds = believed(field, readU48(value, base + at[field]), secondsMax)
+function believedMs(field: TimeField, value: Uint8Array, from: number, nanos: number): number {
+  const seconds = believed(field, readU48(value, from), secondsMax)
   return seconds * 1000 + Math.floor(nanos / nanosPerMs) + timeMsMin
 }
 
@@ -213,9 +203,9 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
       sequence: believed('sequence', readU48(value, base + at.sequence), sequenceMax),
     },
     mode: believed('mode', readU16(value, base + at.mode), modeMax),
-    createdMs: believedMs('createdSeconds', value, base, createdNanos),
+    createdMs: believedMs('createdSeconds', value, base + at.createdSeconds, createdNanos),
     createdNanos: createdNanos % nanosPerMs,
-    modifiedMs: believedMs('modifiedSeconds', value, base, modifiedNanos),
+    modifiedMs: believedMs('modifiedSeconds', value, base + at.modifiedSeconds, modifiedNanos),
     modifiedNanos: modifiedNanos % nanosPerMs,
     size: believed('size', readU64(value, base + at.size)),
     id: believed('id', readU64(value, base + at.id)),
