@@ -178,16 +178,23 @@ export class ItemCheck {
     if (nameIs !== null) this.problem(`a name that no client can have given: ${nameIs}`, place)
     this.withEntries.add(place.directory)
     this.used(item.id)
-    if (item.kind === 'directory') {
-      this.counts.directories++
-      if (this.directories.has(item.id) || item.id === rootDirectoryId)
-        this.problem(`directory ${item.id} has a second name`, place)
-      this.directories.set(item.id, place)
-    } else if (item.kind === 'link') this.counts.links++
-    else {
-      this.counts.files++
-      this.counts.fileBytes += item.size
-      if (item.id !== 0) this.nameObject(item, place)
+    switch (item.kind) {
+      case 'directory':
+        this.counts.directories++
+        if (this.directories.has(item.id) || item.id === rootDirectoryId)
+          this.problem(`directory ${item.id} has a second name`, place)
+        this.directories.set(item.id, place)
+        break
+      case 'link':
+        this.counts.links++
+        break
+      case 'file':
+        this.counts.files++
+        this.counts.fileBytes += item.size
+        if (item.id !== 0) this.nameObject(item, place)
+        break
+      default:
+        unreachable(item.kind)
     }
   }
 
