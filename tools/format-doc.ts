@@ -4,11 +4,13 @@
  *
  *   bun tools/format-doc.ts --write
  */
-import { entryExtraLayout } from '../src/format/items/entry-extra.ts'
+import { entryExtraLayout, extraBytesMax } from '../src/format/items/entry-extra.ts'
 import { type Layout, markdownTable } from '../src/format/fields.ts'
 import * as entry from '../src/lib/entry-limits.ts'
+import { directoryItemLayout } from '../src/format/items/directory-item.ts'
+import { settingBytesMax, settingItemLayout } from '../src/format/items/setting-item.ts'
 import * as items from '../src/format/items/items.ts'
-import { keyKinds } from '../src/format/items/item-keys.ts'
+import { keyKinds, settingNameBytesMax } from '../src/format/items/item-keys.ts'
 import * as g from '../src/format/geometry.ts'
 import { structures } from '../src/format/kinds.ts'
 import { logGroupBytesMax, logGroupLayout } from '../src/format/disk/log-group.ts'
@@ -41,6 +43,8 @@ const layouts: readonly Layout[] = [
   items.recordItemLayout,
   items.objectItemLayout,
   items.orphanItemLayout,
+  directoryItemLayout,
+  settingItemLayout,
   snapshotItemLayout,
   logGroupLayout,
   logRecordLayout,
@@ -103,6 +107,9 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['name of metadata', entry.metaNameBytesMax, 'bytes'],
   ['metadata of an entry, names and values', entry.metaBytesMax, 'bytes'],
   ['target of a link', entry.linkTargetBytesMax, 'bytes'],
+  ['all that an entry carries', extraBytesMax, 'bytes'],
+  ['name of a setting', settingNameBytesMax, 'bytes'],
+  ['setting', settingBytesMax, 'bytes'],
 ]
 
 const kindTable = (): string =>

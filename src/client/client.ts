@@ -57,7 +57,8 @@ export interface ListedCp {
 /** What a writer says about an entry. */
 export interface SentAttributes {
   readonly mode?: number
-  readonly modifiedMs?: number
+  /** RFC 3339. */
+  readonly modified?: string
   readonly contentType?: string
 }
 
@@ -281,10 +282,10 @@ const target = (prefix: string, path: readonly string[]): string =>
   path.length === 0 ? prefix : `${prefix}/${encodePath(path)}`
 
 /** As JSON has them; what was not said is left out of it. */
-function fieldsOf({ mode, modifiedMs, contentType }: SentAttributes) {
+function fieldsOf({ mode, modified, contentType }: SentAttributes) {
   return {
     mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
-    modified: modifiedMs === undefined ? undefined : new Date(modifiedMs).toISOString(),
+    modified,
     contentType,
   }
 }

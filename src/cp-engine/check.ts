@@ -54,8 +54,11 @@ export interface CheckReport {
 }
 
 interface CheckOptions {
-  /** Sees every item of every checked root in key order; the floors above know what it means, or throw `newer-format`. */
-  readonly onItem?: (root: Root, item: Item) => void
+  /**
+   * Sees every item of every checked root in key order, with the raw bytes of the records that it names; the floors above
+   * know what they mean, or throw `newer-format`. Null for a record that was read for an earlier root, or cannot be read.
+   */
+  readonly onItem?: (root: Root, item: Item, records: readonly (Uint8Array | null)[]) => void
   /** Called when all items of a root have been seen; not for one of which a part cannot be read here. */
   readonly onRoot?: (root: Root) => void
   readonly findingsMax?: number
@@ -178,29 +181,34 @@ class Check {
   private async checkItem(root: Root, item: Item, leaf: number, reached: Reached): Promise<void> {
     const pointers = valuePointers(item.value, root.records.kind)
     if (!pointers) return this.find(leaf, `item ${toHex(item.key)} has malformed pointers`)
-    for (const pointer of pointers)
-      if (reached.add(pointer.address, pointer.blocks)) await this.checkRecord(root, pointer)
+    const records: (Uint8Array | null)[] = []
+    for (const pointer of pointers) {
+      const isNew = reached.add(pointer.address, pointer.blocks)
+      records.push(isNew ? await this.checkRecord(root, pointer) : null)
+    }
     try {
-      this.options.onItem?.(root, item)
+      this.options.onItem?.(root, item, records)
     } catch (error) {
       if (!hasCode(error, 'newer-format')) throw error
       this.findError(leaf, error)
     }
   }
 
-  private async checkRecord(root: Root, pointer: BlockPointer): Promise<void> {
+  private async checkRecord(root: Root, pointer: BlockPointer): Promise<Uint8Array | null> {
     const sum = readU32(pointer.sum, 0)
     const before = this.verified.get(pointer.address)
-    if (before === sum) return
+    if (before === sum) return null
     if (before !== undefined) this.find(pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
       const blocks = await readRecordBlocks(this.device, pointer)
-      decodeRecord(blocks, pointer, root.records)
+      const raw = decodeRecord(blocks, pointer, root.records)
       if (!hasZeroPadding(blocks, pointer))
         this.find(pointer.address, 'the bytes behind the record are not zero', 'padding')
+      return raw
     } catch (error) {
       this.findError(pointer.address, error)
+      return null
     }
   }
 

@@ -22,6 +22,8 @@ export const structures = {
   orphanItem: { kind: 19, version: 1 },
   entryExtra: { kind: 20, version: 1 },
   snapshotItem: { kind: 21, version: 1 },
+  directoryItem: { kind: 22, version: 1 },
+  settingItem: { kind: 23, version: 1 },
 } as const satisfies Record<string, StructureHead>
 
 /** Frames on the wire begin here; what is above belongs to `frames.ts`. */

@@ -31,8 +31,10 @@ export interface Attributes {
   readonly meta?: Readonly<Record<string, string>>
   /** Permission bits, 0 to 0o7777: kept, not enforced. */
   readonly mode?: number | null
-  /** Milliseconds since 1970; absent: now. */
+  /** Milliseconds since 1970, within the years 0 to 9999; absent: now. */
   readonly modifiedMs?: number | null
+  /** The nanoseconds behind them, 0 to 999,999. */
+  readonly modifiedNanos?: number | null
 }
 
 export interface Stat {
@@ -42,8 +44,11 @@ export interface Stat {
   /** Strong, without quotes. */
   readonly etag: string
   readonly contentType: string | null
+  /** Whole milliseconds since 1970, and the nanoseconds behind them, 0 to 999,999. */
   readonly createdMs: number
+  readonly createdNanos: number
   readonly modifiedMs: number
+  readonly modifiedNanos: number
   readonly mode: number
   readonly meta: Readonly<Record<string, string>>
   /** Of a link. */
@@ -118,6 +123,30 @@ export interface NewestSource {
   open(urlPath: string): ReadyFile | null
 }
 
+/** Bytes under a name, of the volume: what they mean is for whoever put them. */
+export interface Setting {
+  /** 1 to 255 bytes of visible ASCII. */
+  readonly name: string
+  readonly value: Uint8Array
+}
+
+export interface SettingPage {
+  /** Settings whose names begin so. */
+  readonly prefix: string
+  /** Those behind this name; null: from the first. It begins with the prefix. */
+  readonly after: string | null
+  readonly limit: number
+}
+
+/** The settings within one operation: it sees what it has changed. */
+export interface SettingsEdit {
+  get(name: string): Uint8Array | null
+  list(page: SettingPage): readonly Setting[]
+  /** Throws `bad-parameter` for a name that is none, `too-large` for a value that does not fit an item. */
+  put(name: string, value: Uint8Array): void
+  delete(name: string): void
+}
+
 /** One image of the files: a CP for ever, or the open tree. Must be released. */
 export interface ReadView {
   readonly cp: number
@@ -126,6 +155,9 @@ export interface ReadView {
   openNow(path: Path): ReadyFile | null
   list(path: Path, options: ListOptions): Promise<Listing>
   open(path: Path): Promise<OpenFile>
+  setting(name: string): Promise<Uint8Array | null>
+  /** In the order of their names. */
+  settings(page: SettingPage): Promise<readonly Setting[]>
   release(): void
 }
 
@@ -191,5 +223,7 @@ export interface FileSystem {
   move(from: Path, to: Path, options: Preconditions & { overwrite: boolean }): Promise<Written>
   /** All or nothing; a failure carries `index` in its help. */
   batch(operations: readonly BatchOperation[]): Promise<Applied<readonly BatchResult[]>>
+  /** All or nothing, also when `change` throws. It may run several times, so it does nothing else. */
+  changeSettings<T>(change: (settings: SettingsEdit) => T): Promise<Applied<T>>
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
 }

@@ -19,6 +19,7 @@ import type { Path } from './paths.ts'
 import { putFile, putLink } from './write/put.ts'
 import { readOpenTree } from './read/read-view.ts'
 import { Reaper } from './write/reaper.ts'
+import { SettingsOf } from './tree/settings.ts'
 import { RecordBuffers } from './write/record-buffers.ts'
 import { remove } from './write/remove.ts'
 import { resizeFile } from './write/resize.ts'
@@ -117,6 +118,10 @@ export class VolumeFiles implements contract.FileSystem {
     operations: readonly contract.BatchOperation[],
   ): Promise<Applied<readonly contract.BatchResult[]>> {
     return batch(this.context, operations)
+  }
+
+  async changeSettings<T>(change: (settings: contract.SettingsEdit) => T): Promise<Applied<T>> {
+    return this.engine.run((tx) => change(new SettingsOf(tx)))
   }
 
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel> {

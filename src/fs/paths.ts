@@ -27,10 +27,22 @@ function checkNames(names: readonly string[]): Path {
 
 /** Answers its bytes. */
 function checkName(name: string): number {
-  if (name === '') refuse('a segment is empty')
-  if (name === '.' || name === '..') refuse('a segment is "." or ".."')
-  const length = isPlain(name) ? name.length : checkCharacters(name)
-  return length <= nameBytesMax ? length : refuse(`a segment is longer than ${nameBytesMax} bytes`)
+  const problem = nameProblem(name)
+  if (problem !== null) refuse(problem)
+  return isPlain(name) ? name.length : encodeUtf8(name).length
+}
+
+/** What is wrong with a name; null for one that a client may give an entry. */
+export function nameProblem(name: string): string | null {
+  if (name === '') return 'a segment is empty'
+  if (name === '.' || name === '..') return 'a segment is "." or ".."'
+  const problem = isPlain(name) ? null : characterProblem(name)
+  if (problem !== null) return problem
+  // A character has at most three bytes for each of its units.
+  const mayBeLong = name.length > nameBytesMax / 3
+  if (mayBeLong && encodeUtf8(name).length > nameBytesMax)
+    return `a segment is longer than ${nameBytesMax} bytes`
+  return null
 }
 
 /** Visible ASCII without a slash, as most names are. */
@@ -42,13 +54,11 @@ function isPlain(name: string): boolean {
   return true
 }
 
-/** Answers their bytes. */
-function checkCharacters(name: string): number {
-  if (name.includes('/')) refuse('a segment contains a slash')
-  if (!name.isWellFormed()) refuse('a segment has a lone surrogate')
+function characterProblem(name: string): string | null {
+  if (name.includes('/')) return 'a segment contains a slash'
+  if (!name.isWellFormed()) return 'a segment has a lone surrogate'
   // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) refuse('a segment has a control character')
-  return encodeUtf8(name).length
+  return /[\u0000-\u001f\u007f-\u009f]/.test(name) ? 'a segment has a control character' : null
 }
 
 export const rootPath: Path = checkNames([])

@@ -22,5 +22,9 @@ export const systemClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
-/** RFC 3339 in UTC with milliseconds. */
-export const toRfc3339 = (ms: number): string => new Date(ms).toISOString()
+/** RFC 3339 in UTC with milliseconds; with `nanos` behind them (0 to 999,999) as many digits more as it takes. */
+export function toRfc3339(ms: number, nanos = 0): string {
+  const text = new Date(ms).toISOString()
+  if (nanos === 0) return text
+  return `${text.slice(0, -1)}${String(nanos).padStart(6, '0').replace(/0+$/, '')}Z`
+}

@@ -18,12 +18,12 @@ export async function checkFolder(path: string): Promise<CheckReport> {
       let items: { readonly of: Root; readonly check: ItemCheck } | null = null
       const found: CheckFinding[] = []
       const report = await checkVolume(device, {
-        onItem(root, item) {
-          if (items?.of !== root) items = { of: root, check: new ItemCheck(root.records.kind) }
-          items.check.add(item)
+        onItem(root, item, records) {
+          if (items?.of !== root) items = { of: root, check: new ItemCheck(root) }
+          items.check.add(item, records)
         },
         onRoot(root) {
-          const seen = items?.of === root ? items.check : new ItemCheck(root.records.kind)
+          const seen = items?.of === root ? items.check : new ItemCheck(root)
           found.push(...findingsOf(seen, root))
         },
       })
@@ -37,7 +37,7 @@ export async function checkFolder(path: string): Promise<CheckReport> {
 }
 
 function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
-  const { problems, problemCount } = items.finish(root.counters)
+  const { problems, problemCount } = items.finish()
   const finding = (message: string): CheckFinding => ({
     kind: 'damage',
     cp: root.cp,

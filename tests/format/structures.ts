@@ -7,6 +7,8 @@ import { concatBytes, readU32 } from '../../src/lib/bytes.ts'
 import { sha256, xxh3 } from '../../src/lib/checksum.ts'
 import { decodeEntryExtra, encodeEntryExtra, isEmptyExtra } from '../../src/format/items/entry-extra.ts'
 import * as items from '../../src/format/items/items.ts'
+import { decodeDirectoryItem, encodeDirectoryItem } from '../../src/format/items/directory-item.ts'
+import { decodeSettingItem, encodeSettingItem, settingBytesMax } from '../../src/format/items/setting-item.ts'
 import { decodeKey } from '../../src/format/items/item-keys.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import * as group from '../../src/format/disk/log-group.ts'
@@ -169,6 +171,18 @@ export const structures: readonly Structure[] = [
     ),
     items.encodeOrphanItem,
     items.decodeOrphanItem,
+  ),
+  structure(
+    'directory-item',
+    fc.record({ parent: make.id, name: make.text(255, 1) }),
+    encodeDirectoryItem,
+    decodeDirectoryItem,
+  ),
+  structure(
+    'setting-item',
+    fc.uint8Array({ maxLength: settingBytesMax }),
+    encodeSettingItem,
+    decodeSettingItem,
   ),
   structure(
     'snapshot-item',

@@ -1,5 +1,6 @@
 /** Any value of every stored structure, within its limits. */
 import * as fc from 'fast-check'
+import { unreachable } from '../../src/lib/assert.ts'
 import { concatBytes, encodeUtf8 } from '../../src/lib/bytes.ts'
 import type { EntryExtra } from '../../src/format/items/entry-extra.ts'
 import type * as items from '../../src/format/items/items.ts'
@@ -147,6 +148,12 @@ export const extra: fc.Arbitrary<EntryExtra> = fc.record({
     })
     .map((pairs) => pairs.toSorted(([a], [b]) => (a < b ? -1 : 1))),
   target: fc.option(text(4096, 1)),
+  unknown: fc
+    .uniqueArray(fc.record({ type: integer(0xffff, 4), bytes: fc.uint8Array({ maxLength: 40 }) }), {
+      maxLength: 3,
+      selector: ({ type }) => type,
+    })
+    .map((members) => members.toSorted((a, b) => a.type - b.type)),
 })
 
 export const entryItem = (sums: ChecksumKind): fc.Arbitrary<items.EntryItem> =>
@@ -160,7 +167,9 @@ export const entryItem = (sums: ChecksumKind): fc.Arbitrary<items.EntryItem> =>
       }),
       mode: integer(0o7777),
       createdMs: integer(timeMsMax, timeMsMin),
+      createdNanos: integer(999_999),
       modifiedMs: integer(timeMsMax, timeMsMin),
+      modifiedNanos: integer(999_999),
       size: fc.maxSafeNat(),
       id: integer(Number.MAX_SAFE_INTEGER, 1),
       content: fc.option(blockPointer(sums)),
@@ -198,8 +207,20 @@ export const keyOf = (key: keys.ItemKey): Uint8Array => {
   if (key.kind === 'entry') {
     return key.directory === 0 ? keys.rootEntryKey() : keys.entryKey(key.directory, encodeUtf8(key.name))
   }
-  if (key.kind === 'record') return keys.recordKey(key.object, key.offset)
-  return key.kind === 'object' ? keys.objectKey(key.object) : keys.orphanKey(key.orphan)
+  switch (key.kind) {
+    case 'record':
+      return keys.recordKey(key.object, key.offset)
+    case 'object':
+      return keys.objectKey(key.object)
+    case 'orphan':
+      return keys.orphanKey(key.orphan)
+    case 'directory':
+      return keys.directoryKey(key.directory)
+    case 'setting':
+      return keys.settingKey(key.name)
+    default:
+      return unreachable(key)
+  }
 }
 export const id = integer(2 ** 53 - 2, 1)
 export const itemKey: fc.Arbitrary<keys.ItemKey> = fc.oneof(
@@ -208,6 +229,8 @@ export const itemKey: fc.Arbitrary<keys.ItemKey> = fc.oneof(
   fc.record({ kind: fc.constant('record' as const), object: id, offset: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant('object' as const), object: id }),
   fc.record({ kind: fc.constant('orphan' as const), orphan: id }),
+  fc.record({ kind: fc.constant('directory' as const), directory: id }),
+  fc.record({ kind: fc.constant('setting' as const), name: fc.stringMatching(/^[!-~]{1,255}$/) }),
 )
 
 const sortedByKey = <T extends { readonly key: Uint8Array }>(list: readonly T[]): T[] =>

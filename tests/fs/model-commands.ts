@@ -96,15 +96,17 @@ const attributes: fc.Arbitrary<ModelAttributes> = fc.oneof(
         meta: someMeta,
         mode: fc.integer({ min: 0, max: 0o7777 }),
         modifiedMs: fc.integer({ min: -1000, max: 2 ** 41 }),
+        modifiedNanos: fc.integer({ min: 0, max: 999_999 }),
       },
       { requiredKeys: [] },
     ),
   },
 )
-const directoryAttributes = attributes.map(({ meta, mode, modifiedMs }): ModelAttributes => ({
+const directoryAttributes = attributes.map(({ meta, mode, modifiedMs, modifiedNanos }): ModelAttributes => ({
   ...(meta ? { meta } : {}),
   ...(mode === undefined ? {} : { mode }),
   ...(modifiedMs === undefined ? {} : { modifiedMs }),
+  ...(modifiedNanos === undefined ? {} : { modifiedNanos }),
 }))
 
 const put = fc.record({ op: fc.constant('put' as const), path: pathOrRoot, content, attributes, condition })

@@ -16,6 +16,7 @@ export interface ModelAttributes {
   readonly meta?: Readonly<Record<string, string>>
   readonly mode?: number
   readonly modifiedMs?: number
+  readonly modifiedNanos?: number
 }
 
 interface Common {
@@ -24,6 +25,7 @@ interface Common {
   readonly mode: number
   readonly meta: Readonly<Record<string, string>>
   readonly modifiedMs: number | null
+  readonly modifiedNanos: number
 }
 export type ModelFile = Common & {
   readonly kind: 'file'
@@ -49,6 +51,7 @@ const emptyDirectory = (): ModelDirectory => ({
   mode: 0o755,
   meta: {},
   modifiedMs: null,
+  modifiedNanos: 0,
   children: new Map(),
 })
 
@@ -58,6 +61,8 @@ const refuse = (code: ErrorCode): never => {
 
 export class ModelTree {
   root: ModelDirectory = emptyDirectory()
+  /** By name; a value never changes. */
+  settings = new Map<string, Uint8Array>()
 
   clone(): ModelTree {
     const copy = (node: ModelNode): ModelNode =>
@@ -66,6 +71,7 @@ export class ModelTree {
         : node
     const tree = new ModelTree()
     tree.root = copy(this.root) as ModelDirectory
+    tree.settings = new Map(this.settings)
     return tree
   }
 
@@ -102,11 +108,19 @@ export class ModelTree {
       mode: attributes.mode ?? 0o644,
       meta: attributes.meta ?? {},
       modifiedMs: attributes.modifiedMs ?? null,
+      modifiedNanos: attributes.modifiedNanos ?? 0,
     })
   }
 
   putLink(path: readonly string[], target: string, condition: Condition): boolean {
-    const common = { etag: null, contentType: null, mode: 0o777, meta: {}, modifiedMs: null }
+    const common = {
+      etag: null,
+      contentType: null,
+      mode: 0o777,
+      meta: {},
+      modifiedMs: null,
+      modifiedNanos: 0,
+    }
     return this.place(path, condition, { kind: 'link', target, ...common })
   }
 
@@ -175,6 +189,7 @@ export class ModelTree {
       mode: mode ?? base.mode,
       meta: meta ?? base.meta,
       modifiedMs: modifiedMs ?? base.modifiedMs,
+      modifiedNanos: modifiedMs === undefined ? base.modifiedNanos : (attributes.modifiedNanos ?? 0),
     }
     if (path.length === 0) this.root = made
     else this.set(path, made)

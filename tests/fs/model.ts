@@ -388,7 +388,8 @@ function compareStat(stat: Stat, node: ModelNode): void {
     target: node.kind === 'link' ? node.target : null,
   })
   expect(stat.meta).toEqual(node.meta)
-  if (node.modifiedMs !== null) expect(stat.modifiedMs).toBe(node.modifiedMs)
+  const { modifiedMs, modifiedNanos } = node
+  if (modifiedMs !== null) expect(stat).toMatchObject({ modifiedMs, modifiedNanos })
   if (node.etag !== null) expect(stat.etag).toBe(node.etag)
 }
 

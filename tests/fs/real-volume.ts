@@ -82,14 +82,14 @@ export class RealVolume implements ModelVolume {
     }
     const published = await this.engine.requestCp('requested')
     const problems: string[] = []
-    let items = new ItemCheck(published.root.records.kind)
+    let items: ItemCheck | null = null
     const report = await checkVolume(this.device, {
-      onItem: (_, item) => items.add(item),
+      onItem: (root, item, records) => (items ??= new ItemCheck(root)).add(item, records),
       onRoot: (root) => {
-        const { problems: found, orphans } = items.finish(root.counters)
+        const { problems: found, orphans } = (items ?? new ItemCheck(root)).finish()
         problems.push(...found)
         if (orphans > 0 && root.cp === published.root.cp) problems.push(`${orphans} orphans are left`)
-        items = new ItemCheck(root.records.kind)
+        items = null
       },
     })
     problems.push(...report.findings.map(({ message, address }) => `${message} (${address})`))

@@ -1,5 +1,6 @@
 /** A volume on the fake engine, with what every test of files wants to do with one. */
-import { checkItems } from '../../src/fs/tree/item-check.ts'
+import { type CheckedRoot, ItemCheck, type ItemReport } from '../../src/fs/tree/item-check.ts'
+import type { Item } from '../../src/cp-engine/contract.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
@@ -9,6 +10,12 @@ import { FakeEngine } from './fake-engine.ts'
 import type { FakeEngineOptions } from './fake-parts.ts'
 
 export const p = (text: string): Path => parsePlainPath(text)
+
+export function checkItems(items: Iterable<Item>, root: CheckedRoot): ItemReport {
+  const check = new ItemCheck(root)
+  for (const item of items) check.add(item)
+  return check.finish()
+}
 
 /** Time does not pass; waiting is a turn of the event loop. */
 export const quickClock: Clock = {
@@ -51,13 +58,17 @@ export class FakeVolume {
 
   async check(): Promise<string[]> {
     await this.settle()
-    const counters = [0, 1, 2, 3, 4].map((index) => this.engine.counter(index))
-    const { kind } = this.engine.current().root.records
-    const report = await checkItems(this.engine.items, kind, counters)
+    const report = checkItems(this.engine.items, this.openRoot())
     this.engine.assertSettled()
     return report.orphans === 0
       ? [...report.problems]
       : [...report.problems, `${report.orphans} orphans are left`]
+  }
+
+  /** What a root would say that had the open tree. */
+  openRoot(): CheckedRoot {
+    const { opening, sequence, counters } = this.engine as unknown as CheckedRoot
+    return { ...this.engine.current().root, opening, sequence, counters }
   }
 
   close(): Promise<void> {

@@ -12,15 +12,15 @@ export async function findingsOf(device: BlockDevice): Promise<string[]> {
   const found: string[] = []
   let items: ItemCheck | null = null
   const finish = (root: Root, check: ItemCheck) => {
-    for (const problem of check.finish(root.counters).problems) found.push(`cp ${root.cp}: ${problem}`)
+    for (const problem of check.finish().problems) found.push(`cp ${root.cp}: ${problem}`)
   }
   const { findings } = await checkVolume(device, {
-    onItem(root, item) {
-      items ??= new ItemCheck(root.records.kind)
-      items.add(item)
+    onItem(root, item, records) {
+      items ??= new ItemCheck(root)
+      items.add(item, records)
     },
     onRoot(root) {
-      finish(root, items ?? new ItemCheck(root.records.kind))
+      finish(root, items ?? new ItemCheck(root))
       items = null
     },
   })

@@ -131,7 +131,7 @@ export class Client {
       const refusal = applyToModel(tree.clone(), operation)
       must(refusal === null, () => `request ${request.id} changed nothing and was not refused: ${refusal}`)
     }
-    if (etag === null || operation.op === 'batch') return
+    if (etag === null || operation.op === 'batch' || operation.op === 'settings') return
     const path = operation.op === 'move' ? operation.to : operation.path
     const token = tree.find(path)?.etag
     if (!token) return

@@ -1,5 +1,6 @@
 /** An image of the files against the model: names, kinds, sizes, targets, versions, and every byte. */
-import type { ReadView, Stat } from '../../src/fs/contract.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import type { ReadView, Setting, Stat } from '../../src/fs/contract.ts'
 import { rootPath } from '../../src/fs/paths.ts'
 import type { ModelNode, ModelTree } from '../fs/model-tree.ts'
 import { pathOf } from './file-operations.ts'
@@ -37,6 +38,9 @@ export async function compareAll(
     listed.next === null && names(listed.entries) === names(expected),
     () => `${where}: there are ${names(listed.entries)}; there should be ${names(expected)}`,
   )
+  const page = { prefix: '', after: null, limit: 1000 }
+  const settings = await tolerant(tolerance, () => view.settings(page))
+  if (settings) compareSettings(settings, tree, where)
   let compared = 0
   for (const [i, { path, node }] of expected.entries()) {
     const name = `${where}: ${path.join('/')}`
@@ -57,6 +61,14 @@ export async function compareAll(
     compared++
   }
   return compared
+}
+
+function compareSettings(found: readonly Setting[], { settings }: ModelTree, where: string): void {
+  const told = (list: readonly (readonly [string, Uint8Array])[]) =>
+    list.map(([name, value]) => `${name}=${toHex(value)}`).join(' ')
+  const ours = told(found.map(({ name, value }) => [name, value]))
+  const theirs = told([...settings].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  must(ours === theirs, () => `${where}: the settings are ${ours}; they should be ${theirs}`)
 }
 
 /** Copied at once: the next one who reads so uses the same memory, and that may be before this function's caller goes on. */

@@ -48,6 +48,7 @@ export const before: readonly FileOperation[] = [
   // Too large for one operation to unlink with its records, and nearly empty.
   put('sparse', 70_000, 30_000),
   { op: 'resize', path: ['sparse'], size: 600_000, when: 'always' },
+  { op: 'settings', changes: [{ name: 'kept', content: { length: 40, seed: 5 } }] },
 ]
 
 export const alphabet: Readonly<Record<string, FileOperation>> = {
@@ -73,6 +74,13 @@ export const alphabet: Readonly<Record<string, FileOperation>> = {
   'move a file': { op: 'move', from: ['small'], to: ['e', 'small'], overwrite: false },
   'move over a file': { op: 'move', from: ['large'], to: ['d', 'f'], overwrite: true },
   'move a directory': { op: 'move', from: ['d'], to: ['e', 'd'], overwrite: false },
+  'change settings': {
+    op: 'settings',
+    changes: [
+      { name: 'new', content: { length: 700, seed: 6 } },
+      { name: 'kept', content: null },
+    ],
+  },
   batch: {
     op: 'batch',
     steps: [

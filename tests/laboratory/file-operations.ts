@@ -46,6 +46,11 @@ export type FileOperation =
   | { readonly op: 'deleteDirectory'; readonly path: Names; readonly recursive: boolean }
   | Extract<Step, { op: 'mkdir' | 'move' }>
   | { readonly op: 'batch'; readonly steps: readonly Step[] }
+  /** Null removes a setting. */
+  | {
+      readonly op: 'settings'
+      readonly changes: readonly { readonly name: string; readonly content: Content | null }[]
+    }
 
 /** Words that differ everywhere, repeatable and fast; every third content can be packed. */
 export function contentOf({ length, seed, zeros = 'none' }: Content): Uint8Array {
@@ -114,6 +119,14 @@ export async function perform(files: FileSystem, operation: FileOperation, etagO
     case 'batch': {
       const steps = operation.steps.map((step) => batchStep(step, etagOf))
       return { applied: await files.batch(steps), etag: null }
+    }
+    case 'settings': {
+      const applied = await files.changeSettings((settings) => {
+        for (const { name, content } of operation.changes)
+          if (content) settings.put(name, contentOf(content))
+          else settings.delete(name)
+      })
+      return { applied, etag: null }
     }
   }
 }
@@ -203,6 +216,11 @@ function applyOne(tree: ModelTree, operation: Exclude<FileOperation, { op: 'batc
       return tree.remove(operation.path, 'file', false, conditionOf(tree, operation.path, operation.when))
     case 'deleteDirectory':
       return tree.remove(operation.path, 'directory', operation.recursive, 'none')
+    case 'settings':
+      for (const { name, content } of operation.changes)
+        if (content) tree.settings.set(name, contentOf(content))
+        else tree.settings.delete(name)
+      return
     default:
       return applyStep(tree, operation)
   }
@@ -335,6 +353,7 @@ export function someOperation(chance: Chance, habits: Habits, known: Known): Fil
     move: 10,
     link: 2,
     batch: 7,
+    settings: 3,
   })
   const file = knownOr(chance, known.files)
   const when = someWhen(chance, known.versionOf(file))
@@ -368,6 +387,14 @@ export function someOperation(chance: Chance, habits: Habits, known: Known): Fil
     case 'batch': {
       const steps = Array.from({ length: chance.between(1, 6) }, () => someStep(chance, habits, known))
       return { op, steps }
+    }
+    case 'settings': {
+      const changes = Array.from({ length: chance.between(1, 3) }, () => ({
+        name: `${chance.pick(['token', 'quota'])}/${chance.pick(names)}`,
+        content:
+          chance.below(3) === 0 ? null : { length: chance.below(700), seed: chance.below(2 ** 31) + 1 },
+      }))
+      return { op, changes }
     }
   }
 }

@@ -14,6 +14,9 @@ import type {
   Preconditions,
   ReadView,
   ReadyFile,
+  Setting,
+  SettingPage,
+  SettingsEdit,
   Stat,
   Written,
 } from '../../src/fs/contract.ts'
@@ -37,6 +40,7 @@ const parentsOf = (key: string): string[] => {
 
 export class FakeFileSystem implements FileSystem {
   image: Map<string, Node> = new Map()
+  private settings: ReadonlyMap<string, Uint8Array> = new Map()
   private readonly found = new WeakMap<Stat, ReadyFile>()
   published = 1
   dirty = false
@@ -90,6 +94,9 @@ export class FakeFileSystem implements FileSystem {
       },
       open: async (path) => this.open(image, path, cp()),
       openNow: (path) => this.openNow(image, path, cp()),
+      // Those of now: nothing asks here for those of a past image.
+      setting: async (name) => this.settings.get(name) ?? null,
+      settings: async (page) => settingsOf(this.settings, page),
       release: () => {
         if (!released) this.openViews--
         released = true
@@ -173,7 +180,9 @@ export class FakeFileSystem implements FileSystem {
       etag: `0-1-${++this.sequence}`,
       contentType: attributes.contentType ?? null,
       createdMs: this.nowMs,
+      createdNanos: 0,
       modifiedMs: attributes.modifiedMs ?? this.nowMs,
+      modifiedNanos: attributes.modifiedNanos ?? 0,
       mode: attributes.mode ?? (kind === 'directory' ? 0o755 : 0o644),
       meta: attributes.meta ?? {},
       target,
@@ -326,9 +335,27 @@ export class FakeFileSystem implements FileSystem {
     return { status: written.created ? 201 : 200, etag: written.stat.etag }
   }
 
+  async changeSettings<T>(change: (settings: SettingsEdit) => T): Promise<Applied<T>> {
+    const changed = new Map(this.settings)
+    const result = change({
+      get: (name) => changed.get(name) ?? null,
+      list: (page) => settingsOf(changed, page),
+      put: (name, value) => void changed.set(name, value),
+      delete: (name) => void changed.delete(name),
+    })
+    this.settings = changed
+    return this.applied(result)
+  }
+
   async reach(_applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel> {
     return level
   }
+}
+
+function settingsOf(settings: ReadonlyMap<string, Uint8Array>, page: SettingPage): Setting[] {
+  const behind = (name: string) => name.startsWith(page.prefix) && (page.after === null || name > page.after)
+  const names = [...settings.keys()].filter(behind).sort().slice(0, page.limit)
+  return names.map((name) => ({ name, value: settings.get(name)! }))
 }
 
 async function collect(body: Body): Promise<Uint8Array> {

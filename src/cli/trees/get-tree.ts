@@ -55,7 +55,7 @@ export async function getTree(
 ): Promise<TreeReport> {
   const failures = new Failures()
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
-  const folders = new Map<string, { local: string; mode: number; modifiedMs: number }>()
+  const folders = new Map<string, { local: string; mode: number; modified: string }>()
   const temporaryName = temporaryNames(random)
   let cp = 0
   let stopRenewing = (): void => {}
@@ -66,16 +66,16 @@ export async function getTree(
     // The names were checked, so there is nothing to resolve.
     const local = `${within}/${names.at(-1)!}`
     const mode = Number.parseInt(entry.mode, 8)
-    const modifiedMs = Date.parse(entry.modified)
+    const { modified } = entry
     switch (entry.kind) {
       case 'directory':
         ensureFolder(local)
-        folders.set(names.join('/'), { local, mode, modifiedMs })
+        folders.set(names.join('/'), { local, mode, modified })
         done.directories++
         break
       case 'link': {
         await refuseFolder(local)
-        await replaceWithLink(entry.target ?? '', `${within}/${temporaryName()}`, local, modifiedMs)
+        await replaceWithLink(entry.target ?? '', `${within}/${temporaryName()}`, local, modified)
         done.links++
         break
       }
@@ -86,7 +86,7 @@ export async function getTree(
               ? await receiveWhole(client, [...source, ...names], { cp }, entry.size)
               : listedContent(entry.content, entry.size)
           // A rename replaces no folder: it fails.
-          writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modifiedMs })
+          writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modified })
           done.files++
           done.bytes += entry.size
           break
@@ -95,7 +95,7 @@ export async function getTree(
         const file = await createTemporary(within, temporaryName(), local)
         try {
           await receive(client, [...source, ...names], { cp }, entry.size, (chunk) => file.write(chunk))
-          await file.finish({ mode, modifiedMs })
+          await file.finish({ mode, modified })
         } finally {
           await file.discard()
         }
@@ -131,12 +131,12 @@ export async function getTree(
     }
     await Promise.all(running)
     if (fatal !== null) throw fatal as Error
-    for (const [path, { local, mode, modifiedMs }] of [...folders].toReversed())
-      await failures.gather(path, async () => setFolderAttributes(local, mode, modifiedMs))
+    for (const [path, { local, mode, modified }] of [...folders].toReversed())
+      await failures.gather(path, async () => setFolderAttributes(local, mode, modified))
     // A folder that was there keeps what it had, as the server's root does when a tree is put into it.
     if (isNew && source.length > 0) {
       const { mode, modified } = await client.stat(source, { cp })
-      setFolderAttributes(target, Number.parseInt(mode, 8), Date.parse(modified))
+      setFolderAttributes(target, Number.parseInt(mode, 8), modified)
     }
     return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
   } finally {

@@ -2,8 +2,6 @@
  * The local end of a copy: a file appears under its name when it is whole, and links are never followed.
  *
  * What is short is done at once, without a thread: handing a call to one costs more than the call.
- *
- * Times are set as a Date: as seconds in a float they come back a millisecond short.
  */
 import * as fs from 'node:fs/promises'
 import * as sync from 'node:fs'
@@ -11,6 +9,7 @@ import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '../../lib/user-error.ts'
 import { systemCodeOf } from '../../lib/errors.ts'
+import { sayTime, timeToSet } from './local-time.ts'
 
 type LocalKind = 'file' | 'directory' | 'link' | 'other'
 
@@ -18,14 +17,17 @@ interface LocalStat {
   readonly kind: LocalKind
   readonly size: number
   readonly mode: number
-  /** Whole milliseconds. */
-  readonly modifiedMs: number
+  /** RFC 3339. */
+  readonly modified: string
 }
 
 export async function localStat(path: string, options: { follow: boolean }): Promise<LocalStat> {
-  const found = await (options.follow ? fs.stat(path) : fs.lstat(path)).catch((error: unknown) => {
-    throw localError(path, error)
-  })
+  const bigint = true
+  const found = await (options.follow ? fs.stat(path, { bigint }) : fs.lstat(path, { bigint })).catch(
+    (error: unknown) => {
+      throw localError(path, error)
+    },
+  )
   const kind = found.isFile()
     ? 'file'
     : found.isDirectory()
@@ -33,7 +35,8 @@ export async function localStat(path: string, options: { follow: boolean }): Pro
       : found.isSymbolicLink()
         ? 'link'
         : 'other'
-  return { kind, size: found.size, mode: found.mode & 0o7777, modifiedMs: Math.floor(found.mtimeMs) }
+  const { size, mode, mtimeNs } = found
+  return { kind, size: Number(size), mode: Number(mode) & 0o7777, modified: sayTime(mtimeNs) }
 }
 
 export const isAbsent = (error: unknown): boolean => errorCode(error) === 'ENOENT'
@@ -74,7 +77,7 @@ export function contentTypeOf(name: string): string | undefined {
 interface TemporaryFile {
   write(chunk: Uint8Array): Promise<void>
   /** Gives it its mode, time and name, in this order: nobody sees a part of it under its name. */
-  finish(attributes: { mode?: number; modifiedMs?: number }): Promise<void>
+  finish(attributes: { mode?: number; modified?: string }): Promise<void>
   /** Removes it; fine after `finish`. */
   discard(): Promise<void>
 }
@@ -97,9 +100,9 @@ export async function createTemporary(folder: string, name: string, path: string
       // A write may be short.
       for (let at = 0; at < chunk.length;) at += (await named(handle.write(chunk, at))).bytesWritten
     },
-    async finish({ mode, modifiedMs }) {
+    async finish({ mode, modified }) {
       if (mode !== undefined) await named(handle.chmod(mode))
-      if (modifiedMs !== undefined) await named(handle.utimes(new Date(modifiedMs), new Date(modifiedMs)))
+      if (modified !== undefined) await named(handle.utimes(timeToSet(modified), timeToSet(modified)))
       isOpen = false
       await named(handle.close())
       await named(fs.rename(temporary, path))
@@ -122,7 +125,7 @@ export function writeSmall(
   temporary: string,
   path: string,
   bytes: Uint8Array,
-  { mode, modifiedMs }: { readonly mode: number; readonly modifiedMs: number },
+  { mode, modified }: { readonly mode: number; readonly modified: string },
 ): void {
   let isThere = false
   try {
@@ -131,7 +134,7 @@ export function writeSmall(
     try {
       for (let at = 0; at < bytes.length;) at += sync.writeSync(descriptor, bytes, at)
       sync.fchmodSync(descriptor, mode)
-      sync.futimesSync(descriptor, new Date(modifiedMs), new Date(modifiedMs))
+      sync.futimesSync(descriptor, timeToSet(modified), timeToSet(modified))
     } finally {
       sync.closeSync(descriptor)
     }
@@ -147,11 +150,11 @@ export async function replaceWithLink(
   target: string,
   temporary: string,
   path: string,
-  modifiedMs: number,
+  modified: string,
 ): Promise<void> {
   try {
     await fs.symlink(target, temporary)
-    await fs.lutimes(temporary, new Date(modifiedMs), new Date(modifiedMs))
+    await fs.lutimes(temporary, timeToSet(modified), timeToSet(modified))
     await fs.rename(temporary, path)
   } catch (error) {
     await fs.rm(temporary, { force: true }).catch(() => undefined)
@@ -171,10 +174,10 @@ export function ensureFolder(path: string): boolean {
   throw isNoFolder()
 }
 
-export function setFolderAttributes(path: string, mode: number, modifiedMs: number): void {
+export function setFolderAttributes(path: string, mode: number, modified: string): void {
   try {
     sync.chmodSync(path, mode)
-    sync.utimesSync(path, new Date(modifiedMs), new Date(modifiedMs))
+    sync.utimesSync(path, timeToSet(modified), timeToSet(modified))
   } catch (error) {
     throw localError(path, error)
   }

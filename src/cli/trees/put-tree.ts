@@ -49,11 +49,11 @@ export async function putTree(
     (add) =>
       failures.gather(showPath(remote), async () => {
         const stat = await localStat(local, { follow: local === source })
-        const { mode, modifiedMs } = stat
+        const { mode, modified } = stat
         switch (stat.kind) {
           case 'directory': {
             // The root is always there, and keeps its own attributes.
-            if (remote.length > 0) await client.makeDirectory(remote, { mode, modifiedMs }, buffered)
+            if (remote.length > 0) await client.makeDirectory(remote, { mode, modified }, buffered)
             for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
             done.directories++
             break
@@ -62,13 +62,13 @@ export async function putTree(
             const linkTarget = await readlink(local).catch((error: unknown) => {
               throw localError(local, error)
             })
-            await client.putLink(remote, linkTarget, { mode, modifiedMs }, buffered)
+            await client.putLink(remote, linkTarget, { mode, modified }, buffered)
             done.links++
             break
           }
           case 'file': {
             const contentType = contentTypeOf(local)
-            const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
+            const attributes = { mode, modified, ...(contentType === undefined ? {} : { contentType }) }
             if (stat.size <= smallFileBytesMax) {
               await small.add({ path: remote, bytes: await readSmall(local), attributes })
             } else {

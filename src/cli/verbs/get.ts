@@ -73,12 +73,12 @@ async function localName(target: string | undefined, name: string): Promise<stri
   }
 }
 
-function attributesOf(headers: Headers): { mode?: number; modifiedMs?: number } {
+function attributesOf(headers: Headers): { mode?: number; modified?: string } {
   const mode = headers.get('Stillpoint-Mode')
   const modified = headers.get('Stillpoint-Modified')
   return {
     ...(mode === null ? {} : { mode: Number.parseInt(mode, 8) }),
-    ...(modified === null ? {} : { modifiedMs: Date.parse(modified) }),
+    ...(modified === null ? {} : { modified }),
   }
 }
 

@@ -46,11 +46,11 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     )
 
   async function putFile() {
-    const { kind, size, mode, modifiedMs } = await localStat(source, { follow: true })
+    const { kind, size, mode, modified } = await localStat(source, { follow: true })
     if (kind === 'directory') throw new UserError(`${source}: is a directory (use -r)`)
     if (kind !== 'file') throw new UserError(`${source}: is not a file`)
     const contentType = contentTypeOf(source)
-    const attributes = { mode, modifiedMs, ...(contentType === undefined ? {} : { contentType }) }
+    const attributes = { mode, modified, ...(contentType === undefined ? {} : { contentType }) }
     return client.put(path, await localBody(source, size), attributes, writing)
   }
 }

@@ -2,14 +2,15 @@
  * What an entry may carry beside its fixed attributes: content type, user metadata, the target of a link. It stands
  * inside the entry's item when the item stays under `itemBytesMax`, else it is the payload of a record of its own.
  *
- * - Nothing to carry is no bytes at all.
+ * - A list of members, each with a type, ascending by type, each type once. Nothing to carry is no bytes at all.
+ * - A member of an unknown type is kept as it is by whoever keeps the entry and changes something else of it.
  * - Metadata is sorted by the bytes of its names, each name once: one form for one meaning.
  * - Text is UTF-8 without control characters (it goes into headers); names of metadata are lower case tokens.
  *
  * The encoder asserts these; whoever takes them from a client asks `extraProblem` first.
  */
 import { assert } from '../../lib/assert.ts'
-import { encodeUtf8, readU16, writeU16 } from '../../lib/bytes.ts'
+import { concatBytes, encodeUtf8, readU16, writeU16 } from '../../lib/bytes.ts'
 import {
   contentTypeBytesMax,
   linkTargetBytesMax,
@@ -17,39 +18,46 @@ import {
   metaNameBytesMax,
 } from '../../lib/entry-limits.ts'
 import { Reader, Writer, corrupt, hasControl, layout, textOf } from '../fields.ts'
+import { blockBytes } from '../geometry.ts'
 import { structures } from '../kinds.ts'
+
+interface ExtraMember {
+  readonly type: number
+  readonly bytes: Uint8Array
+}
 
 export interface EntryExtra {
   readonly contentType: string | null
   readonly meta: readonly (readonly [name: string, value: string])[]
   /** Of a symbolic link. */
   readonly target: string | null
+  /** Members of types that are not known here, ascending: they are passed on. */
+  readonly unknown: readonly ExtraMember[]
 }
 
-export const noExtra: EntryExtra = { contentType: null, meta: [], target: null }
+export const noExtra: EntryExtra = { contentType: null, meta: [], target: null, unknown: [] }
+
+/** A type is never used again for something else; 0 is none. */
+const extraTypes = { contentType: 1, meta: 2, target: 3 } as const
+const extraTypeMax = 0xffff
+/** Of the whole list: a record of one block, which no fragmentation can cut. */
+export const extraBytesMax = blockBytes
 
 export const entryExtraLayout = layout(
   'entry extra',
-  8,
+  2,
   [
     ['kind', 0, 1, 'entry extra'],
     ['version', 1, 1, 'of this layout'],
-    ['contentTypeBytes', 2, 1, '0: none'],
-    ['reserved', 3, 1, 'zero'],
-    ['metaCount', 4, 2, 'pairs of metadata'],
-    ['targetBytes', 6, 2, '0: not a link; up to 4,095'],
   ],
-  [
-    ['contentType', 'UTF-8'],
-    ['meta', 'pairs in the order of their names: name length (1), value length (2), name, value'],
-    ['target', 'UTF-8'],
-  ],
+  [['members', 'at least one, ascending by type, each type once: type (2), length (2), bytes']],
 )
+const memberHeadBytes = 4
 const pairHeadBytes = 3
 const metaName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 
 export const isEmptyExtra = (extra: EntryExtra): boolean =>
-  extra.contentType === null && extra.meta.length === 0 && extra.target === null
+  extra.contentType === null && extra.meta.length === 0 && extra.target === null && extra.unknown.length === 0
 
 /** Null when the extra can be stored as it is; otherwise what is wrong with it. */
 export function extraProblem(extra: EntryExtra): string | null {
@@ -79,68 +87,108 @@ export function extraProblem(extra: EntryExtra): string | null {
       return `a link target has 1 to ${linkTargetBytesMax} bytes`
     if (!isText(extra.target)) return 'a link target has no control characters'
   }
+  let typeBefore = 0
+  for (const { type } of extra.unknown) {
+    if (isKnown(type) || type > extraTypeMax) return `${type} is no unknown type`
+    if (type <= typeBefore) return 'members are sorted by type, and each type is there once'
+    typeBefore = type
+  }
   return null
 }
+
+const isKnown = (type: number): boolean =>
+  type === extraTypes.contentType || type === extraTypes.meta || type === extraTypes.target
 
 export function encodeEntryExtra(extra: EntryExtra): Uint8Array {
   if (isEmptyExtra(extra)) return new Uint8Array(0)
   const problem = extraProblem(extra)
   assert(problem === null, problem ?? '')
-  const contentType = encodeUtf8(extra.contentType ?? '')
-  const target = encodeUtf8(extra.target ?? '')
-  const pairs = extra.meta.map(([name, value]) => [encodeUtf8(name), encodeUtf8(value)] as const)
-  const metaBytes = pairs.reduce((sum, [name, value]) => sum + pairHeadBytes + name.length + value.length, 0)
-  const bytes = new Uint8Array(entryExtraLayout.bytes + contentType.length + metaBytes + target.length)
-  const w = new Writer(entryExtraLayout, bytes)
-  w.head(structures.entryExtra)
-  w.number('contentTypeBytes', contentType.length)
-  w.number('metaCount', pairs.length)
-  w.number('targetBytes', target.length)
-  bytes.set(contentType, entryExtraLayout.bytes)
-  let at = entryExtraLayout.bytes + contentType.length
-  for (const [name, value] of pairs) {
-    bytes[at] = name.length
-    writeU16(bytes, at + 1, value.length)
-    bytes.set(name, at + pairHeadBytes)
-    bytes.set(value, at + pairHeadBytes + name.length)
-    at += pairHeadBytes + name.length + value.length
+  const members: ExtraMember[] = []
+  if (extra.contentType !== null)
+    members.push({ type: extraTypes.contentType, bytes: encodeUtf8(extra.contentType) })
+  if (extra.meta.length > 0) members.push({ type: extraTypes.meta, bytes: encodeMeta(extra.meta) })
+  if (extra.target !== null) members.push({ type: extraTypes.target, bytes: encodeUtf8(extra.target) })
+  if (extra.unknown.length > 0) {
+    members.push(...extra.unknown)
+    members.sort((a, b) => a.type - b.type)
   }
-  bytes.set(target, at)
-  return bytes
+  let length = entryExtraLayout.bytes
+  for (const { bytes } of members) length += memberHeadBytes + bytes.length
+  const whole = new Uint8Array(length)
+  new Writer(entryExtraLayout, whole).head(structures.entryExtra)
+  let at = entryExtraLayout.bytes
+  for (const { type, bytes } of members) {
+    writeU16(whole, at, type)
+    writeU16(whole, at + 2, bytes.length)
+    whole.set(bytes, at + memberHeadBytes)
+    at += memberHeadBytes + bytes.length
+  }
+  return whole
+}
+
+/** Pairs in the order of their names: name length (1), value length (2), name, value. */
+function encodeMeta(meta: EntryExtra['meta']): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (const [name, value] of meta) {
+    const valueBytes = encodeUtf8(value)
+    const head = new Uint8Array(pairHeadBytes)
+    head[0] = name.length
+    writeU16(head, 1, valueBytes.length)
+    parts.push(head, encodeUtf8(name), valueBytes)
+  }
+  return concatBytes(...parts)
+}
+
+const refuse = (field: string, why: string): never => {
+  throw corrupt(entryExtraLayout.title, field, why)
+}
+
+function takeText(bytes: Uint8Array, at: number, length: number, field: string): string {
+  const text = at + length > bytes.length ? null : textOf(bytes, at, length)
+  return text ?? refuse(field, 'is not text of its length')
+}
+
+function decodeMeta(bytes: Uint8Array): EntryExtra['meta'] {
+  const meta: (readonly [string, string])[] = []
+  for (let at = 0; at < bytes.length;) {
+    if (at + pairHeadBytes > bytes.length) refuse('meta', 'ends within a pair')
+    const nameBytes = bytes[at]!
+    const valueBytes = readU16(bytes, at + 1)
+    at += pairHeadBytes
+    const name = takeText(bytes, at, nameBytes, 'meta')
+    meta.push([name, takeText(bytes, at + nameBytes, valueBytes, 'meta')])
+    at += nameBytes + valueBytes
+  }
+  return meta.length > 0 ? meta : refuse('meta', 'is of nothing')
 }
 
 /** All of `bytes`; throws `corrupt`. */
 export function decodeEntryExtra(bytes: Uint8Array): EntryExtra {
   if (bytes.length === 0) return noExtra
-  const r = new Reader(entryExtraLayout, bytes)
-  r.head(structures.entryExtra)
-  r.zero('reserved')
-  let at = entryExtraLayout.bytes
-  const take = (field: string, length: number): string => {
-    const text = at + length > bytes.length ? null : textOf(bytes, at, length)
-    if (text === null) throw corrupt(entryExtraLayout.title, field, 'is not text of its length')
+  if (bytes.length > extraBytesMax) refuse('length', `is ${bytes.length}`)
+  new Reader(entryExtraLayout, bytes).head(structures.entryExtra)
+  let contentType: string | null = null
+  let meta: EntryExtra['meta'] = []
+  let target: string | null = null
+  const unknown: ExtraMember[] = []
+  let before = 0
+  for (let at = entryExtraLayout.bytes; at < bytes.length;) {
+    if (at + memberHeadBytes > bytes.length) refuse('members', 'end within the head of one')
+    const type = readU16(bytes, at)
+    const length = readU16(bytes, at + 2)
+    at += memberHeadBytes
+    if (type <= before) refuse('members', `of type ${type} follow one of type ${before}`)
+    if (at + length > bytes.length) refuse('members', `end within one of type ${type}`)
+    before = type
+    if (type === extraTypes.contentType) contentType = takeText(bytes, at, length, 'contentType')
+    else if (type === extraTypes.meta) meta = decodeMeta(bytes.subarray(at, at + length))
+    else if (type === extraTypes.target) target = takeText(bytes, at, length, 'target')
+    else unknown.push({ type, bytes: bytes.slice(at, at + length) })
     at += length
-    return text
   }
-  const contentType = take('contentType', r.number('contentTypeBytes'))
-  const meta: (readonly [string, string])[] = []
-  // A pair has at least a head and a name, so that a count larger than the bytes ends at once.
-  for (let left = r.number('metaCount', metaBytesMax); left > 0; left--) {
-    if (at + pairHeadBytes > bytes.length) throw r.problem('metaCount', 'is larger than the bytes')
-    const nameBytes = bytes[at]!
-    const valueBytes = readU16(bytes, at + 1)
-    at += pairHeadBytes
-    meta.push([take('meta', nameBytes), take('meta', valueBytes)])
-  }
-  const target = take('target', r.number('targetBytes', linkTargetBytesMax))
-  const extra: EntryExtra = {
-    contentType: contentType === '' ? null : contentType,
-    meta,
-    target: target === '' ? null : target,
-  }
-  if (at !== bytes.length) throw corrupt(entryExtraLayout.title, 'target', 'has bytes after its end')
-  if (isEmptyExtra(extra)) throw corrupt(entryExtraLayout.title, 'length', 'is of nothing')
+  const extra: EntryExtra = { contentType, meta, target, unknown }
+  if (isEmptyExtra(extra)) refuse('members', 'are not there')
   const problem = extraProblem(extra)
-  if (problem !== null) throw corrupt(entryExtraLayout.title, 'meta', `is refused: ${problem}`)
+  if (problem !== null) refuse('members', `are refused: ${problem}`)
   return extra
 }

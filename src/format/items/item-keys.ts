@@ -7,22 +7,26 @@
  * | 2 | object id (8), file offset (8) | a record of a file |
  * | 3 | object id (8) | an object: what is shared by all records of a file |
  * | 4 | id of the directory or object (8) | something unlinked that the reaper empties |
+ * | 5 | directory id (8) | the directory's own: where its entry is |
+ * | 6 | name | a setting of the volume |
  *
  * The root directory has id `rootDirectoryId`; its own entry is the only one without a name, in directory 0. Names are
- * UTF-8 of 1 to 255 bytes; which names a client may give is decided above.
+ * UTF-8 of 1 to 255 bytes; which names a client may give is decided above. Names of settings are visible ASCII.
  */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../../lib/bytes.ts'
 import { nameBytesMax } from '../../lib/entry-limits.ts'
 import { corrupt, textOf } from '../fields.ts'
 import { keyBytesMax } from '../geometry.ts'
 
-export const keyKinds = { entry: 1, record: 2, object: 3, orphan: 4 } as const
+export const keyKinds = { entry: 1, record: 2, object: 3, orphan: 4, directory: 5, setting: 6 } as const
 export const rootDirectoryId = 1
 
 const entryHeadBytes = 9
 const recordKeyBytes = 17
 const idKeyBytes = 9
+export const settingNameBytesMax = 255
+export const settingKeyBytesMax = 1 + settingNameBytesMax
 assert(entryHeadBytes + nameBytesMax === keyBytesMax, 'the longest name just fits a key')
 
 export type ItemKey =
@@ -30,6 +34,8 @@ export type ItemKey =
   | { readonly kind: 'record'; readonly object: number; readonly offset: number }
   | { readonly kind: 'object'; readonly object: number }
   | { readonly kind: 'orphan'; readonly orphan: number }
+  | { readonly kind: 'directory'; readonly directory: number }
+  | { readonly kind: 'setting'; readonly name: string }
 
 interface KeyRange {
   readonly from: Uint8Array
@@ -78,6 +84,30 @@ export function recordKey(object: number, offset: number): Uint8Array {
 export const objectKey = (object: number): Uint8Array => numbered(keyKinds.object, idKeyBytes, object)
 export const orphanKey = (orphan: number): Uint8Array => numbered(keyKinds.orphan, idKeyBytes, orphan)
 
+export const directoryKey = (directory: number): Uint8Array =>
+  numbered(keyKinds.directory, idKeyBytes, directory)
+
+export const isSettingName = (name: string): boolean =>
+  name.length <= settingNameBytesMax && /^[\x21-\x7e]+$/.test(name)
+
+export function settingKey(name: string): Uint8Array {
+  assert(isSettingName(name), 'the name of a setting is 1 to 255 bytes of visible ASCII')
+  const key = new Uint8Array(1 + name.length)
+  key[0] = keyKinds.setting
+  key.set(encodeUtf8(name), 1)
+  return key
+}
+
+/** Every setting whose name begins so. */
+export function settingRange(prefix: string): KeyRange {
+  if (prefix === '') return kindRange('setting')
+  const from = settingKey(prefix)
+  const end = from.slice()
+  // Names are ASCII, so the last byte has one above it.
+  end[end.length - 1] = end.at(-1)! + 1
+  return { from, end }
+}
+
 /** Every entry of a directory. */
 export const entryRange = (directory: number): KeyRange => ({
   from: numbered(keyKinds.entry, entryHeadBytes, directory),
@@ -96,33 +126,55 @@ export const kindRange = (kind: keyof typeof keyKinds): KeyRange => ({
   end: Uint8Array.of(keyKinds[kind] + 1),
 })
 
+const kindOfByte: ReadonlyMap<number | undefined, ItemKey['kind']> = new Map(
+  Object.entries(keyKinds).map(([kind, byte]) => [byte, kind as ItemKey['kind']]),
+)
+
+/** The bytes of an entry's name. */
+export const entryNameBytes = (key: Uint8Array): Uint8Array => key.subarray(entryHeadBytes)
+
 /** Throws `corrupt` for a key that nobody should have written. */
 export function decodeKey(key: Uint8Array): ItemKey {
-  if (key[0] === keyKinds.entry) {
-    const directory = idOf(key, 'directory', 0)
-    const name = textOf(key, entryHeadBytes, key.length - entryHeadBytes)
-    const named = key.length > entryHeadBytes
-    if (name === null || key.length > keyBytesMax || named !== directory > 0) {
-      throw corrupt('key', 'name', 'is not a name')
+  const kind = kindOfByte.get(key[0])
+  switch (kind) {
+    case 'entry': {
+      const directory = idOf(key, 'directory', 0)
+      const name = textOf(key, entryHeadBytes, key.length - entryHeadBytes)
+      const isNamed = key.length > entryHeadBytes
+      if (name === null || key.length > keyBytesMax || isNamed !== directory > 0)
+        throw corrupt('key', 'name', 'is not a name')
+      return { kind, directory, name }
     }
-    return { kind: 'entry', directory, name }
-  }
-  if (key.length !== (key[0] === keyKinds.record ? recordKeyBytes : idKeyBytes)) {
-    throw corrupt('key', 'length', `is ${key.length}`)
-  }
-  switch (key[0]) {
-    case keyKinds.record: {
+    case 'record': {
+      mustHaveLength(key, recordKeyBytes)
       const offset = readU64BigEndian(key, 9)
       if (Number.isNaN(offset)) throw corrupt('key', 'offset', 'is out of range')
-      return { kind: 'record', object: idOf(key, 'object', 1), offset }
+      return { kind, object: idOf(key, 'object', 1), offset }
     }
-    case keyKinds.object:
-      return { kind: 'object', object: idOf(key, 'object', 1) }
-    case keyKinds.orphan:
-      return { kind: 'orphan', orphan: idOf(key, 'orphan', 1) }
-    default:
+    case 'object':
+      mustHaveLength(key, idKeyBytes)
+      return { kind, object: idOf(key, 'object', 1) }
+    case 'orphan':
+      mustHaveLength(key, idKeyBytes)
+      return { kind, orphan: idOf(key, 'orphan', 1) }
+    case 'directory':
+      mustHaveLength(key, idKeyBytes)
+      return { kind, directory: idOf(key, 'directory', 1) }
+    case 'setting': {
+      const name = textOf(key, 1, key.length - 1)
+      if (name === null || !isSettingName(name)) throw corrupt('key', 'name', 'is not that of a setting')
+      return { kind, name }
+    }
+    case undefined:
       throw corrupt('key', 'kind', `is ${key[0]}`)
+    default:
+      // A kind of key that is not decoded above does not compile.
+      return unreachable(kind)
   }
+}
+
+function mustHaveLength(key: Uint8Array, bytes: number): void {
+  if (key.length !== bytes) throw corrupt('key', 'length', `is ${key.length}`)
 }
 
 function idOf(key: Uint8Array, field: string, min: number): number {

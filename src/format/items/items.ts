@@ -19,7 +19,7 @@ import {
   writeU64,
 } from '../../lib/bytes.ts'
 import { type EntryExtra, decodeEntryExtra, encodeEntryExtra, noExtra } from './entry-extra.ts'
-import { corrupt, layout } from '../fields.ts'
+import { corrupt, isZero, layout, verifyHead } from '../fields.ts'
 import {
   epochMax,
   itemBytesMax,
@@ -59,9 +59,11 @@ export interface EntryItem {
   readonly version: EntryVersion
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number
-  /** Whole milliseconds since 1970, `timeMsMin` to `timeMsMax`. */
+  /** Whole milliseconds since 1970, `timeMsMin` to `timeMsMax`, and the nanoseconds behind them, 0 to 999,999. */
   readonly createdMs: number
+  readonly createdNanos: number
   readonly modifiedMs: number
+  readonly modifiedNanos: number
   /** Bytes of a file, 0 for a directory, bytes of the target for a link. */
   readonly size: number
   /** A directory's id; a file's object id, 0 when it has no object; 0 for a link. */
@@ -77,7 +79,7 @@ const flagExtraRecord = 2
 
 export const entryItemLayout = layout(
   'entry item',
-  50,
+  66,
   [
     ['kind', 0, 1, 'entry item'],
     ['version', 1, 1, 'of this layout'],
@@ -87,10 +89,13 @@ export const entryItemLayout = layout(
     ['mode', 6, 2, 'permission bits'],
     ['opening', 8, 4, 'of its version'],
     ['sequence', 12, 6, 'of its version'],
-    ['createdMs', 18, 8, 'milliseconds since the beginning of the year 0'],
-    ['modifiedMs', 26, 8, 'milliseconds since the beginning of the year 0'],
-    ['size', 34, 8, 'bytes of the file, of the target of a link; 0 for a directory'],
-    ['id', 42, 8, 'directory id, or object id (0: no object)'],
+    ['createdSeconds', 18, 6, 'seconds since the beginning of the year 0'],
+    ['createdNanos', 24, 4, 'and nanoseconds, below 10⁹'],
+    ['modifiedSeconds', 28, 6, 'seconds since the beginning of the year 0'],
+    ['modifiedNanos', 34, 4, 'and nanoseconds, below 10⁹'],
+    ['size', 38, 8, 'bytes of the file, of the target of a link; 0 for a directory'],
+    ['id', 46, 8, 'directory id, or object id (0: no object)'],
+    ['spare', 54, 12, 'zero'],
   ],
   [['extra', 'an entry extra, unless a pointer names it or there is nothing to carry']],
 )
@@ -120,15 +125,26 @@ export function encodeEntryItem(item: EntryItem, records: ChecksumKind): Uint8Ar
   writeU16(bytes, base + at.mode, within('mode', item.mode, modeMax))
   writeU32(bytes, base + at.opening, within('opening', version.opening, openingMax))
   writeU48(bytes, base + at.sequence, within('sequence', version.sequence, sequenceMax))
-  writeU64(bytes, base + at.createdMs, within('createdMs', item.createdMs - timeMsMin, timeSpanMs))
-  writeU64(bytes, base + at.modifiedMs, within('modifiedMs', item.modifiedMs - timeMsMin, timeSpanMs))
+  const { createdMs, createdNanos, modifiedMs, modifiedNanos } = item
+  writeTime(bytes, base + at.createdSeconds, 'createdSeconds', createdMs, createdNanos)
+  writeTime(bytes, base + at.modifiedSeconds, 'modifiedSeconds', modifiedMs, modifiedNanos)
   writeU64(bytes, base + at.size, item.size)
   writeU64(bytes, base + at.id, item.id)
   if (extra.length > 0) bytes.set(extra, base + entryItemLayout.bytes)
   return bytes
 }
 
-const timeSpanMs = timeMsMax - timeMsMin
+const nanosPerMs = 1e6
+const secondsMax = Math.floor((timeMsMax - timeMsMin) / 1000)
+const nanosMax = 1e9 - 1
+
+function writeTime(bytes: Uint8Array, from: number, field: TimeField, ms: number, nanos: number): void {
+  const whole = within(field, ms - timeMsMin, timeMsMax - timeMsMin)
+  const seconds = Math.floor(whole / 1000)
+  writeU48(bytes, from, seconds)
+  writeU32(bytes, from + 6, (whole - seconds * 1000) * nanosPerMs + within(field, nanos, nanosPerMs - 1))
+}
+
 const noBytes = new Uint8Array(0)
 
 function within(field: EntryField, value: number, max: number): number {
@@ -138,6 +154,7 @@ function within(field: EntryField, value: number, max: number): number {
 }
 
 type EntryField = keyof typeof at
+type TimeField = 'createdSeconds' | 'modifiedSeconds'
 const refuse = (field: string, why: string): never => {
   throw corrupt(entryItemLayout.title, field, why)
 }
@@ -147,15 +164,21 @@ function believed(field: EntryField, value: number, max = Number.MAX_SAFE_INTEGE
   return value >= min && value <= max ? value : refuse(field, `is out of range (${value})`)
 }
 
+function believedMs(field: TimeField, value: Uint8Array, from: number, nanos: number): number {
+  const seconds = believed(field, readU48(value, from), secondsMax)
+  return seconds * 1000 + Math.floor(nanos / nanosPerMs) + timeMsMin
+}
+
 /** Where the body begins, when the value has the form of an entry. Throws `corrupt`. */
 function entryBase(value: Uint8Array, records: ChecksumKind): number {
   const count = value[0] ?? Infinity
   if (count > pointersPerValueMax) refuse('pointers', 'are malformed')
   const base = 1 + count * blockPointerBytes(records)
-  if (base + entryItemLayout.bytes > value.length) refuse('length', 'is too short')
+  if (base + 2 > value.length) refuse('length', 'is too short')
   const { kind, version } = structures.entryItem
-  if (value[base] !== kind) refuse('kind', `is ${value[base]}`)
-  if (value[base + at.version] !== version) refuse('version', `${value[base + at.version]} is not known here`)
+  if (value[base] !== kind || value[base + at.version] !== version)
+    verifyHead(entryItemLayout.title, value[base]!, value[base + at.version]!, structures.entryItem)
+  if (base + entryItemLayout.bytes > value.length) refuse('length', 'is too short')
   return base
 }
 
@@ -170,6 +193,9 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
   const record = hasRecord ? entryPointer(value, base - blockPointerBytes(records), records) : null
   const end = base + entryItemLayout.bytes
   if (record && value.length > end) refuse('flags', 'contradicts an extra in the item')
+  if (!isZero(value, base + at.spare, end)) refuse('spare', 'is not zero')
+  const createdNanos = believed('createdNanos', readU32(value, base + at.createdNanos), nanosMax)
+  const modifiedNanos = believed('modifiedNanos', readU32(value, base + at.modifiedNanos), nanosMax)
   const item: EntryItem = {
     kind: entryKinds[believed('entryKind', value[base + at.entryKind]!, entryKinds.length, 1) - 1]!,
     version: {
@@ -178,8 +204,10 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
       sequence: believed('sequence', readU48(value, base + at.sequence), sequenceMax),
     },
     mode: believed('mode', readU16(value, base + at.mode), modeMax),
-    createdMs: believed('createdMs', readU64(value, base + at.createdMs), timeSpanMs) + timeMsMin,
-    modifiedMs: believed('modifiedMs', readU64(value, base + at.modifiedMs), timeSpanMs) + timeMsMin,
+    createdMs: believedMs('createdSeconds', value, base + at.createdSeconds, createdNanos),
+    createdNanos: createdNanos % nanosPerMs,
+    modifiedMs: believedMs('modifiedSeconds', value, base + at.modifiedSeconds, modifiedNanos),
+    modifiedNanos: modifiedNanos % nanosPerMs,
     size: believed('size', readU64(value, base + at.size)),
     id: believed('id', readU64(value, base + at.id)),
     content,

@@ -14,6 +14,8 @@ import {
   type OpenFile,
   type ReadView,
   type ReadyFile,
+  type Setting,
+  type SettingPage,
   type Stat,
   bufferedBytesMax,
 } from '../contract.ts'
@@ -31,6 +33,7 @@ import {
 import type { Path } from '../paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from '../tree/records.ts'
 import { FoundFile, fileOf, valueNow } from './ready-file.ts'
+import { getSetting, listSettings } from '../tree/settings.ts'
 import { readStat } from '../tree/stored-extra.ts'
 
 /** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
@@ -127,6 +130,14 @@ class TreeReadView implements ReadView {
     } finally {
       if (!file) pinned?.close()
     }
+  }
+
+  async setting(name: string): Promise<Uint8Array | null> {
+    return this.tree.read((items) => getSetting(items, name))
+  }
+
+  async settings(page: SettingPage): Promise<readonly Setting[]> {
+    return this.tree.read((items) => listSettings(items, page))
   }
 
   private pinned(): HeldViews | null {

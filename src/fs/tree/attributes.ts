@@ -5,9 +5,15 @@
  * move never has to change it. A longer one is one record of one block, which no fragmentation can cut.
  */
 import type { Version } from '../../cp-engine/contract.ts'
-import { type EntryExtra, encodeEntryExtra, extraProblem, noExtra } from '../../format/items/entry-extra.ts'
+import {
+  type EntryExtra,
+  encodeEntryExtra,
+  extraBytesMax,
+  extraProblem,
+  noExtra,
+} from '../../format/items/entry-extra.ts'
 import { type EntryItem, type EntryKind, entryItemLayout, modeMax } from '../../format/items/items.ts'
-import { blockBytes, itemBytesMax, keyBytesMax, pointersPerValueMax } from '../../format/geometry.ts'
+import { itemBytesMax, keyBytesMax, pointersPerValueMax } from '../../format/geometry.ts'
 import { blockPointerBytes } from '../../format/pointer.ts'
 import { timeMsMax, timeMsMin } from '../../format/position.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
@@ -22,7 +28,6 @@ import type { Attributes, Preconditions, Stat } from '../contract.ts'
 
 const inlineExtraBytesMax =
   itemBytesMax - keyBytesMax - 1 - pointersPerValueMax * blockPointerBytes('sha256') - entryItemLayout.bytes
-const extraBytesMax = blockBytes
 
 export const defaultModes: Readonly<Record<EntryKind, number>> = {
   file: 0o644,
@@ -36,7 +41,7 @@ export interface CheckedAttributes {
   /** Of an extra that does not fit the item. */
   readonly extraBytes: Uint8Array | null
   readonly mode: number | null
-  readonly modifiedMs: number | null
+  readonly modified: { readonly ms: number; readonly nanos: number } | null
 }
 
 /** Throws `metadata-too-large` or `bad-parameter`. */
@@ -46,12 +51,12 @@ export function checkAttributes(attributes: Attributes, target: string | null = 
   const isPlain = contentType === null && meta.length === 0 && target === null
   const extra: EntryExtra = isPlain
     ? noExtra
-    : { contentType, meta: meta.toSorted(([a], [b]) => (a < b ? -1 : 1)), target }
+    : { contentType, meta: meta.toSorted(([a], [b]) => (a < b ? -1 : 1)), target, unknown: [] }
   return {
     extra,
     extraBytes: isPlain ? null : longExtra(extra),
     mode: integerOrNull('mode', attributes.mode, 0, modeMax),
-    modifiedMs: integerOrNull('modified', attributes.modifiedMs, timeMsMin, timeMsMax),
+    modified: checkTime(attributes),
   }
 }
 
@@ -93,6 +98,12 @@ function integerOrNull(
   throw new StillpointError('bad-parameter', `${name} is a number from ${min} to ${max}`)
 }
 
+function checkTime({ modifiedMs, modifiedNanos }: Attributes): CheckedAttributes['modified'] {
+  const ms = integerOrNull('modified', modifiedMs, timeMsMin, timeMsMax)
+  const nanos = integerOrNull('the nanoseconds of modified', modifiedNanos, 0, 999_999)
+  return ms === null ? null : { ms, nanos: nanos ?? 0 }
+}
+
 export const saysSomething = ({ contentType, meta, mode, modifiedMs }: Attributes): boolean =>
   Boolean(contentType) ||
   Object.keys(meta ?? {}).length > 0 ||
@@ -114,7 +125,9 @@ export function statOf(item: EntryItem, extra: EntryExtra): Stat {
     etag: etagOf(item.version),
     contentType: extra.contentType,
     createdMs: item.createdMs,
+    createdNanos: item.createdNanos,
     modifiedMs: item.modifiedMs,
+    modifiedNanos: item.modifiedNanos,
     mode: item.mode,
     meta: extra.meta.length === 0 ? noMeta : Object.fromEntries(extra.meta),
     target: extra.target,

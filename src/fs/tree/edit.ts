@@ -1,6 +1,7 @@
 /**
  * The hands of one operation on the tree: entries come and go with their counts, what is large is only unlinked.
  *
+ * - A directory's own item comes, moves and goes with its entry, in the same step.
  * - An object is named by as many entries as it counts. When the last one goes, its few records go with it; more make
  *   it an orphan, and so does a directory that is not empty.
  * - A record is used as soon as an item names it: that a later operation of a batch may remove it again is the
@@ -15,7 +16,9 @@ import {
   encodeOrphanItem,
 } from '../../format/items/items.ts'
 import type { OrphanItem } from '../../format/items/items.ts'
+import { encodeDirectoryItem } from '../../format/items/directory-item.ts'
 import {
+  directoryKey,
   entryKeyOf,
   entryRange,
   objectKey,
@@ -95,7 +98,9 @@ export class Edit {
       version: this.version(),
       mode: defaultModes.directory,
       createdMs: this.tx.nowMs,
+      createdNanos: 0,
       modifiedMs: this.tx.nowMs,
+      modifiedNanos: 0,
       size: 0,
       id,
       content: null,
@@ -107,8 +112,13 @@ export class Edit {
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
     this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
     this.count(item, 1)
+    if (item.kind === 'directory' && item.id !== before?.id)
+      this.put(directoryKey(item.id), encodeDirectoryItem({ parent: directory, name }))
     if (!before) return
-    if (before.kind === 'directory') this.directories?.forget()
+    if (before.kind === 'directory') {
+      this.directories?.forget()
+      if (before.id !== item.id) this.delete(directoryKey(before.id))
+    }
     this.count(before, -1)
   }
 
@@ -120,7 +130,10 @@ export class Edit {
 
   /** The entry alone; its content has moved or is unlinked. */
   deleteEntry(directory: number, name: string, item: EntryItem): void {
-    if (item.kind === 'directory') this.directories?.forget()
+    if (item.kind === 'directory') {
+      this.directories?.forget()
+      this.delete(directoryKey(item.id))
+    }
     this.delete(entryKeyOf(directory, name))
     this.count(item, -1)
   }

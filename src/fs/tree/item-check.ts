@@ -3,39 +3,69 @@
  * verifies blocks and pointers is the engine's check.
  *
  * - Every item is well-formed, and every id is below the next one.
- * - A directory has one name, or is an orphan; from each one the way up ends at the root or at an orphan.
+ * - A name is one that a client may give. No version is above what the root says it contains.
+ * - A directory has one name, or is an orphan; from each one the way up ends at the root or at an orphan. Its own item is
+ *   there exactly as long as its entry, and says where that is.
  * - An object is named by as many entries as it counts, and none when it is an orphan; sizes agree.
  * - A record belongs to an object, lies at a multiple of its span, overlaps no other and ends within the file. Behind
  *   the beginning of a tail everything may lie: the reaper takes it.
  * - The counters count the entries, unlinked ones that the reaper has not taken included.
+ *
+ * Where a problem has a path, the path stands behind it.
  */
-import type { Item } from '../../cp-engine/contract.ts'
+import type { Item, PublishedRoot, Version } from '../../cp-engine/contract.ts'
+import { decodeDirectoryItem, encodeDirectoryItem } from '../../format/items/directory-item.ts'
+import { type EntryExtra, decodeEntryExtra } from '../../format/items/entry-extra.ts'
 import {
   type EntryItem,
+  type OrphanItem,
+  type RecordItem,
   decodeEntryItem,
   decodeObjectItem,
   decodeOrphanItem,
   decodeRecordItem,
 } from '../../format/items/items.ts'
-import type { OrphanItem } from '../../format/items/items.ts'
-import { decodeKey, rootDirectoryId } from '../../format/items/item-keys.ts'
-import type { ChecksumKind } from '../../format/pointer.ts'
+import {
+  type ItemKey,
+  decodeKey,
+  entryNameBytes,
+  keyKinds,
+  rootDirectoryId,
+} from '../../format/items/item-keys.ts'
+import { decodeSettingItem } from '../../format/items/setting-item.ts'
+import { unreachable } from '../../lib/assert.ts'
+import { encodeUtf8, readU64BigEndian } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
+import { formatPath, nameProblem } from '../paths.ts'
 import { type Counted, counters, nextIdOf } from './counters.ts'
+import { pathOf } from './directory-path.ts'
 
 /** So many are described; all are counted. */
 const problemsMax = 100
 
-interface ItemReport {
+/** What the items are measured by. */
+export type CheckedRoot = Pick<
+  PublishedRoot['root'],
+  'records' | 'epochs' | 'opening' | 'sequence' | 'counters'
+>
+
+export interface ItemReport {
   readonly problems: readonly string[]
   readonly problemCount: number
   readonly counts: Readonly<Record<Counted, number>>
   readonly orphans: number
 }
 
+/** Of an entry. */
+interface Place {
+  readonly directory: number
+  readonly name: string
+}
+
 interface Named {
   entries: number
-  size: number
+  readonly size: number
+  readonly place: Place
 }
 
 interface Recorded {
@@ -46,62 +76,70 @@ interface Recorded {
   exceedsAt: number
 }
 
+/** The raw bytes of records that an item names, in the order of its pointers; null where they are not at hand. */
+type Payloads = readonly (Uint8Array | null)[]
+
 export class ItemCheck {
-  private readonly problems: string[] = []
+  private readonly problems: { readonly text: string; readonly place: Place | null }[] = []
   private problemCount = 0
   private readonly counts: Record<Counted, number> = { files: 0, directories: 0, links: 0, fileBytes: 0 }
-  /** Directory ids and the directory that names each. */
-  private readonly parents = new Map<number, number>()
+  /** Where the entry of each directory is. */
+  private readonly directories = new Map<number, Place>()
+  private readonly withOwnItem = new Set<number>()
   private readonly withEntries = new Set<number>()
   private readonly named = new Map<number, Named>()
   private readonly recorded = new Map<number, Recorded>()
-  private readonly objects = new Map<number, Named>()
+  private readonly objects = new Map<number, Pick<Named, 'entries' | 'size'>>()
   private readonly orphans = new Map<number, OrphanItem>()
   private highestId = rootDirectoryId
 
-  constructor(private readonly kind: ChecksumKind) {}
+  constructor(private readonly root: CheckedRoot) {}
 
   /** In the order of their keys. Throws `newer-format`: then nothing can be said of the whole. */
-  add(item: Item): void {
+  add({ key, value }: Item, payloads: Payloads = []): void {
     try {
-      this.addKnown(item)
+      this.addKnown(decodeKey(key), value, payloads)
     } catch (error) {
       if (!(error instanceof StillpointError) || error.code === 'newer-format') throw error
-      this.problem(error.message)
+      this.problem(error.message, placeOfKey(key))
     }
   }
 
-  finish(counterValues: readonly number[]): ItemReport {
+  finish(): ItemReport {
     this.checkObjects()
     this.checkOrphans()
     this.checkDirectories()
+    const stored = this.root.counters
     for (const counted of ['files', 'directories', 'links', 'fileBytes'] as const) {
-      const stored = counterValues[counters[counted]]
-      if (stored !== this.counts[counted])
-        this.problem(`the counter of ${counted} is ${stored}, there are ${this.counts[counted]}`)
+      const value = stored[counters[counted]]
+      if (value !== this.counts[counted])
+        this.problem(`the counter of ${counted} is ${value}, there are ${this.counts[counted]}`)
     }
-    const nextId = nextIdOf(counterValues[counters.nextId] ?? 0)
+    const nextId = nextIdOf(stored[counters.nextId] ?? 0)
     if (this.highestId >= nextId) this.problem(`the next id is ${nextId}, ${this.highestId} is in use`)
     return {
-      problems: this.problems,
+      problems: this.problems.map(({ text, place }) => (place ? `${text}: ${this.show(place)}` : text)),
       problemCount: this.problemCount,
       counts: this.counts,
       orphans: this.orphans.size,
     }
   }
 
-  private addKnown({ key: bytes, value }: Item): void {
-    const key = decodeKey(bytes)
+  private addKnown(key: ItemKey, value: Uint8Array, payloads: Payloads): void {
+    const sums = this.root.records.kind
     switch (key.kind) {
-      case 'entry':
-        this.addEntry(key.directory, key.name, decodeEntryItem(value, this.kind))
-        break
-      case 'record': {
-        this.used(key.object)
-        const { span, rawBytes } = decodeRecordItem(value, this.kind)
-        this.addRecord(key.object, key.offset, span, rawBytes)
+      case 'entry': {
+        const place = { directory: key.directory, name: key.name }
+        const item = decodeEntryItem(value, sums)
+        this.addEntry(place, item)
+        // Counted before: an extra that cannot be decoded is one problem, not three.
+        this.checkContents(item, payloads, place)
         break
       }
+      case 'record':
+        this.used(key.object)
+        this.addRecord(key.object, key.offset, decodeRecordItem(value, sums), payloads[0] ?? null)
+        break
       case 'object': {
         this.used(key.object)
         const { entries, size, base } = decodeObjectItem(value)
@@ -116,56 +154,126 @@ export class ItemCheck {
         if (orphan.id !== key.orphan) this.problem(`orphan ${key.orphan} names ${orphan.id}`)
         break
       }
+      case 'directory':
+        this.used(key.directory)
+        this.addOwnItem(key.directory, value)
+        break
+      case 'setting':
+        decodeSettingItem(value)
+        break
+      default:
+        // A kind of item that is not checked above does not compile.
+        unreachable(key)
     }
   }
 
-  private addEntry(directory: number, name: string, item: EntryItem): void {
-    if (directory === 0) {
+  private addEntry(place: Place, item: EntryItem): void {
+    this.checkVersion(item.version, place)
+    if (place.directory === 0) {
       if (item.kind !== 'directory' || item.id !== rootDirectoryId)
         this.problem('the entry of the root is not that of the root directory')
       return
     }
-    this.withEntries.add(directory)
+    const nameIs = nameProblem(place.name)
+    if (nameIs !== null) this.problem(`a name that no client can have given: ${nameIs}`, place)
+    this.withEntries.add(place.directory)
     this.used(item.id)
-    if (item.kind === 'directory') {
-      this.counts.directories++
-      if (this.parents.has(item.id) || item.id === rootDirectoryId)
-        this.problem(`directory ${item.id} has a second name, "${name}" in directory ${directory}`)
-      this.parents.set(item.id, directory)
-    } else if (item.kind === 'link') this.counts.links++
-    else {
-      this.counts.files++
-      this.counts.fileBytes += item.size
-      if (item.id !== 0) this.nameObject(item)
+    switch (item.kind) {
+      case 'directory':
+        this.counts.directories++
+        if (this.directories.has(item.id) || item.id === rootDirectoryId)
+          this.problem(`directory ${item.id} has a second name`, place)
+        this.directories.set(item.id, place)
+        break
+      case 'link':
+        this.counts.links++
+        break
+      case 'file':
+        this.counts.files++
+        this.counts.fileBytes += item.size
+        if (item.id !== 0) this.nameObject(item, place)
+        break
+      default:
+        unreachable(item.kind)
     }
   }
 
-  private nameObject({ id, size }: EntryItem): void {
-    const named = this.named.get(id)
-    if (named && named.size !== size)
-      this.problem(`object ${id} is named with the sizes ${named.size} and ${size}`)
-    if (named) named.entries++
-    else this.named.set(id, { entries: 1, size })
+  /** The root contains every operation up to its sequence, and none of a later opening or epoch. */
+  private checkVersion({ epoch, opening, sequence }: Version, place: Place): void {
+    const { epochs, opening: rootOpening, sequence: rootSequence } = this.root
+    const rootEpoch = epochs.at(-1)?.number ?? 0
+    const isLater = epoch > rootEpoch || (epoch === rootEpoch && opening > rootOpening)
+    if (!isLater && sequence <= rootSequence) return
+    const text = (of: number, by: number, what: number) => `${of}-${by}-${what}`
+    const own = text(epoch, opening, sequence)
+    this.problem(`version ${own} is above the root's ${text(rootEpoch, rootOpening, rootSequence)}`, place)
   }
 
-  private addRecord(object: number, offset: number, span: number, rawBytes: number): void {
-    if (offset % span !== 0)
-      this.problem(`a record of object ${object} at ${offset} does not lie at a multiple of ${span}`)
+  /** The pointers of an entry are its content, then its extra, as far as it has them. */
+  private checkContents({ kind, size, content, extra }: EntryItem, payloads: Payloads, place: Place): void {
+    const bytes = content ? (payloads[0] ?? null) : null
+    if (bytes && bytes.length > size) this.problem(`a file of ${size} bytes has ${bytes.length}`, place)
+    const stored = extra.record ? (payloads[content ? 1 : 0] ?? null) : null
+    if (stored) this.checkStoredExtra(kind, size, decodeEntryExtra(stored), place)
+  }
+
+  private checkStoredExtra(
+    kind: EntryItem['kind'],
+    size: number,
+    { target }: EntryExtra,
+    place: Place,
+  ): void {
+    if ((kind === 'link') !== (target !== null))
+      this.problem('a link has a target, and nothing else has', place)
+    else if (target !== null && encodeUtf8(target).length !== size)
+      this.problem(`a link of ${size} bytes has a target of ${encodeUtf8(target).length}`, place)
+  }
+
+  private nameObject({ id, size }: EntryItem, place: Place): void {
+    const named = this.named.get(id)
+    if (named && named.size !== size)
+      this.problem(`object ${id} is named with the sizes ${named.size} and ${size}`, place)
+    if (named) named.entries++
+    else this.named.set(id, { entries: 1, size, place })
+  }
+
+  private addRecord(object: number, offset: number, record: RecordItem, payload: Uint8Array | null): void {
+    const { span, rawBytes } = record
+    const named = this.named.get(object)
+    const what = `a record of object ${object} at ${offset}`
+    if (offset % span !== 0) this.problem(`${what} does not lie at a multiple of ${span}`, named?.place)
+    if (payload && payload.length !== rawBytes)
+      this.problem(`${what} has ${payload.length} bytes, its item says ${rawBytes}`, named?.place)
     const recorded = this.recorded.get(object) ?? { end: 0, overlapsAt: Infinity, exceedsAt: Infinity }
     if (offset < recorded.end) recorded.overlapsAt = Math.min(recorded.overlapsAt, offset)
-    const size = this.named.get(object)?.size ?? Infinity
-    if (offset + rawBytes > size) recorded.exceedsAt = Math.min(recorded.exceedsAt, offset)
+    if (offset + rawBytes > (named?.size ?? Infinity))
+      recorded.exceedsAt = Math.min(recorded.exceedsAt, offset)
     recorded.end = Math.max(recorded.end, offset + span)
     this.recorded.set(object, recorded)
   }
 
+  /** All entries have been seen. */
+  private addOwnItem(id: number, value: Uint8Array): void {
+    this.withOwnItem.add(id)
+    const own = decodeDirectoryItem(value)
+    const place = this.directories.get(id)
+    if (id === rootDirectoryId) this.problem('the root has an own item')
+    else if (!place) this.problem(`directory ${id} has an own item and no entry`)
+    else if (own.parent !== place.directory || own.name !== place.name)
+      this.problem(
+        `the own item of directory ${id} says ${JSON.stringify(own.name)} in directory ${own.parent}`,
+        place,
+      )
+  }
+
   private checkObjects(): void {
-    for (const [id, { entries, size }] of this.named) {
+    for (const [id, { entries, size, place }] of this.named) {
       const object = this.objects.get(id)
-      if (!object) this.problem(`object ${id} is named by ${entries} entries and missing`)
+      if (!object) this.problem(`object ${id} is named by ${entries} entries and missing`, place)
       else if (object.entries !== entries || object.size !== size)
         this.problem(
           `object ${id} counts ${object.entries} entries of ${object.size} bytes, there are ${entries} of ${size}`,
+          place,
         )
     }
     for (const [id, { entries }] of this.objects) {
@@ -174,35 +282,39 @@ export class ItemCheck {
       if (!this.orphans.has(id)) this.problem(`object ${id} has neither an entry nor an orphan`)
     }
     for (const [id, { overlapsAt, exceedsAt }] of this.recorded) {
-      if (!this.objects.has(id)) this.problem(`there are records of object ${id}, which is missing`)
+      const place = this.named.get(id)?.place
+      if (!this.objects.has(id)) this.problem(`there are records of object ${id}, which is missing`, place)
       const orphan = this.orphans.get(id)
       const tailAt = orphan?.kind === 'tail' ? orphan.offset : Infinity
-      if (overlapsAt < tailAt) this.problem(`the record of object ${id} at ${overlapsAt} overlaps another`)
+      if (overlapsAt < tailAt)
+        this.problem(`the record of object ${id} at ${overlapsAt} overlaps another`, place)
       if (exceedsAt < tailAt)
-        this.problem(`the record of object ${id} at ${exceedsAt} lies behind the end of the file`)
+        this.problem(`the record of object ${id} at ${exceedsAt} lies behind the end of the file`, place)
     }
   }
 
   private checkOrphans(): void {
     for (const [id, { kind }] of this.orphans) {
-      const isNamed = kind === 'directory' ? this.parents.has(id) : this.named.has(id)
+      const isNamed = kind === 'directory' ? this.directories.has(id) : this.named.has(id)
+      const place = kind === 'directory' ? this.directories.get(id) : this.named.get(id)?.place
       if (isNamed !== (kind === 'tail'))
-        this.problem(`orphan ${id}, a ${kind}, ${isNamed ? 'is' : 'is not'} named`)
-      if (kind !== 'directory' && !this.objects.has(id)) this.problem(`orphan ${id} has no object`)
+        this.problem(`orphan ${id}, a ${kind}, ${isNamed ? 'is' : 'is not'} named`, place)
+      if (kind !== 'directory' && !this.objects.has(id)) this.problem(`orphan ${id} has no object`, place)
     }
   }
 
   private checkDirectories(): void {
     const isTop = (id: number) => id === rootDirectoryId || this.orphans.get(id)?.kind === 'directory'
     for (const id of this.withEntries)
-      if (!isTop(id) && !this.parents.has(id)) this.problem(`directory ${id} has entries and no name`)
+      if (!isTop(id) && !this.directories.has(id)) this.problem(`directory ${id} has entries and no name`)
     const sound = new Set<number>()
-    for (const start of this.parents.keys()) {
+    for (const [start, place] of this.directories) {
+      if (!this.withOwnItem.has(start)) this.problem(`directory ${start} has no own item`, place)
       const way = new Set<number>()
       let id: number | undefined = start
       while (id !== undefined && !isTop(id) && !sound.has(id) && !way.has(id)) {
         way.add(id)
-        id = this.parents.get(id)
+        id = this.directories.get(id)?.directory
       }
       if (id !== undefined && way.has(id)) this.problem(`directory ${id} contains itself`)
       for (const each of way) sound.add(each)
@@ -213,18 +325,34 @@ export class ItemCheck {
     if (id > this.highestId) this.highestId = id
   }
 
-  private problem(text: string): void {
+  private problem(text: string, place: Place | null = null): void {
     this.problemCount++
-    if (this.problems.length < problemsMax) this.problems.push(text)
+    if (this.problems.length < problemsMax) this.problems.push({ text, place })
+  }
+
+  /** By the entries, because those are what a client sees. */
+  private show({ directory, name }: Place): string {
+    if (directory === 0) return 'the root'
+    const items = {
+      get: (key: Uint8Array) => {
+        const place = this.directories.get(readU64BigEndian(key, 1))
+        return place ? encodeDirectoryItem({ parent: place.directory, name: place.name }) : null
+      },
+    }
+    let path: string[] | null = null
+    try {
+      path = pathOf(items, directory)
+    } catch (error) {
+      // A directory that contains itself has no path.
+      if (!(error instanceof StillpointError)) throw error
+    }
+    if (path) return JSON.stringify(formatPath([...path, name]))
+    return `${JSON.stringify(name)} in directory ${directory}, to which no path leads`
   }
 }
 
-export async function checkItems(
-  items: Iterable<Item> | AsyncIterable<Item>,
-  kind: ChecksumKind,
-  counterValues: readonly number[],
-): Promise<ItemReport> {
-  const check = new ItemCheck(kind)
-  for await (const item of items) check.add(item)
-  return check.finish(counterValues)
+/** Of the key of an entry, however damaged it or its value is. */
+function placeOfKey(key: Uint8Array): Place | null {
+  const directory = key[0] === keyKinds.entry && key.length > 8 ? readU64BigEndian(key, 1) : Number.NaN
+  return Number.isNaN(directory) ? null : { directory, name: new TextDecoder().decode(entryNameBytes(key)) }
 }

@@ -10,7 +10,7 @@ import { findPlace } from './entries.ts'
 import type { Path } from '../paths.ts'
 
 /** The view has shown the item. */
-async function readExtra(view: TreeView, { extra }: EntryItem): Promise<EntryExtra> {
+export async function readExtra(view: TreeView, { extra }: EntryItem): Promise<EntryExtra> {
   return extra.inline ?? decodeEntryExtra(await view.record(extra.record))
 }
 

@@ -1,5 +1,5 @@
 /**
- * Renames: one entry goes and one comes, whatever lies below. The version stays: it is the same content.
+ * Renames: one entry goes and one comes, with the own item of a directory, whatever lies below. The version stays: it is the same content.
  *
  * How deep lies what is below is not looked at, because that would cost as much as there is: it may come to lie deeper
  * than a path can name. Listings still give it, the reaper takes it, and moving a directory above it up names it again.

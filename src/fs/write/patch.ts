@@ -255,7 +255,7 @@ function applyPatch(
   if (!sameFile(entry, item)) return 'again'
   const size = Math.max(item.size, spool.offset + spool.length)
   if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
-  const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, size }
+  const changed = { ...item, version: edit.version(), modifiedMs: edit.tx.nowMs, modifiedNanos: 0, size }
   const small = item.id === 0 && !spool.upload ? smallContent(edit, around, pieces) : undefined
   const stored =
     small === undefined

@@ -28,7 +28,7 @@ import {
   recordRange,
 } from '../../format/items/item-keys.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'
@@ -230,10 +230,7 @@ export class Reaper {
 
   private async step(orphan: OrphanItem): Promise<Step> {
     const itemsMax = this.stepItems
-    const isHidden = orphan.kind === 'object' || orphan.kind === 'upload'
-    const step = isHidden
-      ? await this.engine.runHidden((tx) => emptyObject(tx, orphan.id, itemsMax), { floor })
-      : (await this.engine.run((tx) => this.takeStep(tx, orphan, itemsMax), { floor })).result
+    const step = await this.runStep(orphan, itemsMax)
     this.orphans += step.orphans
     this.orphanBytes += step.orphanBytes
     if (step.taken) {
@@ -244,14 +241,36 @@ export class Reaper {
     return step
   }
 
-  private takeStep(tx: Tx, { kind, id }: OrphanItem, itemsMax: number): Step {
-    const value = tx.get(orphanKey(id))
-    const orphan = value && decodeOrphanItem(value)
-    // A tail may have become part of an unlinked object meanwhile.
-    if (!orphan || orphan.kind !== kind) return { ...nothing, done: true }
-    return kind === 'directory'
-      ? emptyDirectory(new Edit(tx, this.kind, null), id, Math.max(1, Math.floor(itemsMax / itemsPerEntry)))
-      : emptyTail(tx, orphan, itemsMax)
+  private async runStep({ kind, id }: OrphanItem, itemsMax: number): Promise<Step> {
+    const entriesMax = Math.max(1, Math.floor(itemsMax / itemsPerEntry))
+    switch (kind) {
+      case 'object':
+      case 'upload':
+        return this.engine.runHidden((tx) => emptyObject(tx, id, itemsMax), { floor })
+      case 'directory':
+        return this.runOperation(kind, id, (tx) =>
+          emptyDirectory(new Edit(tx, this.kind, null), id, entriesMax),
+        )
+      case 'tail':
+        return this.runOperation(kind, id, (tx, orphan) => emptyTail(tx, orphan, itemsMax))
+      default:
+        // A kind of orphan that nothing empties does not compile.
+        return unreachable(kind)
+    }
+  }
+
+  private async runOperation(
+    kind: OrphanItem['kind'],
+    id: number,
+    empty: (tx: Tx, orphan: OrphanItem) => Step,
+  ): Promise<Step> {
+    const step = (tx: Tx): Step => {
+      const value = tx.get(orphanKey(id))
+      const orphan = value && decodeOrphanItem(value)
+      // A tail may have become part of an unlinked object meanwhile.
+      return orphan?.kind === kind ? empty(tx, orphan) : { ...nothing, done: true }
+    }
+    return (await this.engine.run(step, { floor })).result
   }
 
   private async sleep(): Promise<void> {

@@ -105,7 +105,7 @@ function putResized(
   entry: EntryItem,
   changes: Partial<EntryItem> & { readonly size: number },
 ): Attempt {
-  const item = { ...entry, version: edit.version(), modifiedMs: edit.tx.nowMs, ...changes }
+  const item = { ...entry, version: edit.version(), modifiedMs: edit.tx.nowMs, modifiedNanos: 0, ...changes }
   edit.putEntry(directory, path.at(-1)!, item, entry)
   return { created: false, item }
 }

@@ -103,16 +103,23 @@ export function parseInteger(text: string, name: string, min: number, max: numbe
 
 const time = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 
-/** RFC 3339 with a zone; parts of a millisecond are cut off. NaN when it is anything else. */
-export function parseTime(text: string): number {
+interface Time {
+  /** Whole milliseconds since 1970, and the nanoseconds behind them, 0 to 999,999. */
+  readonly ms: number
+  readonly nanos: number
+}
+
+/** RFC 3339 with a zone; parts of a nanosecond are cut off. Null when it is anything else. */
+export function parseTime(text: string): Time | null {
   const parts = time.exec(text)
-  if (!parts) return Number.NaN
+  if (!parts) return null
   const [, year, month, day, hour, minute, second] = parts
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return Number.NaN
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null
   const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
-  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > lastDay) return Number.NaN
-  const fraction = (parts[7] ?? '').slice(0, 4)
-  return Date.parse(
-    `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction}${parts[8]?.toUpperCase()}`,
+  if (Number(month) < 1 || Number(month) > 12 || Number(day) < 1 || Number(day) > lastDay) return null
+  const digits = (parts[7] ?? '.').slice(1, 10).padEnd(9, '0')
+  const ms = Date.parse(
+    `${year}-${month}-${day}T${hour}:${minute}:${second}.${digits.slice(0, 3)}${parts[8]?.toUpperCase()}`,
   )
+  return Number.isNaN(ms) ? null : { ms, nanos: Number(digits.slice(3)) }
 }

@@ -49,7 +49,7 @@ export function parseAttributes(headers: HeaderValues, fileType: boolean): Attri
     contentType: contentType === undefined ? null : checkContentType(contentType, 'Content-Type'),
     meta: meta === null ? noMeta : checkMeta(meta),
     mode: mode === undefined ? null : parseMode(mode, 'Stillpoint-Mode'),
-    modifiedMs: modified === undefined ? null : parseModified(modified, 'Stillpoint-Modified'),
+    ...(modified === undefined ? noTime : parseModified(modified, 'Stillpoint-Modified')),
   }
 }
 
@@ -80,9 +80,12 @@ export function parseMode(text: string, parameter: string): number {
 const modes: string[] = []
 const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
 
-export function parseModified(text: string, parameter: string): number {
-  const ms = parseTime(text)
-  return Number.isNaN(ms) ? bad('a time is RFC 3339 with a zone', parameter) : ms
+type ModifiedTime = Pick<Attributes, 'modifiedMs' | 'modifiedNanos'>
+export const noTime: ModifiedTime = { modifiedMs: null, modifiedNanos: null }
+
+export function parseModified(text: string, parameter: string): ModifiedTime {
+  const time = parseTime(text) ?? bad('a time is RFC 3339 with a zone', parameter)
+  return { modifiedMs: time.ms, modifiedNanos: time.nanos }
 }
 
 /** Visible ASCII, the rest percent-encoded, as for metadata; but it is kept decoded. */
@@ -118,7 +121,7 @@ export function fileHeaders(stat: Stat, cp: number): Record<string, string> {
     'Last-Modified': new Date(stat.modifiedMs).toUTCString(),
     'Stillpoint-CP': String(cp),
     'Stillpoint-Mode': formatMode(stat.mode),
-    'Stillpoint-Modified': toRfc3339(stat.modifiedMs),
+    'Stillpoint-Modified': toRfc3339(stat.modifiedMs, stat.modifiedNanos),
   }
   if (isActive(contentType)) headers['Content-Disposition'] = 'attachment'
   for (const name in stat.meta) headers[metaPrefix + name] = stat.meta[name]!
@@ -132,8 +135,8 @@ export function statFields(stat: Stat, cp: number): Record<string, unknown> {
     size: stat.size,
     etag: `"${stat.etag}"`,
     contentType: stat.kind === 'file' ? (stat.contentType ?? defaultContentType) : null,
-    created: toRfc3339(stat.createdMs),
-    modified: toRfc3339(stat.modifiedMs),
+    created: toRfc3339(stat.createdMs, stat.createdNanos),
+    modified: toRfc3339(stat.modifiedMs, stat.modifiedNanos),
     mode: formatMode(stat.mode),
     cp,
     meta: stat.meta,

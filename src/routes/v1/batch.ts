@@ -6,7 +6,7 @@ import { parsePlainPath } from '../../fs/paths.ts'
 import { unreachable } from '../../lib/assert.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
-import { checkContentType, checkMeta, parseModified, parseMode } from './attributes.ts'
+import { checkContentType, checkMeta, noTime, parseModified, parseMode } from './attributes.ts'
 import { contentLength, jsonBody } from '../http/body.ts'
 import type { PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish } from './durability.ts'
@@ -103,7 +103,7 @@ function attributesOf(item: {
   return {
     meta: item.meta === undefined ? {} : checkMeta(lowerCase(item.meta)),
     mode: item.mode === undefined ? null : parseMode(item.mode, 'mode'),
-    modifiedMs: item.modified === undefined ? null : parseModified(item.modified, 'modified'),
+    ...(item.modified === undefined ? noTime : parseModified(item.modified, 'modified')),
   }
 }
 

@@ -58,7 +58,7 @@ export const rangeHeaders = {
 }
 export const attributeHeaders = {
   'Stillpoint-Mode': text('Octal permission bits, kept'),
-  'Stillpoint-Modified': text('RFC 3339, kept'),
+  'Stillpoint-Modified': text('RFC 3339 with a zone, kept with up to nine digits of a second'),
   'Stillpoint-Meta-NAME': text('Any number of these; visible ASCII, 2 KiB in all'),
 }
 

@@ -32,9 +32,9 @@ export function parseWanted(query: Query): Wanted {
   if (minCp !== null && !isPossibleCp(minCp)) bad('there is no such consistency point', 'minCp')
   if (cp !== null && minCp !== null) bad('cp and minCp exclude each other', 'minCp')
   if (at !== null && (cp !== null || minCp !== null)) bad('at excludes cp and minCp', 'at')
-  const atMs = at === null ? null : parseTime(at)
-  if (atMs !== null && Number.isNaN(atMs)) bad('a time is RFC 3339 with a zone', 'at')
-  return { cp, atMs, minCp, waitMs }
+  const time = at === null ? null : parseTime(at)
+  if (at !== null && time === null) bad('a time is RFC 3339 with a zone', 'at')
+  return { cp, atMs: time?.ms ?? null, minCp, waitMs }
 }
 
 /** The view must be released. Throws `cp-gone`, `not-yet`, `too-many-pins`. */

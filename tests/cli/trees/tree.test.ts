@@ -57,6 +57,7 @@ function makeTree(): string {
   return root
 }
 
+const large = new Uint8Array(2 ** 20 + 1)
 const openAgain = (root: string): void => fs.chmodSync(join(root, 'deep/er'), 0o755)
 const report = (out: string): TreeReport => JSON.parse(out) as TreeReport
 
@@ -92,6 +93,29 @@ describe('a tree there and back', () => {
     expect(pages.every((request) => request.includes('content=65536'))).toBe(true)
     openAgain(source)
     openAgain(back)
+  })
+
+  test('times keep their microseconds, and what is finer as far as it can be set', async () => {
+    const { run, harness } = serve()
+    const source = folder()
+    for (const name of ['small', 'large'])
+      fs.writeFileSync(join(source, name), name === 'small' ? 'x' : large)
+    fs.mkdirSync(join(source, 'd'))
+    fs.symlinkSync('small', join(source, 'l'))
+    for (const name of ['small', 'large', 'd', 'l'])
+      fs.lutimesSync(join(source, name), 1e9, 1234567890.123457)
+    const nanosOf = (path: string) => fs.lstatSync(path, { bigint: true }).mtimeNs
+    expect((await run('put', '-r', source, 't')).code).toBe(0)
+    const { modified } = (await (await harness.request('GET', '/v1/stat/t/d')).json()) as { modified: string }
+    expect(modified).toMatch(/^2009-02-13T23:31:30\.12345[67]\d{0,3}Z$/)
+    const target = join(folder(), 'back')
+    expect((await run('get', '-r', 't', target)).code).toBe(0)
+    expect((await run('get', 't/small', join(target, 'alone'))).code).toBe(0)
+    for (const name of ['small', 'large', 'd', 'l', 'alone']) {
+      const wanted = nanosOf(join(source, name === 'alone' ? 'small' : name))
+      const late = nanosOf(join(target, name)) - wanted
+      expect(late >= 0n && late < 480n).toBe(true)
+    }
   })
 
   test('a second get replaces what is there and leaves no temporary names', async () => {

@@ -36,6 +36,38 @@ describe('attributes', () => {
     await volume.close()
   })
 
+  test('times have nanoseconds, from the year 0 to the year 9999', async () => {
+    const nowMs = 1000
+    const volume = new FakeVolume({ nowMs: () => nowMs })
+    const ends = [Date.parse('0000-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')] as const
+    for (const modifiedMs of [ends[0], -62_135_596_800_001, -1001, -1, 0, 77, ends[1]])
+      for (const modifiedNanos of [0, 1, 999_999]) {
+        const { stat: put } = await volume.files.putFile(p('d/f'), bytesOf(1), { modifiedMs, modifiedNanos })
+        expect(put).toMatchObject({ modifiedMs, modifiedNanos, createdMs: 1000, createdNanos: 0 })
+        await volume.files.makeDirectory(p('d'), { modifiedMs, modifiedNanos })
+        expect(await stat(volume, 'd/f')).toEqual(put)
+        const { stat: made } = await volume.files.makeDirectory(p('d'), { mode: 0o700 })
+        expect(made).toMatchObject({ modifiedMs, modifiedNanos })
+      }
+    expect((await volume.files.move(p('d/f'), p('g'), { overwrite: false })).stat.modifiedNanos).toBe(999_999)
+    const patched = await volume.files.patchFile(p('g'), 0, bytesOf(2))
+    expect(patched.stat).toMatchObject({ modifiedMs: 1000, modifiedNanos: 0 })
+    await volume.files.putFile(p('g'), bytesOf(1), { modifiedMs: 5, modifiedNanos: 5 })
+    expect((await volume.files.resizeFile(p('g'), 9)).stat).toMatchObject({
+      modifiedMs: 1000,
+      modifiedNanos: 0,
+    })
+    const put = (attributes: Parameters<typeof volume.files.putFile>[2]) =>
+      codeOf(volume.files.putFile(p('x'), bytesOf(1), attributes))
+    expect(await put({ modifiedMs: ends[0] - 1 })).toBe('bad-parameter')
+    expect(await put({ modifiedMs: ends[1] + 1 })).toBe('bad-parameter')
+    expect(await put({ modifiedMs: Number.NaN })).toBe('bad-parameter')
+    for (const modifiedNanos of [-1, 1_000_000, Number.NaN])
+      expect(await put({ modifiedMs: 0, modifiedNanos })).toBe('bad-parameter')
+    expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
   test('long metadata lies in a record, moves with its entry, and goes with it', async () => {
     const volume = new FakeVolume()
     const meta = { a: 'x'.repeat(1000), b: 'ü'.repeat(500) }
@@ -180,12 +212,12 @@ describe('moves', () => {
     await volume.close()
   })
 
-  test('of a directory is one entry, whatever is below', async () => {
+  test('of a directory is its entry and its own item, whatever is below', async () => {
     const volume = new FakeVolume()
     for (let i = 0; i < 50; i++) await volume.files.putFile(p(`a/b/${i}`), bytesOf(10), {})
     volume.engine.largestOperation = 0
     await volume.files.move(p('a/b'), p('c'), { overwrite: false })
-    expect(volume.engine.largestOperation).toBe(2)
+    expect(volume.engine.largestOperation).toBe(3)
     expect(await volume.read('c/49')).toEqual(bytesOf(10))
     await volume.close()
   })
@@ -220,7 +252,7 @@ describe('batches', () => {
     expect(result.map(({ status }) => status)).toEqual([201, 200, 201, 200, 201, 204, 201, 204, 201, 204])
     expect(await volume.read('d/b')).toEqual(bytesOf(200))
     expect(await volume.check()).toEqual([])
-    expect(volume.engine.items.length).toBe(2)
+    expect(volume.engine.items.length).toBe(3)
     await volume.close()
   })
 

@@ -58,6 +58,30 @@ describe('writing and reading', () => {
     })
   })
 
+  test.each([
+    ['2020-02-29T10:00:00.123456789+01:00', '2020-02-29T09:00:00.123456789Z'],
+    ['2020-02-29T10:00:00.1234567899z', '2020-02-29T10:00:00.123456789Z'],
+    ['2020-02-29T10:00:00.12345Z', '2020-02-29T10:00:00.12345Z'],
+    ['2020-02-29T10:00:00.5Z', '2020-02-29T10:00:00.500Z'],
+    ['2020-02-29T10:00:00Z', '2020-02-29T10:00:00.000Z'],
+    ['1969-12-31T23:59:59.999999999Z', '1969-12-31T23:59:59.999999999Z'],
+    ['0000-01-01T00:00:00Z', '0000-01-01T00:00:00.000Z'],
+    ['0001-01-01T00:00:00.000000001Z', '0001-01-01T00:00:00.000000001Z'],
+    ['9999-12-31T23:59:59.999999999Z', '9999-12-31T23:59:59.999999999Z'],
+  ])('a time of %s comes back as %s', async (sent, kept) => {
+    const h = new Harness()
+    await put(h, 'a', 'x', { 'Stillpoint-Modified': sent })
+    const operations = [{ op: 'put', path: 'b', text: 'x', modified: sent }]
+    expect((await h.json('POST', '/v1/batch', { operations })).status).toBe(200)
+    for (const path of ['a', 'b']) {
+      const read = await h.request('GET', `/v1/files/${path}`)
+      expect(read.headers.get('Stillpoint-Modified')).toBe(kept)
+      const wholeSeconds = new Date(Math.floor(Date.parse(kept) / 1000) * 1000)
+      expect(read.headers.get('Last-Modified')).toBe(wholeSeconds.toUTCString())
+      expect(await readJson(h.request('GET', `/v1/stat/${path}`))).toMatchObject({ modified: kept })
+    }
+  })
+
   test('defaults, and attachments for what a browser would run', async () => {
     const h = new Harness()
     await put(h, 'a', new Uint8Array(3))
