@@ -28,12 +28,14 @@ import { OwnHistory } from './volume/own-history.ts'
 import { Relief } from './cp/relief.ts'
 import { type Packing, packed, packedNow } from './records/payloads.ts'
 import { replay } from './open/replay.ts'
-import type { MergedLog } from './open/replay.ts'
-import type { LostGroup } from './log/log-reader.ts'
+import type { ReplayPlan } from './open/replay.ts'
+import type { RecoveryReport } from './open/log-plan.ts'
 import { Space } from './space/space.ts'
 import type { Volume } from './volume/volume.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
+/** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
+const logSealIdleMsDefault = 20
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
 const stallMs = 20
 
@@ -44,18 +46,10 @@ export interface EngineOptions {
   readonly queueBytesMax?: number
   /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
   readonly packing?: Packing | null
+  /** After so long without a group the log is idle, and its last group is sealed; null: never. */
+  readonly logSealIdleMs?: number | null
   /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
   readonly onPoisoned?: (error: unknown) => void
-}
-
-/** What an open found in the log. */
-export interface RecoveryReport {
-  /** Operations that the log had above the published root. */
-  readonly replayed: number
-  /** The last group was not whole: torn by the crash before it was acknowledged, or damaged since; nobody can tell. */
-  readonly tornTail: boolean
-  /** Groups behind damage that could not be replayed; empty unless the operator accepted the loss. */
-  readonly lost: readonly LostGroup[]
 }
 
 export interface EngineParts {
@@ -118,7 +112,16 @@ export class CpEngine implements contract.Engine {
       failed,
     })
     this.log = new IntentLog(
-      { device, geometry, records: root.records.kind, failed },
+      {
+        device,
+        geometry,
+        volumeUuid: root.volumeUuid,
+        records: root.records.kind,
+        clock,
+        sealIdleMs: options.logSealIdleMs === undefined ? logSealIdleMsDefault : options.logSealIdleMs,
+        isFenced: () => this.fencing.isUp,
+        failed,
+      },
       parts.logStart,
       root.sequence,
     )
@@ -273,6 +276,7 @@ export class CpEngine implements contract.Engine {
   /** A last CP when something is dirty; nothing may be running any more. */
   async close(): Promise<void> {
     this.cycle.stop()
+    await this.log.close()
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
@@ -334,10 +338,9 @@ export class CpEngine implements contract.Engine {
   }
 
   /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
-  async recover(merged: MergedLog, opening: Opening): Promise<void> {
-    const { allocator, queue, state, volume } = this
-    const { spaceWatch: space } = this
-    await replay(merged, { allocator, queue, space, state, volume, sums: this.current().root.records })
+  async recover(plan: ReplayPlan, opening: Opening): Promise<void> {
+    const { allocator, queue, spaceWatch: space, state, volume } = this
+    await replay(plan, { allocator, queue, space, state, volume })
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')
   }

@@ -27,6 +27,7 @@ export const errorCodes = {
   'too-many-pins': [503, 'Too many consistency points are kept readable'],
   fenced: [503, 'This primary may not change anything'],
   poisoned: [503, 'A write to the device failed; the process is ending'],
+  'newer-format': [503, 'This volume was written by a newer version'],
   corrupt: [500, 'Stored bytes do not match their checksum'],
   'disk-full': [507, 'There is no space left'],
   internal: [500, 'Internal error'],

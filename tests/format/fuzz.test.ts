@@ -1,6 +1,7 @@
 /**
  * Decoders believe nothing. Invariants checked, for mutations of real structures and for plain noise:
- * - a decoder returns a value, or refuses by null or by `corrupt` with its place; nothing else is thrown;
+ * - a decoder returns a value, or refuses by null, by `newer-format`, or by `corrupt` with its place; nothing else is
+ *   thrown;
  * - what it accepts has exactly the form that its encoder gives it (one form for one value), or, on the wire, is the
  *   same after another round;
  * - what it returns is not larger than a small multiple of what it was given, and it ends in time.
@@ -69,7 +70,8 @@ function attempt(structure: Structure, bytes: Uint8Array): boolean {
   try {
     value = decode(bytes)
   } catch (error) {
-    if (!hasCode(error, 'corrupt') || typeof error.help['field'] !== 'string') throw error
+    const isCorrupt = hasCode(error, 'corrupt') && typeof error.help['field'] === 'string'
+    if (!isCorrupt && !hasCode(error, 'newer-format')) throw error
     value = null
   }
   const tookMs = performance.now() - before

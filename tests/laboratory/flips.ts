@@ -112,7 +112,7 @@ async function openAndRead(loop: EventLoop, device: SimulatedDevice, from: Speci
   }
   const { root } = engine.current()
   // Only the last group of the log may be taken for one that a crash has torn, and that is said.
-  const isReported = engine.recovery.tornTail && root.sequence === from.sequenceBefore
+  const isReported = engine.recovery.log === 'torn' && root.sequence === from.sequenceBefore
   must(root.sequence === sequence || isReported, () => `only ${root.sequence} is there`)
   const outcome = await readAll(engine, history, history.stateAt(root.sequence))
   return outcome === 'right' && root.sequence < sequence ? 'loss reported' : outcome

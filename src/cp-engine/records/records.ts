@@ -55,6 +55,20 @@ export async function readRecord(
   return decodeRecord(blocks, pointer, sums)
 }
 
+/** Past the page cache: whether the device really has the record. `buffer` has room for the largest. */
+export async function isRecordOnDisk(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+  buffer: Uint8Array,
+): Promise<boolean> {
+  const { address, blocks, payloadBytes, sum } = pointer
+  if (address + blocks > device.blockCount) return false
+  const bytes = buffer.subarray(0, blocks * blockBytes)
+  await device.read(address, bytes, { uncached: true })
+  return equalBytes(recordSum(bytes.subarray(0, payloadBytes), sums), sum)
+}
+
 /** A larger one is not worth stopping everybody else for. */
 const nowBytesMax = 64 * 1024
 

@@ -47,6 +47,8 @@ export class SuperblockStore {
   private constructor(
     private readonly device: BlockDevice,
     private readonly slots: Superblock[],
+    /** This open has gone back to the CP before, or has finished what an earlier open had begun. */
+    readonly hasGoneBack: boolean,
   ) {}
 
   /** Fills all four copies of a new device; the caller makes the file appear only after this. */
@@ -66,7 +68,9 @@ export class SuperblockStore {
     if (lost !== -1) return SuperblockStore.openWithLoss(device, lost, best[1 - lost] ?? null, options)
 
     await keepWhatWasRead(device)
-    const store = new SuperblockStore(device, best as Superblock[])
+    const [first, second] = best as [Superblock, Superblock]
+    const { goingBack } = first.generation > second.generation ? first : second
+    const store = new SuperblockStore(device, [first, second], goingBack)
     const chosen = store.newestSlot()
     for (const slot of [chosen, 1 - chosen])
       await store.repair(
@@ -106,7 +110,7 @@ export class SuperblockStore {
     const slots = lost === 0 ? [marked, remaining] : [remaining, marked]
     await keepWhatWasRead(device)
     await writeSlot(device, marked, lost)
-    const store = new SuperblockStore(device, slots)
+    const store = new SuperblockStore(device, slots, true)
     await store.write({ goingBack: false })
     return store
   }
