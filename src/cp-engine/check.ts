@@ -1,21 +1,24 @@
 /**
- * The block check: the oracle of the tests, and what `stillpoint check` runs offline.
+ * The check: the oracle of the tests, and what `stillpoint check` runs offline.
  *
  * For every root that a superblock slot names (its own and those that it holds): each address block matches its
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
  * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
  * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open.
  *
+ * Then the log, by opening the volume in memory: what an open replays or why it refuses; and when it replays, the root that
+ * it would publish is checked like the others.
+ *
  * It reads; it never writes, and goes on after a finding.
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { DeviceError } from '../blockdev/block-device.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { blockBytes, isDataRun, superblockCopies, superblockSlots } from '../format/geometry.ts'
+import { blockBytes, superblockAddress, superblockCopies, superblockSlots } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { blocksPerMapPage } from '../format/disk/map-page.ts'
-import { noNode, valuePointers } from '../format/pointer.ts'
+import { valuePointers } from '../format/pointer.ts'
 import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/disk/root.ts'
 import type { Root } from '../format/disk/root.ts'
@@ -23,16 +26,24 @@ import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
 import type { Item } from './contract.ts'
-import { readRecord } from './records/records.ts'
+import { type CheckFinding, type FindingKind, hasErrors } from './check-findings.ts'
+import { type OpenForecast, forecastOpen } from './open-forecast.ts'
+import type { LogPlan, LogState } from './open/log-plan.ts'
+import { Reached } from './reached.ts'
+import { readRecordAndPadding } from './records/records.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
-export interface CheckFinding {
-  /** The CP of the root that it belongs to; null for the superblocks. */
-  readonly cp: number | null
-  readonly address: number | null
-  readonly message: string
+/** What the log has for the newest root. */
+export interface CheckedLog {
+  /** Good groups, empty ones too. */
+  readonly groups: number
+  /** What an open replays; null: nothing. */
+  readonly operations: number
+  readonly firstSequence: number | null
+  readonly lastSequence: number | null
+  readonly end: LogState
 }
 
 export interface CheckReport {
@@ -41,6 +52,9 @@ export interface CheckReport {
   /** Blocks and records that were read and verified, each once. */
   readonly nodes: number
   readonly records: number
+  /** Null when an open would not come to the log. */
+  readonly log: CheckedLog | null
+  readonly open: OpenForecast
 }
 
 export interface CheckOptions {
@@ -53,8 +67,9 @@ export interface CheckOptions {
 
 export async function checkVolume(device: BlockDevice, options: CheckOptions = {}): Promise<CheckReport> {
   const check = new Check(device, options)
-  await check.run()
-  return { findings: check.findings, cps: check.cps, nodes: check.nodes, records: check.verified.size }
+  const { log, open } = await check.run()
+  const { findings, cps, nodes, verified } = check
+  return { findings, cps, nodes, records: verified.size, log, open }
 }
 
 class Check {
@@ -63,14 +78,16 @@ class Check {
   nodes = 0
   /** Records by address, with the beginning of their checksum: verified once, and the same for every root. */
   readonly verified = new Map<number, number>()
+  /** Copies of superblocks that the device could not read. */
+  private readonly unreadable = new Set<number>()
   private cp: number | null = null
 
   constructor(
-    private readonly device: BlockDevice,
+    private device: BlockDevice,
     private readonly options: CheckOptions,
   ) {}
 
-  async run(): Promise<void> {
+  async run(): Promise<Pick<CheckReport, 'log' | 'open'>> {
     const slots = await this.readSlots()
     const seen = new Set<string>()
     for (const superblock of slots) {
@@ -80,18 +97,86 @@ class Check {
       }
       for (const hold of superblock.holds) await this.checkOnce(hold.root, superblock, seen)
     }
+    const newest = slots.toSorted((a, b) => b.generation - a.generation)[0]
+    return this.checkOpen(newest ?? null, seen)
   }
 
   private async readSlots(): Promise<Superblock[]> {
     const found: Superblock[] = []
     for (let slot = 0; slot < superblockSlots; slot++) {
       const copies = []
-      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(this.device, slot, copy))
+      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await this.readCopy(slot, copy))
       const best = copies.filter((copy) => copy !== null).sort((a, b) => b.generation - a.generation)[0]
-      if (best) found.push(best)
-      else this.find(null, `both copies of superblock slot ${slot} cannot be read`)
+      if (!best) {
+        this.find('superblock-slot', null, `both copies of superblock slot ${slot} cannot be read`)
+        continue
+      }
+      found.push(best)
+      for (const [copy, superblock] of copies.entries()) {
+        if (superblock?.generation === best.generation || this.unreadable.has(slot * superblockCopies + copy))
+          continue
+        const why = superblock ? 'is older than the other one' : 'cannot be read'
+        const message = `copy ${copy} of superblock slot ${slot} ${why}: an open mends it`
+        this.warn('superblock-copy', superblockAddress(slot, copy), message)
+      }
     }
     return found
+  }
+
+  private async readCopy(slot: number, copy: number): Promise<Superblock | null> {
+    try {
+      return await readCopy(this.device, slot, copy)
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error
+      // Which of the two copies is newer cannot be said then.
+      this.unreadable.add(slot * superblockCopies + copy)
+      this.find('superblock-copy', superblockAddress(slot, copy), messageOf(error))
+      return null
+    }
+  }
+
+  /** What an open would do, and whether what it would publish is sound. */
+  private async checkOpen(
+    newest: Superblock | null,
+    seen: Set<string>,
+  ): Promise<Pick<CheckReport, 'log' | 'open'>> {
+    this.cp = null
+    if (newest?.goingBack)
+      this.warn('going-back', null, 'a going back was interrupted: an open finishes it, without the lost cp')
+    const { open, log, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
+    if (log) this.checkLog(log)
+    if (newest && after?.published && open.outcome === 'opens' && open.replayed > 0) {
+      const { address, hash } = after.published
+      this.device = after.device
+      const { cps } = this
+      const before = cps.length
+      await this.checkOnce({ address, sum: hash }, newest, seen)
+      cps.length = before
+    }
+    if (open.outcome === 'refused' && !hasErrors(this.findings)) {
+      this.cp = null
+      this.find('open', null, open.message)
+    }
+    return { log: log ? summaryOf(log) : newest?.role === 'mirror' ? nothingLogged : null, open }
+  }
+
+  private checkLog({ problems, state, damaged, lastPosition }: Omit<LogPlan, 'plan'>): void {
+    for (const { kind, position, address, message } of problems)
+      this.find(kind, address, `${message} (log position ${position})`)
+    if (state === 'torn')
+      this.warn(
+        'log-torn',
+        null,
+        'the last group is not whole: torn by a crash, or damaged before it was sealed',
+      )
+    for (const { position, damage, address } of damaged)
+      if (damage === 'empty group')
+        this.warn('log-seal', address, `an empty group is damaged (log position ${position})`)
+      // A crash may have torn the last one behind its records.
+      else if (position === lastPosition)
+        this.warn('padding', address, `the last group has other bytes behind its records`)
+      else
+        this.find('padding', address, `a group has other bytes behind its records (log position ${position})`)
   }
 
   private async checkOnce(pointer: NodePointer, superblock: Superblock, seen: Set<string>): Promise<void> {
@@ -99,20 +184,22 @@ class Check {
     if (seen.has(name)) return
     seen.add(name)
     this.cp = null
-    const bytes = await this.node(pointer)
+    const bytes = await this.node(pointer, 'root')
     if (!bytes) return
-    const root = this.guard(pointer.address, () => decodeRoot(bytes))
+    const root = this.guard('root', pointer.address, () => decodeRoot(bytes))
     if (!root) return
     this.cp = root.cp
     this.cps.push(root.cp)
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
-      this.find(pointer.address, 'the root belongs to another volume')
+      this.find('root', pointer.address, 'the root belongs to another volume')
     await this.checkRoot(root, pointer.address, superblock.geometry)
     this.options.onRoot?.(root)
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
-    const reached = new Reached(geometry, root.blockCount, (address, message) => this.find(address, message))
+    const reached = new Reached(geometry, root.blockCount, (address, message) =>
+      this.find('pointer', address, message),
+    )
     reached.add(rootAddress, 1)
     const { pointer, level } = root.fileTree
     if (pointer.address !== 0)
@@ -134,8 +221,8 @@ class Check {
     reached: Reached,
   ): Promise<void> {
     if (!reached.add(pointer.address, 1)) return
-    const bytes = await this.node(pointer)
-    const node = bytes && this.guard(pointer.address, () => verifyNode(bytes, place))
+    const bytes = await this.node(pointer, 'node')
+    const node = bytes && this.guard('node', pointer.address, () => verifyNode(bytes, place))
     if (!node) return
     for (let i = 0; i < node.count; i++) {
       if (node.level > 0) await this.checkTree(root, node.child(i), node.childPlace(i, place), reached)
@@ -145,7 +232,7 @@ class Check {
 
   private async checkItem(root: Root, item: Item, leaf: number, reached: Reached): Promise<void> {
     const pointers = valuePointers(item.value, root.records.kind)
-    if (!pointers) return this.find(leaf, `item ${toHex(item.key)} has malformed pointers`)
+    if (!pointers) return this.find('item', leaf, `item ${toHex(item.key)} has malformed pointers`)
     for (const pointer of pointers)
       if (reached.add(pointer.address, pointer.blocks)) await this.checkRecord(root, pointer)
     this.options.onItem?.(root, item)
@@ -155,12 +242,14 @@ class Check {
     const sum = readU32(pointer.sum, 0)
     const before = this.verified.get(pointer.address)
     if (before === sum) return
-    if (before !== undefined) this.find(pointer.address, 'two roots have different records at one address')
+    if (before !== undefined)
+      this.find('pointer', pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      await readRecord(this.device, pointer, root.records)
+      const { isPaddingZero } = await readRecordAndPadding(this.device, pointer, root.records)
+      if (!isPaddingZero) this.find('padding', pointer.address, 'there are other bytes behind the record')
     } catch (error) {
-      this.find(pointer.address, messageOf(error))
+      this.find('record', pointer.address, messageOf(error))
     }
   }
 
@@ -172,13 +261,13 @@ class Check {
   ): Promise<SpaceMap | null> {
     try {
       return await SpaceMap.load(kind, geometry.blocksMax, top, async (pointer) => {
-        const bytes = await this.node(pointer)
+        const bytes = await this.node(pointer, 'map')
         if (!bytes)
           throw new StillpointError('corrupt', `block ${pointer.address} of the ${kind} map cannot be read`)
         return bytes
       })
     } catch (error) {
-      this.find(null, `the ${kind} map of cp ${root.cp} is unusable: ${messageOf(error)}`)
+      this.find('map', null, `the ${kind} map of cp ${root.cp} is unusable: ${messageOf(error)}`)
       return null
     }
   }
@@ -186,78 +275,68 @@ class Check {
   /** I4: the map is what the walk reached. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
-      this.find(address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
+      this.find('map', address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
     for (const { address, blocks } of reached.asMap(map).runsNotIn(map))
-      this.find(address, `${blocks} blocks are reached and not in the ${kind} map`)
+      this.find('map', address, `${blocks} blocks are reached and not in the ${kind} map`)
   }
 
-  private async node(pointer: NodePointer): Promise<Uint8Array | null> {
-    if (pointer.address >= this.device.blockCount) {
-      this.find(pointer.address, 'lies behind the end of the volume')
+  private async node(pointer: NodePointer, kind: FindingKind): Promise<Uint8Array | null> {
+    const { address, sum } = pointer
+    if (address >= this.device.blockCount) {
+      this.find(kind, address, 'lies behind the end of the volume')
       return null
     }
     const bytes = new Uint8Array(blockBytes)
-    await this.device.read(pointer.address, bytes)
+    try {
+      await this.device.read(address, bytes)
+    } catch (error) {
+      this.find(kind, address, messageOf(error))
+      return null
+    }
     this.nodes++
-    if (equalBytes(sha256(bytes), pointer.sum)) return bytes
-    this.find(pointer.address, 'does not match its checksum')
+    if (equalBytes(sha256(bytes), sum)) return bytes
+    this.find(kind, address, 'does not match its checksum')
     return null
   }
 
-  private guard<T>(address: number, decode: () => T): T | null {
+  private guard<T>(kind: FindingKind, address: number, decode: () => T): T | null {
     try {
       return decode()
     } catch (error) {
-      this.find(address, messageOf(error))
+      this.find(kind, address, messageOf(error))
       return null
     }
   }
 
-  private find(address: number | null, message: string): void {
-    if (this.findings.length < (this.options.findingsMax ?? 1000))
-      this.findings.push({ cp: this.cp, address, message })
+  private find(kind: FindingKind, address: number | null, message: string): void {
+    this.add({ severity: 'error', kind, cp: this.cp, address, message })
   }
+
+  private warn(kind: FindingKind, address: number | null, message: string): void {
+    this.add({ severity: 'warning', kind, cp: this.cp, address, message })
+  }
+
+  private add(finding: CheckFinding): void {
+    if (this.findings.length < (this.options.findingsMax ?? 1000)) this.findings.push(finding)
+  }
+}
+
+const nothingLogged: CheckedLog = {
+  groups: 0,
+  operations: 0,
+  firstSequence: null,
+  lastSequence: null,
+  end: 'clean',
+}
+
+function summaryOf({
+  groups,
+  operations,
+  firstSequence,
+  lastSequence,
+  state,
+}: Omit<LogPlan, 'plan'>): CheckedLog {
+  return { groups, operations, firstSequence, lastSequence, end: state }
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-/** The blocks that a walk has come by, each at most once. */
-class Reached {
-  private readonly pages = new Map<number, Uint8Array>()
-
-  constructor(
-    private readonly geometry: Geometry,
-    private readonly blockCount: number,
-    private readonly find: (address: number, message: string) => void,
-  ) {}
-
-  /** False when a block is outside of the volume, fixed, or reached before: the walk must not follow. */
-  add(address: number, blocks: number): boolean {
-    if (!isDataRun(this.geometry, address, blocks) || address + blocks > this.blockCount) {
-      this.find(address, `a pointer names ${blocks} blocks that no tree may use`)
-      return false
-    }
-    let isNew = true
-    for (let block = address; block < address + blocks; block++) {
-      const index = Math.floor(block / blocksPerMapPage)
-      let bits = this.pages.get(index)
-      if (!bits) this.pages.set(index, (bits = new Uint8Array(blocksPerMapPage / 8)))
-      const bit = block % blocksPerMapPage
-      const mask = 1 << (bit & 7)
-      if ((bits[bit >>> 3]! & mask) !== 0) {
-        isNew = false
-        this.find(block, 'is reached twice')
-      }
-      bits[bit >>> 3]! |= mask
-    }
-    return isNew
-  }
-
-  asMap(like: SpaceMap): SpaceMap {
-    const pages = like.pages.map((_, index) => {
-      const bits = this.pages.get(index)
-      return bits ? { pointer: noNode, bits } : null
-    })
-    return new SpaceMap(like.kind, like.blocksMax, pages, like.indexes)
-  }
-}

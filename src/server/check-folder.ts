@@ -1,7 +1,8 @@
-/** The offline check over a folder, blocks and items: alone on the volume, and reading only. */
+/** The offline check over a folder, blocks, items and log: alone on the volume, and reading only. */
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { type CheckFinding, type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import { type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import type { CheckFinding } from '../cp-engine/check-findings.ts'
 import type { Root } from '../format/disk/root.ts'
 import { ItemCheck } from '../fs/tree/item-check.ts'
 import { UserError } from '../lib/user-error.ts'
@@ -38,7 +39,13 @@ export async function checkFolder(path: string): Promise<CheckReport> {
 
 function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
   const { problems, problemCount } = items.finish(root.counters)
-  const finding = (message: string): CheckFinding => ({ cp: root.cp, address: null, message })
+  const finding = (message: string): CheckFinding => ({
+    severity: 'error',
+    kind: 'item',
+    cp: root.cp,
+    address: null,
+    message,
+  })
   const hidden = problemCount - problems.length
   return [...problems.map(finding), ...(hidden > 0 ? [finding(`${hidden} more problems`)] : [])]
 }

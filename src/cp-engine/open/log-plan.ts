@@ -40,17 +40,22 @@ export interface LostGroup {
   readonly operations: number | null
 }
 
+export type DamagedGroup = Pick<LogGroup, 'position' | 'damage'> & { readonly address: number }
+
 export interface LogPlan {
   readonly plan: ReplayPlan
   readonly state: LogState
   /** Groups that continue the root, and what an open replays of them; null: no operation. */
   readonly groups: number
+  readonly operations: number
   readonly firstSequence: number | null
   readonly lastSequence: number | null
   readonly problems: readonly LogProblem[]
   readonly lost: readonly LostGroup[]
   /** Groups with damage that has cost nothing. */
-  readonly damaged: readonly Pick<LogGroup, 'position' | 'damage'>[]
+  readonly damaged: readonly DamagedGroup[]
+  /** Of the last good group; null without any. */
+  readonly lastPosition: number | null
   /** Where the next opening goes on: behind everything that this one may have left. */
   readonly nextPosition: number
 }
@@ -89,11 +94,13 @@ export async function planLog(volume: Volume, acceptsUnreadable: boolean): Promi
         plan,
         state: problems.length > 0 ? 'damaged' : found.isTorn ? 'torn' : 'clean',
         groups: found.groups.length,
+        operations: plan.operations,
         firstSequence: replayed[0] ? firstOf(replayed[0].record) : null,
         lastSequence: replayed.at(-1)?.record.sequence ?? null,
         problems,
         lost: [...lostOperations(all.slice(kept)), ...found.lost],
-        damaged: found.groups.filter(({ damage }) => damage !== null),
+        damaged: found.damaged,
+        lastPosition: found.groups.at(-1)?.position ?? null,
         nextPosition: found.nextPosition,
       }
     }
@@ -150,6 +157,7 @@ function placed(
 interface FoundGroups {
   readonly groups: readonly LogGroup[]
   readonly isTorn: boolean
+  readonly damaged: readonly DamagedGroup[]
   readonly problem: LogProblem | null
   /** The damaged group and those behind it. */
   readonly lost: readonly LostGroup[]
@@ -169,11 +177,14 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
   for await (const group of reader.groups(superblock.log)) groups.push(group)
   const end = groups.at(-1)?.end ?? superblock.log
   const { position } = end
+  const damaged = groups
+    .filter(({ damage }) => damage !== null)
+    .map(({ position: at, damage }) => ({ position: at, damage, address: reader.addressOf(at) }))
   const behind = await reader.headsBehind(end)
   const atEnd = await reader.endAt(end)
   const isUnreadable = !atEnd.isWhole && !atEnd.isReadable
   if (behind.length === 0 && !isUnreadable)
-    return { groups, isTorn: !atEnd.isWhole, problem: null, lost: [], nextPosition: position }
+    return { groups, isTorn: !atEnd.isWhole, damaged, problem: null, lost: [], nextPosition: position }
   const before = groups.findLast(({ records }) => records.length > 0)?.records.at(-1)?.sequence ?? 0
   const sequence = Math.max(before, root.sequence)
   const what = isUnreadable ? 'cannot be read' : 'was synced and is damaged'
@@ -184,6 +195,7 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
   return {
     groups,
     isTorn: false,
+    damaged,
     problem: { kind: 'log-group', position, sequence, address: reader.addressOf(position), message },
     lost: [atItself, ...behind.map(lostGroup)],
     // A new group must not fall on the place of one that is given up, nor be taken for its successor.

@@ -4,6 +4,7 @@ import { equalBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { unpackUpTo } from '../../lib/zstd.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
+import { isZero } from '../../format/fields.ts'
 import { blockBytes, recordBytesMax } from '../../format/geometry.ts'
 import { recordSum } from '../../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
@@ -53,6 +54,18 @@ export async function readRecord(
   const blocks = new Uint8Array(pointer.blocks * blockBytes)
   await readBlocks(device, pointer, blocks)
   return decodeRecord(blocks, pointer, sums)
+}
+
+/** As `readRecord`, and whether zeros are behind the payload: no sum covers those. */
+export async function readRecordAndPadding(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+): Promise<{ raw: Uint8Array; isPaddingZero: boolean }> {
+  const blocks = new Uint8Array(pointer.blocks * blockBytes)
+  await readBlocks(device, pointer, blocks)
+  const raw = decodeRecord(blocks, pointer, sums)
+  return { raw, isPaddingZero: isZero(blocks, pointer.payloadBytes, blocks.length) }
 }
 
 /** Past the page cache: whether the device really has the record. `buffer` has room for the largest. */
