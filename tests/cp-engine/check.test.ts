@@ -110,6 +110,27 @@ test('what an open would do with a sound volume', async () => {
   expect(forecast).toMatchObject({ cp: root.cp, sequence: sequence + 2, replayed: 2 })
 })
 
+test('the root that a replay would publish is checked like the others, and is none of the volume', async () => {
+  const volume = await Volume.make()
+  const { cp } = volume.engine.current().root
+  const { pointer, sequence } = await volume.large(1)
+  const seen: { sequence: number; items: number }[] = []
+  let items = 0
+  const { cps, records } = await checkVolume(volume.lies(), {
+    onItem: () => void items++,
+    onRoot: (root) => void seen.push({ sequence: root.sequence, items }),
+  })
+  expect(cps).toEqual([cp])
+  expect(records).toBe(1)
+  expect(seen).toEqual([
+    { sequence: 0, items: 0 },
+    { sequence, items: 1 },
+  ])
+  // Bytes that nobody has looked at before are behind the record.
+  const last = pointer.address + pointer.blocks - 1
+  expect((await check(volume.lies([last, 8 * (blockBytes - 1)]))).kinds).toEqual(['error padding'])
+})
+
 test('a fenced primary opens, and the check says that it takes no writes', async () => {
   const volume = await Volume.make()
   await volume.engine.fence()

@@ -206,7 +206,8 @@ async function forEach(
 }
 
 function reserve({ address, blocks }: BlockPointer, { allocator }: ReplayParts): void {
-  assert(allocator.takeAt(address, blocks), 'what a replay writes was found to be free')
+  const isTaken = allocator.takeAt(address, blocks)
+  assert(isTaken, 'what a replay writes was found to be free')
 }
 
 function enqueue(pointer: BlockPointer, payload: Uint8Array, { queue }: ReplayParts): void {
