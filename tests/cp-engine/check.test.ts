@@ -1,6 +1,6 @@
 /** The check names what is damaged by kind, says what an open would do with the log, and never writes. */
 import { describe, expect, test } from 'bun:test'
-import type { Applied } from '../../src/cp-engine/contract.ts'
+import { type Applied, fences } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { checkVolume } from '../../src/cp-engine/check.ts'
 import { type FindingKind, findingKinds } from '../../src/cp-engine/check-findings.ts'
@@ -135,7 +135,7 @@ test('a fenced primary opens, and the check says that it takes no writes', async
   const volume = await Volume.make()
   await volume.engine.fence()
   const { open: forecast } = await check(volume.lies())
-  expect(forecast).toMatchObject({ outcome: 'opens', fenced: expect.stringContaining('only reads') })
+  expect(forecast).toMatchObject({ outcome: 'opens', fenced: fences['another primary'] })
 })
 
 describe('superblocks', () => {
@@ -176,12 +176,9 @@ describe('superblocks', () => {
     const left = new SimulatedDevice({ image: device.image(nothingSurvives) })
     const report = await check(left)
     expect(report.kinds).toEqual(['warning going-back'])
-    expect(report.open).toMatchObject({
-      outcome: 'opens',
-      cp: report.log!.operations > 0 ? expect.any(Number) : cp,
-    })
     const { root } = (await open(left, 3)).current()
-    expect(report.open).toMatchObject({ cp: root.cp, sequence: root.sequence })
+    expect(report.open).toMatchObject({ outcome: 'opens', cp: root.cp, sequence: root.sequence })
+    expect(root.cp).toBeGreaterThan(cp)
   })
 })
 
@@ -204,9 +201,10 @@ describe('the log', () => {
       end: 'damaged',
     })
     const refused = volume.lies(flip)
+    const what = `operation ${sequence}: the record that it names is damaged`
+    await expect(open(refused, 2)).rejects.toThrow(what)
     await expect(open(refused, 2)).rejects.toMatchObject({
       code: 'corrupt',
-      message: expect.stringContaining(`operation ${sequence}: the record that it names is damaged`),
       help: { behindSequence: first, waysOut: ['restore from a mirror', '--accept-loss=log'] },
     })
     expect(report.open).toMatchObject({
@@ -354,8 +352,9 @@ test('a mirror has no log', async () => {
 test('docs/cli.md has every kind', async () => {
   const text = await Bun.file(`${import.meta.dir}/../../docs/cli.md`).text()
   const described = [...text.matchAll(/^\| `([a-z-]+)` +\| (?:error|warning|both) +\|/gm)].map(
-    ([, kind]) => kind,
+    ([, kind]) => kind ?? '',
   )
   const kinds = Object.keys(findingKinds) as FindingKind[]
-  expect(described.toSorted()).toEqual(kinds.toSorted())
+  expect(new Set(described)).toEqual(new Set<string>(kinds))
+  expect(described).toHaveLength(kinds.length)
 })

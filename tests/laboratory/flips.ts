@@ -122,11 +122,12 @@ async function namedBlocks(device: SimulatedDevice, volume: Volume): Promise<num
   const { geometry, superblock } = volume
   const { volumeUuid, records } = volume.current().root
   const place = { geometry, volumeUuid, kind: records.kind, acceptsUnreadable: false }
-  const named: number[] = []
+  const addresses: number[] = []
   for await (const group of new LogReader(device, place).groups(superblock.log))
     for (const { namedWrites } of group.records)
-      for (const { address, blocks } of namedWrites) for (let i = 0; i < blocks; i++) named.push(address + i)
-  return named
+      for (const { address, blocks } of namedWrites)
+        for (let i = 0; i < blocks; i++) addresses.push(address + i)
+  return addresses
 }
 
 /** Opens and reads everything, with this bit flipped. */
