@@ -38,7 +38,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'format'],
     types: ['blockdev', 'cp-engine/contract.ts', 'cp-engine/space'],
   },
-  'cp-engine/log': { imports: ['lib', 'format', 'format/disk', 'cp-engine/space'], types: ['blockdev'] },
+  'cp-engine/log': { imports: ['lib', 'format', 'format/disk', 'blockdev', 'cp-engine/space'] },
   'cp-engine/volume': {
     imports: [
       'lib',
@@ -52,8 +52,17 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   'cp-engine/open': {
-    imports: ['lib', 'format', 'format/disk', 'cp-engine/tree', 'cp-engine/space', 'cp-engine/records'],
-    types: ['blockdev', 'cp-engine/contract.ts', 'cp-engine/log', 'cp-engine/volume'],
+    imports: [
+      'lib',
+      'format',
+      'format/disk',
+      'blockdev',
+      'cp-engine/tree',
+      'cp-engine/space',
+      'cp-engine/records',
+      'cp-engine/log',
+    ],
+    types: ['cp-engine/contract.ts', 'cp-engine/volume'],
   },
   'cp-engine/cp': {
     imports: ['lib', 'format', 'format/disk', 'cp-engine/tree', 'cp-engine/space', 'cp-engine/volume'],
@@ -64,6 +73,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'lib',
       'format',
       'format/disk',
+      'blockdev',
       'cp-engine/tree',
       'cp-engine/space',
       'cp-engine/records',
@@ -72,7 +82,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'cp-engine/open',
       'cp-engine/cp',
     ],
-    types: ['blockdev', 'cp-engine/contract.ts'],
+    types: ['cp-engine/contract.ts'],
   },
   'fs/paths.ts': { imports: ['lib'] },
   'fs/contract.ts': { imports: [], types: ['format/items', 'cp-engine/contract.ts', 'fs/paths.ts'] },
@@ -157,6 +167,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'cli/command',
       'cli/trees',
     ],
+    types: ['cp-engine'],
   },
   cli: { imports: ['lib', 'blockdev', 'client', 'routes/http', 'cli/command', 'cli/verbs'] },
 }

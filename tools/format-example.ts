@@ -6,12 +6,12 @@ import { MemoryDevice } from '../src/blockdev/memory-device.ts'
 import { createPrimary } from '../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../src/cp-engine/open-primary.ts'
 import {
-  cutLogGroup,
+  decodeLogGroup,
   decodeLogGroupHead,
   logGroupBytes,
   logGroupLayout,
 } from '../src/format/disk/log-group.ts'
-import { decodeLogRecord, logRecordLayout } from '../src/format/disk/log-record.ts'
+import { logRecordLayout } from '../src/format/disk/log-record.ts'
 import { decodeMapIndex, mapIndexLayout, mapPageLayout } from '../src/format/disk/map-page.ts'
 import { type Root, decodeRoot, epochLayout, rootLayout } from '../src/format/disk/root.ts'
 import { type Superblock, decodeSuperblock, superblockLayout } from '../src/format/disk/superblock.ts'
@@ -232,8 +232,7 @@ function logPart({ superblock, root, block }: Example): string {
   const head = decodeLogGroupHead(first)
   const bytes = new Uint8Array(logGroupBytes(head.payloadBytes))
   for (let at = 0; at < bytes.length; at += blockBytes) bytes.set(block(address + at / blockBytes), at)
-  const [record] = cutLogGroup(head, bytes)
-  const decoded = decodeLogRecord(record!, root.records.kind)
+  const [decoded] = decodeLogGroup(head, bytes, root.records.kind)
   const rows: Row[] = [
     ...rowsOf(logGroupLayout, bytes, 0),
     ...rowsOf(logRecordLayout, bytes, logGroupLayout.bytes).map(([at, part, name]): Row => [
@@ -243,7 +242,7 @@ function logPart({ superblock, root, block }: Example): string {
     ]),
   ]
   let at = logGroupLayout.bytes + logRecordLayout.bytes
-  for (const { key, value } of decoded.changes) {
+  for (const { key, value } of decoded!.changes) {
     const length = 4 + key.length + (value?.length ?? 0)
     rows.push([
       at,
@@ -252,7 +251,7 @@ function logPart({ superblock, root, block }: Example): string {
     ])
     at += length
   }
-  for (const { payload } of decoded.inlineWrites) {
+  for (const { payload } of decoded!.inlineWrites) {
     const pointer = blockPointerBytes(root.records.kind)
     rows.push([at, bytes.subarray(at, at + pointer), 'record: block pointer of an inline write'])
     rows.push([at + pointer, payload, 'record: its payload'])

@@ -1,5 +1,5 @@
 /**
- * The block check: the oracle of the tests, and what `stillpoint check` runs offline.
+ * The check: the oracle of the tests, and what `stillpoint check` runs offline.
  *
  * For every root that a superblock slot names (its own and those that it holds): each address block matches its
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
@@ -7,16 +7,19 @@
  * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
  * of the two slots follow each other by their hashes, and a primary's device has every block that a root counts.
  *
+ * Then the log, by opening the volume in memory: what an open replays or why it refuses; and when it replays, the root that
+ * it would publish is checked like the others.
+ *
  * It reads; it never writes, and goes on after a finding.
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
+import { DeviceError } from '../blockdev/block-device.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { blockBytes, isDataRun, superblockCopies, superblockSlots } from '../format/geometry.ts'
+import { blockBytes, superblockAddress, superblockCopies, superblockSlots } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
-import { blocksPerMapPage } from '../format/disk/map-page.ts'
-import { noNode, valuePointers } from '../format/pointer.ts'
+import { valuePointers } from '../format/pointer.ts'
 import type { BlockPointer, NodePointer } from '../format/pointer.ts'
 import { decodeRoot } from '../format/disk/root.ts'
 import type { Root } from '../format/disk/root.ts'
@@ -24,25 +27,25 @@ import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
 import type { Item, PublishedRoot } from './contract.ts'
-import { decodeRecord, hasZeroPadding, readRecordBlocks } from './records/records.ts'
+import { type CheckFinding, type FindingKind, hasErrors } from './check-findings.ts'
+import { type OpenForecast, forecastOpen } from './open-forecast.ts'
+import type { LogPlan, LogState } from './open/log-plan.ts'
+import { Reached } from './reached.ts'
+import { readRecordAndPadding } from './records/records.ts'
+import { brokenHistory } from './root-history.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
-import { brokenHistory } from './root-history.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
-/**
- * `newer-format` and `older-format`: a structure is sound, and cannot be read here, so nothing is said about what is behind
- * it. `padding`: bytes that nothing reads are not zero. `history`: roots that are each sound do not follow each other.
- * `block-count`: the device has lost its end. All others are `damage`.
- */
-type FindingKind = 'damage' | 'padding' | 'history' | 'block-count' | 'newer-format' | 'older-format'
-
-export interface CheckFinding {
-  readonly kind: FindingKind
-  /** The CP of the root that it belongs to; null for the superblocks. */
-  readonly cp: number | null
-  readonly address: number | null
-  readonly message: string
+/** What the log has for the newest root. */
+interface CheckedLog {
+  /** Good groups, empty ones too. */
+  readonly groups: number
+  /** What an open replays; null: nothing. */
+  readonly operations: number
+  readonly firstSequence: number | null
+  readonly lastSequence: number | null
+  readonly end: LogState
 }
 
 export interface CheckReport {
@@ -51,6 +54,9 @@ export interface CheckReport {
   /** Blocks and records that were read and verified, each once. */
   readonly nodes: number
   readonly records: number
+  /** Null when an open would not come to the log. */
+  readonly log: CheckedLog | null
+  readonly open: OpenForecast
 }
 
 interface CheckOptions {
@@ -66,8 +72,9 @@ interface CheckOptions {
 
 export async function checkVolume(device: BlockDevice, options: CheckOptions = {}): Promise<CheckReport> {
   const check = new Check(device, options)
-  await check.run()
-  return { findings: check.findings, cps: check.cps, nodes: check.nodes, records: check.verified.size }
+  const { log, open } = await check.run()
+  const { findings, cps, nodes, verified } = check
+  return { findings, cps, nodes, records: verified.size, log, open }
 }
 
 class Check {
@@ -76,18 +83,20 @@ class Check {
   nodes = 0
   /** Records by address, with the beginning of their checksum: verified once, and the same for every root. */
   readonly verified = new Map<number, number>()
+  /** Copies of superblocks that the device could not read. */
+  private readonly unreadable = new Set<number>()
   private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
   /** Of the root that is being checked: something in it is of a later program. */
   private isPartlyRead = false
 
   constructor(
-    private readonly device: BlockDevice,
+    private device: BlockDevice,
     private readonly options: CheckOptions,
   ) {}
 
-  async run(): Promise<void> {
-    const slots = await this.readSlots().catch((error: unknown) => this.unreadable(error))
+  async run(): Promise<Pick<CheckReport, 'log' | 'open'>> {
+    const slots = await this.readSlots().catch((error: unknown) => this.refusedSlots(error))
     const seen = new Set<string>()
     for (const superblock of slots) {
       if (superblock.root) {
@@ -98,26 +107,96 @@ class Check {
     }
     this.cp = null
     for (const { address, message } of brokenHistory(this.roots, slots))
-      this.find(address, message, 'history')
+      this.find('history', address, message)
+    const newest = slots.toSorted((a, b) => b.generation - a.generation)[0]
+    return this.checkOpen(newest ?? null, seen)
   }
 
   private async readSlots(): Promise<Superblock[]> {
     const found: Superblock[] = []
     for (let slot = 0; slot < superblockSlots; slot++) {
       const copies = []
-      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(this.device, slot, copy))
+      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await this.readCopy(slot, copy))
       const best = copies.filter((copy) => copy !== null).sort((a, b) => b.generation - a.generation)[0]
-      if (best) found.push(best)
-      else this.find(null, `both copies of superblock slot ${slot} cannot be read`)
+      if (!best) {
+        this.find('superblock-slot', null, `both copies of superblock slot ${slot} cannot be read`)
+        continue
+      }
+      found.push(best)
+      for (const [copy, superblock] of copies.entries()) {
+        if (superblock?.generation === best.generation || this.unreadable.has(slot * superblockCopies + copy))
+          continue
+        const why = superblock ? 'is older than the other one' : 'cannot be read'
+        const message = `copy ${copy} of superblock slot ${slot} ${why}: an open mends it`
+        this.warn('superblock-copy', superblockAddress(slot, copy), message)
+      }
     }
     return found
   }
 
   /** One copy of a later program is enough: the others may be of before. */
-  private unreadable(error: unknown): Superblock[] {
+  private refusedSlots(error: unknown): Superblock[] {
     if (!(error instanceof StillpointError)) throw error
-    this.findError(null, error)
+    this.findError('superblock-slot', null, error)
     return []
+  }
+
+  private async readCopy(slot: number, copy: number): Promise<Superblock | null> {
+    try {
+      return await readCopy(this.device, slot, copy)
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error
+      // Which of the two copies is newer cannot be said then.
+      this.unreadable.add(slot * superblockCopies + copy)
+      this.find('superblock-copy', superblockAddress(slot, copy), messageOf(error))
+      return null
+    }
+  }
+
+  /** What an open would do, and whether what it would publish is sound. */
+  private async checkOpen(
+    newest: Superblock | null,
+    seen: Set<string>,
+  ): Promise<Pick<CheckReport, 'log' | 'open'>> {
+    this.cp = null
+    if (newest?.goingBack)
+      this.warn('going-back', null, 'a going back was interrupted: an open finishes it, without the lost cp')
+    const { open, log, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
+    if (log) this.checkLog(log)
+    if (newest && after?.published && open.outcome === 'opens' && open.replayed > 0) {
+      const { address, hash } = after.published
+      this.device = after.device
+      const { cps } = this
+      const before = cps.length
+      await this.checkOnce({ address, sum: hash }, newest, seen)
+      cps.length = before
+    }
+    if (open.outcome === 'refused' && !hasErrors(this.findings)) {
+      this.cp = null
+      // A volume that only a later program may change is sound all the same.
+      if (open.code === 'newer-format') this.warn('newer-format', null, open.message)
+      else this.find('open', null, open.message)
+    }
+    return { log: log ? summaryOf(log) : newest?.role === 'mirror' ? nothingLogged : null, open }
+  }
+
+  private checkLog({ problems, state, damaged, lastPosition }: Omit<LogPlan, 'plan'>): void {
+    for (const { kind, position, address, message } of problems)
+      this.find(kind, address, `${message} (log position ${position})`)
+    if (state === 'torn')
+      this.warn(
+        'log-torn',
+        null,
+        'the last group is not whole: torn by a crash, or damaged before it was sealed',
+      )
+    for (const { position, damage, address } of damaged)
+      if (damage === 'empty group')
+        this.warn('log-seal', address, `an empty group is damaged (log position ${position})`)
+      // A crash may have torn the last one behind its records.
+      else if (position === lastPosition)
+        this.warn('padding', address, `the last group has other bytes behind its records`)
+      else
+        this.find('padding', address, `a group has other bytes behind its records (log position ${position})`)
   }
 
   private async checkOnce(pointer: NodePointer, superblock: Superblock, seen: Set<string>): Promise<void> {
@@ -126,9 +205,9 @@ class Check {
     seen.add(name)
     this.cp = null
     this.isPartlyRead = false
-    const bytes = await this.node(pointer)
+    const bytes = await this.node(pointer, 'root')
     if (!bytes) return
-    const root = this.guard(pointer.address, () => decodeRoot(bytes))
+    const root = this.guard('root', pointer.address, () => decodeRoot(bytes))
     if (!root) return
     this.cp = root.cp
     this.cps.push(root.cp)
@@ -136,27 +215,29 @@ class Check {
     // A mirror has the blocks that the root uses: it need not have room for more.
     if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
       this.find(
+        'block-count',
         pointer.address,
         `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,
-        'block-count',
       )
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
-      this.find(pointer.address, 'the root belongs to another volume')
+      this.find('root', pointer.address, 'the root belongs to another volume')
     await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })
     if (!this.isPartlyRead) this.options.onRoot?.(root)
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
-    const reached = new Reached(geometry, root.blockCount, (address, message) => this.find(address, message))
+    const reached = new Reached(geometry, root.blockCount, (address, message) =>
+      this.find('pointer', address, message),
+    )
     reached.add(rootAddress, 1)
     const { pointer, level } = root.fileTree
     if (pointer.address !== 0)
       await this.checkTree(root, pointer, { level, lower: null, upper: null }, reached)
 
-    const live = await this.loadMap('live', geometry, root.liveMap)
+    const live = await this.loadMap('live', root, geometry, root.liveMap)
     if (live) for (const own of live.ownBlocks()) reached.add(own.address, 1)
     if (live) this.compare(live, reached, 'live')
-    const used = await this.loadMap('used', geometry, root.usedMap)
+    const used = await this.loadMap('used', root, geometry, root.usedMap)
     if (!used) return
     for (const own of used.ownBlocks()) reached.add(own.address, 1)
     this.compare(used, reached, 'used')
@@ -169,8 +250,8 @@ class Check {
     reached: Reached,
   ): Promise<void> {
     if (!reached.add(pointer.address, 1)) return
-    const bytes = await this.node(pointer)
-    const node = bytes && this.guard(pointer.address, () => verifyNode(bytes, place))
+    const bytes = await this.node(pointer, 'node')
+    const node = bytes && this.guard('node', pointer.address, () => verifyNode(bytes, place))
     if (!node) return
     for (let i = 0; i < node.count; i++) {
       if (node.level > 0) await this.checkTree(root, node.child(i), node.childPlace(i, place), reached)
@@ -180,7 +261,7 @@ class Check {
 
   private async checkItem(root: Root, item: Item, leaf: number, reached: Reached): Promise<void> {
     const pointers = valuePointers(item.value, root.records.kind)
-    if (!pointers) return this.find(leaf, `item ${toHex(item.key)} has malformed pointers`)
+    if (!pointers) return this.find('item', leaf, `item ${toHex(item.key)} has malformed pointers`)
     const records: (Uint8Array | null)[] = []
     for (const pointer of pointers) {
       const isNew = reached.add(pointer.address, pointer.blocks)
@@ -190,7 +271,7 @@ class Check {
       this.options.onItem?.(root, item, records)
     } catch (error) {
       if (!hasCode(error, 'newer-format')) throw error
-      this.findError(leaf, error)
+      this.findError('item', leaf, error)
     }
   }
 
@@ -198,116 +279,111 @@ class Check {
     const sum = readU32(pointer.sum, 0)
     const before = this.verified.get(pointer.address)
     if (before === sum) return null
-    if (before !== undefined) this.find(pointer.address, 'two roots have different records at one address')
+    if (before !== undefined)
+      this.find('pointer', pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      const blocks = await readRecordBlocks(this.device, pointer)
-      const raw = decodeRecord(blocks, pointer, root.records)
-      if (!hasZeroPadding(blocks, pointer))
-        this.find(pointer.address, 'the bytes behind the record are not zero', 'padding')
+      const { raw, isPaddingZero } = await readRecordAndPadding(this.device, pointer, root.records)
+      if (!isPaddingZero) this.find('padding', pointer.address, 'there are other bytes behind the record')
       return raw
     } catch (error) {
-      this.findError(pointer.address, error)
+      this.findError('record', pointer.address, error)
       return null
     }
   }
 
-  private async loadMap(kind: MapKind, geometry: Geometry, top: NodePointer): Promise<SpaceMap | null> {
+  private async loadMap(
+    kind: MapKind,
+    root: Root,
+    geometry: Geometry,
+    top: NodePointer,
+  ): Promise<SpaceMap | null> {
     try {
       return await SpaceMap.load(kind, geometry.blocksMax, top, async (pointer) => {
-        const bytes = await this.node(pointer)
+        const bytes = await this.node(pointer, 'map')
         if (!bytes)
           throw new StillpointError('corrupt', `block ${pointer.address} of the ${kind} map cannot be read`)
         return bytes
       })
     } catch (error) {
-      this.findError(null, error, `the ${kind} map is unusable: `)
+      this.findError('map', null, error, `the ${kind} map of cp ${root.cp} is unusable: `)
       return null
     }
   }
 
-  /** I4: the map is what the walk reached, unless it met what it cannot read. */
+  /** I4: the map is what the walk reached, unless the walk met what it cannot read. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
     if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
-      this.find(address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
+      this.find('map', address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
     for (const { address, blocks } of reached.asMap(map).runsNotIn(map))
-      this.find(address, `${blocks} blocks are reached and not in the ${kind} map`)
+      this.find('map', address, `${blocks} blocks are reached and not in the ${kind} map`)
   }
 
-  private async node(pointer: NodePointer): Promise<Uint8Array | null> {
-    if (pointer.address >= this.device.blockCount) {
-      this.find(pointer.address, 'lies behind the end of the volume')
+  private async node(pointer: NodePointer, kind: FindingKind): Promise<Uint8Array | null> {
+    const { address, sum } = pointer
+    if (address >= this.device.blockCount) {
+      this.find(kind, address, 'lies behind the end of the volume')
       return null
     }
     const bytes = new Uint8Array(blockBytes)
-    await this.device.read(pointer.address, bytes)
+    try {
+      await this.device.read(address, bytes)
+    } catch (error) {
+      this.find(kind, address, messageOf(error))
+      return null
+    }
     this.nodes++
-    if (equalBytes(sha256(bytes), pointer.sum)) return bytes
-    this.find(pointer.address, 'does not match its checksum')
+    if (equalBytes(sha256(bytes), sum)) return bytes
+    this.find(kind, address, 'does not match its checksum')
     return null
   }
 
-  private guard<T>(address: number, decode: () => T): T | null {
+  private guard<T>(kind: FindingKind, address: number, decode: () => T): T | null {
     try {
       return decode()
     } catch (error) {
-      this.findError(address, error)
+      this.findError(kind, address, error)
       return null
     }
   }
 
-  private findError(address: number | null, error: unknown, before = ''): void {
+  /** A structure that is sound and cannot be read here is no damage; nothing is said about what lies behind it. */
+  private findError(kind: FindingKind, address: number | null, error: unknown, before = ''): void {
     const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
     if (isOfFormat) this.isPartlyRead = true
-    this.find(address, before + messageOf(error), isOfFormat ? error.code : 'damage')
+    this.find(isOfFormat ? error.code : kind, address, before + messageOf(error))
   }
 
-  private find(address: number | null, message: string, kind: FindingKind = 'damage'): void {
-    if (this.findings.length < (this.options.findingsMax ?? 1000))
-      this.findings.push({ kind, cp: this.cp, address, message })
+  private find(kind: FindingKind, address: number | null, message: string): void {
+    this.add({ severity: 'error', kind, cp: this.cp, address, message })
   }
+
+  private warn(kind: FindingKind, address: number | null, message: string): void {
+    this.add({ severity: 'warning', kind, cp: this.cp, address, message })
+  }
+
+  private add(finding: CheckFinding): void {
+    if (this.findings.length < (this.options.findingsMax ?? 1000)) this.findings.push(finding)
+  }
+}
+
+const nothingLogged: CheckedLog = {
+  groups: 0,
+  operations: 0,
+  firstSequence: null,
+  lastSequence: null,
+  end: 'clean',
+}
+
+function summaryOf({
+  groups,
+  operations,
+  firstSequence,
+  lastSequence,
+  state,
+}: Omit<LogPlan, 'plan'>): CheckedLog {
+  return { groups, operations, firstSequence, lastSequence, end: state }
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-/** The blocks that a walk has come by, each at most once. */
-class Reached {
-  private readonly pages = new Map<number, Uint8Array>()
-
-  constructor(
-    private readonly geometry: Geometry,
-    private readonly blockCount: number,
-    private readonly find: (address: number, message: string) => void,
-  ) {}
-
-  /** False when a block is outside of the volume, fixed, or reached before: the walk must not follow. */
-  add(address: number, blocks: number): boolean {
-    if (!isDataRun(this.geometry, address, blocks) || address + blocks > this.blockCount) {
-      this.find(address, `a pointer names ${blocks} blocks that no tree may use`)
-      return false
-    }
-    let isNew = true
-    for (let block = address; block < address + blocks; block++) {
-      const index = Math.floor(block / blocksPerMapPage)
-      let bits = this.pages.get(index)
-      if (!bits) this.pages.set(index, (bits = new Uint8Array(blocksPerMapPage / 8)))
-      const bit = block % blocksPerMapPage
-      const mask = 1 << (bit & 7)
-      if ((bits[bit >>> 3]! & mask) !== 0) {
-        isNew = false
-        this.find(block, 'is reached twice')
-      }
-      bits[bit >>> 3]! |= mask
-    }
-    return isNew
-  }
-
-  asMap(like: SpaceMap): SpaceMap {
-    const pages = like.pages.map((_, index) => {
-      const bits = this.pages.get(index)
-      return bits ? { pointer: noNode, bits } : null
-    })
-    return new SpaceMap(like.kind, like.blocksMax, pages, like.indexes)
-  }
-}

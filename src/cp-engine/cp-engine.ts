@@ -24,36 +24,18 @@ import { OpenNewest, OpenView, type OpenViewParts } from './open/open-view.ts'
 import { Operations } from './open/operations.ts'
 import { OwnHistory } from './volume/own-history.ts'
 import { Relief } from './cp/relief.ts'
-import { type Packing, asTheyCame, packed, packedNow, rawBlocksOf } from './records/payloads.ts'
-import { type MergedLog, replay } from './open/replay.ts'
-import type { LostGroup } from './log/log-reader.ts'
+import { asTheyCame, packed, packedNow, rawBlocksOf } from './records/payloads.ts'
+import { type ReplayPlan, replay } from './open/replay.ts'
+import type { RecoveryReport } from './open/log-plan.ts'
 import { Space } from './space/space.ts'
+import type { EngineOptions } from './engine-options.ts'
 import type { Volume } from './volume/volume.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
+/** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
+const logSealIdleMsDefault = 20
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
 const stallMs = 20
-
-export interface EngineOptions {
-  /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
-  readonly cpIntervalMs?: number
-  /** Of the open CP; the one being written may have as much again. */
-  readonly queueBytesMax?: number
-  /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
-  readonly packing?: Packing | null
-  /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
-  readonly onPoisoned?: (error: unknown) => void
-}
-
-/** What an open found in the log. */
-export interface RecoveryReport {
-  /** Operations that the log had above the published root. */
-  readonly replayed: number
-  /** The last group was not whole: torn by the crash before it was acknowledged, or damaged since; nobody can tell. */
-  readonly tornTail: boolean
-  /** Groups behind damage that could not be replayed; empty unless the operator accepted the loss. */
-  readonly lost: readonly LostGroup[]
-}
 
 interface EngineParts {
   readonly volume: Volume
@@ -117,7 +99,16 @@ export class CpEngine implements contract.Engine {
       failed,
     })
     this.log = new IntentLog(
-      { device, geometry, records: root.records.kind, failed },
+      {
+        device,
+        geometry,
+        volumeUuid: root.volumeUuid,
+        records: root.records.kind,
+        clock,
+        sealIdleMs: options.logSealIdleMs === undefined ? logSealIdleMsDefault : options.logSealIdleMs,
+        isFenced: () => this.fencing.isUp,
+        failed,
+      },
       parts.logStart,
       root.sequence,
     )
@@ -275,6 +266,7 @@ export class CpEngine implements contract.Engine {
   /** A last CP when something is dirty; nothing may be running any more. */
   async close(): Promise<void> {
     this.cycle.stop()
+    await this.log.close()
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
@@ -339,10 +331,9 @@ export class CpEngine implements contract.Engine {
    * The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had, and how far the
    * volume may grow.
    */
-  async recover(merged: MergedLog, opening: Opening): Promise<void> {
-    const { allocator, queue, state, volume } = this
-    const { spaceWatch: space } = this
-    await replay(merged, { allocator, queue, space, state, volume, sums: this.current().root.records })
+  async recover(plan: ReplayPlan, opening: Opening): Promise<void> {
+    const { allocator, queue, spaceWatch: space, state, volume } = this
+    await replay(plan, { allocator, queue, space, state, volume })
     this.state.blocks.isDirty = true
     this.writer.beginWith(opening)
     await this.cycle.request('recovery')

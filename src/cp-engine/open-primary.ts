@@ -11,12 +11,11 @@ import { sha256Bytes } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, cpsPerEpoch, volumeBytesLimit } from '../format/geometry.ts'
-import type { LogStart, Superblock } from '../format/disk/superblock.ts'
+import type { Superblock } from '../format/disk/superblock.ts'
 import { Allocator } from './space/allocator.ts'
 import { CpEngine } from './cp-engine.ts'
-import type { EngineOptions, RecoveryReport } from './cp-engine.ts'
-import { type LostGroup, LogReader } from './log/log-reader.ts'
-import { MergedLog } from './open/replay.ts'
+import type { EngineOptions } from './engine-options.ts'
+import { type LogPlan, planLog } from './open/log-plan.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { SuperblockChange } from './volume/superblock-store.ts'
 import { Volume } from './volume/volume.ts'
@@ -29,20 +28,22 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly volumeBytesMax?: number | null
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
-  /** The operator accepts that the log is damaged, and what stands behind the damage is lost. */
+  /** The operator accepts that the log is damaged: its first operation that cannot be kept ends it. */
   readonly acceptLogLoss?: boolean
   /**
    * The operator knows that this may be an older copy of the volume, and gives up what came after it: a new epoch begins,
    * so that nothing given before is given again.
    */
   readonly acceptHistoryLoss?: boolean
+  /** Hears what the log has before an open that cannot go on throws. */
+  readonly onLogRead?: (log: LogPlan) => void
 }
 
 const cpsPerOpening = 4
 
 export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptions): Promise<CpEngine> {
   const released: { allocator: Allocator | null } = { allocator: null }
-  const found: { log: FoundLog | null; live: SpaceMap | null } = { log: null, live: null }
+  const found: { log: LogPlan | null; live: SpaceMap | null } = { log: null, live: null }
   const volume = await Volume.open(device, {
     clock: options.clock,
     acceptLoss: options.acceptSuperblockLoss ?? false,
@@ -76,23 +77,24 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     live: live.grownTo(blocksMax),
     used: volume.retention.usedMap(published).grownTo(blocksMax),
   }
-  const { merged, end, recovery } = log
+  const { plan, state, lost, nextPosition } = log
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
   // The ring goes on behind the last good group; the nonce keeps what is left of the opening before apart.
   const logStart = {
     nonce: options.random.bytes(8),
-    position: end.position,
+    position: nextPosition,
     chain: new Uint8Array(sha256Bytes),
   }
   const { clock } = options
+  const recovery = { replayed: plan.operations, log: state, lost }
   const engine = new CpEngine(
     { volume, allocator, maps, clock, geometry, firstCp, logStart, recovery },
     options,
   )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
   // Nothing is promised before a root says how far the volume may grow: the log may name blocks that only that allows.
-  if (merged.operations > 0 || isRaised) await engine.recover(merged, opening)
+  if (plan.operations > 0 || isRaised) await engine.recover(plan, opening)
   else await volume.writeSuperblock(opening)
   return engine
 }
@@ -103,48 +105,27 @@ function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenP
   return Math.max(geometry.blocksMax, blocks)
 }
 
-interface FoundLog {
-  readonly merged: MergedLog
-  readonly end: LogStart
-  readonly recovery: RecoveryReport
-}
-
-/** What the log adds to the published root, and what is to be said about it. */
-async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<FoundLog> {
-  const { root } = volume.current()
-  const reader = new LogReader(volume.device, volume.geometry, root.records.kind)
-  const merged = new MergedLog(root.cp, root.sequence)
-  let end = volume.superblock.log
-  let refused: LostGroup | null = null
-  for await (const group of reader.groups(end)) {
-    const at = group.records.findIndex((record) => !merged.add(record))
-    if (at !== -1) {
-      const { sequence, sequenceCount } = group.records[at]!
-      const firstSequence = sequence - sequenceCount + 1
-      refused = { position: end.position, firstSequence, operations: group.records.length - at }
-      break
-    }
-    end = group.end
-  }
-  const lost = [...(refused ? [refused] : []), ...(await reader.lostBehind(end))]
-  if (lost.length > 0 && !options.acceptLogLoss && !options.acceptSuperblockLoss)
+/** Throws `corrupt` when something is lost that the operator has not given up. */
+async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<LogPlan> {
+  const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.hasGoneBack
+  const log = await planLog(volume, accepts)
+  options.onLogRead?.(log)
+  const [problem] = log.problems
+  // Going back gives up what the lost CP had let the log forget.
+  if (problem && !accepts) {
+    const { problems, lost } = log
     throw new StillpointError(
       'corrupt',
-      `the log is damaged behind operation ${merged.sequence}: at least ${lost.length} groups behind it cannot be replayed`,
-      { behindSequence: merged.sequence, lost, waysOut: ['restore from a mirror', '--accept-loss=log'] },
+      `the log is damaged behind operation ${log.plan.sequence}: ${problem.message}; what ${lost.length} groups have from there on cannot be replayed`,
+      {
+        behindSequence: log.plan.sequence,
+        problems,
+        lost,
+        waysOut: ['restore from a mirror', '--accept-loss=log'],
+      },
     )
-  const last = lost.at(-1)
-  // A new group must not fall on the place of one that is given up, nor be taken for its successor.
-  const position = last ? Math.max(end.position, last.position + blockBytes) : end.position
-  return {
-    merged,
-    end: { ...end, position },
-    recovery: {
-      replayed: merged.operations,
-      tornTail: refused === null && (await reader.isTornAt(end)),
-      lost,
-    },
   }
+  return log
 }
 
 /** Going back abandons what came after the older root, so its successors must not look like them. */

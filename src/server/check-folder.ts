@@ -1,7 +1,8 @@
-/** The offline check over a folder, blocks and items: alone on the volume, and reading only. */
+/** The offline check over a folder, blocks, items and log: alone on the volume, and reading only. */
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { type CheckFinding, type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import { type CheckReport, checkVolume } from '../cp-engine/check.ts'
+import type { CheckFinding } from '../cp-engine/check-findings.ts'
 import type { Root } from '../format/disk/root.ts'
 import { ItemCheck } from '../fs/tree/item-check.ts'
 import { UserError } from '../lib/user-error.ts'
@@ -39,7 +40,8 @@ export async function checkFolder(path: string): Promise<CheckReport> {
 function findingsOf(items: ItemCheck, root: Root): CheckFinding[] {
   const { problems, problemCount } = items.finish()
   const finding = (message: string): CheckFinding => ({
-    kind: 'damage',
+    severity: 'error',
+    kind: 'item',
     cp: root.cp,
     address: null,
     message,

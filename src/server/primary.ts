@@ -47,8 +47,7 @@ export async function servePrimary(
     acceptHistoryLoss: acceptLoss.includes('history'),
     onPoisoned: (error) => failure.report('a write to the device failed', error),
   })
-  const { replayed, tornTail, lost } = engine.recovery
-  if (replayed > 0 || tornTail || lost.length > 0) log.warn('recovered', { replayed, tornTail, lost })
+  sayWhatWasFound(engine.recovery)
   if (engine.fencedWhy !== null) log.error(engine.fencedWhy)
 
   const { superblock, geometry } = engine.volume
@@ -178,6 +177,14 @@ export async function servePrimary(
 function sayVolumeMax(bytes: number, asked: number | null): void {
   if (asked !== null && asked - (asked % blockBytes) < bytes)
     log.warn('the volume may grow further than was asked for: that is never lowered', { asked, bytes })
+}
+
+function sayWhatWasFound({ replayed, log: state, lost }: CpEngine['recovery']): void {
+  if (replayed > 0 || lost.length > 0) log.warn('recovered', { replayed, log: state, lost })
+  if (state === 'torn')
+    log.warn(
+      'the last group of the log is not whole: the crash tore it before it was acknowledged, or it was damaged within the milliseconds in which nothing had sealed it',
+    )
 }
 
 /** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */

@@ -74,8 +74,14 @@ async function verifyImage(moment: Moment, workload: Workload, style: Style, see
     const state = states[random.below(states.length)]
     if (state) device = new SimulatedDevice({ image: crashImage(state, randomChoice(random)) })
   }
+  const before = await checkVolume(device.reopened({}))
+  expect(before.findings.filter(({ severity }) => severity === 'error')).toEqual([])
   const engine = await open(device, seed + 1)
+  const { replayed, log } = engine.recovery
   const { cp, sequence } = engine.current().root
+  // The check had said what this open does.
+  expect(before.open).toEqual({ outcome: 'opens', cp, sequence, replayed, fenced: null })
+  expect(before.log).toMatchObject({ operations: replayed, end: log })
   expect(cp).toBeGreaterThanOrEqual(moment.published)
   // I9: everything acknowledged is there, and what is there is a prefix of the one order.
   expect(sequence).toBeGreaterThanOrEqual(moment.acknowledged)

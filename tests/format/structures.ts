@@ -71,8 +71,8 @@ function resealGroup(bytes: Uint8Array): void {
 }
 
 /** In a buffer that holds something else before. */
-function groupOf(head: make.GroupValue['head'], records: readonly Uint8Array[]): Uint8Array {
-  const payload = concatBytes(...records)
+function groupOf({ head, records }: make.GroupValue): Uint8Array {
+  const payload = concatBytes(...records.map((record) => encodeLogRecord(record, 'xxh3')))
   const bytes = new Uint8Array(group.logGroupBytes(payload.length)).fill(0xa5)
   bytes.set(payload, group.logGroupHeadBytes)
   const end = group.logGroupHeadBytes + payload.length
@@ -199,16 +199,14 @@ export const structures: readonly Structure[] = [
     (record) => encodeLogRecord(record, 'xxh3'),
     (bytes) => decodeLogRecord(bytes, 'xxh3'),
   ),
-  structure(
-    'log-group',
-    make.logGroup,
-    ({ head, records }) => groupOf(head, records),
-    (bytes) => {
-      const head = group.decodeLogGroupHead(bytes)
-      const records = group.cutLogGroup(head, bytes)
-      const { nonce, position, chain, synced, firstSequence } = head
-      return { head: { nonce, position, chain, synced, firstSequence }, records }
-    },
-    resealGroup,
-  ),
+  structure('log-group', make.logGroup, groupOf, decodeGroup, resealGroup),
 ]
+
+function decodeGroup(bytes: Uint8Array): make.GroupValue | null {
+  const head = group.decodeLogGroupHead(bytes)
+  const records = group.decodeLogGroup(head, bytes, 'xxh3')
+  // Nothing is lost by other padding, and a group has one form.
+  if (!group.hasZerosBehind(head, bytes)) return null
+  const { volumeUuid, nonce, position, chain, synced, firstSequence, flags } = head
+  return { head: { volumeUuid, nonce, position, chain, synced, firstSequence, flags }, records }
+}

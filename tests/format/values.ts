@@ -8,7 +8,7 @@ import { hasControl } from '../../src/format/fields.ts'
 import * as keys from '../../src/format/items/item-keys.ts'
 import * as g from '../../src/format/geometry.ts'
 import type { LogGroupHead } from '../../src/format/disk/log-group.ts'
-import { type LogRecord, encodeLogRecord } from '../../src/format/disk/log-record.ts'
+import { type LogRecord } from '../../src/format/disk/log-record.ts'
 import { mapIndexFanout, mapPageBitsBytes } from '../../src/format/disk/map-page.ts'
 import {
   type BlockPointer,
@@ -277,21 +277,33 @@ export const mapPointers = fc
   .filter((pointers) => pointers.some(({ address }) => address > 0))
 
 export interface GroupValue {
-  readonly head: Pick<LogGroupHead, 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence'>
-  readonly records: readonly Uint8Array[]
+  readonly head: Pick<
+    LogGroupHead,
+    'volumeUuid' | 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence' | 'flags'
+  >
+  readonly records: readonly LogRecord[]
 }
 export const logGroup: fc.Arbitrary<GroupValue> = fc
   .record({
+    volumeUuid: bytesOf(16),
     nonce: bytesOf(8),
     position: integer(2 ** 40).map((n) => n * 4096),
     chain: bytesOf(32),
-    firstSequence: integer(sequenceMax, 1),
-    records: fc.array(logRecord, { minLength: 1, maxLength: 3 }),
+    firstSequence: integer(sequenceMax - 2 ** 34, 1),
+    flags: integer(0xffff).map((n) => n * 2 ** 16),
+    records: fc.array(logRecord, { maxLength: 3 }),
   })
-  .map(({ records, ...head }) => ({
-    head: { ...head, synced: Math.floor(head.position / 2) },
-    records: records.map((record) => encodeLogRecord(record, 'xxh3')),
-  }))
+  .map(({ records, firstSequence, ...head }) => {
+    let sequence = firstSequence - 1
+    return {
+      head: {
+        ...head,
+        synced: Math.floor(head.position / 2),
+        firstSequence: records.length > 0 ? firstSequence : 0,
+      },
+      records: records.map((record) => ({ ...record, sequence: (sequence += record.sequenceCount) })),
+    }
+  })
 
 export const leaf = fc
   .uniqueArray(fc.record({ key: itemKey.map(keyOf), value }), { minLength: 1, maxLength: 20, ...uniqueKey })

@@ -1,20 +1,22 @@
 /** What must be true of a volume as it lies on the disk, and of a quiet engine in memory. */
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
-import { checkVolume } from '../../src/cp-engine/check.ts'
+import { type CheckReport, checkVolume } from '../../src/cp-engine/check.ts'
+import type { CheckFinding } from '../../src/cp-engine/check-findings.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import type { Root } from '../../src/format/disk/root.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { isFixedBlock } from '../cp-engine/fixed-blocks.ts'
 import { must } from './violation.ts'
 
-/** I4, every checksum, and the items of every root that a slot or a hold names. Empty when all is well. */
-export async function findingsOf(device: BlockDevice): Promise<string[]> {
-  const found: string[] = []
+/** I4, every checksum, the items of every root that a slot or a hold names, and the log. */
+export async function inspect(device: BlockDevice): Promise<CheckReport> {
+  const found: CheckFinding[] = []
   let items: ItemCheck | null = null
   const finish = (root: Root, check: ItemCheck) => {
-    for (const problem of check.finish().problems) found.push(`cp ${root.cp}: ${problem}`)
+    for (const message of check.finish().problems)
+      found.push({ severity: 'error', kind: 'item', cp: root.cp, address: null, message })
   }
-  const { findings } = await checkVolume(device, {
+  const report = await checkVolume(device, {
     onItem(root, item, records) {
       items ??= new ItemCheck(root)
       items.add(item, records)
@@ -24,13 +26,47 @@ export async function findingsOf(device: BlockDevice): Promise<string[]> {
       items = null
     },
   })
-  for (const { cp, address, message } of findings) found.push(`cp ${cp}, block ${address}: ${message}`)
-  return found
+  return { ...report, findings: [...report.findings, ...found] }
 }
+
+/** Empty when all is well. */
+export async function findingsOf(device: BlockDevice): Promise<string[]> {
+  return (await inspect(device)).findings.map(describe)
+}
+
+const describe = ({ kind, cp, address, message }: CheckFinding): string =>
+  `${kind}: cp ${cp}, block ${address}: ${message}`
 
 export async function mustBeSound(device: BlockDevice, where: string): Promise<void> {
   const findings = await findingsOf(device)
   must(findings.length === 0, () => `${where}: ${findings.slice(0, 5).join('; ')}`)
+}
+
+/** What a crash has left is without errors, and is what an open finds then. */
+export async function forecast(device: BlockDevice, where: string): Promise<CheckReport> {
+  const report = await inspect(device)
+  const errors = report.findings.filter(({ severity }) => severity === 'error').map(describe)
+  must(errors.length === 0, () => `${where}, before the open: ${errors.slice(0, 5).join('; ')}`)
+  return report
+}
+
+/** The check said before what this open has done. */
+export function mustBeForecast({ open, log }: CheckReport, engine: CpEngine, where: string): void {
+  const { cp, sequence } = engine.current().root
+  const { replayed, log: end } = engine.recovery
+  const isRight =
+    open.outcome === 'opens' &&
+    open.sequence === sequence &&
+    open.cp === cp &&
+    open.replayed === replayed &&
+    log?.end === end &&
+    log.operations === replayed &&
+    (log.lastSequence ?? sequence) === sequence
+  must(
+    isRight,
+    () =>
+      `${where}: forecast ${JSON.stringify({ open, log })}, opened at cp ${cp}, sequence ${sequence}, replayed ${replayed}, log ${end}`,
+  )
 }
 
 /** I5 of an engine that does nothing: a block is writable, or a kept root uses it. */

@@ -17,6 +17,7 @@ import {
 } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { Chance } from './chance.ts'
+import { forecast, mustBeForecast } from './checks.ts'
 import { EventLoop, ProcessClock } from './event-loop.ts'
 import type { FileOperation } from './file-operations.ts'
 import { History, type Reached } from './history.ts'
@@ -225,8 +226,10 @@ async function maybeCrashedAgain(image: Image, chance: Chance): Promise<Image> {
 }
 
 async function verify(image: Image, history: History, durable: number, goesOn: boolean): Promise<void> {
+  const report = await forecast(new SimulatedDevice({ image }), 'a crash image')
   const device = new SimulatedDevice({ image })
   const engine = await openSmall(device, stillClock, 'the opening after')
+  mustBeForecast(report, engine, 'a crash image')
   await verifyOpened(engine, device, history, durable)
   if (goesOn) await writeAgain(engine, stillClock, history)
 }

@@ -19,7 +19,7 @@ import type { ModelTree } from '../fs/model-tree.ts'
 import type { Chance } from './chance.ts'
 import type { Profile } from './profile.ts'
 import { compareAll } from './compare.ts'
-import { mustBeSound } from './checks.ts'
+import { forecast, mustBeForecast, mustBeSound } from './checks.ts'
 import { Disk } from './disk.ts'
 import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
@@ -197,6 +197,7 @@ export class PrimaryMachine {
     const opening = ++this.openings
     const random = chance.of(`opening ${opening}`)
     lab.trace.note(`primary opens ${opening}${acceptsLoss ? ', accepting a loss' : ''}`)
+    const copy = this.isSound ? disk.copy() : null
     const engine = await openPrimary(disk.device, {
       clock,
       random,
@@ -211,6 +212,10 @@ export class PrimaryMachine {
     })
     if (this.clock !== clock || this.end) return
     disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
+    if (copy) {
+      const where = `before opening ${opening}`
+      mustBeForecast(await forecast(copy, where), engine, where)
+    }
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return
     const observed = observedEngine(engine, history)

@@ -44,15 +44,15 @@ function* chosen(length: 1 | 2 | 3, samples: number): Generator<SmallWorkload> {
   for (let i = 0; i < samples; i++) yield sampled(3, chance)
 }
 
-/** A step is a block: of the primary, of its mirror, then of the primary once more with a fresh mirror for some bits. */
+/** A step is a block: of the primary, before and after its log is sealed, of its mirror, then of the primary once more with a fresh mirror for some bits. */
 export async function* flipSweep({ from, steps }: SweepRange): AsyncGenerator<SweepStep> {
   const volumes = await makeSmallVolumes()
   const specimens = await makeSpecimens(volumes)
   const { primary } = specimens
   const all = [
-    ...Object.values(specimens).flatMap((specimen) =>
+    ...Object.entries(specimens).flatMap(([name, specimen]) =>
       specimen.blocks.map((block) => ({
-        what: `${specimen.role}, block ${block}`,
+        what: `${name}, block ${block}`,
         block,
         stride: 1,
         flip: (bit: number): Promise<string> => readFlipped(specimen, block, bit),

@@ -8,12 +8,17 @@
  *   next one. So batches grow with the load and nobody waits for a timer.
  * - A group's room in the ring was reserved when its records were appended, as if each were a group of its own.
  * - The ring is reclaimed up to where replay of the newest published root starts.
+ * - When the log has been idle for some milliseconds, an empty group seals the last one: damage to that is not taken for
+ *   a torn tail any more. A seal is never in the way: none is written while records wait for a flush, none when a
+ *   published CP has all of the last group, and none when the ring has no room besides what is reserved.
  */
 import { assert } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import type { Geometry } from '../../format/geometry.ts'
 import {
+  emptyLogGroup,
   logGroupBytes,
   logGroupBytesMax,
   logGroupHeadBytes,
@@ -39,10 +44,16 @@ interface Waiter {
   readonly resolve: () => void
 }
 
-interface LogContext {
+export interface LogContext {
   readonly device: BlockDevice
   readonly geometry: Geometry
+  readonly volumeUuid: Uint8Array
   readonly records: ChecksumKind
+  readonly clock: Pick<Clock, 'monotonic' | 'after'>
+  /** The log is idle when no group has been written for so long; null: nothing is sealed. */
+  readonly sealIdleMs: number | null
+  /** A fenced primary writes nothing that it need not write. */
+  isFenced(): boolean
   failed(error: unknown): void
 }
 
@@ -50,12 +61,20 @@ export class IntentLog {
   private pending: Pending[] = []
   private reservedBytes = 0
   private waiters: Waiter[] = []
-  private flushing = false
+  /** The group that is being written. */
+  private writing: Promise<void> | null = null
   private isStopped = false
+  /** Nothing is sealed any more. */
+  private isClosed = false
   private position: number
   private chain: Uint8Array
   private tail: number
   private durableSequence: number
+  private publishedSequence: number
+  /** Of the last group; 0 when nothing is there to be sealed. */
+  private unsealedSequence = 0
+  private groupEndedAt = 0
+  private cancelSeal: (() => void) | null = null
   /** Of the group that is being written: one is at a time. */
   private buffer = new Uint8Array(0)
 
@@ -69,6 +88,7 @@ export class IntentLog {
     this.chain = start.chain
     this.tail = start.position
     this.durableSequence = sequence
+    this.publishedSequence = sequence
   }
 
   /** Every operation up to this one is in the log, or in a published CP. */
@@ -117,7 +137,15 @@ export class IntentLog {
   /** The engine is poisoned: nothing is written any more, and whoever waits is let go to hear of it. */
   stop(): void {
     this.isStopped = true
+    this.cancelSeal?.()
     for (const { resolve } of this.waiters.splice(0)) resolve()
+  }
+
+  /** Nothing is sealed any more: resolves when the device has nothing of the log on its way. */
+  async close(): Promise<void> {
+    this.isClosed = true
+    this.cancelSeal?.()
+    await this.writing
   }
 
   /**
@@ -131,6 +159,7 @@ export class IntentLog {
   /** A CP with everything up to `sequence` is published: its records are needless, and the ring begins at its mark. */
   published(sequence: number, mark: LogStart): void {
     this.tail = Math.max(this.tail, mark.position)
+    this.publishedSequence = Math.max(this.publishedSequence, sequence)
     let count = 0
     for (; count < this.pending.length; count++) {
       const { record, bytes } = this.pending[count]!
@@ -142,15 +171,18 @@ export class IntentLog {
   }
 
   private flush(): void {
-    if (this.isStopped || this.flushing || this.pending.length === 0 || this.waiters.length === 0) return
-    this.flushing = true
-    this.writeGroup().then(
-      () => {
-        this.flushing = false
+    if (this.isStopped || this.writing || this.pending.length === 0 || this.waiters.length === 0) return
+    this.begin(this.writeGroup())
+  }
+
+  /** One group is written at a time; its failure is the engine's. */
+  private begin(work: Promise<void>): void {
+    this.writing = work
+      .catch((error: unknown) => this.context.failed(error))
+      .then(() => {
+        this.writing = null
         this.flush()
-      },
-      (error: unknown) => this.context.failed(error),
-    )
+      })
   }
 
   private async writeGroup(): Promise<void> {
@@ -158,18 +190,64 @@ export class IntentLog {
     const group = this.bufferOf(logGroupBytes(payloadBytes))
     let end = logGroupHeadBytes
     for (const { record } of taken) end = writeLogRecord(group, end, record, this.context.records)
+    const first = taken[0]!.record
+    const { sequence } = taken.at(-1)!.record
     const at = this.position
     this.chain = sealLogGroup(group, end, {
+      volumeUuid: this.context.volumeUuid,
       nonce: this.start.nonce,
       position: at,
       chain: this.chain,
       synced: at,
-      firstSequence: taken[0]!.record.sequence,
+      firstSequence: first.sequence - first.sequenceCount + 1,
       recordCount: taken.length,
     })
     this.position += group.length
     await this.writeRing(at, group)
-    this.durable(taken.at(-1)!.record.sequence)
+    this.durable(sequence)
+    this.unsealedSequence = sequence
+    this.sealWhenIdle()
+  }
+
+  // --- Sealing the last group ---
+
+  /** A timer is there, or none is needed: one that a later group overtakes is set again when it ends. */
+  private sealWhenIdle(): void {
+    const { clock, sealIdleMs } = this.context
+    this.groupEndedAt = clock.monotonic()
+    if (sealIdleMs === null || this.cancelSeal || this.isStopped || this.isClosed) return
+    this.waitToSeal(sealIdleMs)
+  }
+
+  private waitToSeal(ms: number): void {
+    this.cancelSeal = this.context.clock.after(ms, () => {
+      this.cancelSeal = null
+      this.seal()
+    })
+  }
+
+  private seal(): void {
+    const { clock, sealIdleMs } = this.context
+    // The end of the group that is being written sets the next timer.
+    if (this.isStopped || this.writing || !this.isSealNeeded) return
+    const idleMs = clock.monotonic() - this.groupEndedAt
+    if (idleMs < sealIdleMs!) this.waitToSeal(sealIdleMs! - idleMs)
+    else this.begin(this.writeSeal())
+  }
+
+  private get isSealNeeded(): boolean {
+    if (this.unsealedSequence <= this.publishedSequence || this.context.isFenced()) return false
+    return this.bytesInUse + logGroupBytes(0) <= this.ringBytes
+  }
+
+  private async writeSeal(): Promise<void> {
+    const { volumeUuid } = this.context
+    const at = this.position
+    const { bytes, sum } = emptyLogGroup({ volumeUuid, ...this.mark() })
+    this.chain = sum
+    this.position += bytes.length
+    this.unsealedSequence = 0
+    await this.writeRing(at, bytes)
   }
 
   private takeBatch(): { taken: Pending[]; payloadBytes: number } {

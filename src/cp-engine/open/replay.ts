@@ -4,15 +4,18 @@
  *
  * - Of every key only the last outcome counts, and of every address the last write: what others replaced needs no
  *   space, so replay never needs more blocks or nodes than the opening before had when it ended.
+ * - It is planned first (`planReplay`, which reads and changes nothing), so that what is wrong with the log is known
+ *   before anything is written.
  * - Every address that it writes or names is reserved before the first node is allocated.
  * - A power cut may have taken back growths of the file that the opening before has used, for records or for nodes: they
  *   are made again.
  * - Nothing is appended to the log and nothing is promised before its CP is published. So a crash meanwhile leaves
  *   what it started from, and it begins again.
  */
+import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
-import { blockBytes } from '../../format/geometry.ts'
+import { blockBytes, isDataRun } from '../../format/geometry.ts'
 import type { LogRecord } from '../../format/disk/log-record.ts'
 import { valuePointers } from '../../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
@@ -24,23 +27,47 @@ import type { Space } from '../space/space.ts'
 import type { Volume } from '../volume/volume.ts'
 import type { WriteQueue } from '../records/write-queue.ts'
 
-type Item = { readonly key: Uint8Array; readonly value: Uint8Array | null }
+/** Each with the operation that made it the outcome. */
+type Item = { readonly key: Uint8Array; readonly value: Uint8Array | null; readonly sequence: number }
 /** Null payload: named by pointer, and on the device already. */
-type Write = { readonly pointer: BlockPointer; readonly payload: Uint8Array | null }
+export interface ReplayWrite {
+  readonly pointer: BlockPointer
+  readonly payload: Uint8Array | null
+  readonly sequence: number
+}
+
+/** What is to be changed, and nothing of it has happened yet. */
+export interface ReplayPlan {
+  readonly operations: number
+  readonly sequence: number
+  readonly counters: readonly number[] | null
+  /** In the order of their keys. */
+  readonly items: readonly Item[]
+  /** What the items name and the published root does not. */
+  readonly born: readonly ReplayWrite[]
+  /** What the published root names and the items replace. */
+  readonly freed: readonly BlockPointer[]
+}
+
+/** An operation that contradicts the published root, or another. */
+export interface ReplayProblem {
+  readonly sequence: number
+  readonly address: number
+  readonly message: string
+}
 
 interface ReplayParts {
   readonly volume: Volume
   readonly allocator: Allocator
   readonly state: OpenState
   readonly queue: WriteQueue
-  readonly sums: RecordSums
   readonly space: Pick<Space, 'growTo' | 'lacks' | 'growFor'>
 }
 
 /** The outcome of many records, each of which continues the one before. */
 export class MergedLog {
   private readonly items = new Map<string, Item>()
-  private readonly writes = new Map<number, Write>()
+  private readonly writes = new Map<number, ReplayWrite>()
   private last: LogRecord | null = null
   operations = 0
 
@@ -61,9 +88,12 @@ export class MergedLog {
     if (record.sequence <= this.rootSequence) return true
     const first = record.sequence - record.sequenceCount + 1
     if (first !== this.sequence + 1 || record.countedOnCp > this.rootCp) return false
-    for (const item of record.changes) this.items.set(nameOf(item.key), item)
-    for (const write of record.inlineWrites) this.writes.set(write.pointer.address, write)
-    for (const pointer of record.namedWrites) this.writes.set(pointer.address, { pointer, payload: null })
+    const { sequence } = record
+    for (const { key, value } of record.changes) this.items.set(nameOf(key), { key, value, sequence })
+    for (const { pointer, payload } of record.inlineWrites)
+      this.writes.set(pointer.address, { pointer, payload, sequence })
+    for (const pointer of record.namedWrites)
+      this.writes.set(pointer.address, { pointer, payload: null, sequence })
     this.last = record
     this.operations++
     return true
@@ -73,7 +103,7 @@ export class MergedLog {
     return [...this.items.values()].sort((a, b) => compareBytes(a.key, b.key))
   }
 
-  writeAt(address: number): Write | undefined {
+  writeAt(address: number): ReplayWrite | undefined {
     return this.writes.get(address)
   }
 }
@@ -82,27 +112,60 @@ export class MergedLog {
 const nameOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString('latin1')
 
-export async function replay(merged: MergedLog, parts: ReplayParts): Promise<void> {
-  const { state, volume, sums } = parts
+/** Looks at the published root for whatever the log replaces; says what cannot be. */
+export async function planReplay(
+  merged: MergedLog,
+  volume: Volume,
+): Promise<{ plan: ReplayPlan; problems: ReplayProblem[] }> {
+  const sums = volume.current().root.records
   const items = merged.sortedItems()
-  const after = new Map<number, BlockPointer>()
-  for (const { value } of items)
-    if (value) for (const pointer of pointersOf(value, sums)) after.set(pointer.address, pointer)
+  const after = new Map<number, { readonly pointer: BlockPointer; readonly sequence: number }>()
+  for (const { value, sequence } of items)
+    if (value)
+      for (const pointer of pointersOf(value, sums)) after.set(pointer.address, { pointer, sequence })
 
   const before = new Map<number, BlockPointer>()
+  const published = volume.readerOf(volume.current())
   await forEach(items, volume, ({ key }) => {
-    const old = state.tree.reader.get(key)
+    const old = published.get(key)
     if (old) for (const pointer of pointersOf(old, sums)) before.set(pointer.address, pointer)
   })
-  const born: Write[] = []
-  for (const pointer of after.values()) {
-    if (before.has(pointer.address)) continue
-    const write = merged.writeAt(pointer.address)
-    if (!write)
-      throw new StillpointError('corrupt', `the log names block ${pointer.address} and does not write it`)
-    born.push(write)
+  const born: ReplayWrite[] = []
+  const problems: ReplayProblem[] = []
+  for (const { pointer, sequence } of after.values()) {
+    const { address } = pointer
+    if (before.has(address)) continue
+    const write = merged.writeAt(address)
+    if (write && isSamePointer(write.pointer, pointer)) born.push(write)
+    else problems.push({ sequence, address, message: 'is named by the log, which does not write it' })
   }
+  problems.push(...usedByOthers(born, volume))
+  const { operations, sequence, counters } = merged
+  const freed = [...before.values()].filter(({ address }) => !after.has(address))
+  return { plan: { operations, sequence, counters, items, born, freed }, problems }
+}
 
+export const isSamePointer = (a: BlockPointer, b: BlockPointer): boolean =>
+  a.blocks === b.blocks && a.payloadBytes === b.payloadBytes && compareBytes(a.sum, b.sum) === 0
+
+/** A write belongs to blocks that no retained root uses, and to no block of another write. */
+function usedByOthers(born: readonly ReplayWrite[], { geometry, retention }: Volume): ReplayProblem[] {
+  const problems: ReplayProblem[] = []
+  let end = 0
+  for (const { pointer, sequence } of born.toSorted((a, b) => a.pointer.address - b.pointer.address)) {
+    const { address, blocks } = pointer
+    if (!isDataRun(geometry, address, blocks))
+      problems.push({ sequence, address, message: `begins ${blocks} blocks that no tree may use` })
+    else if (address < end || retention.uses(address, blocks))
+      problems.push({ sequence, address, message: `begins ${blocks} blocks of the log that are in use` })
+    end = Math.max(end, address + blocks)
+  }
+  return problems
+}
+
+export async function replay(plan: ReplayPlan, parts: ReplayParts): Promise<void> {
+  const { state, volume } = parts
+  const { items, born } = plan
   await parts.space.growTo(
     born.reduce((end, { pointer }) => Math.max(end, pointer.address + pointer.blocks), 0),
   )
@@ -112,7 +175,7 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     state.forget(pointer.address, pointer.blocks)
     state.blocks.born(pointer)
   }
-  for (const pointer of before.values()) if (!after.has(pointer.address)) state.intake.free(pointer)
+  for (const pointer of plan.freed) state.intake.free(pointer)
   await forEach(items, volume, ({ key, value }) => {
     state.tree.ready([key])
     const nodes = state.tree.nodesWorstCase(1)
@@ -121,8 +184,8 @@ export async function replay(merged: MergedLog, parts: ReplayParts): Promise<voi
     else state.tree.delete(key)
     volume.nodes.trim()
   })
-  state.counters = merged.counters ?? state.counters
-  state.sequence = merged.sequence
+  state.counters = plan.counters ?? state.counters
+  state.sequence = plan.sequence
   state.blocks.isDirty = true
 }
 
@@ -143,11 +206,8 @@ async function forEach(
 }
 
 function reserve({ address, blocks }: BlockPointer, { allocator }: ReplayParts): void {
-  if (!allocator.takeAt(address, blocks))
-    throw new StillpointError(
-      'corrupt',
-      `the log writes ${blocks} blocks at ${address}, which a retained root uses`,
-    )
+  const isTaken = allocator.takeAt(address, blocks)
+  assert(isTaken, 'what a replay writes was found to be free')
 }
 
 function enqueue(pointer: BlockPointer, payload: Uint8Array, { queue }: ReplayParts): void {

@@ -4,8 +4,8 @@ import { equalBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { unpackUpTo } from '../../lib/zstd.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
-import { blockBytes, recordBytesMax } from '../../format/geometry.ts'
 import { isZero } from '../../format/fields.ts'
+import { blockBytes, recordBytesMax } from '../../format/geometry.ts'
 import { recordSum } from '../../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
 import type { BlockRun, WriteCommand } from '../contract.ts'
@@ -55,10 +55,31 @@ export async function readRecord(
 }
 
 /** Bytes behind the payload, which nothing reads: encoders leave zeros there. */
-export const hasZeroPadding = (
-  blocks: Uint8Array,
-  { payloadBytes }: Pick<BlockPointer, 'payloadBytes'>,
-): boolean => isZero(blocks, payloadBytes, blocks.length)
+const hasZeroPadding = (blocks: Uint8Array, { payloadBytes }: Pick<BlockPointer, 'payloadBytes'>): boolean =>
+  isZero(blocks, payloadBytes, blocks.length)
+/** As `readRecord`, and whether zeros are behind the payload: no sum covers those. */
+export async function readRecordAndPadding(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+): Promise<{ raw: Uint8Array; isPaddingZero: boolean }> {
+  const blocks = await readRecordBlocks(device, pointer)
+  return { raw: decodeRecord(blocks, pointer, sums), isPaddingZero: hasZeroPadding(blocks, pointer) }
+}
+
+/** Past the page cache: whether the device really has the record. `buffer` has room for the largest. */
+export async function isRecordOnDisk(
+  device: BlockDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+  buffer: Uint8Array,
+): Promise<boolean> {
+  const { address, blocks, payloadBytes, sum } = pointer
+  if (address + blocks > device.blockCount) return false
+  const bytes = buffer.subarray(0, blocks * blockBytes)
+  await device.read(address, bytes, { uncached: true })
+  return equalBytes(recordSum(bytes.subarray(0, payloadBytes), sums), sum)
+}
 
 /** A larger one is not worth stopping everybody else for. */
 const nowBytesMax = 64 * 1024
@@ -163,7 +184,7 @@ export async function readRecordRun(
 }
 
 /** All of them as they are, unverified. */
-export async function readRecordBlocks(device: BlockDevice, pointer: BlockRun): Promise<Uint8Array> {
+async function readRecordBlocks(device: BlockDevice, pointer: BlockRun): Promise<Uint8Array> {
   checkWithin(device, pointer)
   const blocks = new Uint8Array(pointer.blocks * blockBytes)
   await device.read(pointer.address, blocks)

@@ -56,6 +56,8 @@ export class SuperblockStore {
     private readonly slots: Superblock[],
     /** What was read of each slot, until it is settled. */
     private found: readonly Found[] | null,
+    /** This open has gone back to the CP before, or finishes what an earlier open had begun. */
+    readonly hasGoneBack: boolean,
   ) {}
 
   /** Fills all four copies of a new device; the caller makes the file appear only after this. */
@@ -83,7 +85,8 @@ export class SuperblockStore {
     const best = found.map(([first, second]) => newestOf(first!, second!))
     const lost = best.indexOf(null)
     const slots = lost === -1 ? (best as Superblock[]) : withoutLost(lost, best[1 - lost] ?? null, options)
-    return new SuperblockStore(device, slots, found)
+    const { goingBack } = slots[0]!.generation > slots[1]!.generation ? slots[0]! : slots[1]!
+    return new SuperblockStore(device, slots, found, goingBack)
   }
 
   /** Once, before anything relies on what was read: makes the chosen slot safe, and both of them whole. */

@@ -7,25 +7,33 @@
  * - `sum` covers the head, and with it the sum of the payload and the chain value before; it is the chain value that the
  *   next group must name. With the nonce of the opening, a group left from before can never continue one from after.
  * - `synced` says which groups the writer knew to be synced: damage before it is corruption, not a torn tail.
+ * - An empty group has no records: it is written when the log is idle, and says by its `synced` that the group before it
+ *   is synced. All of its bytes follow from what is before it, so its own damage costs nothing.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, equalBytes, readU32 } from '../../lib/bytes.ts'
 import { sha256, sha256Bytes, xxh3, xxh3Bytes } from '../../lib/checksum.ts'
+import { StillpointError } from '../../lib/errors.ts'
 import { Reader, Writer, corrupt, isZero, layout } from '../fields.ts'
 import { blockBytes } from '../geometry.ts'
 import { structures } from '../kinds.ts'
-import { logRecordBytesMax, logRecordLayout, logRecordLength } from './log-record.ts'
+import type { ChecksumKind } from '../pointer.ts'
+import { decodeLogRecord, logRecordBytesMax, logRecordLayout, logRecordLength } from './log-record.ts'
+import type { LogRecord } from './log-record.ts'
 import { sequenceMax } from '../position.ts'
 
 export interface LogGroupHead {
+  readonly volumeUuid: Uint8Array
   readonly nonce: Uint8Array
   readonly position: number
   /** The chain value before: the sum of the group before, or that of the superblock's log start. */
   readonly chain: Uint8Array
   /** Every group that ended at or before this position was known to be synced; at most `position`. */
   readonly synced: number
-  /** Of its first operation; every record goes on where the one before ended. */
+  /** The first number that its first operation took; every record goes on where the one before ended. 0: no records. */
   readonly firstSequence: number
+  /** Bits of the lower half change what the group means; those of the upper half may be ignored. */
+  readonly flags: number
   readonly recordCount: number
   readonly payloadBytes: number
   readonly payloadSum: Uint8Array
@@ -38,28 +46,30 @@ const magic = encodeUtf8('STILLLOG')
 
 export const logGroupLayout = layout(
   'log group',
-  128,
+  144,
   [
     ['kind', 0, 1, 'log group'],
     ['version', 1, 1, 'of this layout'],
     ['reserved', 2, 2, 'zero'],
-    ['recordCount', 4, 4, 'at least 1'],
+    ['recordCount', 4, 4, '0: an empty group, which only says what is synced'],
     ['magic', 8, 8, '`STILLLOG`'],
-    ['nonce', 16, 8, 'of the opening that wrote it'],
-    ['position', 24, 8, 'its own, in the endless numbering of bytes; a multiple of 4,096'],
-    ['synced', 32, 8, 'groups that end at or before this position were known to be synced'],
-    ['firstSequence', 40, 8, 'the first one of its first record'],
-    ['payloadBytes', 48, 4, 'bytes of its records'],
-    ['reserved2', 52, 4, 'zero'],
-    ['payloadSum', 56, xxh3Bytes, 'XXH3-64 of its records, seeded by the first 32 bits of the nonce'],
-    ['chain', 64, sha256Bytes, 'the sum of the group before'],
-    ['sum', 96, sha256Bytes, 'SHA-256 of the 96 bytes before; the chain value of the next group'],
+    ['volumeUuid', 16, 16, 'of the volume'],
+    ['nonce', 32, 8, 'of the opening that wrote it'],
+    ['position', 40, 8, 'its own, in the endless numbering of bytes; a multiple of 4,096'],
+    ['synced', 48, 8, 'groups that end at or before this position were known to be synced'],
+    ['firstSequence', 56, 8, 'the first sequence number of its first record; 0 in an empty group'],
+    ['payloadBytes', 64, 4, 'bytes of its records'],
+    ['flags', 68, 4, 'none is defined; an unknown one of the lower 16 makes the group a newer format'],
+    ['payloadSum', 72, xxh3Bytes, 'XXH3-64 of its records, seeded by the first 32 bits of the nonce'],
+    ['chain', 80, sha256Bytes, 'the sum of the group before'],
+    ['sum', 112, sha256Bytes, 'SHA-256 of the 112 bytes before; the chain value of the next group'],
   ],
   [
     ['records', 'log records, one behind the other'],
     ['padding', 'zeros up to a block boundary'],
   ],
 )
+const incompatibleFlags = 0xffff
 const sumAt = logGroupLayout.at.sum
 export const logGroupHeadBytes = logGroupLayout.bytes
 
@@ -71,19 +81,20 @@ const payloadSumOf = (payload: Uint8Array, nonce: Uint8Array): Uint8Array => xxh
 
 type GroupFacts = Pick<
   LogGroupHead,
-  'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence' | 'recordCount'
->
+  'volumeUuid' | 'nonce' | 'position' | 'chain' | 'synced' | 'firstSequence' | 'recordCount'
+> & { readonly flags?: number }
 
 /**
  * Makes a group of whole blocks: its records stand in `bytes` from `logGroupHeadBytes` to `end`, and the rest may hold
  * anything. Returns the chain value after it, which is the last field of its head.
  */
 export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts): Uint8Array {
-  assert(group.recordCount > 0, 'a group has records')
+  const isEmpty = group.recordCount === 0
   assert(group.position % blockBytes === 0, 'a group begins on a block')
   assert(group.synced <= group.position, 'only what is before a group can be synced before it')
-  assert(group.firstSequence >= 1, 'sequences begin at 1')
+  assert((group.firstSequence === 0) === isEmpty, 'sequences begin at 1, and an empty group has none')
   const payloadBytes = end - logGroupHeadBytes
+  assert((payloadBytes === 0) === isEmpty, 'records have bytes')
   assert(bytes.length === logGroupBytes(payloadBytes), 'a group ends on a block')
   bytes.fill(0, 0, logGroupHeadBytes)
   bytes.fill(0, end)
@@ -91,11 +102,13 @@ export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts):
   w.head(structures.logGroup)
   w.number('recordCount', group.recordCount)
   w.put('magic', magic)
+  w.put('volumeUuid', group.volumeUuid)
   w.put('nonce', group.nonce)
   w.number('position', group.position)
   w.number('synced', group.synced)
   w.number('firstSequence', group.firstSequence, sequenceMax)
   w.number('payloadBytes', payloadBytes, logGroupBytesMax)
+  w.number('flags', group.flags ?? 0)
   w.put('payloadSum', payloadSumOf(bytes.subarray(logGroupHeadBytes, end), group.nonce))
   w.put('chain', group.chain)
   const sum = sha256(bytes.subarray(0, sumAt))
@@ -103,32 +116,60 @@ export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts):
   return sum
 }
 
-/** The first `logGroupHeadBytes` of a block. Throws `corrupt`; whether it continues the chain is for the caller. */
+/** All of an empty group, and the chain value after it. */
+export function emptyLogGroup({ volumeUuid, nonce, position, chain }: EmptyLogGroup): {
+  bytes: Uint8Array
+  sum: Uint8Array
+} {
+  const bytes = new Uint8Array(logGroupBytes(0))
+  const group = { volumeUuid, nonce, position, chain, synced: position, firstSequence: 0, recordCount: 0 }
+  return { bytes, sum: sealLogGroup(bytes, logGroupHeadBytes, group) }
+}
+
+export type EmptyLogGroup = Pick<LogGroupHead, 'volumeUuid' | 'nonce' | 'position' | 'chain'>
+
+/**
+ * The first `logGroupHeadBytes` of a block. Throws `corrupt`; whether it continues the chain is for the caller. Throws
+ * `newer-format` for what is whole and of a version or with a flag that is not known here.
+ */
 export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
   const r = new Reader(logGroupLayout, bytes)
+  if (bytes[0] !== structures.logGroup.kind) throw r.problem('kind', `is ${bytes[0]}`)
   if (!equalBytes(r.copy('magic'), magic)) throw r.problem('magic', 'is another')
   if (!equalBytes(sha256(bytes.subarray(0, sumAt)), r.copy('sum'))) throw r.problem('sum', 'does not match')
-  r.head(structures.logGroup)
+  const flags = r.number('flags')
+  if (bytes[1] !== structures.logGroup.version) throw newerFormat(`version ${bytes[1]}`)
+  if ((flags & incompatibleFlags) !== 0) throw newerFormat(`flags ${flags & incompatibleFlags}`)
   r.zero('reserved')
-  r.zero('reserved2')
   const position = r.number('position')
   if (position % blockBytes !== 0) throw r.problem('position', 'is inside a block')
-  const payloadBytes = r.number('payloadBytes', logGroupBytesMax, logRecordLayout.bytes)
+  const payloadBytes = r.number('payloadBytes', logGroupBytesMax)
+  if (payloadBytes > 0 && payloadBytes < logRecordLayout.bytes)
+    throw r.problem('payloadBytes', 'are too few for a record')
+  const least = payloadBytes === 0 ? 0 : 1
   return {
+    volumeUuid: r.copy('volumeUuid'),
     nonce: r.copy('nonce'),
     position,
     chain: r.copy('chain'),
     synced: r.number('synced', position),
-    firstSequence: r.number('firstSequence', sequenceMax, 1),
-    recordCount: r.number('recordCount', Math.floor(payloadBytes / logRecordLayout.bytes), 1),
+    firstSequence: r.number('firstSequence', least * sequenceMax, least),
+    flags,
+    recordCount: r.number('recordCount', Math.floor(payloadBytes / logRecordLayout.bytes), least),
     payloadBytes,
     payloadSum: r.copy('payloadSum'),
     sum: r.copy('sum'),
   }
 }
 
-/** The records of a group, undecoded, as views of `bytes`, which is the whole group. Throws `corrupt`. */
-export function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
+const newerFormat = (what: string): StillpointError =>
+  new StillpointError('newer-format', `a log group has ${what}, which this version does not know`)
+
+/**
+ * The records of a group, undecoded, as views of `bytes`, which is the whole group. Throws `corrupt`. The padding is not
+ * looked at: no record has lost anything by its damage.
+ */
+function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
   const { title } = logGroupLayout
   const end = logGroupHeadBytes + head.payloadBytes
   if (bytes.length !== logGroupBytes(head.payloadBytes)) throw corrupt(title, 'length', 'is another')
@@ -136,7 +177,6 @@ export function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[]
   if (!equalBytes(payloadSumOf(payload, head.nonce), head.payloadSum)) {
     throw corrupt(title, 'payloadSum', 'does not match')
   }
-  if (!isZero(bytes, end, bytes.length)) throw corrupt(title, 'padding', 'is not zero')
   const records: Uint8Array[] = []
   for (let at = 0; at < payload.length;) {
     const length = logRecordLength(payload, at)
@@ -146,3 +186,22 @@ export function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[]
   if (records.length !== head.recordCount) throw corrupt(title, 'recordCount', 'is another')
   return records
 }
+
+/** The records of a whole group: each goes on where the one before ended. Throws `corrupt` or `newer-format`. */
+export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, kind: ChecksumKind): LogRecord[] {
+  let next = head.firstSequence
+  return cutLogGroup(head, bytes).map((each) => {
+    const { logRecord } = structures
+    if (each[0] === logRecord.kind && each[1] !== logRecord.version)
+      throw newerFormat(`a record of version ${each[1]}`)
+    const record = decodeLogRecord(each, kind)
+    if (record.sequence - record.sequenceCount + 1 !== next)
+      throw corrupt(logGroupLayout.title, 'firstSequence', 'is not that of its records')
+    next = record.sequence + 1
+    return record
+  })
+}
+
+/** Of a whole group. */
+export const hasZerosBehind = (head: LogGroupHead, bytes: Uint8Array): boolean =>
+  isZero(bytes, logGroupHeadBytes + head.payloadBytes, bytes.length)

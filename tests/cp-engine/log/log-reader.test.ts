@@ -1,45 +1,15 @@
 /** What is appended to the log is read back, wherever in the ring it lies; and what stands behind damage is named. */
 import { expect, test } from 'bun:test'
-import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
-import { IntentLog } from '../../../src/cp-engine/log/intent-log.ts'
-import { LogReader } from '../../../src/cp-engine/log/log-reader.ts'
-import { blockBytes, makeGeometry } from '../../../src/format/geometry.ts'
-import { logRecordBytes, type LogRecord } from '../../../src/format/disk/log-record.ts'
-import { countersMax } from '../../../src/format/geometry.ts'
-import { recordSum, type RecordSums } from '../../../src/format/pointer.ts'
+import type { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
+import type { LogRecord } from '../../../src/format/disk/log-record.ts'
 import type { LogStart } from '../../../src/format/disk/superblock.ts'
-import { seededRandom } from '../../../src/lib/random.ts'
+import { logGroupLayout, logGroupHeadBytes } from '../../../src/format/disk/log-group.ts'
+import { blockBytes } from '../../../src/format/geometry.ts'
+import { sha256 } from '../../../src/lib/checksum.ts'
+import { ManualClock, settled } from '../manual-clock.ts'
+import * as written from './written-log.ts'
 
-const sums: RecordSums = { kind: 'xxh3', seed: 1 }
-const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 3 * 2 ** 20)
-const ringBytes = geometry.logBlocks * blockBytes
-const random = seededRandom(5)
-
-/** Writes of all sizes that a record has in the log, several to an operation. */
-function record(sequence: number): LogRecord {
-  const writes = Array.from({ length: 1 + random.below(4) }, (_, i) => {
-    const payload = random.bytes(1 + random.below(64 * 1024))
-    const blocks = Math.ceil(payload.length / blockBytes)
-    const address = 5000 + i * 16
-    const sum = recordSum(payload, sums)
-    return {
-      pointer: { address, blocks, payloadBytes: payload.length, encoding: 'raw', sum },
-      payload,
-    } as const
-  })
-  return {
-    sequence,
-    sequenceCount: 1,
-    countedOnCp: 0,
-    atMs: 1000 + sequence,
-    counters: Array.from({ length: countersMax }, (_, i) => i * sequence),
-    changes: [
-      { key: random.bytes(8 + random.below(40)), value: sequence % 5 === 0 ? null : new Uint8Array(20) },
-    ],
-    inlineWrites: writes,
-    namedWrites: [],
-  }
-}
+const { ringBytes } = written
 
 interface Written {
   readonly device: MemoryDevice
@@ -51,66 +21,131 @@ interface Written {
 
 /** Groups from a place in the ring on, until so many bytes of it are in use. */
 async function write(position: number, bytes: number): Promise<Written> {
-  const device = new MemoryDevice(geometry.logAddress + geometry.logBlocks)
-  const start = { nonce: random.bytes(8), position, chain: new Uint8Array(32) }
-  const failed = (error: unknown) => {
-    throw error
-  }
-  const log = new IntentLog({ device, geometry, records: sums.kind, failed }, start, 0)
+  const device = written.newDevice()
+  const start = written.startAt(position)
+  const log = written.newLog(start, { device })
   const records: LogRecord[] = []
   const positions: number[] = []
+  let sequence = 0
   while (log.mark().position - position < bytes) {
     positions.push(log.mark().position)
     // The first goes alone, the others share the next group.
-    for (let i = random.below(4); i >= 0; i--) {
-      const next = record(records.length + 1)
-      if (!log.hasRoom(logRecordBytes(next, sums.kind))) break
-      log.append(next, logRecordBytes(next, sums.kind))
+    for (let i = written.random.below(4); i >= 0; i--) {
+      const count = 1 + written.random.below(3)
+      const next = written.record(sequence + count, count)
+      if (!written.append(log, next)) break
+      sequence += count
       records.push(next)
     }
-    await log.reach(records.length)
+    await log.reach(sequence)
   }
   return { device, start, records, positions }
 }
 
-async function read({ device, start }: Written): Promise<{ records: LogRecord[]; end: LogStart }> {
-  const records: LogRecord[] = []
-  let end = start
-  for await (const group of new LogReader(device, geometry, sums.kind).groups(start)) {
-    records.push(...group.records)
-    end = group.end
-  }
-  return { records, end }
-}
-
 test('every record comes back, from wherever the log began in the ring', async () => {
   for (const position of [0, ringBytes - blockBytes, 7 * ringBytes + 1_130_496, ringBytes / 2]) {
-    const written = await write(position, ringBytes * 0.6)
-    const { records, end } = await read(written)
-    expect(records).toEqual([...written.records])
-    const reader = new LogReader(written.device, geometry, sums.kind)
-    expect([position, await reader.lostBehind(end)]).toEqual([position, []])
-    expect(await reader.isTornAt(end)).toBe(false)
+    const { device, start, records } = await write(position, ringBytes * 0.6)
+    const read = await written.readLog(device, start)
+    expect(read.records).toEqual([...records])
+    expect([position, read.behind]).toEqual([position, []])
+    expect(read.atEnd).toEqual({ isWhole: true })
   }
 })
 
 test('nothing behind damage is believed, and all of it is named', async () => {
   for (const position of [0, ringBytes - 40 * blockBytes]) {
-    const written = await write(position, ringBytes * 0.5)
-    const damaged = written.positions.findIndex((at) => at > position + ringBytes / 6)
-    const at = written.positions[damaged]!
-    const address = geometry.logAddress + (at % ringBytes) / blockBytes
-    const block = new Uint8Array(blockBytes)
-    await written.device.read(address, block)
-    block[3000]! ^= 1
-    await written.device.write([{ address, bytes: block }])
-    const { records, end } = await read(written)
-    expect(end.position).toBe(at)
-    expect(records).toEqual(written.records.slice(0, records.length))
-    const reader = new LogReader(written.device, geometry, sums.kind)
-    expect(await reader.isTornAt(end)).toBe(true)
-    const lost = await reader.lostBehind(end)
-    expect(lost.length).toBeGreaterThanOrEqual(written.positions.length - damaged - 1)
-    expect(lost.every((group) => group.position > at && group.firstSequence > records.length)).toBe(true)
+    const { device, start, records, positions } = await write(position, ringBytes * 0.5)
+    const damaged = positions.findIndex((at) => at > position + ringBytes / 6)
+    const at = positions[damaged]!
+    await written.damage(device, at, 3000)
+    const read = await written.readLog(device, start)
+    expect(read.end.position).toBe(at)
+    expect(read.records).toEqual(records.slice(0, read.records.length))
+    const { sequence } = read.records.at(-1)!
+    // The head is whole, and says which operations are lost.
+    expect(read.atEnd).toMatchObject({ isWhole: false, head: { firstSequence: sequence + 1 } })
+    expect(read.behind.length).toBeGreaterThanOrEqual(positions.length - damaged - 1)
+    for (const group of read.behind) {
+      expect(group.position).toBeGreaterThan(at)
+      expect(group.firstSequence).toBeGreaterThan(sequence)
+    }
   }
+})
+
+/** Two groups of one block with an operation each, the first sealed: three blocks. */
+async function sealed(): Promise<Written> {
+  const device = written.newDevice()
+  const start = written.startAt(5 * blockBytes)
+  const clock = new ManualClock()
+  const log = written.newLog(start, { device, clock })
+  const records = [written.small(1), written.small(2)]
+  for (const [i, record] of records.entries()) {
+    written.append(log, record)
+    await log.reach(record.sequence)
+    if (i === 0) await clock.advance(20)
+  }
+  const positions = [5, 6, 7].map((n) => n * blockBytes)
+  return { device, start, records, positions }
+}
+
+test('an empty group that is damaged, wherever, is made again from what is before it', async () => {
+  const { device, start, records, positions } = await sealed()
+  expect((await written.readLog(device, start)).groups.map(({ damage }) => damage)).toEqual([
+    null,
+    null,
+    null,
+  ])
+  for (let at = 0; at < logGroupHeadBytes; at++) {
+    await written.damage(device, positions[1]!, at)
+    const read = await written.readLog(device, start)
+    expect(read.records).toEqual([...records])
+    expect(read.groups.map(({ damage }) => damage)).toEqual([null, 'empty group', null])
+    expect([at, read.behind, read.atEnd]).toEqual([at, [], { isWhole: true }])
+    await written.damage(device, positions[1]!, at)
+  }
+})
+
+test('a group of records is never taken for an empty one', async () => {
+  const { device, start, positions } = await sealed()
+  await written.damage(device, positions[0]!, 20)
+  const read = await written.readLog(device, start)
+  expect(read.groups).toEqual([])
+  expect(read.behind.map(({ position }) => position)).toEqual(positions.slice(1))
+})
+
+test('damaged padding costs nothing, and is told', async () => {
+  const { device, start, records, positions } = await sealed()
+  for (const [i, position] of positions.entries()) {
+    await written.damage(device, position, 4000)
+    const read = await written.readLog(device, start)
+    expect(read.records).toEqual([...records])
+    expect(read.groups.map(({ damage }) => damage)).toEqual(
+      [0, 1, 2].map((n) => (n === i ? 'padding' : null)),
+    )
+    await written.damage(device, position, 4000)
+  }
+})
+
+test('a group of a newer format is refused as that, and a flag that may be ignored is ignored', async () => {
+  const { at } = logGroupLayout
+  const change = async (byte: number, value: number) => {
+    const { device, start, positions } = await sealed()
+    const address = written.geometry.logAddress + positions[2]! / blockBytes
+    const block = new Uint8Array(blockBytes)
+    await device.read(address, block)
+    block[byte]! ^= value
+    block.set(sha256(block.subarray(0, at.sum)), at.sum)
+    await device.write([{ address, bytes: block }])
+    await settled()
+    return written.readLog(device, start)
+  }
+  for (const [byte, value] of [
+    [at.version, 3],
+    [at.flags, 1],
+    [at.flags + 1, 128],
+  ] as const)
+    await expect(change(byte, value)).rejects.toMatchObject({ code: 'newer-format', status: 503 })
+  for (const byte of [at.flags + 2, at.flags + 3]) expect((await change(byte, 1)).records).toHaveLength(2)
+  // Of another volume, with the same nonce.
+  expect((await change(at.volumeUuid, 1)).records).toHaveLength(1)
 })

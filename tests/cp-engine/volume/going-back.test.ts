@@ -238,8 +238,8 @@ for (const hasOwnRecord of [false, true])
     expect(await view.read((tree) => tree.get(keyOf(2)))).toEqual(paddedValue(10, 2))
     expect(await view.read((tree) => tree.get(keyOf(4)))).toBeNull()
     view.release()
-    const { replayed, tornTail, lost } = engine.recovery
-    expect({ replayed, tornTail }).toEqual({ replayed: 1, tornTail: false })
+    const { replayed, log, lost } = engine.recovery
+    expect({ replayed, log }).toEqual({ replayed: 1, log: 'damaged' })
     expect(lost).toMatchObject([{ firstSequence: naming.sequence, operations: 1 }])
     await engine.close()
   })

@@ -207,7 +207,9 @@ describe('bits that only keep an old program from writing', () => {
       const image = await changed(change)
       await expectRefused(image, (device) => open(device, 9, losses))
       const device = new SimulatedDevice({ image })
-      expect((await checkVolume(device)).findings).toEqual([])
+      expect((await checkVolume(device)).findings).toMatchObject([
+        { kind: 'newer-format', severity: 'warning' },
+      ])
       expect(device.mutations).toBe(0)
     })
 })

@@ -1,0 +1,109 @@
+/**
+ * What an open of a volume would do, by opening it in memory: reads go to the device, writes to an overlay that is
+ * forgotten. So the answer is that of the open itself, and the volume as it would be afterwards can be looked at.
+ */
+import { DeviceError } from '../blockdev/block-device.ts'
+import type { BlockDevice } from '../blockdev/block-device.ts'
+import { OverlayDevice } from '../blockdev/overlay-device.ts'
+import type { Role } from '../format/disk/superblock.ts'
+import type { Clock } from '../lib/clock.ts'
+import { StillpointError } from '../lib/errors.ts'
+import type { Random } from '../lib/random.ts'
+import { type OpenPrimaryOptions, openPrimary } from './open-primary.ts'
+import type { LogPlan } from './open/log-plan.ts'
+import type { PublishedRoot } from './contract.ts'
+import { Volume } from './volume/volume.ts'
+
+export type OpenForecast =
+  | {
+      readonly outcome: 'opens'
+      /** What it serves then: of a mirror that has received nothing, null. */
+      readonly cp: number | null
+      readonly sequence: number | null
+      readonly replayed: number
+      /** Why a primary only reads; null when it takes writes. */
+      readonly fenced: string | null
+    }
+  | {
+      readonly outcome: 'refused'
+      /** One of the contract, or `device`: the device could not be read. */
+      readonly code: string
+      readonly message: string
+      readonly waysOut: readonly string[]
+    }
+
+interface Forecast {
+  readonly open: OpenForecast
+  /** Null when the open did not come to the log, or there is none. */
+  readonly log: Omit<LogPlan, 'plan'> | null
+  /** The volume as it would be; null when it does not open. */
+  readonly after: { readonly device: BlockDevice; readonly published: PublishedRoot | null } | null
+}
+
+/** The same volume has the same forecast: no clock runs, and there is no chance. */
+const stillClock: Clock = {
+  now: () => 0,
+  monotonic: () => 0,
+  after: () => () => {},
+  sleep: () => Promise.resolve(),
+  yield: () => Promise.resolve(),
+}
+const noChance: Random = { bytes: (length) => new Uint8Array(length).fill(0x5a) }
+
+/** Enough for a look that goes through the tree once. */
+const nodeCacheBytesMax = 2 ** 24
+
+export async function forecastOpen(device: BlockDevice, role: Role): Promise<Forecast> {
+  const overlay = new OverlayDevice(device)
+  if (role === 'mirror') return forecastMirror(overlay)
+  const heard: { log: LogPlan | null } = { log: null }
+  const options: OpenPrimaryOptions = {
+    clock: stillClock,
+    random: noChance,
+    nodeCacheBytesMax,
+    logSealIdleMs: null,
+    onLogRead: (log) => void (heard.log = log),
+  }
+  try {
+    const engine = await openPrimary(overlay, options)
+    const published = engine.current()
+    const { cp, sequence } = published.root
+    const { replayed } = engine.recovery
+    return {
+      open: { outcome: 'opens', cp, sequence, replayed, fenced: engine.fencedWhy },
+      log: heard.log,
+      after: { device: overlay, published },
+    }
+  } catch (error) {
+    if (error instanceof DeviceError && !heard.log)
+      // What of the log can be read says more than that some of it cannot.
+      await openPrimary(new OverlayDevice(device), { ...options, acceptLogLoss: true }).catch(() => {})
+    return { open: refusedBy(error), log: heard.log, after: null }
+  }
+}
+
+async function forecastMirror(overlay: OverlayDevice): Promise<Forecast> {
+  try {
+    const volume = await Volume.open(overlay, { clock: stillClock, nodeCacheBytesMax })
+    const published = volume.currentOrNull()
+    const { cp = null, sequence = null } = published?.root ?? {}
+    return {
+      open: { outcome: 'opens', cp, sequence, replayed: 0, fenced: null },
+      log: null,
+      after: { device: overlay, published },
+    }
+  } catch (error) {
+    return { open: refusedBy(error), log: null, after: null }
+  }
+}
+
+function refusedBy(error: unknown): OpenForecast {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof StillpointError)) {
+    const code = error instanceof DeviceError ? 'device' : 'internal'
+    return { outcome: 'refused', code, message, waysOut: [] }
+  }
+  const { code, help } = error
+  const { waysOut } = help
+  return { outcome: 'refused', code, message, waysOut: Array.isArray(waysOut) ? waysOut.map(String) : [] }
+}
