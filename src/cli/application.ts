@@ -16,12 +16,12 @@ import {
 import packageJson from '../../package.json' with { type: 'json' }
 import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import { checkCommand } from './verbs/check.ts'
 import { ApiError } from '../client/client.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { CliContext } from './command/context.ts'
-import { exitFailed, exitPoisoned, exitUsage } from './command/exit-codes.ts'
+import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/exit-codes.ts'
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
@@ -66,8 +66,7 @@ const application = buildApplication(
     scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
     documentation: { disableAnsiColor: true },
     localization: { text },
-    determineExitCode: (error) =>
-      error instanceof StillpointError && error.code === 'poisoned' ? exitPoisoned : exitFailed,
+    determineExitCode: exitCodeOf,
   },
   {
     help: help({
@@ -82,6 +81,11 @@ const application = buildApplication(
     version: version({ brief: 'Say the version', info: { currentVersion: packageJson.version } }),
   },
 )
+
+function exitCodeOf(error: unknown): number {
+  if (hasCode(error, 'poisoned')) return exitPoisoned
+  return hasCode(error, 'newer-format') ? exitNewerFormat : exitFailed
+}
 
 /** The exit code. */
 export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {

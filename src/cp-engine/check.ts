@@ -4,7 +4,8 @@
  * For every root that a superblock slot names (its own and those that it holds): each address block matches its
  * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
  * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
- * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open.
+ * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
+ * of the two slots follow each other by their hashes, and a primary's device has every block that a root counts.
  *
  * Then the log, by opening the volume in memory: what an open replays or why it refuses; and when it replays, the root that
  * it would publish is checked like the others.
@@ -13,7 +14,7 @@
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { blockBytes, superblockAddress, superblockCopies, superblockSlots } from '../format/geometry.ts'
@@ -25,12 +26,13 @@ import type { Root } from '../format/disk/root.ts'
 import type { Superblock } from '../format/disk/superblock.ts'
 import { verifyNode } from '../format/disk/tree-node.ts'
 import type { NodePlace } from '../format/disk/tree-node.ts'
-import type { Item } from './contract.ts'
+import type { Item, PublishedRoot } from './contract.ts'
 import { type CheckFinding, type FindingKind, hasErrors } from './check-findings.ts'
 import { type OpenForecast, forecastOpen } from './open-forecast.ts'
 import type { LogPlan, LogState } from './open/log-plan.ts'
 import { Reached } from './reached.ts'
-import { readRecordAndPadding } from './records/records.ts'
+import { decodeRecord, hasZeroPadding, readRecordBlocks } from './records/records.ts'
+import { brokenHistory } from './root-history.ts'
 import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
@@ -58,9 +60,9 @@ export interface CheckReport {
 }
 
 export interface CheckOptions {
-  /** Sees every item of every checked root in key order; the floors above know what it means. */
+  /** Sees every item of every checked root in key order; the floors above know what it means, or throw `newer-format`. */
   readonly onItem?: (root: Root, item: Item) => void
-  /** Called when all items of a root have been seen. */
+  /** Called when all items of a root have been seen; not for one of which a part cannot be read here. */
   readonly onRoot?: (root: Root) => void
   readonly findingsMax?: number
 }
@@ -80,7 +82,10 @@ class Check {
   readonly verified = new Map<number, number>()
   /** Copies of superblocks that the device could not read. */
   private readonly unreadable = new Set<number>()
+  private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
+  /** Of the root that is being checked: something in it is of a later program. */
+  private isPartlyRead = false
 
   constructor(
     private device: BlockDevice,
@@ -88,7 +93,7 @@ class Check {
   ) {}
 
   async run(): Promise<Pick<CheckReport, 'log' | 'open'>> {
-    const slots = await this.readSlots()
+    const slots = await this.readSlots().catch((error: unknown) => this.unreadableSlots(error))
     const seen = new Set<string>()
     for (const superblock of slots) {
       if (superblock.root) {
@@ -97,6 +102,9 @@ class Check {
       }
       for (const hold of superblock.holds) await this.checkOnce(hold.root, superblock, seen)
     }
+    this.cp = null
+    for (const { address, message } of brokenHistory(this.roots, slots))
+      this.find('history', address, message)
     const newest = slots.toSorted((a, b) => b.generation - a.generation)[0]
     return this.checkOpen(newest ?? null, seen)
   }
@@ -123,6 +131,13 @@ class Check {
     return found
   }
 
+  /** One copy of a later program is enough: the others may be of before. */
+  private unreadableSlots(error: unknown): Superblock[] {
+    if (!(error instanceof StillpointError)) throw error
+    this.findError('root', null, error)
+    return []
+  }
+
   private async readCopy(slot: number, copy: number): Promise<Superblock | null> {
     try {
       return await readCopy(this.device, slot, copy)
@@ -143,7 +158,7 @@ class Check {
     this.cp = null
     if (newest?.goingBack)
       this.warn('going-back', null, 'a going back was interrupted: an open finishes it, without the lost cp')
-    const { open, log, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
+    const { open, log, error, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
     if (log) this.checkLog(log)
     if (newest && after?.published && open.outcome === 'opens' && open.replayed > 0) {
       const { address, hash } = after.published
@@ -155,7 +170,9 @@ class Check {
     }
     if (open.outcome === 'refused' && !hasErrors(this.findings)) {
       this.cp = null
-      this.find('open', null, open.message)
+      // A later program has said that this one may read and not write: that much has just been checked.
+      if (isOfReading(error)) this.warn('newer-format', null, open.message)
+      else this.findError('open', null, error)
     }
     return { log: log ? summaryOf(log) : newest?.role === 'mirror' ? nothingLogged : null, open }
   }
@@ -184,16 +201,25 @@ class Check {
     if (seen.has(name)) return
     seen.add(name)
     this.cp = null
+    this.isPartlyRead = false
     const bytes = await this.node(pointer, 'root')
     if (!bytes) return
     const root = this.guard('root', pointer.address, () => decodeRoot(bytes))
     if (!root) return
     this.cp = root.cp
     this.cps.push(root.cp)
+    this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
+    // A mirror has the blocks that the root uses: it need not have room for more.
+    if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
+      this.find(
+        'block-count',
+        pointer.address,
+        `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,
+      )
     if (!equalBytes(root.volumeUuid, superblock.volumeUuid))
       this.find('root', pointer.address, 'the root belongs to another volume')
-    await this.checkRoot(root, pointer.address, superblock.geometry)
-    this.options.onRoot?.(root)
+    await this.checkRoot(root, pointer.address, { ...superblock.geometry, blocksMax: root.blocksMax })
+    if (!this.isPartlyRead) this.options.onRoot?.(root)
   }
 
   private async checkRoot(root: Root, rootAddress: number, geometry: Geometry): Promise<void> {
@@ -205,10 +231,10 @@ class Check {
     if (pointer.address !== 0)
       await this.checkTree(root, pointer, { level, lower: null, upper: null }, reached)
 
-    const live = await this.loadMap('live', root, geometry, root.liveMap)
+    const live = await this.loadMap('live', geometry, root.liveMap)
     if (live) for (const own of live.ownBlocks()) reached.add(own.address, 1)
     if (live) this.compare(live, reached, 'live')
-    const used = await this.loadMap('used', root, geometry, root.usedMap)
+    const used = await this.loadMap('used', geometry, root.usedMap)
     if (!used) return
     for (const own of used.ownBlocks()) reached.add(own.address, 1)
     this.compare(used, reached, 'used')
@@ -235,7 +261,12 @@ class Check {
     if (!pointers) return this.find('item', leaf, `item ${toHex(item.key)} has malformed pointers`)
     for (const pointer of pointers)
       if (reached.add(pointer.address, pointer.blocks)) await this.checkRecord(root, pointer)
-    this.options.onItem?.(root, item)
+    try {
+      this.options.onItem?.(root, item)
+    } catch (error) {
+      if (!hasCode(error, 'newer-format')) throw error
+      this.findError('item', leaf, error)
+    }
   }
 
   private async checkRecord(root: Root, pointer: BlockPointer): Promise<void> {
@@ -246,19 +277,16 @@ class Check {
       this.find('pointer', pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      const { isPaddingZero } = await readRecordAndPadding(this.device, pointer, root.records)
-      if (!isPaddingZero) this.find('padding', pointer.address, 'there are other bytes behind the record')
+      const blocks = await readRecordBlocks(this.device, pointer)
+      decodeRecord(blocks, pointer, root.records)
+      if (!hasZeroPadding(blocks, pointer))
+        this.find('padding', pointer.address, 'the bytes behind the record are not zero')
     } catch (error) {
-      this.find('record', pointer.address, messageOf(error))
+      this.findError('record', pointer.address, error)
     }
   }
 
-  private async loadMap(
-    kind: MapKind,
-    root: Root,
-    geometry: Geometry,
-    top: NodePointer,
-  ): Promise<SpaceMap | null> {
+  private async loadMap(kind: MapKind, geometry: Geometry, top: NodePointer): Promise<SpaceMap | null> {
     try {
       return await SpaceMap.load(kind, geometry.blocksMax, top, async (pointer) => {
         const bytes = await this.node(pointer, 'map')
@@ -267,13 +295,14 @@ class Check {
         return bytes
       })
     } catch (error) {
-      this.find('map', null, `the ${kind} map of cp ${root.cp} is unusable: ${messageOf(error)}`)
+      this.findError('map', null, error, `the ${kind} map is unusable: `)
       return null
     }
   }
 
-  /** I4: the map is what the walk reached. */
+  /** I4: the map is what the walk reached, unless it met what it cannot read. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
+    if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
       this.find('map', address, `${blocks} blocks are in the ${kind} map and nothing reaches them`)
     for (const { address, blocks } of reached.asMap(map).runsNotIn(map))
@@ -303,9 +332,15 @@ class Check {
     try {
       return decode()
     } catch (error) {
-      this.find(kind, address, messageOf(error))
+      this.findError(kind, address, error)
       return null
     }
+  }
+
+  private findError(kind: FindingKind, address: number | null, error: unknown, before = ''): void {
+    const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
+    if (isOfFormat) this.isPartlyRead = true
+    this.find(isOfFormat ? error.code : kind, address, before + messageOf(error))
   }
 
   private find(kind: FindingKind, address: number | null, message: string): void {
@@ -320,6 +355,10 @@ class Check {
     if (this.findings.length < (this.options.findingsMax ?? 1000)) this.findings.push(finding)
   }
 }
+
+/** It is not in the log, which nobody has read then. */
+const isOfReading = (error: unknown): boolean =>
+  hasCode(error, 'newer-format') && !String(error.help['structure']).startsWith('log ')
 
 const nothingLogged: CheckedLog = {
   groups: 0,

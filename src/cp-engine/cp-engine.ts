@@ -9,7 +9,7 @@
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { blockBytes } from '../format/geometry.ts'
+import { type Geometry, blockBytes } from '../format/geometry.ts'
 import type { LogStart } from '../format/disk/superblock.ts'
 import type { Allocator } from './space/allocator.ts'
 import type { Maps } from './cp/consistency-point.ts'
@@ -19,7 +19,7 @@ import { CpWriter } from './cp/cp-writer.ts'
 import type { Opening } from './cp/cp-writer.ts'
 import { DataSync } from './volume/data-sync.ts'
 import { Fence } from './volume/fence.ts'
-import { IntentLog } from './log/intent-log.ts'
+import { IntentLog, sealIdleMsDefault } from './log/intent-log.ts'
 import { OpenState } from './open/open-state.ts'
 import { OpenNewest, OpenView } from './open/open-view.ts'
 import type { OpenViewParts } from './open/open-view.ts'
@@ -34,8 +34,6 @@ import { Space } from './space/space.ts'
 import type { Volume } from './volume/volume.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
-/** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
-const logSealIdleMsDefault = 20
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
 const stallMs = 20
 
@@ -57,6 +55,8 @@ export interface EngineParts {
   readonly allocator: Allocator
   readonly maps: Maps
   readonly clock: Clock
+  /** With the largest size that the next root says. */
+  readonly geometry: Geometry
   /** The first cp that this opening gives. */
   readonly firstCp: number
   /** Of this opening: empty, with its own nonce. */
@@ -88,9 +88,9 @@ export class CpEngine implements contract.Engine {
     parts: EngineParts,
     private readonly options: EngineOptions = {},
   ) {
-    const { volume, allocator, clock } = parts
+    const { volume, allocator, clock, geometry } = parts
     this.clock = clock
-    const { device, geometry } = volume
+    const { device } = volume
     const { root } = volume.current()
     const failed = (error: unknown) => this.poison(error)
     this.volume = volume
@@ -118,7 +118,7 @@ export class CpEngine implements contract.Engine {
         volumeUuid: root.volumeUuid,
         records: root.records.kind,
         clock,
-        sealIdleMs: options.logSealIdleMs === undefined ? logSealIdleMsDefault : options.logSealIdleMs,
+        sealIdleMs: options.logSealIdleMs === undefined ? sealIdleMsDefault : options.logSealIdleMs,
         isFenced: () => this.fencing.isUp,
         failed,
       },
@@ -337,7 +337,10 @@ export class CpEngine implements contract.Engine {
     return this.relief.onHoldsInTheWay(listener)
   }
 
-  /** The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had. */
+  /**
+   * The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had, and how far the
+   * volume may grow.
+   */
   async recover(plan: ReplayPlan, opening: Opening): Promise<void> {
     const { allocator, queue, spaceWatch: space, state, volume } = this
     await replay(plan, { allocator, queue, space, state, volume })

@@ -8,10 +8,11 @@
 import type { Clock } from '../lib/clock.ts'
 import { newUuid } from '../lib/random.ts'
 import type { Random } from '../lib/random.ts'
-import { readU48 } from '../lib/bytes.ts'
+import { readU32 } from '../lib/bytes.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { countersMax, makeGeometry } from '../format/geometry.ts'
+import { noFeatures } from '../format/features.ts'
+import { countersMax, fixedPart, makeGeometry } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { noNode } from '../format/pointer.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
@@ -44,8 +45,9 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
   allocator.extend(device.blockCount)
 
   const facts = {
+    features: noFeatures,
     volumeUuid: superblock.volumeUuid,
-    records: { kind: options.recordChecksum ?? 'xxh3', seed: readU48(random.bytes(6), 0) },
+    records: { kind: options.recordChecksum ?? 'xxh3', seed: readU32(random.bytes(4), 0) },
     snapshotsTree: { pointer: noNode, level: 0 },
     epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],
     counters: new Array<number>(countersMax).fill(0),
@@ -83,6 +85,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     previous: null,
     nodeBuffers: new NodeBuffers(),
     allocateMapBlock: () => allocator.take('map', 1)!,
+    giveBackMapBlock: (address: number) => allocator.giveBack({ address, blocks: 1 }),
     leaving: () => false,
     sync: () => device.sync(),
   }
@@ -100,6 +103,7 @@ export async function createMirror(device: BlockDevice, options: CreateOptions):
 
 function newSuperblock(role: Role, geometry: Geometry, random: Random): Superblock {
   return {
+    features: noFeatures,
     volumeUuid: role === 'primary' ? newUuid(random) : new Uint8Array(16),
     sideUuid: newUuid(random),
     generation: 1,
@@ -113,7 +117,7 @@ function newSuperblock(role: Role, geometry: Geometry, random: Random): Superblo
     holds: [],
     members: [],
     log: { nonce: random.bytes(8), position: 0, chain: new Uint8Array(sha256Bytes) },
-    geometry,
+    geometry: fixedPart(geometry),
     goingBack: false,
   }
 }

@@ -4,12 +4,13 @@
  * I3: this opening gives cps above whatever could have been promised: four above the published CP and above the first
  * of the opening before (one may have been writing and one open; the rest is margin).
  */
+import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { cpsPerEpoch } from '../format/geometry.ts'
+import { blockBytes, cpsPerEpoch, volumeBytesLimit } from '../format/geometry.ts'
 import type { Superblock } from '../format/disk/superblock.ts'
 import { Allocator } from './space/allocator.ts'
 import { CpEngine } from './cp-engine.ts'
@@ -23,6 +24,8 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly clock: Clock
   readonly random: Random
   readonly nodeCacheBytesMax?: number
+  /** The volume may grow to this from now on, if that is more than before. A fenced one stays as it is. */
+  readonly volumeBytesMax?: number | null
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
   /** The operator accepts that the log is damaged: its first operation that cannot be kept ends it. */
@@ -40,19 +43,29 @@ const cpsPerOpening = 4
 
 export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptions): Promise<CpEngine> {
   const released: { allocator: Allocator | null } = { allocator: null }
+  const found: { log: LogPlan | null; live: SpaceMap | null } = { log: null, live: null }
   const volume = await Volume.open(device, {
     clock: options.clock,
     acceptLoss: options.acceptSuperblockLoss ?? false,
     goBack: (remaining) => newEpoch(remaining, options.random),
     onReleased: (pageIndex, mask) => released.allocator?.releasePage(pageIndex, mask),
+    async inspect(opened) {
+      if (opened.superblock.role !== 'primary')
+        throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
+      const { blocksMax, liveMap } = opened.current().root
+      found.live = await SpaceMap.load('live', blocksMax, liveMap, opened.readNode)
+      found.log = await readLog(opened, options)
+    },
     ...(options.nodeCacheBytesMax ? { nodeCacheBytesMax: options.nodeCacheBytesMax } : {}),
   })
-  if (volume.superblock.role !== 'primary')
-    throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')
+  const { live, log } = found
+  assert(live && log, 'a primary was looked at before anything was written')
   if (options.acceptHistoryLoss && !volume.superblock.fenced)
     await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
-  const { geometry } = volume
   const published = volume.current()
+  const blocksMax = blocksMaxOf(volume, options)
+  const isRaised = blocksMax > published.root.blocksMax
+  const geometry = { ...volume.geometry, blocksMax }
 
   const allocator = new Allocator(geometry)
   allocator.extend(Math.min(device.blockCount, geometry.blocksMax))
@@ -60,9 +73,11 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     for (const [index, page] of map.pages.entries()) if (page) allocator.withhold(index, page.bits)
   released.allocator = allocator
 
-  const live = await SpaceMap.load('live', geometry.blocksMax, published.root.liveMap, volume.readNode)
-  const maps = { live, used: volume.retention.usedMap(published) }
-  const { plan, state, lost, nextPosition } = await readLog(volume, options)
+  const maps = {
+    live: live.grownTo(blocksMax),
+    used: volume.retention.usedMap(published).grownTo(blocksMax),
+  }
+  const { plan, state, lost, nextPosition } = log
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
   // The ring goes on behind the last good group; the nonce keeps what is left of the opening before apart.
@@ -73,16 +88,26 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   }
   const { clock } = options
   const recovery = { replayed: plan.operations, log: state, lost }
-  const engine = new CpEngine({ volume, allocator, maps, clock, firstCp, logStart, recovery }, options)
+  const engine = new CpEngine(
+    { volume, allocator, maps, clock, geometry, firstCp, logStart, recovery },
+    options,
+  )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
-  if (plan.operations > 0) await engine.recover(plan, opening)
+  // Nothing is promised before a root says how far the volume may grow: the log may name blocks that only that allows.
+  if (plan.operations > 0 || isRaised) await engine.recover(plan, opening)
   else await volume.writeSuperblock(opening)
   return engine
 }
 
+function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenPrimaryOptions): number {
+  if (superblock.fenced || superblock.outdated || !volumeBytesMax) return geometry.blocksMax
+  const blocks = Math.floor(Math.min(volumeBytesMax, volumeBytesLimit) / blockBytes)
+  return Math.max(geometry.blocksMax, blocks)
+}
+
 /** Throws `corrupt` when something is lost that the operator has not given up. */
 async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<LogPlan> {
-  const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.hasGoneBack
+  const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.goesBack
   const log = await planLog(volume, accepts)
   options.onLogRead?.(log)
   const [problem] = log.problems

@@ -4,7 +4,8 @@
  * it. So a field has its place written down once.
  *
  * Reader and Writer are bound to a layout. A Reader believes nothing: what it returns was in range, and everything
- * else is a `corrupt` error that names structure and field. A Writer asserts: a value out of range is a bug of ours.
+ * else is a `corrupt` error that names structure and field; a version that is not known yet is `newer-format`. A Writer
+ * asserts: a value out of range is a bug of ours.
  */
 import { assert } from '../lib/assert.ts'
 import {
@@ -19,6 +20,7 @@ import {
   writeU64,
 } from '../lib/bytes.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { newerFormat } from './features.ts'
 import type { StructureHead } from './kinds.ts'
 import { type NodePointer, nodePointerBytes, readNodePointer, writeNodePointer } from './pointer.ts'
 
@@ -74,6 +76,17 @@ export function corrupt(structure: string, field: string, why: string): Stillpoi
   return new StillpointError('corrupt', `${structure}: ${field} ${why}`, { structure, field })
 }
 
+/** Versions count from 1: a higher one than is known is of a later program, and sound. */
+export function verifyHead(title: string, kind: number, version: number, expected: StructureHead): void {
+  if (kind !== expected.kind) throw corrupt(title, 'kind', `is ${kind}`)
+  if (version > expected.version)
+    throw newerFormat(
+      title,
+      `its version is ${version}, and ${expected.version} is the highest that is known`,
+    )
+  if (version !== expected.version) throw corrupt(title, 'version', `is ${version}`)
+}
+
 export function isZero(bytes: Uint8Array, from: number, end: number): boolean {
   for (let i = from; i < end; i++) if (bytes[i] !== 0) return false
   return true
@@ -125,13 +138,10 @@ export class Reader<N extends string> extends Bound<N> {
     if (base + of.bytes > bytes.length) throw corrupt(of.title, 'length', 'is too short')
   }
 
-  /** Kind and version, which every structure begins with. */
+  /** Kind and version, which every structure begins with. Its sum must have been found right before. */
   head(expected: StructureHead): void {
     const { bytes, base } = this
-    if (bytes[base] !== expected.kind) throw corrupt(this.of.title, 'kind', `is ${bytes[base]}`)
-    if (bytes[base + 1] !== expected.version) {
-      throw corrupt(this.of.title, 'version', `${bytes[base + 1]} is not known here`)
-    }
+    verifyHead(this.of.title, bytes[base]!, bytes[base + 1]!, expected)
   }
 
   number(name: N, max = Number.MAX_SAFE_INTEGER, min = 0): number {

@@ -25,13 +25,16 @@ export function superblockAddress(slot: number, copy: number): number {
 const superblockAreaBlocks = superblockSlots * superblockCopies * superblockDistanceBlocks
 
 /** Fixed at creation. All in blocks. */
-export interface Geometry {
-  /** The volume never grows beyond this: the size of the maps depends on it. */
-  readonly blocksMax: number
+export interface FixedGeometry {
   /** The file is extended by this much at a time. */
   readonly growBlocks: number
   readonly logAddress: number
   readonly logBlocks: number
+}
+
+export interface Geometry extends FixedGeometry {
+  /** The volume does not grow beyond this, unless it is raised: the levels of the maps follow from it. */
+  readonly blocksMax: number
 }
 
 export const volumeBytesMaxDefault = 2 ** 40
@@ -40,6 +43,9 @@ export const logBytesDefault = 32 * 2 ** 20
 export const logBytesMin = 2 ** 20
 /** 16 TiB: the allocator keeps one bit a block in memory (512 MiB here). */
 export const volumeBytesLimit = 2 ** 44
+export const volumeBlocksLimit = volumeBytesLimit / blockBytes
+/** Behind the fixed areas a volume has room for more than a first consistency point. */
+const dataBlocksMin = 64
 
 export function makeGeometry(
   volumeBytesMax = volumeBytesMaxDefault,
@@ -56,15 +62,29 @@ export function makeGeometry(
   return geometry
 }
 
-/** For a geometry that was read: nothing in it is believed before this says so. */
-export function isValidGeometry(geometry: Geometry): boolean {
-  const { blocksMax, growBlocks, logAddress, logBlocks } = geometry
+export const fixedPart = ({ growBlocks, logAddress, logBlocks }: FixedGeometry): FixedGeometry => ({
+  growBlocks,
+  logAddress,
+  logBlocks,
+})
+
+/** For a geometry that was read: nothing in it is believed before these say so. */
+export function isValidFixedGeometry({ growBlocks, logAddress, logBlocks }: FixedGeometry): boolean {
   return (
-    [blocksMax, growBlocks, logAddress, logBlocks].every((n) => Number.isSafeInteger(n) && n > 0) &&
+    [growBlocks, logAddress, logBlocks].every((n) => Number.isSafeInteger(n) && n > 0) &&
     logAddress === superblockAreaBlocks &&
     logBlocks >= logBytesMin / blockBytes &&
-    blocksMax <= volumeBytesLimit / blockBytes &&
-    blocksMax >= logAddress + logBlocks + 64
+    logBlocks <= volumeBlocksLimit - logAddress - dataBlocksMin
+  )
+}
+
+export function isValidGeometry(geometry: Geometry): boolean {
+  const { blocksMax, logAddress, logBlocks } = geometry
+  return (
+    isValidFixedGeometry(geometry) &&
+    Number.isSafeInteger(blocksMax) &&
+    blocksMax <= volumeBlocksLimit &&
+    blocksMax >= logAddress + logBlocks + dataBlocksMin
   )
 }
 
@@ -79,11 +99,11 @@ const superblockRuns: readonly FixedRun[] = Array.from(
 )
 
 /** The superblock copies and the ring: never given out, never referenced by a tree. In the order of their addresses. */
-export function fixedRuns({ logAddress, logBlocks }: Geometry): readonly FixedRun[] {
+export function fixedRuns({ logAddress, logBlocks }: FixedGeometry): readonly FixedRun[] {
   return [...superblockRuns, { address: logAddress, blocks: logBlocks }]
 }
 
-/** True when [address, address + blocks) lies in the volume and touches nothing fixed. */
+/** True when [address, address + blocks) lies below the largest size of the volume and touches nothing fixed. */
 export function isDataRun(geometry: Geometry, address: number, blocks: number): boolean {
   if (!Number.isSafeInteger(address) || blocks < 1 || address < 1) return false
   if (address + blocks > geometry.blocksMax) return false

@@ -48,7 +48,7 @@ export interface BlockPointer {
 /** How the records of a volume are summed: a property of the volume, kept in its root. */
 export interface RecordSums {
   readonly kind: ChecksumKind
-  /** The secret seed of XXH3: a safe integer. */
+  /** The secret seed of XXH3, below 2³². */
   readonly seed: number
 }
 

@@ -1,7 +1,14 @@
+/**
+ * The sums of all that is stored or sent. Whatever imports them has checked them first: the known answers are asserted
+ * when this module is loaded (about 0.1 ms), so no process can read or write a volume with sums of another kind.
+ */
 import { assert } from './assert.ts'
+import { assertKnownAnswers } from './known-answers.ts'
 
 export const sha256Bytes = 32
 export const xxh3Bytes = 8
+/** Seeds of XXH3 lie below: the runtime takes these bits of a seed, and one that takes 64 gives the same sums. */
+export const xxh3SeedEnd = 2 ** 32
 
 /** Synchronous on purpose: for a block of 4 KiB it costs 2.8 µs, and every asynchronous hash costs more. */
 export function sha256(bytes: Uint8Array): Uint8Array {
@@ -15,12 +22,15 @@ assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'a little-endian ma
 let lastSeed = 0
 let lastSeedBig = 0n
 
-/** XXH3-64 under a secret seed (a safe integer), as eight little-endian bytes. */
+/** XXH3-64 under a secret seed of 32 bits, as eight little-endian bytes. */
 export function xxh3(bytes: Uint8Array, seed: number): Uint8Array {
   if (seed !== lastSeed) {
+    assert(Number.isInteger(seed) && seed >= 0 && seed < xxh3SeedEnd, 'a seed of XXH3 has 32 bits')
     lastSeedBig = BigInt(seed)
     lastSeed = seed
   }
   word[0] = Bun.hash.xxHash3(bytes, lastSeedBig)
   return wordBytes.slice()
 }
+
+assertKnownAnswers({ sha256, xxh3 })

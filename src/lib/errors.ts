@@ -28,6 +28,7 @@ export const errorCodes = {
   fenced: [503, 'This primary may not change anything'],
   poisoned: [503, 'A write to the device failed; the process is ending'],
   'newer-format': [503, 'This volume was written by a newer version'],
+  'older-format': [503, 'This volume was written before version 1 of the format'],
   corrupt: [500, 'Stored bytes do not match their checksum'],
   'disk-full': [507, 'There is no space left'],
   internal: [500, 'Internal error'],
@@ -51,6 +52,9 @@ export class StillpointError extends Error {
   }
 }
 
-export function hasCode(error: unknown, code: ErrorCode): error is StillpointError {
+export function hasCode<C extends ErrorCode>(
+  error: unknown,
+  code: C,
+): error is StillpointError & { readonly code: C } {
   return error instanceof StillpointError && error.code === code
 }

@@ -16,16 +16,16 @@ export async function checkFolder(path: string): Promise<CheckReport> {
     const device = await folder.open(blockFileName, { readOnly: true })
     try {
       // Roots are checked one after the other.
-      let items: ItemCheck | null = null
+      let items: { readonly of: Root; readonly check: ItemCheck } | null = null
       const found: CheckFinding[] = []
       const report = await checkVolume(device, {
         onItem(root, item) {
-          items ??= new ItemCheck(root.records.kind)
-          items.add(item)
+          if (items?.of !== root) items = { of: root, check: new ItemCheck(root.records.kind) }
+          items.check.add(item)
         },
         onRoot(root) {
-          found.push(...findingsOf(items ?? new ItemCheck(root.records.kind), root))
-          items = null
+          const seen = items?.of === root ? items.check : new ItemCheck(root.records.kind)
+          found.push(...findingsOf(seen, root))
         },
       })
       return { ...report, findings: [...report.findings, ...found] }

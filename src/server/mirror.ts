@@ -133,6 +133,7 @@ const needs: Readonly<Record<MirrorNeed, string | null>> = {
   'a-common-cp':
     'a consistency point that both sides have. Stop this mirror, empty its folder, start it again; then, on its primary, DELETE /v1/mirrors/ID and POST /v1/mirrors with its address',
   'sound-blocks': 'blocks that match their checksums',
+  'a-newer-version': 'a newer version of Stillpoint: it does not know the format of its primary',
 }
 
 function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): MirrorStatus {

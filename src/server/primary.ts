@@ -40,6 +40,7 @@ export async function servePrimary(
     cpIntervalMs,
     queueBytesMax,
     nodeCacheBytesMax,
+    volumeBytesMax: configuration.raiseVolumeTo,
     packing: recordEncoding === 'zstd' ? zstd : null,
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),
@@ -50,6 +51,7 @@ export async function servePrimary(
   if (engine.fencedWhy !== null) log.error(engine.fencedWhy)
 
   const { superblock, geometry } = engine.volume
+  sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
   const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
@@ -177,6 +179,12 @@ function sayWhatWasFound({ replayed, log: state, lost }: CpEngine['recovery']): 
     log.warn(
       'the last group of the log is not whole: the crash tore it before it was acknowledged, or it was damaged within the milliseconds in which nothing had sealed it',
     )
+}
+
+/** How far a volume may grow is only ever raised: who asks for less hears what it is. */
+function sayVolumeMax(bytes: number, asked: number | null): void {
+  if (asked !== null && asked - (asked % blockBytes) < bytes)
+    log.warn('the volume may grow further than was asked for: that is never lowered', { asked, bytes })
 }
 
 /** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */

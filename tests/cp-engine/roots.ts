@@ -1,3 +1,4 @@
+import { noFeatures } from '../../src/format/features.ts'
 import { countersMax } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import type { NodePointer } from '../../src/format/pointer.ts'
@@ -7,9 +8,11 @@ const noHash = new Uint8Array(32)
 
 /** A root without a tree. */
 export const rootOf = (cp: number, liveMap: NodePointer, usedMap: NodePointer): Root => ({
+  features: noFeatures,
   volumeUuid: new Uint8Array(16).fill(7),
   cp,
   blockCount: 1536,
+  blocksMax: 1536,
   records: { kind: 'xxh3', seed: 1 },
   fileTree: { pointer: noNode, level: 0 },
   snapshotsTree: { pointer: noNode, level: 0 },

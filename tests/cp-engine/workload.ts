@@ -150,6 +150,22 @@ export class Workload {
   }
 }
 
+/** One record of its own, under the key of that number. */
+export async function putRecord(engine: CpEngine, n: number, seed: number): Promise<Applied<unknown>> {
+  const records = await engine.prepare(contentOf(seed))
+  return engine.run(
+    (tx) =>
+      tx.put(
+        keyOf(n),
+        valueOf(
+          seed,
+          records.map((record) => tx.use(record)),
+        ),
+      ),
+    { records },
+  )
+}
+
 function valueOf(seed: number, pointers: Parameters<typeof valueHead>[0]): Uint8Array {
   const tail = new Uint8Array(4)
   writeU32(tail, 0, seed)

@@ -1,7 +1,6 @@
 /**
  * Decoders believe nothing. Invariants checked, for mutations of real structures and for plain noise:
- * - a decoder returns a value, or refuses by null, by `newer-format`, or by `corrupt` with its place; nothing else is
- *   thrown;
+ * - a decoder returns a value, or refuses by null, by `corrupt` with its place, or by the format; nothing else is thrown;
  * - what it accepts has exactly the form that its encoder gives it (one form for one value), or, on the wire, is the
  *   same after another round;
  * - what it returns is not larger than a small multiple of what it was given, and it ends in time.
@@ -70,8 +69,8 @@ function attempt(structure: Structure, bytes: Uint8Array): boolean {
   try {
     value = decode(bytes)
   } catch (error) {
-    const isCorrupt = hasCode(error, 'corrupt') && typeof error.help['field'] === 'string'
-    if (!isCorrupt && !hasCode(error, 'newer-format')) throw error
+    const isRefused = hasCode(error, 'corrupt') && typeof error.help['field'] === 'string'
+    if (!isRefused && !hasCode(error, 'newer-format') && !hasCode(error, 'older-format')) throw error
     value = null
   }
   const tookMs = performance.now() - before

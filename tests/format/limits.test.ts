@@ -21,9 +21,11 @@ import { type Superblock, decodeSuperblock, encodeSuperblock } from '../../src/f
 
 const fill = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
 const root: Root = {
+  features: { incompat: 0, readOnlyCompat: 6, compat: 2 ** 32 - 1 },
   volumeUuid: fill(16, 1),
   cp: 2e12 + 7,
   blockCount: 20_000,
+  blocksMax: 20_001,
   records: { kind: 'xxh3', seed: 1 },
   fileTree: { pointer: { address: 10_000, sum: fill(32, 2) }, level: 1 },
   snapshotsTree: { pointer: noNode, level: 0 },
@@ -41,6 +43,7 @@ const root: Root = {
   snapshotName: 'before',
 }
 const superblock: Superblock = {
+  features: { incompat: 0, readOnlyCompat: 2 ** 31, compat: 5 },
   volumeUuid: fill(16, 1),
   sideUuid: fill(16, 2),
   generation: 5,
@@ -61,7 +64,7 @@ const superblock: Superblock = {
     url: `http://${'m'.repeat(g.memberUrlBytesMax - 7)}`,
   })),
   log: { nonce: fill(8, 1), position: 8192, chain: fill(32, 1) },
-  geometry: g.makeGeometry(),
+  geometry: g.fixedPart(g.makeGeometry()),
   goingBack: true,
 }
 
@@ -112,7 +115,7 @@ describe('superblock', () => {
       { ...superblock, root: null },
       { ...superblock, root: { address: 256, bytes: fill(4096, 1) } },
       { ...superblock, log: { ...superblock.log, position: 100 } },
-      { ...superblock, geometry: { ...superblock.geometry, blocksMax: 10 } },
+      { ...superblock, geometry: { ...superblock.geometry, logBlocks: 10 } },
       { ...superblock, holds: [...superblock.holds, superblock.holds[0]!] },
       { ...superblock, members: [superblock.members[0]!, superblock.members[0]!] },
       { ...superblock, firstCp: cpMax + 1 },
@@ -130,6 +133,7 @@ describe('root node', () => {
       decodeRoot(bytes)
       return null
     } catch (error) {
+      if (hasCode(error, 'newer-format')) return error.code
       return hasCode(error, 'corrupt') ? error.help['field'] : error
     }
   }
@@ -138,13 +142,16 @@ describe('root node', () => {
   test('names the field that it refuses', () => {
     expect(refusal(() => {})).toBeNull()
     expect(refusal((b) => b.fill(0))).toBe('kind')
-    expect(refusal((b) => (b[1] = 2))).toBe('version')
+    expect(refusal((b) => (b[1] = 0))).toBe('version')
+    expect(refusal((b) => (b[at.format] = 0))).toBe('format')
+    expect(refusal((b) => (b[at.blocksMax + 1] = 1))).toBe('blockCount')
+    expect(refusal((b) => (b[at.reserved2] = 1))).toBe('reserved2')
     expect(refusal((b) => b.fill(0xff, at.sequence, at.sequence + 8))).toBe('sequence')
     expect(refusal((b) => (b[at.checksumKind] = 3))).toBe('checksumKind')
     expect(refusal((b) => (b[at.checksumKind] = 0))).toBe('checksumKind')
     expect(refusal((b) => (b[at.snapshotName] = 0xff))).toBe('snapshotName')
     expect(refusal((b) => (b[at.snapshotName + 6] = 65))).toBe('snapshotName')
-    expect(refusal((b) => (b[at.reserved3 + 311] = 1))).toBe('reserved3')
+    expect(refusal((b) => (b[at.reserved4 + 287] = 1))).toBe('reserved4')
     expect(refusal((b) => (b[at.epochs + 150] = 1))).toBe('epochs')
     expect(refusal((b) => (b[at.epochCount] = 1))).toBe('epochs')
     expect(refusal((b) => (b[at.fileTree + 6] = 1))).toBe('fileTree')

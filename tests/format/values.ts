@@ -77,12 +77,21 @@ const epochs = fc
       })),
   )
 
+const word = integer(2 ** 32 - 1)
+/** Unknown bits that do not keep anybody from reading. */
+const features = fc.record({ incompat: fc.constant(0), readOnlyCompat: word, compat: word })
+
 export const root: fc.Arbitrary<Root> = fc
   .record({
+    features,
     volumeUuid: bytesOf(16),
     after: integer(1e6),
     blockCount: fc.constant(2 ** 28),
-    records: fc.record({ kind: fc.constantFrom('xxh3' as const, 'sha256' as const), seed: fc.maxSafeNat() }),
+    blocksMax: integer(g.volumeBlocksLimit, 2 ** 28),
+    records: fc.record({
+      kind: fc.constantFrom('xxh3' as const, 'sha256' as const),
+      seed: integer(2 ** 32 - 1),
+    }),
     fileTree: treeRoot,
     snapshotsTree: treeRoot,
     liveMap: nodePointer,
@@ -103,6 +112,7 @@ export const root: fc.Arbitrary<Root> = fc
 
 export const superblock: fc.Arbitrary<Superblock> = fc
   .record({
+    features,
     volumeUuid: bytesOf(16),
     sideUuid: bytesOf(16),
     generation: fc.maxSafeNat(),
@@ -123,7 +133,7 @@ export const superblock: fc.Arbitrary<Superblock> = fc
       position: integer(2 ** 40).map((n) => n * 4096),
       chain: bytesOf(32),
     }),
-    geometry: fc.constant(g.makeGeometry()),
+    geometry: fc.constant(g.fixedPart(g.makeGeometry())),
     goingBack: fc.boolean(),
   })
   .map((s) => (s.root ? s : { ...s, role: 'mirror' as const }))
@@ -238,7 +248,10 @@ export const logRecord: fc.Arbitrary<LogRecord> = fc.record({
     .map((list) => spread(list, (pointer, address) => ({ ...pointer, address }))),
 })
 
-export const mapPointers = fc.array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
+/** One that names nothing is not stored. */
+export const mapPointers = fc
+  .array(nodePointer, { minLength: mapIndexFanout, maxLength: mapIndexFanout })
+  .filter((pointers) => pointers.some(({ address }) => address > 0))
 
 export interface GroupValue {
   readonly head: Pick<
@@ -279,6 +292,8 @@ export const leaf = fc
 export const bits = fc.nat().map((seed): Uint8Array => {
   const out = new Uint8Array(mapPageBitsBytes)
   for (let i = 0; i < 64; i++) out[(seed * (i + 1)) % out.length] = seed >>> (i % 24)
+  // A page without a bit is not stored.
+  out[seed % out.length]! |= 1
   return out
 })
 

@@ -7,6 +7,7 @@ import type {
   TreeView,
   Tx,
 } from '../../src/cp-engine/contract.ts'
+import { noFeatures } from '../../src/format/features.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import type { BlockPointer, ChecksumKind } from '../../src/format/pointer.ts'
@@ -49,8 +50,10 @@ type Told = Pick<Root, 'cp' | 'records' | 'counters' | 'committedAtMs' | 'sequen
 
 export function fakeRoot(told: Told): Root {
   return {
+    features: noFeatures,
     volumeUuid: new Uint8Array(16).fill(7),
     blockCount: 2_000_000,
+    blocksMax: 2_000_000,
     fileTree: { pointer: noNode, level: 0 },
     snapshotsTree: { pointer: noNode, level: 0 },
     liveMap: noNode,

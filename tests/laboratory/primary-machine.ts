@@ -5,14 +5,19 @@
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
+import { blockBytes } from '../../src/format/geometry.ts'
+import { blocksPerMapPage, mapIndexFanout } from '../../src/format/disk/map-page.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import type { Mirrors } from '../../src/replica/primary/mirrors.ts'
+import { allCopies, editRoot, editSuperblock, setWord } from '../cp-engine/volume/later-program.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
+import type { Chance } from './chance.ts'
+import type { Profile } from './profile.ts'
 import { compareAll } from './compare.ts'
 import { forecast, mustBeForecast, mustBeSound } from './checks.ts'
 import { Disk } from './disk.ts'
@@ -45,6 +50,14 @@ export interface KnownCp {
 type End = 'power' | 'kill'
 
 const restartMsMax = 30
+
+/** The operator lets the volume grow further, maybe so far that its maps gain a level; or says less than it has. */
+function raisedMaximum(chance: Chance, { geometry, raises }: Profile): number | null {
+  if (chance.below(100) >= raises) return null
+  const bytes = geometry.blocksMax * blockBytes
+  return chance.pick([bytes / 2, bytes * 1.5, bytes * 4, mapIndexFanout * blocksPerMapPage * blockBytes * 2])
+}
+
 /** So often a disk that may excuse an error is tried again, before the operator accepts a loss. */
 const refusalsMax = 3
 
@@ -91,6 +104,12 @@ export class PrimaryMachine {
       random: chance.of('volume'),
       geometry: profile.geometry,
     })
+    const { compatibleBits } = profile
+    if (compatibleBits > 0) {
+      for (const copy of allCopies)
+        await editSuperblock(device, copy, setWord('superblock', 'compat', compatibleBits))
+      await editRoot(device, allCopies, setWord('root', 'compat', compatibleBits))
+    }
     this.restart('power')
   }
 
@@ -179,12 +198,14 @@ export class PrimaryMachine {
     const random = chance.of(`opening ${opening}`)
     lab.trace.note(`primary opens ${opening}${acceptsLoss ? ', accepting a loss' : ''}`)
     const copy = this.isSound ? disk.copy() : null
+    const volumeBytesMax = raisedMaximum(chance.of(`maximum ${opening}`), profile)
     const engine = await openPrimary(disk.device, {
       clock,
       random,
       cpIntervalMs,
       queueBytesMax,
       nodeCacheBytesMax,
+      volumeBytesMax,
       packing: isPacked ? zstdInTurn : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,
@@ -194,7 +215,7 @@ export class PrimaryMachine {
     disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
     if (copy) {
       const where = `before opening ${opening}`
-      mustBeForecast(await forecast(copy, where), engine, where)
+      mustBeForecast(await forecast(copy, where), engine, where, volumeBytesMax !== null)
     }
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return
@@ -241,6 +262,8 @@ export class PrimaryMachine {
     const { root } = opened
     const where = `after opening ${this.openings}, cp ${root.cp}`
     if (engine.recovery.replayed > 0) this.recoveries++
+    for (const { compat } of [root.features, engine.volume.superblock.features])
+      must(compat === lab.profile.compatibleBits, `${where}: compatible bits were kept`)
     for (const { cp, sequence, opening } of this.known.values())
       if (opening === history.opening && this.isSound) history.checkPromises(cp, sequence, opening)
     // One that was published when nobody was left to hear of it is known from here on.

@@ -35,6 +35,10 @@ export interface Profile {
   readonly primaryDisk: DiskProfile
   readonly mirrorDisks: readonly DiskProfile[]
   readonly troubles: Troubles
+  /** Feature bits of a later program, which nobody here knows: they stay in every root and superblock. */
+  readonly compatibleBits: number
+  /** Of 100 openings: those that say how far the volume may grow. */
+  readonly raises: number
   /** Of 100 openings: those that lose their power too. */
   readonly crashesInRecovery: number
   readonly clients: number
@@ -101,6 +105,8 @@ export function someProfile(chance: Chance): Profile {
       { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
     ]),
     isPacked: chance.below(3) === 0,
+    raises: chance.pick([0, 0, 15, 40]),
+    compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
   }
 }
 

@@ -19,14 +19,14 @@ export function engineMirrors(
   engine: CpEngine,
   options: Omit<Options, 'source' | 'primary' | 'identity' | 'limits'>,
 ): Mirrors {
-  const { superblock } = engine.volume
+  const { superblock, geometry } = engine.volume
   return new Mirrors({
     ...options,
     source: engine,
     primary: new EngineVolume(engine),
     identity: {
       side: formatUuid(superblock.sideUuid),
-      geometry: superblock.geometry,
+      geometry,
       epoch: () => engine.volume.superblock.epoch,
     },
     limits,

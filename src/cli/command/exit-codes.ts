@@ -1,5 +1,7 @@
 export const exitFailed = 1
 /** The command line is wrong. */
 export const exitUsage = 2
+/** The volume is of a later version of this program: it is sound, and nothing was written. */
+export const exitNewerFormat = 3
 /** The engine is poisoned: the device cannot be trusted any more, and the process has ended. Bugs end like that too. */
 export const exitPoisoned = 70

@@ -1,5 +1,6 @@
 /** `check DIR`: every invariant of a volume that no process serves, and what an open would do. It never writes. */
 import { buildCommand } from '@stricli/core'
+import { StillpointError } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -16,6 +17,11 @@ async function check(this: CliContext, flags: Flags, folder: string): Promise<vo
   const errors = report.findings.filter(({ severity }) => severity === 'error').length
   if (flags.json) printJson(this, { ok: errors === 0, ...report })
   else for (const line of linesOf(report, errors)) printLine(this, line)
+  if (report.findings.some(({ severity, kind }) => severity === 'error' && kind === 'newer-format'))
+    throw new StillpointError(
+      'newer-format',
+      `${folder}: a newer version of Stillpoint is needed to check it`,
+    )
   if (errors > 0) throw new UserError(`${folder}: not every invariant holds`)
 }
 

@@ -36,7 +36,10 @@ export interface SealedCp extends SealedState {
   /** What its superblock says besides the root: where replay of this root begins. */
   readonly superblock: SuperblockChange & { readonly log: LogStart }
   /** What the root says that is not made here. */
-  readonly facts: Omit<Root, 'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount'>
+  readonly facts: Omit<
+    Root,
+    'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount' | 'blocksMax'
+  >
 }
 
 export interface Maps {
@@ -53,6 +56,8 @@ export interface CpContext {
   /** What the nodes of the tree are encoded into. */
   readonly nodeBuffers: NodeBuffers
   allocateMapBlock(): number
+  /** One that was allocated and is not needed; nothing was written to it. */
+  giveBackMapBlock(address: number): void
   /** True when somebody has kept the bytes, which then never change. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean
   sync(): Promise<void>
@@ -111,6 +116,7 @@ export async function buildTrees(
     { born: sealed.blocks.bornBlocks(), freed: sealed.blocks.freedBlocks(), keptBySnapshot: () => false },
     () => context.allocateMapBlock(),
   )
+  for (const address of built.unused) context.giveBackMapBlock(address)
   const published = makeRoot(sealed, context, rootRun.address, built)
   const root: WriteCommand = {
     address: published.address,
@@ -137,6 +143,7 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
     cp: sealed.cp,
     // The file may have grown since the seal, and the maps may lie in what came.
     blockCount: Math.min(context.device.blockCount, maps.used.blocksMax),
+    blocksMax: maps.used.blocksMax,
     fileTree: sealed.tree.root(),
     liveMap: topOf(maps.live),
     usedMap: topOf(maps.used),

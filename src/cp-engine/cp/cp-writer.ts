@@ -107,6 +107,7 @@ export class CpWriter {
       nodeBuffers: this.nodeBuffers,
       previous: this.parts.volume.current(),
       allocateMapBlock: () => this.allocateMapBlock(),
+      giveBackMapBlock: (address) => this.parts.allocator.giveBack({ address, blocks: 1 }),
       leaving: (cp, commands) => this.leaving(cp, commands),
       sync: () => this.parts.dataSync.sync(),
     }

@@ -4,8 +4,8 @@ import { equalBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { unpackUpTo } from '../../lib/zstd.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
-import { isZero } from '../../format/fields.ts'
 import { blockBytes, recordBytesMax } from '../../format/geometry.ts'
+import { isZero } from '../../format/fields.ts'
 import { recordSum } from '../../format/pointer.ts'
 import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
 import type { BlockRun, WriteCommand } from '../contract.ts'
@@ -51,21 +51,7 @@ export async function readRecord(
   pointer: BlockPointer,
   sums: RecordSums,
 ): Promise<Uint8Array> {
-  const blocks = new Uint8Array(pointer.blocks * blockBytes)
-  await readBlocks(device, pointer, blocks)
-  return decodeRecord(blocks, pointer, sums)
-}
-
-/** As `readRecord`, and whether zeros are behind the payload: no sum covers those. */
-export async function readRecordAndPadding(
-  device: BlockDevice,
-  pointer: BlockPointer,
-  sums: RecordSums,
-): Promise<{ raw: Uint8Array; isPaddingZero: boolean }> {
-  const blocks = new Uint8Array(pointer.blocks * blockBytes)
-  await readBlocks(device, pointer, blocks)
-  const raw = decodeRecord(blocks, pointer, sums)
-  return { raw, isPaddingZero: isZero(blocks, pointer.payloadBytes, blocks.length) }
+  return decodeRecord(await readRecordBlocks(device, pointer), pointer, sums)
 }
 
 /** Past the page cache: whether the device really has the record. `buffer` has room for the largest. */
@@ -81,6 +67,12 @@ export async function isRecordOnDisk(
   await device.read(address, bytes, { uncached: true })
   return equalBytes(recordSum(bytes.subarray(0, payloadBytes), sums), sum)
 }
+
+/** Bytes behind the payload, which nothing reads: encoders leave zeros there. */
+export const hasZeroPadding = (
+  blocks: Uint8Array,
+  { payloadBytes }: Pick<BlockPointer, 'payloadBytes'>,
+): boolean => isZero(blocks, payloadBytes, blocks.length)
 
 /** A larger one is not worth stopping everybody else for. */
 const nowBytesMax = 64 * 1024
@@ -184,9 +176,12 @@ export async function readRecordRun(
   })
 }
 
-async function readBlocks(device: BlockDevice, pointer: BlockPointer, blocks: Uint8Array): Promise<void> {
+/** All of them as they are, unverified. */
+export async function readRecordBlocks(device: BlockDevice, pointer: BlockRun): Promise<Uint8Array> {
   checkWithin(device, pointer)
+  const blocks = new Uint8Array(pointer.blocks * blockBytes)
   await device.read(pointer.address, blocks)
+  return blocks
 }
 
 function checkWithin(device: BlockDevice, { address, blocks }: BlockRun): void {

@@ -7,6 +7,10 @@
  * list stays as short as the change. Checksums come last, from the pages up.
  *
  * used = live + what the snapshots keep + the used map's own blocks.
+ *
+ * A page without a bit, and an index node that names nothing, are not stored. Which ones these are is known only when the
+ * list has ended: then each gives the block back that it was given, which clears a bit in a page that is dirty already,
+ * and may empty that one. So that ends as well.
  */
 import { assert, bug } from '../../lib/assert.ts'
 import { sha256 } from '../../lib/checksum.ts'
@@ -16,8 +20,10 @@ import {
   encodeMapIndex,
   encodeMapPage,
   mapIndexFanout,
+  mapLevels,
 } from '../../format/disk/map-page.ts'
 import type { MapKind } from '../../format/disk/map-page.ts'
+import { isZero } from '../../format/fields.ts'
 import { noNode } from '../../format/pointer.ts'
 import type { WriteCommand } from '../contract.ts'
 import { SpaceMap, eachByte } from './space-map.ts'
@@ -36,8 +42,11 @@ export interface BuiltMaps {
   readonly commands: readonly WriteCommand[]
   /** Map blocks of the CP before that this one no longer has. */
   readonly replaced: number
+  /** Blocks that were allocated for what is not stored in the end: nothing was written to them. */
+  readonly unused: readonly number[]
 }
 
+/** An address of 0: it is not stored. */
 interface Draft {
   readonly base: SpaceMap
   readonly pages: Map<number, { address: number; bits: Uint8Array }>
@@ -124,12 +133,49 @@ export function buildMaps(
   for (const run of change.born) apply({ kind: 'live', run, used: true })
   for (let i = 0; i < pending.length; i++) apply(pending[i]!)
 
+  const unused: number[] = []
+  const giveUp = (kind: MapKind, address: number): void => {
+    unused.push(address)
+    replacing.delete(address)
+    apply({ kind, run: { address, blocks: 1 }, used: false })
+  }
+  for (let given = -1; given < unused.length;) {
+    given = unused.length
+    for (const kind of ['live', 'used'] as const) dropEmpty(drafts[kind], (address) => giveUp(kind, address))
+  }
+
   const commands: WriteCommand[] = []
   const maps = {
     live: encode(drafts.live, replacing, commands),
     used: encode(drafts.used, replacing, commands),
   }
-  return { ...maps, commands, replaced }
+  return { ...maps, commands, replaced, unused }
+}
+
+/** What is dirty and has become empty, from the pages up. */
+function dropEmpty(draft: Draft, giveUp: (address: number) => void): void {
+  const { pages, indexes } = draft
+  for (const page of pages.values()) {
+    if (page.address === 0 || !isZero(page.bits, 0, page.bits.length)) continue
+    giveUp(page.address)
+    page.address = 0
+  }
+  for (const [i, nodes] of indexes.entries())
+    for (const [index, address] of nodes) {
+      if (address === 0 || hasChild(draft, i, index)) continue
+      giveUp(address)
+      nodes.set(index, 0)
+    }
+}
+
+function hasChild({ base, pages, indexes }: Draft, level: number, index: number): boolean {
+  const stored = level === 0 ? base.pages : base.indexes[level - 1]!
+  const end = Math.min((index + 1) * mapIndexFanout, stored.length)
+  for (let child = index * mapIndexFanout; child < end; child++) {
+    const drafted = level === 0 ? pages.get(child)?.address : indexes[level - 1]!.get(child)
+    if (drafted === undefined ? stored[child] !== null : drafted !== 0) return true
+  }
+  return false
 }
 
 /** The parts of a run that the newest snapshot does not keep. */
@@ -164,15 +210,19 @@ function encode(
   }
   const newPages: (MapPage | null)[] = [...base.pages]
   for (const [index, { address, bits }] of pages)
-    newPages[index] = {
-      bits,
-      pointer: emit(address, (target) => encodeMapPage(base.kind, index, bits, target)),
-    }
+    newPages[index] =
+      address === 0
+        ? null
+        : { bits, pointer: emit(address, (target) => encodeMapPage(base.kind, index, bits, target)) }
 
   const newIndexes: (MapIndex | null)[][] = base.indexes.map((nodes) => [...nodes])
   for (const [i, dirty] of indexes.entries()) {
     const children: readonly (MapPage | MapIndex | null)[] = i === 0 ? newPages : newIndexes[i - 1]!
     for (const [index, address] of dirty) {
+      if (address === 0) {
+        newIndexes[i]![index] = null
+        continue
+      }
       const from = index * mapIndexFanout
       const pointers = children.slice(from, from + mapIndexFanout).map((child) => child?.pointer ?? noNode)
       const pointer = emit(address, (target) => encodeMapIndex(base.kind, i + 1, index, pointers, target))
@@ -182,13 +232,16 @@ function encode(
   return new SpaceMap(base.kind, base.blocksMax, newPages, newIndexes)
 }
 
-/** The most blocks that building both maps can need when every page changes; the last floor of space covers it. */
-export function mapBlocksWorstCase(blockCount: number): number {
+/**
+ * The most blocks that building both maps can need when every page of the blocks that there are changes; the last floor of
+ * space covers it. The levels are those of the size that the volume may grow to.
+ */
+export function mapBlocksWorstCase(blockCount: number, blocksMax = blockCount): number {
   let width = Math.ceil(blockCount / blocksPerMapPage)
   let total = width
-  do {
+  for (let level = 1; level <= mapLevels(blocksMax); level++) {
     width = Math.ceil(width / mapIndexFanout)
     total += width
-  } while (width > 1)
+  }
   return 2 * (total + 1)
 }

@@ -57,6 +57,22 @@ export class SpaceMap {
     return new SpaceMap(kind, blocksMax, pages, indexes)
   }
 
+  /**
+   * The same blocks in a volume that may grow further. Where that takes more levels, the top is the first child of the
+   * first node above, which has no block before it is built: a CP changes a page of either map, and so every node above.
+   */
+  grownTo(blocksMax: number): SpaceMap {
+    assert(blocksMax >= this.blocksMax, 'how far a volume may grow never falls')
+    if (blocksMax === this.blocksMax) return this
+    const { pages, indexes } = SpaceMap.empty(this.kind, blocksMax)
+    return new SpaceMap(
+      this.kind,
+      blocksMax,
+      pages.map((none, i) => this.pages[i] ?? none),
+      indexes.map((nodes, level) => nodes.map((none, i) => this.indexes[level]?.[i] ?? none)),
+    )
+  }
+
   /** Pages that one of `known` has under the same pointer are taken from there and not read. */
   static async load(
     kind: MapKind,

@@ -103,7 +103,7 @@ export class Space {
   }
 
   private floorBlocks(floor: SpaceFloor): number {
-    const base = 2 * mapBlocksWorstCase(this.allocator.extent) + 16
+    const base = 2 * mapBlocksWorstCase(this.allocator.extent, this.geometry.blocksMax) + 16
     if (floor === 'reclaim') return base
     const deletes = base + 128
     return floor === 'delete' ? deletes : deletes + 256

@@ -1,7 +1,7 @@
 /** Brings nodes from the device into the cache; nothing enters it that was not verified against its parent. */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
-import { StillpointError, hasCode } from '../../lib/errors.ts'
+import { StillpointError } from '../../lib/errors.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { verifyNode } from '../../format/disk/tree-node.ts'
@@ -85,8 +85,8 @@ export class NodeLoader {
     try {
       verifyNode(block, missing)
     } catch (error) {
-      if (!hasCode(error, 'corrupt')) throw error
-      throw new StillpointError('corrupt', error.message, { ...error.help, address }, { cause: error })
+      if (!(error instanceof StillpointError)) throw error
+      throw new StillpointError(error.code, error.message, { ...error.help, address }, { cause: error })
     }
     const frame = cache.allocate(address, frameState.clean, 0)
     cache.bytes.set(block, frame * blockBytes)

@@ -8,6 +8,9 @@
  *    the slot that it chose before anything relies on it. A copy is rewritten only while the other one is good.
  * 4. After a failed write nothing is written any more: which bytes the device has is not known.
  * 5. Going back marks the older root in the lost slot first; an open in between finds the mark and finishes.
+ * 6. Opening has two steps: `read` looks at all four copies and writes nothing, `settle` repairs and finishes. So a volume
+ *    that must not be opened, of a later program above all, is refused as it was found; and one copy of a later program is
+ *    enough for that, whatever the others are.
  */
 import { assert } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -21,6 +24,7 @@ import {
   superblockCopyBlocks,
   superblockSlots,
 } from '../../format/geometry.ts'
+import { assertWritable } from '../../format/features.ts'
 import { decodeRoot } from '../../format/disk/root.ts'
 import { decodeSuperblock, encodeSuperblock } from '../../format/disk/superblock.ts'
 import type { Superblock } from '../../format/disk/superblock.ts'
@@ -39,17 +43,24 @@ export interface OpenOptions {
   readonly goBack?: (remaining: Superblock) => SuperblockChange
 }
 
+/** The copies of a slot; null: unreadable. */
+type Found = readonly (Superblock | null)[]
+
 export class SuperblockStore {
   private readonly queue: (() => void)[] = []
   private busy = false
   private isBroken = false
+  /** This open goes back to the CP before, or finishes what an earlier open had begun. */
+  readonly goesBack: boolean
 
   private constructor(
     private readonly device: BlockDevice,
     private readonly slots: Superblock[],
-    /** This open has gone back to the CP before, or has finished what an earlier open had begun. */
-    readonly hasGoneBack: boolean,
-  ) {}
+    /** What was read of each slot, until it is settled. */
+    private found: readonly Found[] | null,
+  ) {
+    this.goesBack = this.newest.goingBack
+  }
 
   /** Fills all four copies of a new device; the caller makes the file appear only after this. */
   static async create(device: BlockDevice, first: Superblock): Promise<void> {
@@ -58,61 +69,38 @@ export class SuperblockStore {
         await writeCopy(device, { ...first, generation: first.generation + slot }, slot, copy)
   }
 
-  /** Reads, chooses, repairs. `corrupt` names the slot that cannot be read. */
   static async open(device: BlockDevice, options: OpenOptions = {}): Promise<SuperblockStore> {
-    const copies = []
-    for (let slot = 0; slot < superblockSlots; slot++)
-      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(device, slot, copy))
-    const best = [newestOf(copies[0]!, copies[1]!), newestOf(copies[2]!, copies[3]!)]
-    const lost = best.indexOf(null)
-    if (lost !== -1) return SuperblockStore.openWithLoss(device, lost, best[1 - lost] ?? null, options)
-
-    await keepWhatWasRead(device)
-    const [first, second] = best as [Superblock, Superblock]
-    const { goingBack } = first.generation > second.generation ? first : second
-    const store = new SuperblockStore(device, [first, second], goingBack)
-    const chosen = store.newestSlot()
-    for (const slot of [chosen, 1 - chosen])
-      await store.repair(
-        slot,
-        copies.slice(slot * superblockCopies, (slot + 1) * superblockCopies),
-        slot === chosen,
-      )
-    if (store.newest.goingBack) await store.write({ ...store.newest, goingBack: false })
+    const store = await SuperblockStore.read(device, options)
+    await store.settle()
     return store
   }
 
-  private static async openWithLoss(
-    device: BlockDevice,
-    lost: number,
-    remaining: Superblock | null,
-    options: OpenOptions,
-  ): Promise<SuperblockStore> {
-    const what = remaining
-      ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`
-      : 'no superblock can be read: this is not a volume of Stillpoint, or all four copies are damaged'
-    if (!remaining || !options.acceptLoss)
-      throw new StillpointError('corrupt', what, {
-        slot: lost,
-        ...(remaining
-          ? { remaining: cpOf(remaining), waysOut: ['restore from a mirror', '--accept-loss=superblock'] }
-          : {}),
-      })
-    // The lost slot may have had the next generation, so the mark goes above it.
-    const cp = cpOf(remaining)
-    const marked: Superblock = {
-      ...remaining,
-      ...options.goBack?.(remaining),
-      holds: remaining.holds.filter((hold) => hold.cp <= cp),
-      generation: remaining.generation + 2,
-      goingBack: true,
+  /** Reads and chooses. `corrupt` names the slot that cannot be read; `newer-format` also for what may only be read. */
+  static async read(device: BlockDevice, options: OpenOptions = {}): Promise<SuperblockStore> {
+    const found: Found[] = []
+    for (let slot = 0; slot < superblockSlots; slot++) {
+      const copies = []
+      for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(device, slot, copy))
+      found.push(copies)
     }
-    const slots = lost === 0 ? [marked, remaining] : [remaining, marked]
-    await keepWhatWasRead(device)
-    await writeSlot(device, marked, lost)
-    const store = new SuperblockStore(device, slots, true)
-    await store.write({ goingBack: false })
-    return store
+    for (const copy of found.flat()) if (copy) assertMayWrite(copy)
+    const best = found.map(([first, second]) => newestOf(first!, second!))
+    const lost = best.indexOf(null)
+    const slots = lost === -1 ? (best as Superblock[]) : withoutLost(lost, best[1 - lost] ?? null, options)
+    return new SuperblockStore(device, slots, found)
+  }
+
+  /** Once, before anything relies on what was read: makes the chosen slot safe, and both of them whole. */
+  async settle(): Promise<void> {
+    const { found } = this
+    assert(found, 'superblocks are settled once')
+    this.found = null
+    await keepWhatWasRead(this.device)
+    const lost = found.findIndex((copies) => copies.every((copy) => copy === null))
+    const chosen = this.newestSlot()
+    if (lost !== -1) await writeSlot(this.device, this.slots[lost]!, lost)
+    else for (const slot of [chosen, 1 - chosen]) await this.repair(slot, found[slot]!, slot === chosen)
+    if (this.newest.goingBack) await this.write({ goingBack: false })
   }
 
   get newest(): Superblock {
@@ -138,6 +126,7 @@ export class SuperblockStore {
   ): Promise<void> {
     await this.turn()
     try {
+      assert(!this.found, 'nothing is written before the superblocks are settled')
       if (this.isBroken) throw new DeviceError('an earlier write of a superblock failed')
       const target = 1 - this.newestSlot()
       const base = this.newest
@@ -163,7 +152,7 @@ export class SuperblockStore {
   }
 
   /** Bad or older copies first; then, of the chosen slot, the one that was good: never both at once. */
-  private async repair(slot: number, copies: readonly (Superblock | null)[], chosen: boolean): Promise<void> {
+  private async repair(slot: number, copies: Found, chosen: boolean): Promise<void> {
     const best = this.slots[slot]!
     const isGood = copies.map((copy) => copy !== null && copy.generation === best.generation)
     for (let copy = 0; copy < superblockCopies; copy++)
@@ -172,6 +161,36 @@ export class SuperblockStore {
       for (let copy = 0; copy < superblockCopies; copy++)
         if (isGood[copy]) await writeCopy(this.device, best, slot, copy)
   }
+}
+
+/** What an open goes back to when nothing of one slot can be read: the root of the other one, marked, in both. */
+function withoutLost(lost: number, remaining: Superblock | null, options: OpenOptions): Superblock[] {
+  const what = remaining
+    ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`
+    : 'no superblock can be read: this is not a volume of Stillpoint, or all four copies are damaged'
+  if (!remaining || !options.acceptLoss)
+    throw new StillpointError('corrupt', what, {
+      slot: lost,
+      ...(remaining
+        ? { remaining: cpOf(remaining), waysOut: ['restore from a mirror', '--accept-loss=superblock'] }
+        : {}),
+    })
+  const cp = cpOf(remaining)
+  const marked: Superblock = {
+    ...remaining,
+    ...options.goBack?.(remaining),
+    holds: remaining.holds.filter((hold) => hold.cp <= cp),
+    // The lost slot may have had the next generation, so the mark goes above it.
+    generation: remaining.generation + 2,
+    goingBack: true,
+  }
+  return lost === 0 ? [marked, remaining] : [remaining, marked]
+}
+
+/** An open writes: what only reads is `check`. */
+function assertMayWrite({ features, root }: Superblock): void {
+  assertWritable('superblock', features)
+  if (root) assertWritable('root node', decodeRoot(root.bytes).features)
 }
 
 /** A mirror that has received nothing has none. */

@@ -13,7 +13,7 @@ import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import type { Geometry } from '../../format/geometry.ts'
-import { blockBytes, rootsPerMemberMax } from '../../format/geometry.ts'
+import { blockBytes, rootsPerMemberMax, volumeBlocksLimit } from '../../format/geometry.ts'
 import type { BlockPointer, ChecksumKind, NodePointer } from '../../format/pointer.ts'
 import { decodeRoot } from '../../format/disk/root.ts'
 import type { Superblock } from '../../format/disk/superblock.ts'
@@ -53,6 +53,8 @@ export interface VolumeOptions extends OpenOptions {
   readonly clock: BreakClock
   readonly nodeCacheBytesMax?: number
   readonly onReleased?: OnReleased
+  /** Sees the volume before anything is written to it. What it throws leaves the device as it was. */
+  readonly inspect?: (volume: Volume) => Promise<void>
 }
 
 export class Volume implements RootSource {
@@ -86,7 +88,7 @@ export class Volume implements RootSource {
   }
 
   static async open(device: BlockDevice, options: VolumeOptions): Promise<Volume> {
-    const superblocks = await SuperblockStore.open(device, options)
+    const superblocks = await SuperblockStore.read(device, options)
     const volume = new Volume(device, superblocks, options)
     const newest = superblocks.newestSlot()
     for (const slot of [newest, 1 - newest]) {
@@ -95,6 +97,10 @@ export class Volume implements RootSource {
       volume.slotRoots[slot] = roots
       if (slot === newest) volume.published = superblocks.slot(slot).root ? roots[0]! : null
     }
+    await options.inspect?.(volume)
+    await superblocks.settle()
+    // A going back that was finished has put what the newest slot named into the other one, too.
+    if (superblocks.newestSlot() !== newest) volume.keepAgain(newest)
     volume.holdWhatWasListed()
     return volume
   }
@@ -102,8 +108,12 @@ export class Volume implements RootSource {
   get superblock(): Superblock {
     return this.superblocks.newest
   }
+  /** A mirror that has received nothing does not know yet how large its volume may be. */
   get geometry(): Geometry {
-    return this.superblock.geometry
+    return {
+      ...this.superblock.geometry,
+      blocksMax: this.published?.root.blocksMax ?? volumeBlocksLimit,
+    }
   }
 
   /** For one look that may have to wait for nodes. */
@@ -221,9 +231,9 @@ export class Volume implements RootSource {
   }
 
   async loadUsedMap(published: PublishedRoot): Promise<SpaceMap> {
-    const { blocksMax } = this.geometry
+    const { blocksMax, usedMap } = published.root
     const read = (pointer: NodePointer) => this.readNode(pointer)
-    return SpaceMap.load('used', blocksMax, published.root.usedMap, read, this.retention.usedMaps())
+    return SpaceMap.load('used', blocksMax, usedMap, read, this.retention.usedMaps())
   }
 
   /** One block that is named by address and SHA-256: `corrupt` when it is not what the pointer says. */
@@ -257,6 +267,16 @@ export class Volume implements RootSource {
       ? this.retention.usedMap(published)
       : await this.loadUsedMap(published)
     this.retention.keep(published, used, reason)
+  }
+
+  /** The other slot names from now on what `slot` does. */
+  private keepAgain(slot: number): void {
+    const other = 1 - slot
+    const before = this.slotRoots[other]!
+    this.slotRoots[other] = this.slotRoots[slot]!
+    for (const root of this.slotRoots[other])
+      this.retention.keep(root, this.retention.usedMap(root), slotReason(other))
+    for (const root of before) this.retention.drop(root, slotReason(other))
   }
 
   /**

@@ -4,11 +4,12 @@
  *
  * - Bit b of page p stands for block p × blocksPerMapPage + b; byte b ÷ 8, least significant bit first; 1 is in use.
  * - Node i of level l names nodes i × mapIndexFanout … of level l − 1; pages are level 0.
- * - A pointer with address 0: everything below it is free, and nothing is stored.
+ * - A pointer with address 0: everything below it is free, and nothing is stored. That is the only form of it: a page
+ *   without a bit and an index node without a pointer are refused.
  * - A page says which map, level and index it is of, so one that is misdirected is never taken for another.
  */
 import { assert } from '../../lib/assert.ts'
-import { Reader, Writer, corrupt, layout, soundPointer, writeSoundPointer } from '../fields.ts'
+import { Reader, Writer, corrupt, isZero, layout, soundPointer, writeSoundPointer } from '../fields.ts'
 import { blockBytes, volumeBytesLimit } from '../geometry.ts'
 import { structures } from '../kinds.ts'
 import { type NodePointer, nodePointerBytes, noNode } from '../pointer.ts'
@@ -61,6 +62,7 @@ export function encodeMapPage(kind: MapKind, index: number, bits: Uint8Array, ta
   w.number('map', 1 + mapKinds.indexOf(kind))
   w.number('index', index, mapIndexMax)
   w.put('bits', bits)
+  assert(!isZero(bits, 0, bits.length), 'an empty page is not stored')
 }
 
 /** Returns a copy of the bits; throws `corrupt` for a page of another place. */
@@ -73,6 +75,7 @@ export function decodeMapPage(bytes: Uint8Array, kind: MapKind, index: number): 
   r.zero('level')
   r.number('index', index, index)
   r.zero('reserved')
+  if (isZero(bytes, mapPageHeadBytes, blockBytes)) throw r.problem('bits', 'are all zero: it is not stored')
   return r.copy('bits')
 }
 
@@ -97,6 +100,7 @@ export function encodeMapIndex(
   for (const [i, pointer] of pointers.entries()) {
     writeSoundPointer(target, mapPageHeadBytes + i * nodePointerBytes, pointer)
   }
+  assert(!isZero(target, mapPageHeadBytes, blockBytes), 'an empty index node is not stored')
 }
 
 /** Always `mapIndexFanout` pointers; throws `corrupt` for a node of another place. */
@@ -114,6 +118,8 @@ export function decodeMapIndex(
   r.number('level', level, level)
   r.number('index', index, index)
   r.zero('reserved')
+  if (isZero(bytes, mapPageHeadBytes, blockBytes))
+    throw r.problem('pointers', 'are all zero: it is not stored')
   const pointers: NodePointer[] = []
   for (let at = mapPageHeadBytes; at < blockBytes; at += nodePointerBytes) {
     const pointer = soundPointer(bytes, at)

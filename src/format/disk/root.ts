@@ -8,6 +8,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
+import type { Features } from '../features.ts'
 import { Reader, Writer, isZero, layout } from '../fields.ts'
 import {
   blockBytes,
@@ -18,6 +19,7 @@ import {
   volumeBytesLimit,
 } from '../geometry.ts'
 import { structures } from '../kinds.ts'
+import { readFormat, writeFormat } from './format-words.ts'
 import { type NodePointer, type RecordSums, checksumKinds, nodePointerBytes } from '../pointer.ts'
 import { cpMax, epochOfCp, openingMax, sequenceMax, timeMsMax } from '../position.ts'
 
@@ -38,18 +40,21 @@ export interface EpochEntry {
 }
 
 export interface Root {
+  readonly features: Features
   readonly volumeUuid: Uint8Array
   readonly cp: number
   /** Size of the volume at this CP, in blocks. */
   readonly blockCount: number
+  /** The volume does not grow beyond; the levels of the maps follow from it. It never falls from root to root. */
+  readonly blocksMax: number
   /** How records are summed: properties of the volume. */
   readonly records: RecordSums
   readonly fileTree: TreeRoot
   readonly snapshotsTree: TreeRoot
-  /** The tops of the maps' indexes; their level follows from `blocksMax` of the geometry. */
+  /** The tops of the maps' indexes, of the level that `blocksMax` needs. */
   readonly liveMap: NodePointer
   readonly usedMap: NodePointer
-  /** 1 to epochsMax, ascending; the last is the current one. */
+  /** 1 to epochsMax, ascending; the last is the current one, and the oldest of more have been dropped. */
   readonly epochs: readonly EpochEntry[]
   /** Exactly countersMax, for the owner of the items. */
   readonly counters: readonly number[]
@@ -84,23 +89,29 @@ export const rootLayout = layout('root node', blockBytes, [
   ['snapshotsTreeLevel', 5, 1, '0: its root is a leaf'],
   ['snapshotNameBytes', 6, 1, '0: no snapshot at this CP'],
   ['reserved', 7, 1, 'zero'],
-  ['volumeUuid', 8, 16, 'of the volume, the same on every side'],
-  ['cp', 24, 8, 'epoch × 10¹² + n'],
-  ['blockCount', 32, 8, 'size of the volume at this CP, in blocks; every address is below'],
-  ['seed', 40, 8, 'the secret seed of XXH3-64'],
-  ['sequence', 48, 8, 'the last operation that it contains'],
-  ['opening', 56, 8, 'of that sequence'],
-  ['committedAtMs', 64, 8, 'wall clock, milliseconds since 1970: a label'],
-  ['previousHash', 72, 32, 'SHA-256 of the root before; zeros in the first'],
-  ['fileTree', 104, nodePointerBytes, 'root of the file tree'],
-  ['snapshotsTree', 144, nodePointerBytes, 'root of the snapshots tree'],
-  ['liveMap', 184, nodePointerBytes, 'top of the live map'],
-  ['usedMap', 224, nodePointerBytes, 'top of the used map'],
-  ['counters', 264, 8 * countersMax, '8 integers for the owner of the items'],
-  ['snapshotName', 328, snapshotNameBytesMax, 'UTF-8, zeros behind it'],
-  ['reserved2', 583, 1, 'zero'],
-  ['epochs', 584, epochLayout.bytes * epochsMax, '64 epoch entries, ascending; unused ones are zero'],
-  ['reserved3', 3784, 312, 'zero'],
+  ['format', 8, 4, 'of all that is written; 1'],
+  ['incompat', 12, 4, 'feature bits: whoever does not know one cannot read it'],
+  ['readOnlyCompat', 16, 4, 'feature bits: whoever does not know one may read and not write'],
+  ['compat', 20, 4, 'feature bits: whoever does not know one keeps it'],
+  ['volumeUuid', 24, 16, 'of the volume, the same on every side'],
+  ['cp', 40, 8, 'epoch × 10¹² + n'],
+  ['blockCount', 48, 8, 'size of the volume at this CP, in blocks; every address is below'],
+  ['blocksMax', 56, 8, 'the volume does not grow beyond, in blocks; it can be raised, and never falls'],
+  ['seed', 64, 4, 'the secret seed of XXH3-64'],
+  ['reserved2', 68, 4, 'zero'],
+  ['sequence', 72, 8, 'the last operation that it contains'],
+  ['opening', 80, 8, 'of that sequence'],
+  ['committedAtMs', 88, 8, 'wall clock, milliseconds since 1970: a label'],
+  ['previousHash', 96, 32, 'SHA-256 of the root before; zeros in the first'],
+  ['fileTree', 128, nodePointerBytes, 'root of the file tree'],
+  ['snapshotsTree', 168, nodePointerBytes, 'root of the snapshots tree'],
+  ['liveMap', 208, nodePointerBytes, 'top of the live map'],
+  ['usedMap', 248, nodePointerBytes, 'top of the used map'],
+  ['counters', 288, 8 * countersMax, '8 integers for the owner of the items'],
+  ['snapshotName', 352, snapshotNameBytesMax, 'UTF-8, zeros behind it'],
+  ['reserved3', 607, 1, 'zero'],
+  ['epochs', 608, epochLayout.bytes * epochsMax, 'up to 64 epoch entries, ascending; unused ones are zero'],
+  ['reserved4', 3808, 288, 'zero'],
 ])
 
 export function encodeRoot(root: Root): Uint8Array {
@@ -115,9 +126,11 @@ export function encodeRoot(root: Root): Uint8Array {
   w.number('fileTreeLevel', root.fileTree.level, treeLevelMax)
   w.number('snapshotsTreeLevel', root.snapshotsTree.level, treeLevelMax)
   w.number('snapshotNameBytes', name.length, snapshotNameBytesMax)
+  writeFormat(w, root.features)
   w.put('volumeUuid', root.volumeUuid)
   w.number('cp', root.cp, cpMax)
   w.number('blockCount', root.blockCount, blockCountMax)
+  w.number('blocksMax', root.blocksMax, blockCountMax)
   w.number('seed', root.records.seed)
   w.number('sequence', root.sequence, sequenceMax)
   w.number('opening', root.opening, openingMax)
@@ -143,20 +156,24 @@ export function encodeRoot(root: Root): Uint8Array {
   return bytes
 }
 
-/** Throws `corrupt`, naming the field. The bytes must have been verified by whoever trusts what it returns. */
+/**
+ * Throws `corrupt`, naming the field, or `newer-format`. The bytes must have been verified by whoever trusts what it
+ * returns, and whoever changes the volume asks `assertWritable` as well.
+ */
 export function decodeRoot(bytes: Uint8Array): Root {
   const r = new Reader(rootLayout, bytes)
   if (bytes.length !== blockBytes) throw r.problem('kind', 'begins a structure that is not one block')
   r.head(structures.root)
-  r.zero('reserved')
-  r.zero('reserved2')
-  r.zero('reserved3')
+  const features = readFormat(r)
+  for (const reserved of ['reserved', 'reserved2', 'reserved3', 'reserved4'] as const) r.zero(reserved)
   const nameBytes = r.number('snapshotNameBytes', snapshotNameBytesMax)
   const name = r.text('snapshotName', nameBytes)
   const root: Root = {
+    features,
     volumeUuid: r.copy('volumeUuid'),
     cp: r.number('cp', cpMax),
     blockCount: r.number('blockCount', blockCountMax, 1),
+    blocksMax: r.number('blocksMax', blockCountMax, 1),
     records: {
       kind: checksumKinds[r.number('checksumKind', checksumKinds.length, 1) - 1]!,
       seed: r.number('seed'),
@@ -195,7 +212,7 @@ function decodeEpochs(bytes: Uint8Array, count: number): EpochEntry[] {
       rootHashBefore: e.copy('rootHashBefore'),
     })
   }
-  if (!isZero(bytes, from + epochLayout.bytes * count, rootLayout.at.reserved3)) {
+  if (!isZero(bytes, from + epochLayout.bytes * count, rootLayout.at.reserved4)) {
     throw new Reader(rootLayout, bytes).problem('epochs', 'has bytes after its end')
   }
   return epochs
@@ -213,6 +230,7 @@ function contradiction(root: Root): [field: RootField, why: string] | null {
   }
   if (epochOfCp(root.cp) !== current.number) return ['cp', 'is not of the current epoch']
   if (root.cp < current.firstCp) return ['cp', 'is before the first of its epoch']
+  if (root.blockCount > root.blocksMax) return ['blockCount', 'is larger than the volume can be']
   const pointers = {
     fileTree: root.fileTree.pointer,
     snapshotsTree: root.snapshotsTree.pointer,

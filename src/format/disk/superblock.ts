@@ -3,29 +3,36 @@
  *
  * - A slot is written as two equal copies; the slot's number is inside, so a misdirected copy is not taken for another.
  * - The checksum covers every byte of the copy (its own field as zeros). Nothing else is looked at before it is right.
+ * - Sum, magic, format number and feature words stay where they are in every later format: a copy of a later program is
+ *   told from a damaged one, and from one of before there was a number.
  * - At its limits it still fits its copy: the layout below has room for every hold and every member.
  * - Only an empty mirror has no root.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, equalBytes, toHex } from '../../lib/bytes.ts'
 import { sha256, sha256Bytes } from '../../lib/checksum.ts'
-import { hasCode } from '../../lib/errors.ts'
+import { StillpointError, hasCode } from '../../lib/errors.ts'
+import { type Features, newerFormat } from '../features.ts'
 import { Reader, Writer, isZero, layout } from '../fields.ts'
 import {
-  type Geometry,
+  type FixedGeometry,
   blockBytes,
   epochMax,
   holdsMax,
   isDataRun,
-  isValidGeometry,
+  isValidFixedGeometry,
   memberUrlBytesMax,
   membersMax,
+  sectorBytes,
   superblockCopyBlocks,
   superblockSlots,
+  volumeBlocksLimit,
 } from '../geometry.ts'
 import { structures } from '../kinds.ts'
 import { type NodePointer, nodePointerBytes } from '../pointer.ts'
 import { cpMax, openingMax } from '../position.ts'
+import { readFormat, writeFormat } from './format-words.ts'
+import { decodeRoot } from './root.ts'
 
 export interface Hold {
   /** Who holds: a member, or whoever needs the root for a while. */
@@ -52,6 +59,7 @@ export interface LogStart {
 export type Role = 'primary' | 'mirror'
 
 export interface Superblock {
+  readonly features: Features
   readonly volumeUuid: Uint8Array
   readonly sideUuid: Uint8Array
   /** Only grows: it orders the slots. */
@@ -69,7 +77,7 @@ export interface Superblock {
   readonly holds: readonly Hold[]
   readonly members: readonly SuperblockMember[]
   readonly log: LogStart
-  readonly geometry: Geometry
+  readonly geometry: FixedGeometry
   /** The mark of an unfinished return: the next open finishes it. */
   readonly goingBack: boolean
 }
@@ -122,11 +130,16 @@ export const superblockLayout = layout('superblock', superblockBytes, [
   ['logNonce', 128, 8, 'of the opening that writes the log'],
   ['logPosition', 136, 8, 'where replay of this root starts, in bytes, in the endless numbering of the ring'],
   ['logChain', 144, 32, 'what the first group of the replay is chained to'],
-  ['blocksMax', 176, 8, 'geometry: the volume never grows beyond, in blocks'],
+  ['blockBytes', 176, 4, 'geometry: 4,096'],
+  ['sectorBytes', 180, 4, 'geometry: what a device is trusted to write whole, 512'],
   ['growBlocks', 184, 8, 'geometry: step of growth, in blocks'],
   ['logAddress', 192, 8, 'geometry: first block of the ring'],
   ['logBlocks', 200, 8, 'geometry: blocks of the ring'],
-  ['reserved2', 208, 304, 'zero'],
+  ['format', 208, 4, 'of all that is written; 1. Volumes of before there was a number have 0'],
+  ['incompat', 212, 4, 'feature bits: whoever does not know one cannot read it'],
+  ['readOnlyCompat', 216, 4, 'feature bits: whoever does not know one may read and not write'],
+  ['compat', 220, 4, 'feature bits: whoever does not know one keeps it'],
+  ['reserved2', 224, 288, 'zero'],
   ['root', 512, blockBytes, 'the bytes of the root node; zeros when there is none'],
   ['holds', 4608, holdLayout.bytes * firstHoldsMax, '96 holds; unused ones are zero'],
   ['members', 10752, memberLayout.bytes * membersMax, '8 members; unused ones are zero'],
@@ -153,6 +166,7 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   w.number('memberCount', s.members.length)
   w.number('holdCount', s.holds.length)
   w.put('magic', magic)
+  writeFormat(w, s.features)
   w.put('volumeUuid', s.volumeUuid)
   w.put('sideUuid', s.sideUuid)
   w.number('generation', s.generation)
@@ -163,7 +177,8 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   w.put('logNonce', s.log.nonce)
   w.number('logPosition', s.log.position)
   w.put('logChain', s.log.chain)
-  w.number('blocksMax', s.geometry.blocksMax)
+  w.number('blockBytes', blockBytes)
+  w.number('sectorBytes', sectorBytes)
   w.number('growBlocks', s.geometry.growBlocks)
   w.number('logAddress', s.geometry.logAddress)
   w.number('logBlocks', s.geometry.logBlocks)
@@ -190,7 +205,11 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   return bytes
 }
 
-/** Null when it is not readable: checksum, kind, version, slot, or anything out of its bounds. Never throws on garbage. */
+/**
+ * Null when it is not readable: checksum, kind, slot, or anything out of its bounds. Never throws on garbage. Throws
+ * `newer-format` for a sound copy of a later program, and `older-format` for one of before there was a format number;
+ * a copy that has a root which cannot be read here is one of a later program, too.
+ */
 export function decodeSuperblock(bytes: Uint8Array, slot: number): Superblock | null {
   if (bytes.length !== superblockBytes || !hasSum(bytes)) return null
   try {
@@ -210,18 +229,27 @@ function hasSum(bytes: Uint8Array): boolean {
 
 function read(bytes: Uint8Array, slot: number): Superblock {
   const r = new Reader(superblockLayout, bytes)
+  if (!equalBytes(r.copy('magic'), magic)) throw r.problem('magic', 'is another')
+  if (r.number('kind') === structures.superblock.kind && r.number('format') === 0)
+    throw new StillpointError(
+      'older-format',
+      'this is a volume of before version 1 of the format (its format number is 0): it cannot be opened any more',
+    )
   r.head(structures.superblock)
+  const features = readFormat(r)
+  sizeOf(r, 'blockBytes', blockBytes)
+  sizeOf(r, 'sectorBytes', sectorBytes)
   r.number('slot', slot, slot)
   r.zero('reserved')
   r.zero('reserved2')
   r.zero('reserved3')
-  if (!equalBytes(r.copy('magic'), magic)) throw r.problem('magic', 'is another')
   const flags = r.number('flags', flagsMax)
   const hasRoot = (flags & flagRoot) !== 0
   if (!hasRoot) r.zero('root')
   const rootAddress = r.number('rootAddress')
   if (rootAddress > 0 !== hasRoot) throw r.problem('rootAddress', 'contradicts the flags')
   const s: Superblock = {
+    features,
     volumeUuid: r.copy('volumeUuid'),
     sideUuid: r.copy('sideUuid'),
     generation: r.number('generation'),
@@ -240,7 +268,6 @@ function read(bytes: Uint8Array, slot: number): Superblock {
       chain: r.copy('logChain'),
     },
     geometry: {
-      blocksMax: r.number('blocksMax'),
       growBlocks: r.number('growBlocks'),
       logAddress: r.number('logAddress'),
       logBlocks: r.number('logBlocks'),
@@ -249,7 +276,23 @@ function read(bytes: Uint8Array, slot: number): Superblock {
   }
   const problem = contradiction(s)
   if (problem) throw r.problem(...problem)
+  if (s.root) assertRootReadable(s.root.bytes)
   return s
+}
+
+/** A damaged root is for whoever reads it to find. */
+function assertRootReadable(bytes: Uint8Array): void {
+  try {
+    decodeRoot(bytes)
+  } catch (error) {
+    if (!hasCode(error, 'corrupt')) throw error
+  }
+}
+
+/** All that is here has sizes of its own: what has others is of a program that knows them. */
+function sizeOf(r: Reader<SuperblockField>, field: 'blockBytes' | 'sectorBytes', known: number): void {
+  const size = r.number(field)
+  if (size !== known) throw newerFormat(superblockLayout.title, `${field} is ${size}, and ${known} is known`)
 }
 
 const offsetOfHold = (index: number): number =>
@@ -291,12 +334,14 @@ type SuperblockField = keyof typeof superblockLayout.at
 
 /** What no single field shows: the first field that contradicts another, and how. */
 function contradiction(s: Superblock): [field: SuperblockField, why: string] | null {
-  if (!isValidGeometry(s.geometry)) return ['blocksMax', 'begins a geometry that cannot be']
+  if (!isValidFixedGeometry(s.geometry)) return ['growBlocks', 'begins a geometry that cannot be']
+  // How large the volume may be is said by the root, which is read later.
+  const geometry = { ...s.geometry, blocksMax: volumeBlocksLimit }
   if (!s.root && s.role === 'primary') return ['root', 'is missing on a primary']
-  if (s.root && !isDataRun(s.geometry, s.root.address, 1)) return ['rootAddress', 'is not of a data block']
+  if (s.root && !isDataRun(geometry, s.root.address, 1)) return ['rootAddress', 'is not of a data block']
   if (s.log.position % blockBytes !== 0) return ['logPosition', 'is inside a block']
   for (const hold of s.holds) {
-    if (!isDataRun(s.geometry, hold.root.address, 1))
+    if (!isDataRun(geometry, hold.root.address, 1))
       return ['holds', 'names something that is not a data block']
   }
   const uuids = new Set(s.members.map((member) => toHex(member.uuid)))

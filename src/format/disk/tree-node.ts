@@ -10,7 +10,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { compareBytes, readU16, readU48, writeU16 } from '../../lib/bytes.ts'
-import { corrupt, isZero, layout } from '../fields.ts'
+import { corrupt, isZero, layout, verifyHead } from '../fields.ts'
 import { blockBytes, itemBytesMax, keyBytesMax } from '../geometry.ts'
 import { structures } from '../kinds.ts'
 import { nodePointerBytes, readNodePointer, type NodePointer } from '../pointer.ts'
@@ -129,12 +129,10 @@ function refuse(field: string, why: string): never {
   throw corrupt(treeNodeLayout.title, field, why)
 }
 
-/** Believes nothing. Throws `corrupt` and nothing else. */
+/** Believes nothing. Throws `corrupt`, or `newer-format` for a version that is not known; the sum must be right. */
 export function verifyNode(bytes: Uint8Array, place: NodePlace): VerifiedNode {
-  const { kind, version } = structures.treeNode
   if (bytes.length !== blockBytes) refuse('kind', 'begins a structure that is not one block')
-  if (bytes[at.kind] !== kind) refuse('kind', `is ${bytes[at.kind]}`)
-  if (bytes[at.version] !== version) refuse('version', `${bytes[at.version]} is not known here`)
+  verifyHead(treeNodeLayout.title, bytes[at.kind]!, bytes[at.version]!, structures.treeNode)
   if (bytes[at.level] !== place.level || place.level > treeLevelMax)
     refuse('level', 'is not what its parent says')
   if (bytes[at.reserved] !== 0) refuse('reserved', 'is not zero')

@@ -39,7 +39,7 @@ const countMax = 2 ** 48
 export const helloLayout = layout('hello', 64, [
   ['side', 0, 16, "the primary's side UUID"],
   ['member', 16, 16, 'the side UUID expected there; zeros: any'],
-  ['blocksMax', 32, 8, 'geometry of the volume'],
+  ['blocksMax', 32, 8, 'what the volume may grow to'],
   ['growBlocks', 40, 8, 'geometry of the volume'],
   ['logAddress', 48, 8, 'geometry of the volume'],
   ['logBlocks', 56, 8, 'geometry of the volume'],
@@ -109,7 +109,12 @@ export const statusLayout = layout(
     ['missing', 120, 8, 'blocks that it waits for'],
     ['refused', 128, 8, 'runs and frames that it did not take'],
     ['stage', 136, 1, '0 idle, 1 receiving, 2 verifying, 3 wanting, 4 publishing'],
-    ['needs', 137, 1, '0 nothing, 1 space, 2 another device, 3 a common CP, 4 sound blocks'],
+    [
+      'needs',
+      137,
+      1,
+      '0 nothing, 1 space, 2 another device, 3 a common CP, 4 sound blocks, 5 a newer version',
+    ],
     ['count', 138, 2, 'retained roots'],
     ['reserved', 140, 4, 'zero'],
   ],

@@ -89,7 +89,14 @@ export interface WantedRun {
 
 export const mirrorStages = ['idle', 'receiving', 'verifying', 'wanting', 'publishing'] as const
 export type MirrorStage = (typeof mirrorStages)[number]
-export const mirrorNeeds = ['nothing', 'space', 'another-device', 'a-common-cp', 'sound-blocks'] as const
+export const mirrorNeeds = [
+  'nothing',
+  'space',
+  'another-device',
+  'a-common-cp',
+  'sound-blocks',
+  'a-newer-version',
+] as const
 export type MirrorNeed = (typeof mirrorNeeds)[number]
 
 /** How a mirror stands: what it keeps decides what the primary holds. */
@@ -130,6 +137,7 @@ export const wireErrors = [
   'block-in-use',
   'device-failed',
   'unsupported',
+  'newer-format',
 ] as const
 export type WireErrorCode = (typeof wireErrors)[number]
 

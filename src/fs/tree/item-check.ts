@@ -61,12 +61,12 @@ export class ItemCheck {
 
   constructor(private readonly kind: ChecksumKind) {}
 
-  /** In the order of their keys. */
+  /** In the order of their keys. Throws `newer-format`: then nothing can be said of the whole. */
   add(item: Item): void {
     try {
       this.addKnown(item)
     } catch (error) {
-      if (!(error instanceof StillpointError)) throw error
+      if (!(error instanceof StillpointError) || error.code === 'newer-format') throw error
       this.problem(error.message)
     }
   }

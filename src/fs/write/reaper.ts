@@ -278,8 +278,8 @@ export class Reaper {
         const message = error instanceof Error ? error.message : String(error)
         const code = error instanceof StillpointError ? error.code : null
         if (code === 'poisoned' || code === 'fenced') this.isStopped = true
-        else if (code === 'corrupt' || code === null) {
-          // Damaged, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
+        else if (code === 'corrupt' || code === 'newer-format' || code === null) {
+          // Damaged, or of a later program, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
           log.error('what was deleted cannot be reclaimed: {message}', { message, id })
           if (id !== 0) this.damaged.add(id)
           return null

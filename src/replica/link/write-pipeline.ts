@@ -69,7 +69,8 @@ export class WritePipeline {
     const { growBlocks, blocksMax } = this.geometry()
     if (end <= this.device.blockCount) return 0
     try {
-      await this.device.grow(Math.min(blocksMax, Math.ceil(end / growBlocks) * growBlocks))
+      // What the image may grow to may have been raised since its last root.
+      await this.device.grow(Math.max(end, Math.min(blocksMax, Math.ceil(end / growBlocks) * growBlocks)))
       return 0
     } catch (error) {
       if (!hasCode(error, 'disk-full')) throw error

@@ -1,7 +1,7 @@
 /** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
 import type { WriteRun } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
-import type { Geometry } from '../../format/geometry.ts'
+import type { FixedGeometry } from '../../format/geometry.ts'
 import type { RecordSums } from '../../format/pointer.ts'
 import type { FrameHead, Message, WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
@@ -14,7 +14,7 @@ export interface ApplierFacts {
   /** Null: empty, the first volume that says hello is adopted. */
   volume(): string | null
   epoch(): FrameHead['epoch']
-  geometry(): Geometry
+  geometry(): FixedGeometry
   published(): PublishedRoot | null
   /** Everything whose blocks must not be written: slots, pins, what readers still use. */
   kept(): readonly PublishedRoot[]
@@ -24,7 +24,7 @@ export interface ApplierFacts {
 export interface Adoption {
   readonly volume: string
   readonly epoch: FrameHead['epoch']
-  readonly geometry: Geometry
+  readonly geometry: FixedGeometry
 }
 
 /** `token` comes back with the answer: an answer to a question that is not asked any more is ignored. */

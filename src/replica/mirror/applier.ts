@@ -20,6 +20,7 @@
  */
 import { equalBytes } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import type { Geometry } from '../../format/geometry.ts'
 import {
   type BlockSource,
   type Body,
@@ -53,6 +54,8 @@ export class Applier {
   private greetedAs = noUuid
   private greeting: MessageOf<'hello'> | null = null
   private greetingToken = 0
+  /** Of the session: no frame of it may name a block beyond. */
+  private blocksMax = 0
   private target: Target | null = null
   private targetToken = 0
   private isPublishing = false
@@ -189,6 +192,7 @@ export class Applier {
     const opens = this.facts.newSession()
     this.session = opens
     this.greetedAs = this.greeting.session
+    this.blocksMax = this.greeting.geometry.blocksMax
     this.greeting = null
     this.greetingToken = 0
     this.offerSeen = 0
@@ -256,7 +260,8 @@ export class Applier {
 
   private accept(run: ReceivedRun, message: FrameHead): boolean {
     const { address, blocks } = run
-    const problem = problemOfRun(run, message.cp, this.facts, this.target?.claimed ?? null, this.presence)
+    const claimed = this.target?.claimed ?? null
+    const problem = problemOfRun(run, message.cp, this.facts, this.geometry(), claimed, this.presence)
     const { sum, isWrong } = claimedSum(run, this.target?.root ?? this.facts.published())
     if (problem !== null || isWrong) {
       this.refused++
@@ -292,8 +297,9 @@ export class Applier {
       this.nextOffer = message
       return
     }
-    const root = readOfferedRoot(message, published, this.facts.geometry())
-    if ('problem' in root) return this.refuse(message, 'bad-root', `cp ${message.cp}: ${root.problem}`)
+    const root = readOfferedRoot(message, published, this.geometry())
+    if ('problem' in root) return this.refuseRoot(message, root.code, root.problem)
+    if (this.needs === 'a-newer-version') this.needs = 'nothing'
     this.dropTarget()
     const kept = this.facts.kept()
     if (kept.length + 1 > this.limits.rootsMax) {
@@ -304,6 +310,16 @@ export class Applier {
     this.target = newTarget(root)
     this.takeRootBlock(root)
     this.goOn(this.target, message)
+  }
+
+  private refuseRoot(offer: MessageOf<'offer'>, code: WireErrorCode, problem: string): void {
+    if (code === 'newer-format') this.needs = 'a-newer-version'
+    this.refuse(offer, code, `cp ${offer.cp}: ${problem}`)
+  }
+
+  /** A volume may grow to what its primary says: how much that is may have been raised since its last root. */
+  private geometry(): Geometry {
+    return { ...this.facts.geometry(), blocksMax: this.blocksMax }
   }
 
   private goOn(target: Target, { isComplete }: MessageOf<'offer'>): void {
@@ -358,6 +374,7 @@ export class Applier {
 
   private broken(code: WireErrorCode, detail: string): void {
     const { cp } = this.target!.root.root
+    if (code === 'newer-format') this.needs = 'a-newer-version'
     this.dropTarget()
     if (this.session) this.sayError(this.session, code, detail, cp)
   }

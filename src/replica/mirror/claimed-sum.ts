@@ -1,7 +1,8 @@
-/** Does a received run have the checksum that the primary claims for it? */
+/** Does a received run have the checksum that the primary claims for it, and nothing behind what is summed? */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { isZero } from '../../format/fields.ts'
 import { recordSum } from '../../format/pointer.ts'
 import type { ReceivedRun } from '../link/frame-stream.ts'
 
@@ -15,6 +16,7 @@ export interface ClaimedSum {
 export function claimedSum({ claim, bytes }: ReceivedRun, known: PublishedRoot | null): ClaimedSum {
   if (!claim || (claim.kind === 'xxh3' && !known)) return { sum: null, isWrong: false }
   const payload = bytes.subarray(0, claim.payloadBytes)
+  if (!isZero(bytes, claim.payloadBytes, bytes.length)) return { sum: null, isWrong: true }
   const sum = claim.kind === 'sha256' ? sha256(payload) : recordSum(payload, known!.root.records)
   if (claim.sum.length === 0) return { sum, isWrong: false }
   return equalBytes(sum, claim.sum) ? { sum, isWrong: false } : { sum: null, isWrong: true }

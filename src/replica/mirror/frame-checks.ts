@@ -1,6 +1,6 @@
 /** What makes a mirror refuse a frame or a run, whatever it is doing. Pure: first the code, then the words. */
 import { equalBytes } from '../../lib/bytes.ts'
-import { isDataRun } from '../../format/geometry.ts'
+import { type Geometry, isDataRun } from '../../format/geometry.ts'
 import {
   type FrameHead,
   type Message,
@@ -51,10 +51,11 @@ export function problemOfRun(
   { address, blocks }: ReceivedRun,
   cp: number,
   facts: ApplierFacts,
+  geometry: Geometry,
   claimed: BlockSet | null,
   presence: Presence,
 ): Problem | null | undefined {
-  if (!isDataRun(facts.geometry(), address, blocks)) {
+  if (!isDataRun(geometry, address, blocks)) {
     return ['outside-the-volume', `blocks ${address} to ${address + blocks - 1} are not for data`]
   }
   if (claimed?.hasAny(address, blocks)) return undefined

@@ -13,7 +13,7 @@ import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { heldBlocks } from '../../cp-engine/volume/held-blocks.ts'
 import type { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
-import { blockBytes, rootsHeldMax } from '../../format/geometry.ts'
+import { blockBytes, fixedPart, rootsHeldMax } from '../../format/geometry.ts'
 import { type BlockSource, type MirrorStatus, wantsPerFrameMax } from '../../format/wire/messages.ts'
 import { encodeFrame } from '../../format/wire/frames.ts'
 import { Applier } from './applier.ts'
@@ -223,7 +223,7 @@ export class MirrorApplier {
     await this.volume.writeSuperblock({
       volumeUuid: parseUuid(volume),
       epoch,
-      ...(isEmpty ? { geometry } : {}),
+      ...(isEmpty ? { geometry: fixedPart(geometry) } : {}),
     })
     this.feed({ kind: 'adopted', token })
   }
@@ -285,7 +285,7 @@ function factsOf(volume: Volume, random: Random): ApplierFacts {
       return volumeUuid.every((byte, i) => byte === empty[i]) ? null : formatUuid(volumeUuid)
     },
     epoch: () => volume.superblock.epoch,
-    geometry: () => volume.geometry,
+    geometry: () => volume.superblock.geometry,
     newSession: () => formatUuid(newUuid(random)),
     published: () => volume.currentOrNull(),
     kept: () => volume.retention.kept(),

@@ -4,22 +4,27 @@ import { sha256 } from '../../lib/checksum.ts'
 import { hasCode } from '../../lib/errors.ts'
 import { parseUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
-import { type Geometry, isDataRun } from '../../format/geometry.ts'
+import { type Geometry, epochsMax, isDataRun } from '../../format/geometry.ts'
+import { assertWritable } from '../../format/features.ts'
 import { type Root, decodeRoot } from '../../format/disk/root.ts'
-import type { MessageOf } from '../../format/wire/messages.ts'
+import type { MessageOf, WireErrorCode } from '../../format/wire/messages.ts'
 
 export function readOfferedRoot(
   offer: MessageOf<'offer'>,
   base: PublishedRoot | null,
   geometry: Geometry,
-): PublishedRoot | { readonly problem: string } {
+): PublishedRoot | { readonly code: WireErrorCode; readonly problem: string } {
   const { root: bytes, address } = offer
   try {
     const root = decodeRoot(bytes)
     const problem = problemOf(root, offer, base, geometry)
-    return problem ? { problem } : { root, address, bytes, hash: sha256(bytes) }
+    if (problem) return { code: 'bad-root', problem }
+    // It would be a superblock's: whoever publishes a root may also be promoted on it.
+    assertWritable('root node', root.features)
+    return { root, address, bytes, hash: sha256(bytes) }
   } catch (error) {
-    if (hasCode(error, 'corrupt')) return { problem: error.message }
+    if (hasCode(error, 'newer-format')) return { code: 'newer-format', problem: error.message }
+    if (hasCode(error, 'corrupt')) return { code: 'bad-root', problem: error.message }
     throw error
   }
 }
@@ -32,19 +37,23 @@ function problemOf(
 ): string | null {
   if (!equalBytes(root.volumeUuid, parseUuid(offer.volume))) return 'it is of another volume'
   if (root.cp !== offer.cp) return `it is of cp ${root.cp}, and offered as ${offer.cp}`
-  if (root.blockCount > geometry.blocksMax) return 'it is larger than the volume can be'
+  if (root.blocksMax > geometry.blocksMax) return 'it may grow larger than its primary has said'
   if (!isDataRun(geometry, offer.address, 1) || offer.address >= root.blockCount)
     return 'its address is impossible'
   if (root.epochs.at(-1)!.number > offer.epoch.number)
     return 'it is of an epoch that its primary does not have'
   if (!base) return null
   const before = base.root
+  if (root.blocksMax < before.blocksMax) return 'it may grow less than its base'
   if (root.records.kind !== before.records.kind || root.records.seed !== before.records.seed) {
     return 'it sums records in another way'
   }
   for (const epoch of before.epochs) {
     const same = root.epochs.find(({ number }) => number === epoch.number)
     if (same && !equalBytes(same.id, epoch.id)) return `epoch ${epoch.number} has another id: another history`
+    // A full list has dropped the oldest ones.
+    const mayBeDropped = root.epochs.length === epochsMax && epoch.number < root.epochs[0]!.number
+    if (!same && !mayBeDropped) return `epoch ${epoch.number} is not in its history`
   }
   // Numbers without a gap: the base is the root before this one.
   if (root.cp === before.cp + 1 && !equalBytes(root.previousHash, base.hash))

@@ -16,7 +16,7 @@ import { hasCode } from '../../lib/errors.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
-import { isDataRun } from '../../format/geometry.ts'
+import { type Geometry, isDataRun } from '../../format/geometry.ts'
 import {
   type MapKind,
   decodeMapIndex,
@@ -87,6 +87,7 @@ export async function verifyTarget(
       return { kind: 'missing', wanted: verification.missing }
     }
     if (error instanceof Refusal) return { kind: 'broken', code: error.code, detail: error.message }
+    if (hasCode(error, 'newer-format')) return { kind: 'broken', code: 'newer-format', detail: error.message }
     // A structure of the target that nobody should have written; the base was verified when it was published.
     if (hasCode(error, 'corrupt')) return { kind: 'broken', code: 'bad-root', detail: error.message }
     throw error
@@ -103,6 +104,7 @@ class Verification {
   private recordsBlocks = 0
   private sliceBeganMs: number
   private readonly sums: RecordSums
+  private readonly geometry: Geometry
 
   constructor(
     private readonly target: PublishedRoot,
@@ -110,6 +112,8 @@ class Verification {
     private readonly parts: VerificationParts,
   ) {
     this.sums = target.root.records
+    const { blocksMax } = target.root
+    this.geometry = { ...parts.volume.superblock.geometry, blocksMax }
     this.sliceBeganMs = parts.clock.monotonic()
   }
 
@@ -117,9 +121,9 @@ class Verification {
     const { root, address, hash } = this.target
     const baseRoot = this.base?.root ?? null
     await this.obtain([{ address, sum: hash }])
-    await this.walkMap('used', root.usedMap, baseRoot?.usedMap ?? null)
+    await this.walkMap('used', mapOf(root, 'usedMap'), baseRoot && mapOf(baseRoot, 'usedMap'))
     if (this.missing.length === 0) await this.loadUsedMap()
-    await this.walkMap('live', root.liveMap, baseRoot?.liveMap ?? null)
+    await this.walkMap('live', mapOf(root, 'liveMap'), baseRoot && mapOf(baseRoot, 'liveMap'))
     await walkDifference(root.fileTree, baseRoot?.fileTree ?? null, this.fileSteps(false))
     await this.flushRecords()
     await this.walkSnapshots(root, baseRoot)
@@ -162,8 +166,8 @@ class Verification {
     }
   }
 
-  private async walkMap(kind: MapKind, top: NodePointer, baseTop: NodePointer | null): Promise<void> {
-    const levels = mapLevels(this.parts.volume.geometry.blocksMax)
+  /** Where the map has more levels than that of the base, its first nodes stand above the base's top. */
+  private async walkMap(kind: MapKind, map: MapTop, base: MapTop | null): Promise<void> {
     const descend = async (
       level: number,
       index: number,
@@ -176,6 +180,13 @@ class Verification {
       await this.pause()
       if (level === 0) return void decodeMapPage(bytes, kind, index)
       const children = decodeMapIndex(bytes, kind, level, index)
+      if (base && level > base.levels) {
+        for (const [i, child] of children.entries()) {
+          const isAboveBase = level === base.levels + 1 && index === 0 && i === 0
+          await descend(level - 1, index * mapIndexFanout + i, child, isAboveBase ? base.top : null)
+        }
+        return
+      }
       const near =
         beside && beside.address !== 0
           ? decodeMapIndex(await this.readBase(beside), kind, level, index)
@@ -184,7 +195,7 @@ class Verification {
         await descend(level - 1, index * mapIndexFanout + i, child, near?.[i] ?? null)
       }
     }
-    await descend(levels, 0, top, baseTop)
+    await descend(map.levels, 0, map.top, base?.levels === map.levels ? base.top : null)
   }
 
   /** Of a snapshot root, file tree and live map exist; nothing else is followed. */
@@ -198,7 +209,7 @@ class Verification {
       const [bytes] = await this.obtain([pointer])
       if (!bytes) continue
       const snapshot = decodeRoot(bytes)
-      await this.walkMap('live', snapshot.liveMap, baseRoot?.liveMap ?? null)
+      await this.walkMap('live', mapOf(snapshot, 'liveMap'), baseRoot && mapOf(baseRoot, 'liveMap'))
       await walkDifference(snapshot.fileTree, baseRoot?.fileTree ?? null, this.fileSteps(true))
       await this.flushRecords()
     }
@@ -284,8 +295,7 @@ class Verification {
   }
 
   private inside(address: number, blocks: number): void {
-    const { geometry } = this.parts.volume
-    if (!isDataRun(geometry, address, blocks) || address + blocks > this.target.root.blockCount) {
+    if (!isDataRun(this.geometry, address, blocks) || address + blocks > this.target.root.blockCount) {
       throw new Refusal('bad-root', `block ${address} lies outside of the volume`)
     }
   }
@@ -308,6 +318,16 @@ class Verification {
     this.sliceBeganMs = clock.monotonic()
   }
 }
+
+interface MapTop {
+  readonly top: NodePointer
+  readonly levels: number
+}
+
+const mapOf = (root: Root, map: 'liveMap' | 'usedMap'): MapTop => ({
+  top: root[map],
+  levels: mapLevels(root.blocksMax),
+})
 
 const isSamePointer = (a: NodePointer, b: NodePointer): boolean =>
   a.address === b.address && equalBytes(a.sum, b.sum)

@@ -18,6 +18,7 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'bad-root': 'give up target',
   'broken-hold': 'give up target',
   'damaged-base': 'give up target',
+  'newer-format': 'give up target',
   'wrong-base': 'ask',
   'outside-the-volume': 'go on',
   'block-in-use': 'go on',
@@ -25,6 +26,8 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
 
 export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
   if (needs === 'space') return `${needsBytes} bytes of space`
+  if (needs === 'a-newer-version')
+    return 'a newer version of Stillpoint: it does not know the format of this volume'
   return needs === 'another-device' ? 'another device: a write failed' : null
 }
 

@@ -164,6 +164,7 @@ export const batchOperations: readonly Operation[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

@@ -203,6 +203,7 @@ const listContract = (root: boolean): Operation['contract'] => ({
       'not-yet',
       'too-many-pins',
       'corrupt',
+      'newer-format',
     ),
   },
 })
@@ -241,6 +242,7 @@ export const directoryOperations: readonly Operation[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },
@@ -272,6 +274,7 @@ export const directoryOperations: readonly Operation[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

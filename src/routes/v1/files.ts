@@ -119,6 +119,7 @@ const writeProblems = [
   'poisoned',
   'fenced',
   'corrupt',
+  'newer-format',
 ] as const
 const readProblems = [
   'bad-path',
@@ -133,6 +134,7 @@ const readProblems = [
   'not-yet',
   'too-many-pins',
   'corrupt',
+  'newer-format',
 ] as const
 
 const readContract = (head: boolean): Operation['contract'] => ({

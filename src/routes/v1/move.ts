@@ -64,6 +64,7 @@ export const moveOperations: readonly Operation[] = [
           'poisoned',
           'fenced',
           'corrupt',
+          'newer-format',
         ),
       },
     },

@@ -48,6 +48,7 @@ const contract = (root: boolean): Operation['contract'] => ({
       'not-yet',
       'too-many-pins',
       'corrupt',
+      'newer-format',
     ),
   },
 })

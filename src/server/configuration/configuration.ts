@@ -36,7 +36,10 @@ export interface ServerConfiguration {
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
   readonly nodeCacheBytesMax: number
+  /** Of a new volume. */
   readonly volumeBytesMax: number
+  /** What was asked for, if anything: a volume that exists may grow to it. */
+  readonly raiseVolumeTo: number | null
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
@@ -174,6 +177,7 @@ export function readConfiguration(
     queueBytesMax: option('queueBytesMax', defaultOf('queueBytesMax'))!,
     nodeCacheBytesMax: option('nodeCacheBytesMax', defaultOf('nodeCacheBytesMax'))!,
     volumeBytesMax,
+    raiseVolumeTo: option('volumeBytesMax', undefined) ?? null,
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,

@@ -94,7 +94,8 @@ export const serverOptions = [
   {
     name: 'volumeBytesMax',
     placeholder: 'BYTES',
-    brief: 'The volume never grows beyond this; fixed when it is made',
+    brief:
+      'The volume does not grow beyond this; a larger one than before raises it, a smaller one is ignored',
     default: `${volumeBytesMaxDefault / 2 ** 40}TiB`,
   },
   {

@@ -1,8 +1,10 @@
 /** A volume that is nothing but its superblocks, and what crashes make of them. */
 import { expect } from 'bun:test'
 import { seededRandom } from '../../../src/lib/random.ts'
+import { noFeatures } from '../../../src/format/features.ts'
 import {
   blockBytes,
+  fixedPart,
   makeGeometry,
   sectorBytes,
   superblockAddress,
@@ -27,6 +29,7 @@ export function rootAt(cp: number): Superblock['root'] {
 }
 
 export const first: Superblock = {
+  features: noFeatures,
   volumeUuid: new Uint8Array(16).fill(1),
   sideUuid: new Uint8Array(16).fill(2),
   generation: 1,
@@ -40,7 +43,7 @@ export const first: Superblock = {
   holds: [],
   members: [{ uuid: holder, url: 'http://mirror' }],
   log: { nonce: new Uint8Array(8), position: 0, chain: new Uint8Array(32) },
-  geometry: makeGeometry(6 * 2 ** 20, 2 ** 20, 2 ** 20),
+  geometry: fixedPart(makeGeometry(6 * 2 ** 20, 2 ** 20, 2 ** 20)),
   goingBack: false,
 }
 

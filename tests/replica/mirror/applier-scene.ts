@@ -3,6 +3,7 @@ import { assert } from '../../../src/lib/assert.ts'
 import { sha256 } from '../../../src/lib/checksum.ts'
 import { formatUuid, newUuid, parseUuid, seededRandom } from '../../../src/lib/random.ts'
 import type { HeldBlocks, PublishedRoot } from '../../../src/cp-engine/contract.ts'
+import { noFeatures } from '../../../src/format/features.ts'
 import { blockBytes, countersMax, makeGeometry } from '../../../src/format/geometry.ts'
 import { noNode, recordSum } from '../../../src/format/pointer.ts'
 import { type Root, encodeRoot } from '../../../src/format/disk/root.ts'
@@ -28,9 +29,11 @@ export function rootOf(
 ): PublishedRoot {
   const zeros = new Uint8Array(32)
   const root: Root = {
+    features: noFeatures,
     volumeUuid: parseUuid(volumeUuid),
     cp,
     blockCount: geometry.blocksMax,
+    blocksMax: geometry.blocksMax,
     records: sums,
     fileTree: { pointer: noNode, level: 0 },
     snapshotsTree: { pointer: noNode, level: 0 },

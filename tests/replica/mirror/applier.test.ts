@@ -1,7 +1,11 @@
 /** The mirror's decisions, against scripted frames: no device, no socket. */
 import type { ApplierAction } from '../../../src/replica/mirror/applier-events.ts'
 import { beforeEach, describe, expect, test } from 'bun:test'
+import { sha256 } from '../../../src/lib/checksum.ts'
 import { newUuid } from '../../../src/lib/random.ts'
+import { cpsPerEpoch, epochsMax } from '../../../src/format/geometry.ts'
+import { noFeatures } from '../../../src/format/features.ts'
+import { rootLayout } from '../../../src/format/disk/root.ts'
 import type { PublishedRoot } from '../../../src/cp-engine/contract.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
 import { noUuid } from '../../../src/format/wire/messages.ts'
@@ -146,6 +150,19 @@ describe('blocks', () => {
     expect(kinds(scene.blocks(6, first, block(1), { base: nowhere }))).toEqual(['wrong-base'])
   })
 
+  test('bytes behind what is claimed are zeros, or it is dropped', () => {
+    const bytes = block(8)
+    const claim = { payloadBytes: 4000, kind: 'sha256' as const, sum: sha256(bytes.subarray(0, 4000)) }
+    const run = { address: first, blocks: 1, claim, wireSum: new Uint8Array(8) }
+    const send = () => scene.send(6, { kind: 'blocks', source: 'live', runs: [run] }, {}, [bytes])
+    bytes.fill(0, 4000)
+    bytes[4095] = 1
+    expect(kinds(send())).toEqual([])
+    expect(scene.applier.status().refused).toBe(1)
+    bytes[4095] = 0
+    expect(kinds(send())).toEqual(['write'])
+  })
+
   test('bytes that have not the checksum that is claimed for them are dropped', () => {
     const bytes = block(1)
     const claim = { payloadBytes: bytes.length, kind: 'xxh3' as const, sum: new Uint8Array(8) }
@@ -198,7 +215,11 @@ describe('offers', () => {
 
   const badRoots: [string, () => PublishedRoot][] = [
     ['of another volume', () => rootOf(6, base, { volumeUuid: newUuid(random) })],
-    ['larger than the volume', () => rootOf(6, base, { blockCount: geometry.blocksMax + 1 })],
+    ['larger than its primary said', () => rootOf(6, base, { blocksMax: geometry.blocksMax + 1 })],
+    [
+      'that may grow less than its base',
+      () => rootOf(6, base, { blocksMax: geometry.blocksMax - 1, blockCount: geometry.blocksMax - 1 }),
+    ],
     ['that does not continue its base', () => rootOf(6, rootOf(5, null, { sequence: 1 }))],
     ['with another seed', () => rootOf(6, base, { records: { kind: 'xxh3', seed: 1 } })],
     [
@@ -213,6 +234,53 @@ describe('offers', () => {
   ]
   test.each(badRoots)('a root %s is refused', (_name, root) => {
     expect(kinds(scene.offer(root(), 1))).toEqual(['bad-root'])
+  })
+
+  const ofLaterPrograms: [string, () => PublishedRoot][] = [
+    ['with an incompat bit', () => rootOf(6, base, { features: { ...noFeatures, incompat: 2 ** 31 } })],
+    ['that may only be read', () => rootOf(6, base, { features: { ...noFeatures, readOnlyCompat: 1 } })],
+    ['of another version', () => ({ ...next, bytes: next.bytes.with(1, 2) })],
+    ['of a higher format', () => ({ ...next, bytes: next.bytes.with(rootLayout.at.format, 2) })],
+  ]
+  test.each(ofLaterPrograms)('a root %s is refused before anything is written for it', (_name, root) => {
+    for (const offer of [1, 2]) {
+      expect(kinds(scene.offer(root(), offer))).toEqual(['newer-format'])
+      expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'a-newer-version' })
+    }
+    // The primary has gone back to what this side knows.
+    scene.offer(next, 3)
+    expect(scene.applier.status()).toMatchObject({ needs: 'nothing' })
+  })
+
+  describe('the epoch of the base', () => {
+    /** Of the epochs 1 to `count`; the base is of epoch 0. */
+    function offerOf(count: number): readonly ApplierAction[] {
+      scene.epoch = { ...epoch, number: count }
+      scene.answerDrain(scene.hello({ epoch: scene.epoch }))
+      const epochs = Array.from({ length: count }, (_, i) => ({
+        id: new Uint8Array(8).fill(i),
+        number: i + 1,
+        firstCp: (i + 1) * cpsPerEpoch + 6,
+        rootHashBefore: base.hash,
+      }))
+      const root = rootOf(count * cpsPerEpoch + 6, base, { epochs })
+      return scene.offer({ ...root, address: first + 6 }, 1, true, { epoch: scene.epoch })
+    }
+    beforeEach(() => scene.greet())
+
+    test('is missing in a list that is not full: another history', () => {
+      expect(kinds(offerOf(epochsMax - 1))).toEqual(['bad-root'])
+    })
+
+    test('has been dropped from a full one', () => {
+      expect(kinds(offerOf(epochsMax))).not.toContain('bad-root')
+      expect(scene.applier.status().stage).not.toBe('idle')
+    })
+  })
+
+  test('a root with bits that are compatible is taken', () => {
+    scene.offer(rootOf(6, base, { features: { ...noFeatures, compat: 2 ** 32 - 1 } }), 1)
+    expect(scene.applier.status().stage).not.toBe('idle')
   })
 
   test('what is verified is not written again, by whatever comes late', () => {

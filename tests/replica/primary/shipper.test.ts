@@ -310,6 +310,17 @@ describe('catching up', () => {
     expect(stage.shipper.describe(0)).toMatchObject({ state: 'stalled', needs: 'block 5' })
   })
 
+  test('a mirror that does not know the format of its primary says what it needs', () => {
+    stage.answer(root5)
+    stage.event({ kind: 'difference-read', cp: 7 })
+    stage.leave()
+    stage.hear({ kind: 'error', code: 'newer-format', detail: 'root node: it has features' })
+    expect(stage.leave()).toEqual([])
+    expect(stage.shipper.describe(0)).toMatchObject({ state: 'stalled', needs: 'root node: it has features' })
+    stage.report(root5, { needs: 'a-newer-version' })
+    expect(stage.shipper.describe(0)).toMatchObject({ state: 'stalled', needs: containing('newer version') })
+  })
+
   test('an offer that was lost is made again', () => {
     stage.answer(root5)
     stage.event({ kind: 'difference-read', cp: 7 })

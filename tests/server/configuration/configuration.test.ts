@@ -44,6 +44,7 @@ test('the defaults', () => {
     queueBytesMax: 32 * 2 ** 20,
     nodeCacheBytesMax: 128 * 2 ** 20,
     volumeBytesMax: 2 ** 40,
+    raiseVolumeTo: null,
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',

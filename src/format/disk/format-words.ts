@@ -1,0 +1,25 @@
+/** Format number and feature words, as superblock and root have them. */
+import { type Reader, type Writer, corrupt } from '../fields.ts'
+import { type Features, assertReadable, formatNumber } from '../features.ts'
+
+type FormatField = 'format' | 'incompat' | 'readOnlyCompat' | 'compat'
+
+export function writeFormat<N extends string>(w: Writer<N | FormatField>, features: Features): void {
+  w.number('format', formatNumber)
+  w.number('incompat', features.incompat)
+  w.number('readOnlyCompat', features.readOnlyCompat)
+  w.number('compat', features.compat)
+}
+
+/** Throws `newer-format` for what a later program has made unreadable here. The sum must have been found right. */
+export function readFormat<N extends string>(r: Reader<N | FormatField>): Features {
+  const format = r.number('format')
+  const features = {
+    incompat: r.number('incompat'),
+    readOnlyCompat: r.number('readOnlyCompat'),
+    compat: r.number('compat'),
+  }
+  assertReadable(r.of.title, { format, ...features })
+  if (format !== formatNumber) throw corrupt(r.of.title, 'format', `is ${format}`)
+  return features
+}
