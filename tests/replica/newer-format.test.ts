@@ -22,7 +22,10 @@ test('a node of its tree: the root is never published', async () => {
   const needs = async () => (await pair.mirrors.list())[0]!.needs ?? ''
   let seen = ''
   await pair.clock.until(() => {
-    void needs().then((text) => (seen = text))
+    needs().then(
+      (text) => (seen = text),
+      () => {},
+    )
     return seen.includes('newer version')
   }, 10_000)
   expect(seen).toContain('tree node: its version is 2')
