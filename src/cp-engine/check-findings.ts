@@ -17,8 +17,9 @@ export const findingKinds = {
   'log-record': 'a record that the log names is damaged',
   history: 'roots that are each sound do not follow each other',
   'block-count': 'the device has lost its end: a root counts more blocks',
-  'newer-format': 'a later program wrote this, and it cannot be read here',
-  'older-format': 'a program of before version 1 of the format wrote this',
+  'newer-format':
+    'a structure is sound and of a newer version: nothing is said about what is behind it, or it may only be read here',
+  'older-format': 'a structure is sound and of before version 1',
   open: 'an open would be refused, and no other finding says why',
 } as const
 

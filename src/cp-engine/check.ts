@@ -161,7 +161,7 @@ class Check {
     this.cp = null
     if (newest?.goingBack)
       this.warn('going-back', null, 'a going back was interrupted: an open finishes it, without the lost cp')
-    const { open, log, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
+    const { open, log, error, after } = await forecastOpen(this.device, newest?.role ?? 'primary')
     if (log) this.checkLog(log)
     if (newest && after?.published && open.outcome === 'opens' && open.replayed > 0) {
       const { address, hash } = after.published
@@ -173,9 +173,9 @@ class Check {
     }
     if (open.outcome === 'refused' && !hasErrors(this.findings)) {
       this.cp = null
-      // A volume that only a later program may change is sound all the same.
-      if (open.code === 'newer-format') this.warn('newer-format', null, open.message)
-      else this.find('open', null, open.message)
+      // A later program has said that this one may read and not write: that much has just been checked.
+      if (isOfReading(error)) this.warn('newer-format', null, open.message)
+      else this.findError('open', null, error)
     }
     return { log: log ? summaryOf(log) : newest?.role === 'mirror' ? nothingLogged : null, open }
   }
@@ -387,3 +387,5 @@ function summaryOf({
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const isOfReading = (error: unknown): boolean =>
+  hasCode(error, 'newer-format') && !String(error.help['structure']).startsWith('log ')

@@ -34,6 +34,8 @@ export type OpenForecast =
 
 interface Forecast {
   readonly open: OpenForecast
+  /** What an open has thrown. */
+  readonly error: unknown
   /** Null when the open did not come to the log, or there is none. */
   readonly log: Omit<LogPlan, 'plan'> | null
   /** The volume as it would be; null when it does not open. */
@@ -72,13 +74,14 @@ export async function forecastOpen(device: BlockDevice, role: Role): Promise<For
     return {
       open: { outcome: 'opens', cp, sequence, replayed, fenced: engine.fencedWhy },
       log: heard.log,
+      error: null,
       after: { device: overlay, published },
     }
   } catch (error) {
     if (error instanceof DeviceError && !heard.log)
       // What of the log can be read says more than that some of it cannot.
       await openPrimary(new OverlayDevice(device), { ...options, acceptLogLoss: true }).catch(() => {})
-    return { open: refusedBy(error), log: heard.log, after: null }
+    return { open: refusedBy(error), log: heard.log, error, after: null }
   }
 }
 
@@ -90,10 +93,11 @@ async function forecastMirror(overlay: OverlayDevice): Promise<Forecast> {
     return {
       open: { outcome: 'opens', cp, sequence, replayed: 0, fenced: null },
       log: null,
+      error: null,
       after: { device: overlay, published },
     }
   } catch (error) {
-    return { open: refusedBy(error), log: null, after: null }
+    return { open: refusedBy(error), log: null, error, after: null }
   }
 }
 

@@ -107,7 +107,7 @@ function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenP
 
 /** Throws `corrupt` when something is lost that the operator has not given up. */
 async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<LogPlan> {
-  const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.hasGoneBack
+  const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.goesBack
   const log = await planLog(volume, accepts)
   options.onLogRead?.(log)
   const [problem] = log.problems

@@ -329,15 +329,6 @@ describe('the log', () => {
   })
 })
 
-test('padding behind a record is looked at', async () => {
-  const volume = await Volume.make()
-  const { pointer } = await volume.large(1)
-  await volume.engine.requestCp('requested')
-  const last = pointer.address + pointer.blocks - 1
-  const report = await check(volume.lies([last, 8 * (blockBytes - 1)]))
-  expect(report.findings).toMatchObject([{ severity: 'error', kind: 'padding', address: pointer.address }])
-})
-
 test('a mirror has no log', async () => {
   const device = new SimulatedDevice()
   await createMirror(device, { clock: stillClock, random: seededRandom(3), geometry: smallGeometry() })

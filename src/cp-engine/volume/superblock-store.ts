@@ -56,8 +56,8 @@ export class SuperblockStore {
     private readonly slots: Superblock[],
     /** What was read of each slot, until it is settled. */
     private found: readonly Found[] | null,
-    /** This open has gone back to the CP before, or finishes what an earlier open had begun. */
-    readonly hasGoneBack: boolean,
+    /** This open goes back to the CP before, or finishes what an earlier open had begun. */
+    readonly goesBack: boolean,
   ) {}
 
   /** Fills all four copies of a new device; the caller makes the file appear only after this. */

@@ -13,7 +13,7 @@
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, equalBytes, readU32 } from '../../lib/bytes.ts'
 import { sha256, sha256Bytes, xxh3, xxh3Bytes } from '../../lib/checksum.ts'
-import { StillpointError } from '../../lib/errors.ts'
+import { newerFormat } from '../features.ts'
 import { Reader, Writer, corrupt, isZero, layout } from '../fields.ts'
 import { blockBytes } from '../geometry.ts'
 import { structures } from '../kinds.ts'
@@ -134,12 +134,12 @@ export type EmptyLogGroup = Pick<LogGroupHead, 'volumeUuid' | 'nonce' | 'positio
  */
 export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
   const r = new Reader(logGroupLayout, bytes)
-  if (bytes[0] !== structures.logGroup.kind) throw r.problem('kind', `is ${bytes[0]}`)
   if (!equalBytes(r.copy('magic'), magic)) throw r.problem('magic', 'is another')
   if (!equalBytes(sha256(bytes.subarray(0, sumAt)), r.copy('sum'))) throw r.problem('sum', 'does not match')
+  r.head(structures.logGroup)
   const flags = r.number('flags')
-  if (bytes[1] !== structures.logGroup.version) throw newerFormat(`version ${bytes[1]}`)
-  if ((flags & incompatibleFlags) !== 0) throw newerFormat(`flags ${flags & incompatibleFlags}`)
+  if ((flags & incompatibleFlags) !== 0)
+    throw newerFormat(logGroupLayout.title, `it has flags that are not known: ${flags & incompatibleFlags}`)
   r.zero('reserved')
   const position = r.number('position')
   if (position % blockBytes !== 0) throw r.problem('position', 'is inside a block')
@@ -161,9 +161,6 @@ export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
     sum: r.copy('sum'),
   }
 }
-
-const newerFormat = (what: string): StillpointError =>
-  new StillpointError('newer-format', `a log group has ${what}, which this version does not know`)
 
 /**
  * The records of a group, undecoded, as views of `bytes`, which is the whole group. Throws `corrupt`. The padding is not
@@ -191,9 +188,6 @@ function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
 export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, kind: ChecksumKind): LogRecord[] {
   let next = head.firstSequence
   return cutLogGroup(head, bytes).map((each) => {
-    const { logRecord } = structures
-    if (each[0] === logRecord.kind && each[1] !== logRecord.version)
-      throw newerFormat(`a record of version ${each[1]}`)
     const record = decodeLogRecord(each, kind)
     if (record.sequence - record.sequenceCount + 1 !== next)
       throw corrupt(logGroupLayout.title, 'firstSequence', 'is not that of its records')

@@ -12,11 +12,12 @@
 import { equalBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/checksum.ts'
+import { isZero } from '../../format/fields.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
-import { type Geometry, isDataRun } from '../../format/geometry.ts'
+import { type Geometry, blockBytes, isDataRun } from '../../format/geometry.ts'
 import {
   type MapKind,
   decodeMapIndex,
@@ -268,10 +269,23 @@ class Verification {
     }
     await this.read(unknown, true, (pointer, bytes) => {
       const payload = bytes?.subarray(0, pointer.payloadBytes)
-      if (!payload || !equalBytes(recordSum(payload, this.sums), pointer.sum)) {
+      if (!bytes || !payload || !equalBytes(recordSum(payload, this.sums), pointer.sum)) {
         this.miss(pointer.address, pointer.blocks)
-      }
+      } else if (!isZero(bytes, pointer.payloadBytes, bytes.length)) this.clean(pointer, bytes)
     })
+  }
+
+  /**
+   * Behind a record are zeros. What came there with a difference is damage of the primary's device that no sum covers, and
+   * another copy of it would have it too: so it is put right here. Published is only after this is written, and synced.
+   */
+  private clean({ address, blocks, payloadBytes }: BlockPointer, bytes: Uint8Array): void {
+    const last = blocks - 1
+    // When the target is given up while this is read, the block may be another's by now.
+    if (this.parts.isCancelled() || this.parts.volume.retention.uses(address + last, 1)) return
+    const block = bytes.slice(last * blockBytes)
+    block.fill(0, payloadBytes - last * blockBytes)
+    this.parts.pipeline.put([{ address: address + last, bytes: block }])
   }
 
   private read<R extends BlockRange>(

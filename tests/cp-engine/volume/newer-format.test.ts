@@ -208,7 +208,7 @@ describe('bits that only keep an old program from writing', () => {
       await expectRefused(image, (device) => open(device, 9, losses))
       const device = new SimulatedDevice({ image })
       expect((await checkVolume(device)).findings).toMatchObject([
-        { kind: 'newer-format', severity: 'warning' },
+        { severity: 'warning', kind: 'newer-format' },
       ])
       expect(device.mutations).toBe(0)
     })

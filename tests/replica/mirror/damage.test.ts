@@ -1,5 +1,6 @@
 /** Damaged blocks, full devices and broken promises: a mirror says what is wrong, and shows no image that is not whole. */
 import { expect, test } from 'bun:test'
+import { blockBytes } from '../../../src/format/geometry.ts'
 import { valuePointers } from '../../../src/format/pointer.ts'
 import { checkVolume } from '../../../src/cp-engine/check.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
@@ -45,6 +46,29 @@ test('a flipped bit on the primary never reaches a mirror, and is named', async 
   expect(await stateOf(pair)).toMatchObject({ state: 'stalled', needs: containing('damaged') })
   // Once no CP needs the block any more, the mirror follows.
   pair.primaryDevice.flipBit(address, 77)
+  await cp(pair, workload)
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
+})
+
+test('bytes behind a record that are damaged on the primary are zeros on the mirror', async () => {
+  const { pair, workload } = await pairWithFiles(9)
+  const view = pair.engine.view(pair.engine.current())
+  const pointers = (await itemsOf(view)).flatMap(({ value }) => valuePointers(value, 'xxh3')!)
+  view.release()
+  const padded = pointers.filter(({ payloadBytes }) => payloadBytes % blockBytes !== 0)
+  expect(padded.length).toBeGreaterThan(5)
+  for (const { address, blocks } of padded)
+    pair.primaryDevice.flipBit(address + blocks - 1, 8 * blockBytes - 1)
+  const found = (await checkVolume(pair.primaryDevice)).findings
+  expect(new Set(found.map(({ kind }) => kind))).toEqual(new Set(['padding']))
+  await pair.join()
+  expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
+  expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
+  expect(await stateOf(pair)).toMatchObject({ needs: null })
+  // It is on the disk with what was published.
+  const after = new SimulatedDevice({ image: pair.mirrorDevice.crashState().durable })
+  expect((await checkVolume(after)).findings).toEqual([])
   await cp(pair, workload)
   expect(await pair.clock.until(() => pair.isEqual, 5000)).toBeTrue()
   expect((await checkVolume(pair.mirrorDevice)).findings).toEqual([])
