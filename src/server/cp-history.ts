@@ -8,7 +8,7 @@ import type { Catalog, CpRow } from '../catalog/catalog.ts'
 import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engine/contract.ts'
 import { assert } from '../lib/assert.ts'
 import { toHex } from '../lib/bytes.ts'
-import { epochOfCp } from '../format/position.ts'
+import { clampedMs, epochOfCp } from '../format/position.ts'
 import type { CpHistory, CpRecord, Role } from '../routes/http/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
@@ -64,7 +64,8 @@ export class RecordedCps implements CpHistory {
       epoch,
       rootHash,
       cause,
-      committedAtMs: committedMs,
+      // Also of a catalog that others have changed.
+      committedAtMs: clampedMs(committedMs),
       blocksWritten,
       bytesWritten,
       coalesced,
