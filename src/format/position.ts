@@ -24,5 +24,6 @@ export const timeMsMax = Date.parse('9999-12-31T23:59:59.999Z')
 export const labelMs = (clock: Pick<Clock, 'now'>): number => clampedMs(clock.now())
 
 export function clampedMs(ms: number): number {
-  return Number.isNaN(ms) ? 0 : Math.trunc(Math.min(Math.max(ms, 0), timeMsMax))
+  const within = Math.trunc(Math.min(Math.max(ms, 0), timeMsMax))
+  return Number.isNaN(within) ? 0 : within
 }

@@ -40,8 +40,8 @@ export async function serveMirror(
   })
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
-  const catalog = opened.openCatalog(side, publishedCp(), clock)
-  const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
+  const catalog = opened.openCatalog(side, publishedCp, clock)
+  const cps = new RecordedCps(catalog, volume, 'mirror')
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),

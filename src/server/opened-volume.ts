@@ -10,7 +10,7 @@ import { createWhole } from '../blockdev/block-folder.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { Catalog, openCatalog } from '../catalog/catalog.ts'
+import { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { blockFileName, catalogName, setCatalogAside } from './volume-folder.ts'
 import { createMirror, createPrimary } from '../cp-engine/create-volume.ts'
@@ -68,8 +68,8 @@ export class OpenedVolume {
     }
   }
 
-  openCatalog(sideUuid: string, publishedCp: number, clock: Clock): Catalog {
-    return openCatalog(join(this.path, catalogName), {
+  openCatalog(sideUuid: string, publishedCp: () => number, clock: Clock): Catalog {
+    return new Catalog(join(this.path, catalogName), {
       sideUuid,
       publishedCp,
       clock,

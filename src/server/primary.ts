@@ -53,8 +53,8 @@ export async function servePrimary(
 
   const { superblock, geometry } = engine.volume
   const side = formatUuid(superblock.sideUuid)
-  const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
-  const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
+  const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
+  const cps = new RecordedCps(catalog, engine, 'primary')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
