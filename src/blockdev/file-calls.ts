@@ -15,6 +15,8 @@ export interface FileCalls {
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
   truncate(descriptor: number, bytes: number): void
+  /** Bytes of the file system that anybody may still take; null where it does not say. */
+  freeBytes(path: string): number | null
 }
 
 export const systemFileCalls: FileCalls = {
@@ -36,6 +38,7 @@ export const systemFileCalls: FileCalls = {
   reserve: reserveSpace,
   forgetPages,
   truncate: (descriptor, bytes) => fs.ftruncateSync(descriptor, bytes),
+  freeBytes,
 }
 
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
@@ -44,3 +47,12 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 export const isDiskFull = (error: unknown): boolean => fullCodes.has(errorCode(error))
+
+function freeBytes(path: string): number | null {
+  try {
+    const { blocks, bavail, bsize } = fs.statfsSync(path)
+    return blocks === 0 ? null : bavail * bsize
+  } catch {
+    return null
+  }
+}

@@ -78,10 +78,15 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   return engine
 }
 
+/** For a volume that is only read: how many operations were acknowledged after its published root. */
+export async function operationsInLog(volume: Volume): Promise<number> {
+  return (await readLog(volume, { acceptLogLoss: true })).recovery.replayed
+}
+
 /** What the log adds to the published root, and what is to be said about it. */
 async function readLog(
   volume: Volume,
-  options: OpenPrimaryOptions,
+  options: Pick<OpenPrimaryOptions, 'acceptLogLoss' | 'acceptSuperblockLoss'>,
 ): Promise<{ merged: MergedLog; end: LogStart; recovery: RecoveryReport }> {
   const { root } = volume.current()
   const reader = new LogReader(volume.device, volume.geometry, root.records.kind)

@@ -25,7 +25,7 @@ export const errorCodes = {
   'not-yet': [503, 'Not reached yet'],
   busy: [503, 'Too many connections'],
   'too-many-pins': [503, 'Too many consistency points are kept readable'],
-  fenced: [503, 'This primary may not change anything'],
+  fenced: [503, 'This server may not change anything'],
   poisoned: [503, 'A write to the device failed; the process is ending'],
   corrupt: [500, 'Stored bytes do not match their checksum'],
   'disk-full': [507, 'There is no space left'],

@@ -33,6 +33,8 @@ export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry
 export type OnSlot = (slot: number, superblock: Superblock) => void
 
 export interface OpenOptions {
+  /** Nothing can be written: a torn copy and an unfinished going back stay as they are, and nothing is promised. */
+  readonly readOnly?: boolean
   /** The operator accepts that a slot that cannot be read is lost, with whatever only it named. */
   readonly acceptLoss?: boolean
   /** What a going back changes in the superblock besides the root: a primary raises its epoch. */
@@ -65,8 +67,9 @@ export class SuperblockStore {
     const lost = best.indexOf(null)
     if (lost !== -1) return SuperblockStore.openWithLoss(device, lost, best[1 - lost] ?? null, options)
 
-    await keepWhatWasRead(device)
     const store = new SuperblockStore(device, best as Superblock[])
+    if (options.readOnly) return store
+    await keepWhatWasRead(device)
     const chosen = store.newestSlot()
     for (const slot of [chosen, 1 - chosen])
       await store.repair(
@@ -87,7 +90,7 @@ export class SuperblockStore {
     const what = remaining
       ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`
       : 'no superblock can be read: this is not a volume of Stillpoint, or all four copies are damaged'
-    if (!remaining || !options.acceptLoss)
+    if (!remaining || !options.acceptLoss || options.readOnly)
       throw new StillpointError('corrupt', what, {
         slot: lost,
         ...(remaining
