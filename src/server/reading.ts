@@ -69,6 +69,7 @@ export async function serveReading(
   const refuse = (): never => {
     throw new StillpointError('fenced', why)
   }
+  const refuseFrames = () => Promise.resolve(problem(new StillpointError('fenced', why)))
   const app =
     role === 'primary'
       ? makeApp({
@@ -82,7 +83,7 @@ export async function serveReading(
       : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })
 
   const http = listen(configuration, clock, [
-    { prefix: '/replica/', fetch: () => Promise.resolve(problem(new StillpointError('fenced', why))) },
+    ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
   const stop = async (drainMs: number): Promise<void> => {
