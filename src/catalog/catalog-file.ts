@@ -36,7 +36,6 @@ export interface OpenedFile {
 export class CatalogFile {
   private opened: OpenedFile | null = null
   private nextTryMs = Number.NEGATIVE_INFINITY
-  private busyMs = firstBusyMs
   private fresh = false
   private troubleSaid = ''
 
@@ -44,8 +43,7 @@ export class CatalogFile {
     private readonly path: string,
     private readonly options: CatalogFileOptions,
   ) {
-    this.ready()
-    this.busyMs = 0
+    this.ready(firstBusyMs)
     this.fresh = false
   }
 
@@ -64,7 +62,7 @@ export class CatalogFile {
   }
 
   /** Opens it when it is due. */
-  ready(): boolean {
+  ready(busyMs = 0): boolean {
     if (this.opened !== null) return true
     const { clock, sideUuid, publishedCp, setAside } = this.options
     if (clock.monotonic() < this.nextTryMs) return false
@@ -73,7 +71,7 @@ export class CatalogFile {
         sideUuid,
         publishedCp: publishedCp(),
         setAside,
-        busyMs: this.busyMs,
+        busyMs,
       })
       this.opened = { database, statements: prepareStatements(database) }
     } catch (error) {

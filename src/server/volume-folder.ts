@@ -40,13 +40,18 @@ const walHeaderBytes = 32
  * moment: what a checkpoint has moved into the file while it was read is still in the write-ahead log, unless that has
  * begun again meanwhile, and then both are copied once more.
  */
-export function withCatalogCopy<T>(folder: string, use: (path: string) => T): T {
+export function withCatalogCopy<T>(
+  folder: string,
+  use: (path: string) => T,
+  /** For tests of what happens between two files. */
+  copyFile: typeof copyFileSync = copyFileSync,
+): T {
   const path = join(folder, catalogName)
   if (!existsSync(path)) throw new StillpointError('not-found', `there is no catalog at ${path}`)
   const place = mkdtempSync(join(tmpdir(), 'stillpoint-catalog-'))
   try {
     const copy = join(place, catalogName)
-    for (let attempt = 0; !copyOnce(path, copy); attempt++)
+    for (let attempt = 0; !copyOnce(path, copy, copyFile); attempt++)
       if (attempt === copyAttemptsMax)
         throw new StillpointError('busy', `the catalog at ${path} changes too fast to be copied`)
     return use(copy)
@@ -55,12 +60,12 @@ export function withCatalogCopy<T>(folder: string, use: (path: string) => T): T 
   }
 }
 
-function copyOnce(path: string, copy: string): boolean {
+function copyOnce(path: string, copy: string, copyFile: typeof copyFileSync): boolean {
   const before = logBegin(path)
   for (const companion of companions) {
     rmSync(copy + companion, { force: true })
     try {
-      if (existsSync(path + companion)) copyFileSync(path + companion, copy + companion)
+      if (existsSync(path + companion)) copyFile(path + companion, copy + companion)
     } catch {
       return false
     }

@@ -1,7 +1,7 @@
 /** `sql` reads a copy: its server has the catalog to itself. */
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
+import { copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
 import { withCatalogCopy } from '../../src/server/volume-folder.ts'
@@ -55,6 +55,29 @@ test('a copy that is made while a process writes is of one moment', async () => 
     await writer.exited
   }
 }, 30_000)
+
+test('the write-ahead log begins again while it is copied: it is copied once more', () => {
+  const place = folder()
+  const { catalog } = open(join(place, 'catalog.db'))
+  let last = 0
+  const write = (rows: number) => {
+    for (const end = last + rows; last < end;) {
+      catalog.recordCp(cpRow(++last))
+      if (last % 50 === 0) catalog.flush()
+    }
+  }
+  write(1000)
+  let copies = 0
+  const copyFile: typeof copyFileSync = (source, target) => {
+    copyFileSync(source, target)
+    // More than the log holds: it moves into the file and begins again.
+    if (copies++ === 0) write(10_000)
+  }
+  const query = 'SELECT count(*), max(cp) FROM cps'
+  const { rows } = withCatalogCopy(place, (path) => runReadOnlyQuery(path, query), copyFile)
+  expect(rows).toEqual([[11_000, 11_000]])
+  catalog.close()
+})
 
 test('without a catalog it is one sentence', () => {
   expect(() => withCatalogCopy(folder(), () => 0)).toThrow('there is no catalog')

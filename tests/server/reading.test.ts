@@ -99,6 +99,7 @@ test('a mirror whose opening cannot be written: it reads, and its primary hears 
   const reading = await start(mirrorData, { verb: 'mirror' })
   expect(await (await fetch(`${reading.url}/v1/files/a`)).text()).toBe('a')
   const status = (await (await fetch(`${reading.url}/v1/mirror`)).json()) as { state: string; needs: string }
-  expect(status).toMatchObject({ state: 'stalled', needs: expect.stringContaining('EROFS') })
+  expect(status.state).toBe('stalled')
+  expect(status.needs).toContain('EROFS')
   expect((await fetch(`${reading.url}/replica/v1/frames`, { method: 'POST', body: 'x' })).status).toBe(503)
 })
