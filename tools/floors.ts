@@ -215,6 +215,11 @@ export const bans: readonly Ban[] = [
     why: 'time and timers come from a Clock',
   },
   {
+    what: /\bclock\.now\b/g,
+    allowed: /^format\/position\.ts$/,
+    why: 'the wall clock only labels: `labelMs` clamps what it says',
+  },
+  {
     what: /\bMath\.random\b|\brandomUUID(?:v[57])?\b|\bgetRandomValues\b|\brandomBytes\b|\brandomInt\b/gi,
     allowed: /^lib\/random\.ts$/,
     why: 'chance comes from a Random',

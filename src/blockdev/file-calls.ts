@@ -16,6 +16,8 @@ export interface FileCalls {
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
   truncate(descriptor: number, bytes: number): void
+  /** Bytes of the file system that anybody may still take; null where it does not say. */
+  freeBytes(path: string): number | null
 }
 
 export const systemFileCalls: FileCalls = {
@@ -37,8 +39,18 @@ export const systemFileCalls: FileCalls = {
   reserve: reserveSpace,
   forgetPages,
   truncate: (descriptor, bytes) => fs.ftruncateSync(descriptor, bytes),
+  freeBytes,
 }
 
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCodeOf(error))
+
+function freeBytes(path: string): number | null {
+  try {
+    const { blocks, bavail, bsize } = fs.statfsSync(path)
+    return blocks === 0 ? null : bavail * bsize
+  } catch {
+    return null
+  }
+}

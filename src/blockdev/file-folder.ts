@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { DeviceError } from './block-device.ts'
 import type { BlockFolder, OpenBlocksOptions } from './block-folder.ts'
+import { exemptFromCopyOnWrite } from './host-file-system.ts'
 import { FileDevice } from './file-device.ts'
 import { systemCodeOf } from '../lib/errors.ts'
 
@@ -24,7 +25,11 @@ export class FileFolder implements BlockFolder {
       for (let made = whole; made.length >= first.length; made = dirname(made))
         await syncFolder(dirname(made))
     }
-    return FileFolder.open(path)
+    const folder = await FileFolder.open(path)
+    // What is made in it later inherits that: the block file, and the files beside it.
+    if ((await named(path, () => fs.readdir(whole))).length === 0)
+      await named(path, async () => exemptFromCopyOnWrite(whole))
+    return folder
   }
 
   async has(name: string): Promise<boolean> {

@@ -2,7 +2,7 @@
  * The few calls of the C library that the runtime does not offer. bun:ffi is called experimental, so each of them is
  * optional: where a symbol is absent the caller has another way.
  */
-import { dlopen, FFIType, read } from 'bun:ffi'
+import { dlopen, FFIType, ptr, read } from 'bun:ffi'
 
 const lockExclusive = 2
 const lockNonBlocking = 4
@@ -49,6 +49,16 @@ const locking = load(
     }).symbols,
 )
 
+/** Variadic in C; with a pointer as its third argument the call is the same on the machines that are supported. */
+const control = load(
+  (library) =>
+    dlopen(library, {
+      ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+    }).symbols.ioctl,
+)
+const getInodeFlags = 0x8008_6601
+const setInodeFlags = 0x4008_6602
+
 export type Reservation = 'reserved' | 'full' | 'unsupported'
 
 /** Really allocates [from, from + bytes) and extends the file. posix_fallocate returns its error, so no errno here. */
@@ -70,4 +80,16 @@ export function tryLock(descriptor: number): 'locked' | 'busy' | 'unsupported' {
   if (locking.flock(descriptor, lockExclusive | lockNonBlocking) === 0) return 'locked'
   const location = locking.__errno_location()
   return location !== null && read.i32(location, 0) === again ? 'busy' : 'unsupported'
+}
+
+/** The attributes that `lsattr` shows; null where the file system has none. */
+export function readInodeFlags(descriptor: number): number | null {
+  // The kernel writes 32 bits, whatever the size in the name of the call says.
+  const flags = new Uint32Array(2)
+  return control?.(descriptor, getInodeFlags, ptr(flags)) === 0 ? flags[0]! : null
+}
+
+/** False when the file system does not take them. */
+export function writeInodeFlags(descriptor: number, flags: number): boolean {
+  return control?.(descriptor, setInodeFlags, ptr(new Uint32Array([flags, 0]))) === 0
 }

@@ -1,16 +1,18 @@
 /**
  * Two processes never serve one volume.
  *
- * - The lock is an flock on a file in the volume's folder: it goes with the process, whatever ends it. The file stays;
- *   who removed it would let two processes lock two files of the same name.
- * - The file names its holder. Where there is no flock that is the lock: it counts while a process with that id and
- *   that start time lives on this boot of the machine.
+ * - The lock is an flock on the volume's folder: it goes with the process, whatever ends it, and needs nothing that a full
+ *   or a read-only file system would have to write. Where folders take no flock (NFS) it is one on the lock file.
+ * - The lock file names the holder, as well as that can be written. It stays; who removed it would let two processes
+ *   lock two files of the same name. Where there is no flock at all the name is the lock: it counts while a process with
+ *   that id and that start time lives on this boot of the machine.
  *
- * Errors: StillpointError `busy`, one sentence.
+ * Errors: StillpointError `busy`, DeviceError where nothing can be locked; one sentence each.
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { StillpointError, systemCodeOf } from '../lib/errors.ts'
+import { DeviceError } from './block-device.ts'
 import { tryLock } from './libc.ts'
 
 const lockFileName = 'lock'
@@ -33,31 +35,57 @@ interface Holder {
 
 export function lockVolume(folder: string, options: LockOptions = {}): VolumeLock {
   const path = join(folder, lockFileName)
-  const descriptor = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
+  try {
+    const { O_RDONLY, O_DIRECTORY, O_RDWR, O_CREAT } = fs.constants
+    return (
+      lockByFlock(folder, folder, O_RDONLY | O_DIRECTORY, options) ??
+      lockByFlock(folder, path, O_RDWR | O_CREAT, options) ??
+      lockByName(folder, path)
+    )
+  } catch (error) {
+    if (error instanceof StillpointError) throw error
+    throw new DeviceError(`cannot lock the volume in ${folder}: ${systemCodeOf(error) ?? String(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Null where what is there takes no flock. */
+function lockByFlock(folder: string, target: string, flags: number, options: LockOptions): VolumeLock | null {
+  const path = join(folder, lockFileName)
+  const descriptor = fs.openSync(target, flags, 0o600)
   try {
     const outcome = (options.tryLock ?? tryLock)(descriptor)
     const holder = readHolder(path)
-    if (outcome === 'busy') throw busy(folder, holder)
     // One that could not use flock holds the volume by its name alone.
-    if (holder?.method === 'file' && isAlive(holder)) throw busy(folder, holder)
+    const isNamed = holder?.method === 'file' && isAlive(holder)
+    if (outcome === 'busy' || isNamed) throw busy(folder, holder)
     if (outcome === 'unsupported') {
       fs.closeSync(descriptor)
-      return lockByName(folder, path)
+      return null
     }
-    fs.ftruncateSync(descriptor, 0)
-    fs.writeSync(descriptor, describeSelf('flock'), 0)
   } catch (error) {
     closeQuietly(descriptor)
     throw error
   }
+  tellHolder(path, describeSelf('flock'))
   let held = true
   return {
     release() {
       if (!held) return
       held = false
-      fs.ftruncateSync(descriptor, 0)
+      tellHolder(path, '')
       fs.closeSync(descriptor)
     },
+  }
+}
+
+/** For people and for the sentence of a refusal: a disk that does not take it changes nothing. */
+function tellHolder(path: string, text: string): void {
+  try {
+    fs.writeFileSync(path, text, { mode: 0o600 })
+  } catch {
+    // Full, read-only, or something else has the name.
   }
 }
 
@@ -76,7 +104,7 @@ function lockByName(folder: string, path: string): VolumeLock {
   let held = true
   return {
     release() {
-      if (held) fs.writeFileSync(path, '')
+      if (held) tellHolder(path, '')
       held = false
     },
   }
@@ -93,7 +121,13 @@ function busy(folder: string, holder: Holder | null): StillpointError {
 
 /** Null for a file that names nobody, or nobody that can be understood. */
 function readHolder(path: string): Holder | null {
-  const [pid, started, method] = fs.readFileSync(path, 'utf8').trim().split(' ')
+  let text = ''
+  try {
+    text = fs.readFileSync(path, 'utf8')
+  } catch {
+    // Absent, a folder, or not for this user.
+  }
+  const [pid, started, method] = text.trim().split(' ')
   const id = Number(pid)
   if (!Number.isSafeInteger(id) || id <= 0 || (method !== 'flock' && method !== 'file')) return null
   return { pid: id, started: started === undefined || started === '-' ? null : started, method }

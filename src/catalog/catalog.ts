@@ -2,18 +2,15 @@
  * The history that people query: one row for each CP and for each transfer to a mirror.
  *
  * - `record…` never waits, never throws and never touches SQLite: rows go to a bounded queue that is written in
- *   batches later. What SQLite refuses (locked, full) is tried again; when the queue is full its oldest row is dropped
- *   and counted. So nothing here can hold an acknowledgement.
- * - Reads write the queue first, so they see what was recorded; when that fails they see what is on disk.
+ *   batches later. What SQLite refuses (locked, full, not there) is tried again; when the queue is full its oldest row is
+ *   dropped and counted. So nothing here can hold an acknowledgement.
+ * - Reads never throw either: they see what the file has, when it can be read, and what the queue has.
  * - At most `rowsMax` rows of each table are kept, the newest.
  */
-import type { Database } from 'bun:sqlite'
 import type { Clock } from '../lib/clock.ts'
-import { logger } from '../lib/log.ts'
-import { type DatabaseOptions, openDatabase, transact } from './database.ts'
+import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
+import { transact } from './database.ts'
 import type { transferKinds } from './schema.ts'
-import { prepareStatements, type Statements } from './statements.ts'
-import { systemCodeOf } from '../lib/errors.ts'
 
 export interface CpRow {
   readonly cp: number
@@ -45,7 +42,7 @@ export interface TransferRow {
   readonly atMs: number
 }
 
-export interface CatalogOptions extends DatabaseOptions {
+export interface CatalogOptions extends CatalogFileOptions {
   readonly clock: Clock
   readonly rowsMax?: number
   readonly queueRowsMax?: number
@@ -60,31 +57,35 @@ const listRowsMax = 10_000
 
 type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow }
 
-const log = logger('catalog')
+interface RowCounts {
+  readonly cps: number
+  readonly transfers: number
+}
 
 export class Catalog {
-  private readonly database: Database
-  private readonly statements: Statements
+  private readonly file: CatalogFile
   private readonly clock: Clock
   private readonly rowsMax: number
   private readonly queueRowsMax: number
-  /** At least as many as there are in each table. */
-  private rows: { readonly cps: number; readonly transfers: number }
+  /** At least as many as there are in each table of this opened file. */
+  private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
   private queue: Queued[] = []
   private cancelTimer: (() => void) | null = null
+  private known: () => readonly CpRow[] = () => []
   private droppedRows = 0
   private closed = false
 
-  constructor(database: Database, options: CatalogOptions) {
-    this.database = database
-    this.statements = prepareStatements(database)
+  /** A file that cannot be used is said, and tried again: see CatalogFile. */
+  constructor(path: string, options: CatalogOptions) {
+    this.file = new CatalogFile(path, options)
     this.clock = options.clock
     this.rowsMax = options.rowsMax ?? rowsMaxDefault
     this.queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
-    this.rows = {
-      cps: this.statements.countCps.get()?.rows ?? 0,
-      transfers: this.statements.countTransfers.get()?.rows ?? 0,
-    }
+  }
+
+  /** What a file that had to be made again while the server runs is filled with. */
+  onFresh(known: () => readonly CpRow[]): void {
+    this.known = known
   }
 
   /** Rows that were given up because SQLite did not take them in time. */
@@ -103,20 +104,25 @@ export class Catalog {
 
   /** Newest first, below `before` when it is given; at most `listRowsMax`. */
   listCps(limit: number, before: number | null = null): CpRow[] {
-    this.flush()
     const below = before ?? Number.MAX_SAFE_INTEGER
-    return this.statements.listCps.all({ below, limit: Math.min(limit, listRowsMax) })
+    const rowsMost = Math.min(limit, listRowsMax)
+    const rows = this.read(({ statements }) => statements.listCps.all({ below, limit: rowsMost })) ?? []
+    return newestFirst(
+      rows,
+      this.queuedCps().filter(({ cp }) => cp < below),
+    ).slice(0, rowsMost)
   }
 
   getCp(cp: number): CpRow | null {
-    this.flush()
-    return this.statements.getCp.get({ cp }) ?? null
+    const row = this.read(({ statements }) => statements.getCp.get({ cp }) ?? null)
+    return row ?? this.queuedCps().find((queued) => queued.cp === cp) ?? null
   }
 
   /** The newest CP that was committed at or before a wall-clock time: numbers order, clocks only label. */
   newestAtOrBefore(ms: number): CpRow | null {
-    this.flush()
-    return this.statements.newestAtOrBefore.get({ ms }) ?? null
+    const row = this.read(({ statements }) => statements.newestAtOrBefore.get({ ms }) ?? null)
+    const queued = this.queuedCps().filter(({ committedMs }) => committedMs <= ms)
+    return newestFirst(row ? [row] : [], queued)[0] ?? null
   }
 
   /** Writes what is queued. False when SQLite did not take all of it; the rest stays queued and is tried again. */
@@ -124,18 +130,17 @@ export class Catalog {
     if (this.closed) return false
     this.cancelTimer?.()
     this.cancelTimer = null
-    while (this.queue.length > 0) {
+    for (;;) {
+      this.file.ready()
+      if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
       const batch = this.queue.slice(0, batchRowsMax)
-      try {
-        this.write(batch)
-      } catch (error) {
-        log.warn('rows are not written yet', { queued: this.queue.length, code: systemCodeOf(error) })
+      if (batch.length === 0) return true
+      if (this.file.use((file) => this.write(file, batch)) === null) {
         this.schedule(retryDelayMs)
         return false
       }
       this.queue = this.queue.slice(batch.length)
     }
-    return true
   }
 
   /** Writes the queue and moves the write-ahead log into the file, so that the file alone is complete. */
@@ -144,12 +149,16 @@ export class Catalog {
     if (!this.flush()) this.droppedRows += this.queue.length
     this.closed = true
     this.cancelTimer?.()
-    try {
-      this.database.run('PRAGMA wal_checkpoint(TRUNCATE)')
-    } catch (error) {
-      log.warn('the catalog was closed without a checkpoint', { code: systemCodeOf(error) })
-    }
-    this.database.close()
+    this.file.close()
+  }
+
+  private read<T>(look: (file: OpenedFile) => T): T | null {
+    this.flush()
+    return this.file.use(look)
+  }
+
+  private queuedCps(): CpRow[] {
+    return this.queue.flatMap((row) => ('cp' in row ? [row.cp] : []))
   }
 
   private enqueue(row: Queued): void {
@@ -157,12 +166,16 @@ export class Catalog {
       this.droppedRows++
       return
     }
+    this.put(row)
+    if (this.cancelTimer === null) this.schedule(batchDelayMs)
+  }
+
+  private put(row: Queued): void {
     if (this.queue.length >= this.queueRowsMax) {
       this.queue.shift()
       this.droppedRows++
     }
     this.queue.push(row)
-    if (this.cancelTimer === null) this.schedule(batchDelayMs)
   }
 
   private schedule(ms: number): void {
@@ -172,10 +185,11 @@ export class Catalog {
     })
   }
 
-  private write(batch: readonly Queued[]): void {
-    const statements = this.statements
-    this.rows = transact(this.database, () => {
-      let { cps, transfers } = this.rows
+  private write(file: OpenedFile, batch: readonly Queued[]): true {
+    const { statements } = file
+    const before = this.counted?.file === file ? this.counted.rows : countRows(file)
+    const rows = transact(file.database, () => {
+      let { cps, transfers } = before
       for (const row of batch) {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })
@@ -197,10 +211,20 @@ export class Catalog {
       }
       return { cps, transfers }
     })
+    this.counted = { file, rows }
+    return true
   }
 }
 
-/** Opens or makes the file; throws only when a fresh one cannot be made either. */
-export function openCatalog(path: string, options: CatalogOptions): Catalog {
-  return new Catalog(openDatabase(path, options), options)
+const countRows = ({ statements }: OpenedFile): RowCounts => ({
+  cps: statements.countCps.get()?.rows ?? 0,
+  transfers: statements.countTransfers.get()?.rows ?? 0,
+})
+
+/** Of a CP that both have the first row stays. */
+export function newestFirst(rows: readonly CpRow[], others: readonly CpRow[]): CpRow[] {
+  if (others.length === 0) return [...rows]
+  const first = new Map<number, CpRow>()
+  for (const row of [...rows, ...others]) if (!first.has(row.cp)) first.set(row.cp, row)
+  return [...first.values()].toSorted((a, b) => b.cp - a.cp)
 }

@@ -4,7 +4,9 @@
  * - It belongs to this side's block file (`meta.sideUuid`), its journal is a prefix of our migrations, and no row is about a CP
  *   above the published one. A file that fails the first two is set aside and a fresh one is made: the block file is
  *   the truth, the catalog only history.
- * - Once open it never waits for a lock: whoever meets one tries again later.
+ * - It belongs to this process alone while it is open (decision 0010): then the index of the write-ahead log lies in
+ *   memory of our own. A shared one would be a mapped file, and a page of that which the file system cannot write (full,
+ *   gone read-only) ends the process with SIGBUS.
  */
 import { Database } from 'bun:sqlite'
 import { assert } from '../lib/assert.ts'
@@ -22,11 +24,12 @@ class Unusable extends Error {
   }
 }
 
-export interface DatabaseOptions {
+interface DatabaseOptions {
   readonly sideUuid: string
   readonly publishedCp: number
-  /** Moves the file and its companions (`-wal`, `-shm`) out of the way. */
   readonly setAside: (path: string, reason: UnusableReason) => void
+  /** How long to wait for somebody who holds the file. */
+  readonly busyMs: number
 }
 
 export function openDatabase(path: string, options: DatabaseOptions): Database {
@@ -40,15 +43,16 @@ export function openDatabase(path: string, options: DatabaseOptions): Database {
   }
 }
 
-/** Somebody who reads or copies the file may hold it for a moment. */
-const openBusyMs = 2_000
-
 function openOnce(path: string, options: DatabaseOptions): Database {
   const database = new Database(path, { create: true, strict: true })
   try {
-    database.run(`PRAGMA busy_timeout = ${openBusyMs}`)
+    database.run(`PRAGMA busy_timeout = ${options.busyMs}`)
+    // Before the first access: then the write-ahead log has no shared index.
+    database.run('PRAGMA locking_mode = EXCLUSIVE')
     database.run('PRAGMA journal_mode = WAL')
     database.run('PRAGMA synchronous = NORMAL')
+    database.run('PRAGMA mmap_size = 0')
+    database.run('PRAGMA temp_store = MEMORY')
     transact(database, () => {
       applyMigrations(database, migrations)
       claim(database, options.sideUuid)
@@ -61,6 +65,16 @@ function openOnce(path: string, options: DatabaseOptions): Database {
     database.close()
     throw error
   }
+}
+
+/**
+ * Before a close: moves the write-ahead log into the file, and gives the file free. Statements live until they are
+ * collected, and with them the connection and its lock.
+ */
+export function releaseDatabase(database: Database): void {
+  database.run('PRAGMA journal_mode = DELETE')
+  database.run('PRAGMA locking_mode = NORMAL')
+  database.query('SELECT count(*) FROM sqlite_schema').get()
 }
 
 function applyMigrations(database: Database, wanted: readonly Migration[]): void {
@@ -104,7 +118,7 @@ export function transact<T>(database: Database, change: () => T): T {
     .immediate()
 }
 
-function unusableReason(error: unknown): UnusableReason | null {
+export function unusableReason(error: unknown): UnusableReason | null {
   if (error instanceof Unusable) return error.reason
   const code = systemCodeOf(error) ?? ''
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'corrupt'

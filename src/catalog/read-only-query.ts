@@ -1,5 +1,5 @@
 /**
- * A user's query on a catalog file that may belong to a running server: one SELECT over the public views.
+ * A user's query on a catalog file that no server has open: one SELECT over the public views.
  *
  * A read-only connection alone is no sandbox (ATTACH reads other files, VACUUM INTO writes them), so an authorizer
  * allows by name what a SELECT over the views needs, and denies everything else.

@@ -99,6 +99,10 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   return engine
 }
 
+/** For a volume that is only read: how many operations were acknowledged after its published root. */
+export const operationsInLog = async (volume: Volume): Promise<number> =>
+  (await planLog(volume, true)).plan.operations
+
 function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenPrimaryOptions): number {
   if (superblock.fenced || superblock.outdated || !volumeBytesMax) return geometry.blocksMax
   const blocks = Math.floor(Math.min(volumeBytesMax, volumeBytesLimit) / blockBytes)

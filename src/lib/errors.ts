@@ -25,7 +25,7 @@ export const errorCodes = {
   'not-yet': [503, 'Not reached yet'],
   busy: [503, 'Too many connections'],
   'too-many-pins': [503, 'Too many consistency points are kept readable'],
-  fenced: [503, 'This primary may not change anything'],
+  fenced: [503, 'This server may not change anything'],
   poisoned: [503, 'A write to the device failed; the process is ending'],
   'newer-format': [503, 'This volume was written by a newer version'],
   'older-format': [503, 'This volume was written before version 1 of the format'],

@@ -1,39 +1,40 @@
 /**
  * The feed from published CPs to the catalog, and the history as the door shows it.
  *
- * A row is written after its CP, so a crash can lose the newest ones: the CP that an open finds gets a row of its own,
- * and the one that was published last is known here even when SQLite does not answer.
+ * - A row is written after its CP, so a crash can lose the newest ones: a CP that an open finds gets a row of its own.
+ * - Every CP that can be read is known here, whether the catalog can be used or not.
  */
-import type { Catalog, CpRow } from '../catalog/catalog.ts'
+import { type Catalog, type CpRow, newestFirst } from '../catalog/catalog.ts'
 import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engine/contract.ts'
 import { assert } from '../lib/assert.ts'
 import { toHex } from '../lib/bytes.ts'
-import { epochOfCp } from '../format/position.ts'
+import { clampedMs, epochOfCp } from '../format/position.ts'
 import type { CpHistory, CpRecord, ServerRole } from '../routes/http/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
-  private newest: CpRow | null = null
+  /** Of every CP that can be read, and of the one that was published last. */
+  private known: CpRow[] = []
   private readonly stop: () => void
 
   constructor(
     private readonly catalog: Catalog,
     private readonly source: RootSource,
     role: ServerRole,
-    opened: PublishedRoot | null,
   ) {
-    const isFirst = opened?.root.cp === 1
-    if (opened)
-      this.record(rowOfOpened(opened, role === 'mirror' ? 'mirrored' : isFirst ? 'create' : 'recovery'))
+    for (const found of source.readable()) this.record(rowOfOpened(found, causeOfOpened(role, found)))
+    catalog.onFresh(() => this.known)
     this.stop = source.onPublished((event) => this.record(rowOf(event)))
   }
 
   async list(limit: number, before: number | null): Promise<readonly CpRecord[]> {
-    return this.catalog.listCps(limit, before).map((row) => this.toRecord(row))
+    const known = this.known.filter(({ cp }) => before === null || cp < before)
+    const rows = newestFirst(this.catalog.listCps(limit, before), known).slice(0, limit)
+    return rows.map((row) => this.toRecord(row))
   }
 
   async get(cp: number): Promise<CpRecord | null> {
-    const row = this.newest?.cp === cp ? this.newest : this.catalog.getCp(cp)
-    return row && this.toRecord(row)
+    const row = this.catalog.getCp(cp) ?? this.known.find((known) => known.cp === cp)
+    return row ? this.toRecord(row) : null
   }
 
   /** Of a CP that has just been published. */
@@ -44,7 +45,9 @@ export class RecordedCps implements CpHistory {
   }
 
   async newestAt(ms: number): Promise<number | null> {
-    return this.catalog.newestAtOrBefore(ms)?.cp ?? null
+    const found = this.catalog.newestAtOrBefore(ms)
+    const known = this.known.filter(({ committedMs }) => committedMs <= ms)
+    return newestFirst(found ? [found] : [], known)[0]?.cp ?? null
   }
 
   close(): void {
@@ -52,7 +55,8 @@ export class RecordedCps implements CpHistory {
   }
 
   private record(row: CpRow): void {
-    this.newest = row
+    const readable = new Set(this.source.readable().map(({ root }) => root.cp))
+    this.known = [...this.known.filter(({ cp }) => readable.has(cp)), row]
     this.catalog.recordCp(row)
   }
 
@@ -64,7 +68,8 @@ export class RecordedCps implements CpHistory {
       epoch,
       rootHash,
       cause,
-      committedAtMs: committedMs,
+      // Also of a catalog that others have changed.
+      committedAtMs: clampedMs(committedMs),
       blocksWritten,
       bytesWritten,
       coalesced,
@@ -89,6 +94,9 @@ function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phase
     committedMs: root.committedAtMs,
   }
 }
+
+const causeOfOpened = (role: ServerRole, { root }: PublishedRoot): CpCause =>
+  role === 'mirror' ? 'mirrored' : root.cp === 1 ? 'create' : 'recovery'
 
 /** What it cost is not known any more; when the catalog has its row, that one stays. */
 function rowOfOpened(published: PublishedRoot, cause: CpCause): CpRow {

@@ -4,6 +4,7 @@ import { RecordedCps } from './cp-history.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
 import { blockBytes } from '../format/geometry.ts'
+import { labelMs } from '../format/position.ts'
 import { isNowhere, type MirrorNeed } from '../format/wire/messages.ts'
 import { NewestFiles } from '../fs/read/instant-files.ts'
 import { readTree } from '../fs/read/read-view.ts'
@@ -39,8 +40,8 @@ export async function serveMirror(
   })
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
-  const catalog = opened.openCatalog(side, publishedCp(), clock)
-  const cps = new RecordedCps(catalog, volume, 'mirror', volume.currentOrNull())
+  const catalog = opened.openCatalog(side, publishedCp, clock)
+  const cps = new RecordedCps(catalog, volume, 'mirror')
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),
@@ -59,7 +60,7 @@ export async function serveMirror(
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
     onPrimaryFull: () => volume.cutPins(clock.monotonic() - pinMsMax),
-    onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: clock.now() }),
+    onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 
   const stopping = new Stopping()
@@ -71,7 +72,7 @@ export async function serveMirror(
     cps,
     clock,
     limits,
-    status: () => statusOf(volume, applier, clock.now()),
+    status: () => statusOf(volume, applier, labelMs(clock)),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (stopping.hasBegun) return { ok: false, reason: isEnding().message }
@@ -149,7 +150,7 @@ function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): OwnSta
     cp: published.cp,
     targetCp: isNowhere(target) ? null : target.cp,
     needs: need === 'space' ? `space: ${needsBytes} bytes` : needs[need],
-    lastSeenMs: silentMs === null ? null : nowMs - silentMs,
+    lastSeenMs: silentMs === null ? null : Math.max(0, nowMs - silentMs),
   }
 }
 

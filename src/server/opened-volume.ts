@@ -7,10 +7,11 @@
  */
 import { join } from 'node:path'
 import { createWhole } from '../blockdev/block-folder.ts'
-import type { BlockDevice } from '../blockdev/block-device.ts'
+import { type BlockDevice, DeviceError } from '../blockdev/block-device.ts'
+import { copyOnWriteProblem } from '../blockdev/host-file-system.ts'
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { Catalog, openCatalog } from '../catalog/catalog.ts'
+import { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { blockFileName, catalogName, setCatalogAside } from './volume-folder.ts'
 import { createMirror, createPrimary } from '../cp-engine/create-volume.ts'
@@ -25,7 +26,7 @@ import {
 } from '../format/geometry.ts'
 import { decodeSuperblock, type Role } from '../format/disk/superblock.ts'
 import type { Clock } from '../lib/clock.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { hasCode, StillpointError } from '../lib/errors.ts'
 import { logger } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 
@@ -39,10 +40,20 @@ export interface World {
 export class OpenedVolume {
   private constructor(
     private readonly path: string,
-    readonly device: BlockDevice,
+    private readonly folder: FileFolder,
+    private opened: OpenedDevice,
     readonly role: Role,
     private readonly release: () => void,
   ) {}
+
+  get device(): BlockDevice {
+    return this.opened.device
+  }
+
+  /** Why the block file was opened for reading only, in words; null when it can be written. */
+  get onlyReadsWhy(): string | null {
+    return this.opened.onlyReadsWhy
+  }
 
   /** Makes a volume of the role when the folder has none. */
   static async open(
@@ -55,11 +66,11 @@ export class OpenedVolume {
     const lock = lockVolume(path)
     try {
       if (!(await folder.has(blockFileName))) await create(folder, roleOfNew, configuration, world)
-      const device = await folder.open(blockFileName)
+      const opened = await openDevice(folder)
       try {
-        return new OpenedVolume(path, device, await readRole(device), () => lock.release())
+        return new OpenedVolume(path, folder, opened, await readRole(opened.device), () => lock.release())
       } catch (error) {
-        await device.close()
+        await opened.device.close()
         throw error
       }
     } catch (error) {
@@ -68,8 +79,14 @@ export class OpenedVolume {
     }
   }
 
-  openCatalog(sideUuid: string, publishedCp: number, clock: Clock): Catalog {
-    return openCatalog(join(this.path, catalogName), {
+  /** After a write of the open has failed: what is there can still be read. */
+  async reopenForReading(why: string): Promise<void> {
+    await this.device.close()
+    this.opened = { device: await this.folder.open(blockFileName, { readOnly: true }), onlyReadsWhy: why }
+  }
+
+  openCatalog(sideUuid: string, publishedCp: () => number, clock: Clock): Catalog {
+    return new Catalog(join(this.path, catalogName), {
       sideUuid,
       publishedCp,
       clock,
@@ -83,6 +100,26 @@ export class OpenedVolume {
   async close(): Promise<void> {
     await this.device.close()
     this.release()
+  }
+}
+
+interface OpenedDevice {
+  readonly device: BlockDevice
+  readonly onlyReadsWhy: string | null
+}
+
+/** For reading only where writing is refused, or where a sparse copy cannot get its space. */
+async function openDevice(folder: FileFolder): Promise<OpenedDevice> {
+  try {
+    const device = await folder.open(blockFileName)
+    const problem = copyOnWriteProblem(join(folder.path, blockFileName))
+    if (problem !== null) log.warn(problem)
+    return { device, onlyReadsWhy: null }
+  } catch (error) {
+    if (!(error instanceof DeviceError) && !hasCode(error, 'disk-full')) throw error
+    const device = await folder.open(blockFileName, { readOnly: true }).catch(() => null)
+    if (device === null) throw error
+    return { device, onlyReadsWhy: error.message }
   }
 }
 

@@ -8,6 +8,7 @@ import type { CpEngine } from '../cp-engine/cp-engine.ts'
 import { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
+import { labelMs } from '../format/position.ts'
 import { VolumeFiles } from '../fs/file-system.ts'
 import { readTree } from '../fs/read/read-view.ts'
 import { Views } from '../fs/read/image-leases.ts'
@@ -53,8 +54,8 @@ export async function servePrimary(
   const { superblock, geometry } = engine.volume
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
-  const catalog = volume.openCatalog(side, engine.current().root.cp, clock)
-  const cps = new RecordedCps(catalog, engine, 'primary', engine.current())
+  const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
+  const cps = new RecordedCps(catalog, engine, 'primary')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
@@ -71,7 +72,7 @@ export async function servePrimary(
     transport: new HttpTransport({ secret: configuration.secret, clock }),
     clock,
     random,
-    onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: clock.now() }),
+    onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
     onLostCp(mirror, cp) {
       if (engine.isFenced) return
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })

@@ -12,6 +12,7 @@ import { probeAddress } from '../routes/http/server.ts'
 import { serveMirror } from './mirror.ts'
 import { OpenedVolume } from './opened-volume.ts'
 import { servePrimary } from './primary.ts'
+import { serveReading, whyNotWritten } from './reading.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
 /** A new volume gets the role of the verb; one that exists is served in its own. */
@@ -27,11 +28,28 @@ export async function startServer(
   try {
     if (verb === 'mirror' && volume.role === 'primary')
       throw new UserError(`the volume in ${configuration.data} is a primary: serve it with \`serve\``)
+    return await serveVolume(volume, configuration, options)
+  } catch (error) {
+    await volume.close()
+    throw error
+  }
+}
+
+/** What can still be served is served: where the open could not write, reads are. */
+async function serveVolume(
+  volume: OpenedVolume,
+  configuration: ServerConfiguration,
+  options: StartOptions,
+): Promise<RunningServer> {
+  if (volume.onlyReadsWhy !== null) return serveReading(volume, configuration, options)
+  try {
     return volume.role === 'primary'
       ? await servePrimary(volume, configuration, options)
       : await serveMirror(volume, configuration, options)
   } catch (error) {
-    await volume.close()
-    throw error
+    const why = whyNotWritten(error)
+    if (why === null) throw error
+    await volume.reopenForReading(why)
+    return serveReading(volume, configuration, options)
   }
 }

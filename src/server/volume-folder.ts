@@ -1,17 +1,91 @@
 /** The files of a volume's folder that are not blocks. */
-import { existsSync, renameSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { StillpointError } from '../lib/errors.ts'
 
 export const blockFileName = 'volume.blk'
 export const catalogName = 'catalog.db'
 
 export const hasVolume = (folder: string): boolean => existsSync(join(folder, blockFileName))
 
+/** The file itself and what SQLite puts beside it. */
+const companions = ['', '-wal', '-journal'] as const
+
 /**
  * Makes room for a fresh catalog. One file set aside for each reason is kept, the newest; with SQLite's companions, so
  * that it can still be opened.
  */
 export function setCatalogAside(path: string, reason: string): void {
-  for (const companion of ['', '-wal', '-shm'])
+  for (const companion of companions)
     if (existsSync(path + companion)) renameSync(path + companion, `${path}.${reason}${companion}`)
+}
+
+const copyAttemptsMax = 20
+/** With the salts that change when the log begins again. */
+const walHeaderBytes = 32
+
+/**
+ * Hands over a copy of the catalog, which its server may have open and then keeps for itself. The copy is as of one
+ * moment: what a checkpoint has moved into the file while it was read is still in the write-ahead log, unless that has
+ * begun again meanwhile, and then both are copied once more.
+ */
+export function withCatalogCopy<T>(
+  folder: string,
+  use: (path: string) => T,
+  /** For tests of what happens between two files. */
+  copyFile: typeof copyFileSync = copyFileSync,
+): T {
+  const path = join(folder, catalogName)
+  if (!existsSync(path)) throw new StillpointError('not-found', `there is no catalog at ${path}`)
+  const place = mkdtempSync(join(tmpdir(), 'stillpoint-catalog-'))
+  try {
+    const copy = join(place, catalogName)
+    for (let attempt = 0; !copyOnce(path, copy, copyFile); attempt++)
+      if (attempt === copyAttemptsMax)
+        throw new StillpointError('busy', `the catalog at ${path} changes too fast to be copied`)
+    return use(copy)
+  } finally {
+    rmSync(place, { recursive: true, force: true })
+  }
+}
+
+function copyOnce(path: string, copy: string, copyFile: typeof copyFileSync): boolean {
+  const before = logBegin(path)
+  for (const companion of companions) {
+    rmSync(copy + companion, { force: true })
+    try {
+      if (existsSync(path + companion)) copyFile(path + companion, copy + companion)
+    } catch {
+      return false
+    }
+  }
+  return logBegin(path) === before
+}
+
+function logBegin(path: string): string {
+  const header = Buffer.alloc(walHeaderBytes)
+  const log = `${path}-wal`
+  if (!existsSync(log)) return `none ${statSync(path).ino}`
+  try {
+    const descriptor = openSync(log, 'r')
+    try {
+      readSync(descriptor, header, 0, walHeaderBytes, 0)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch {
+    return 'gone'
+  }
+  return header.toString('hex')
 }

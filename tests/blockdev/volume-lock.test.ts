@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { fstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { StillpointError } from '../../src/lib/errors.ts'
+import { tryLock } from '../../src/blockdev/libc.ts'
 import { lockVolume, type LockOptions } from '../../src/blockdev/volume-lock.ts'
 import { tempFolder, type TempFolder } from './temp-folder.ts'
 
@@ -66,6 +67,25 @@ describe('the lock of a volume', () => {
       })
     }
   }
+
+  test('with flock: a folder in place of the lock file, or a name that cannot be written, keeps nobody out', () => {
+    mkdirSync(folder.file('lock'))
+    const lock = lockVolume(folder.path)
+    expect(refusal().message).toBe(`the volume in ${folder.path} is in use by another process`)
+    lock.release()
+    lockVolume(folder.path).release()
+    expect(() => lockVolume(folder.path, byName)).toThrow(/^cannot lock the volume in [^\n]+$/)
+  })
+
+  test('where folders take no flock it is one on the lock file', () => {
+    const noFolders: LockOptions = {
+      tryLock: (descriptor) => (fstatSync(descriptor).isDirectory() ? 'unsupported' : tryLock(descriptor)),
+    }
+    const lock = lockVolume(folder.path, noFolders)
+    expect(refusal(noFolders).code).toBe('busy')
+    lock.release()
+    lockVolume(folder.path, noFolders).release()
+  })
 
   test('a later process with the same id does not hold it, nor does a file that says nothing', () => {
     for (const content of [

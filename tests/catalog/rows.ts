@@ -1,11 +1,5 @@
 import { renameSync, existsSync } from 'node:fs'
-import {
-  openCatalog,
-  type Catalog,
-  type CatalogOptions,
-  type CpRow,
-  type TransferRow,
-} from '../../src/catalog/catalog.ts'
+import { Catalog, type CatalogOptions, type CpRow, type TransferRow } from '../../src/catalog/catalog.ts'
 import type { UnusableReason } from '../../src/catalog/database.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 
@@ -39,11 +33,12 @@ export const transferRow = (cp: number, change: Partial<TransferRow> = {}): Tran
 })
 
 /** Time stands still; `fire` runs the timers that wait. */
-export function manualClock(): Clock & { fire(): void; waiting(): number } {
+export function manualClock(): Clock & { fire(): void; waiting(): number; pass(ms: number): void } {
   const timers = new Set<() => void>()
+  let passedMs = 0
   return {
     now: () => day,
-    monotonic: () => 0,
+    monotonic: () => passedMs,
     after(_ms, callback) {
       timers.add(callback)
       return () => timers.delete(callback)
@@ -57,6 +52,7 @@ export function manualClock(): Clock & { fire(): void; waiting(): number } {
       }
     },
     waiting: () => timers.size,
+    pass: (ms) => void (passedMs += ms),
   }
 }
 
@@ -66,13 +62,13 @@ export function open(
 ): { catalog: Catalog; clock: ReturnType<typeof manualClock>; aside: UnusableReason[] } {
   const clock = manualClock()
   const aside: UnusableReason[] = []
-  const catalog = openCatalog(path, {
+  const catalog = new Catalog(path, {
     sideUuid,
-    publishedCp: 1_000_000,
+    publishedCp: () => 1_000_000,
     clock,
     setAside(file, reason) {
       aside.push(reason)
-      for (const suffix of ['', '-wal', '-shm'])
+      for (const suffix of ['', '-wal', '-journal'])
         if (existsSync(file + suffix)) renameSync(file + suffix, `${file}.${reason}${suffix}`)
     },
     ...options,

@@ -3,11 +3,10 @@
  * however often. Once with the limit of the volume, and once with a file system that is really full.
  */
 import { expect, test } from 'bun:test'
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkVolume, run } from '../../tools/live/command.ts'
+import { checkVolume } from '../../tools/live/command.ts'
 import type { ServerProcess } from '../../tools/live/server-process.ts'
-import { powerProblem } from '../../tools/torture/ground.ts'
+import { diskProblem, LoopDisk } from '../../tools/live/loop-disk.ts'
 import { becomes, isFull, live, put, testMsMax } from './live.ts'
 
 const { server, folder } = live()
@@ -80,29 +79,20 @@ test(
   testMsMax,
 )
 
-const problem = await powerProblem()
+const problem = await diskProblem('ext4')
 
 test.skipIf(problem !== null)(
   `a file system that is full, ${rounds} times${problem === null ? '' : ` (${problem})`}`,
   async () => {
     const place = folder()
-    const image = join(place, 'disk.ext4')
-    const mountPoint = join(place, 'mnt')
-    mkdirSync(mountPoint)
-    writeFileSync(image, '')
-    truncateSync(image, 384 * 2 ** 20)
-    for (const command of [
-      ['mkfs.ext4', '-q', '-F', image],
-      ['mount', '-o', 'loop', image, mountPoint],
-    ])
-      expect(await run(command)).toMatchObject({ code: 0 })
-    const primary = server({ verb: 'serve', data: join(mountPoint, 'volume'), logPath: join(place, 'log') })
+    const disk = await LoopDisk.make(place, 'ext4', 384 * 2 ** 20)
+    const primary = server({ verb: 'serve', data: join(disk.path, 'volume'), logPath: join(place, 'log') })
     try {
       await primary.start()
       await fillAgainAndAgain(primary)
     } finally {
       await primary.kill()
-      expect(await run(['umount', mountPoint])).toMatchObject({ code: 0 })
+      await disk.remove()
     }
   },
   testMsMax,

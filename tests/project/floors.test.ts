@@ -130,6 +130,7 @@ describe('planted violations are found', () => {
     ['clock', 'src/fs/a.ts', 'const a = new Date()', /Clock/],
     ['clock', 'src/fs/a.ts', 'const a = `${new Date( ).toISOString()}`', /Clock/],
     ['clock', 'src/routes/a.ts', 'performance.now()', /Clock/],
+    ['a bare label', 'src/server/a.ts', 'const atMs = clock.now()', /labelMs/],
     ['timer', 'src/server/start.ts', 'const t = setTimeout(() => {}, 5)', /Clock/],
     ['timer', 'src/replica/link/a.ts', 'queueMicrotask(next)', /Clock/],
     ['timer', 'src/replica/link/a.ts', 'await Bun.sleep(5)', /Clock/],

@@ -1,5 +1,4 @@
 /** `sql --data DIR QUERY`: one SELECT over the views of a volume's catalog, also while its server runs. */
-import { join } from 'node:path'
 import { buildCommand } from '@stricli/core'
 import type { Value } from '../../catalog/read-only-query.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -8,7 +7,7 @@ import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable, printJson, showName } from '../command/output.ts'
 import { environmentName } from '../../server/configuration/server-options.ts'
-import { catalogName } from '../../server/volume-folder.ts'
+import { withCatalogCopy } from '../../server/volume-folder.ts'
 
 interface Flags {
   readonly json: boolean
@@ -19,7 +18,7 @@ async function sql(this: CliContext, flags: Flags, query: string): Promise<void>
   const data = flags.data ?? (this.process.env[environmentName('data')] || undefined)
   if (data === undefined) throw new UserError('--data DIR is needed')
   const { runReadOnlyQuery } = await import('../../catalog/read-only-query.ts')
-  const { columns, rows, truncated } = runReadOnlyQuery(join(data, catalogName), query)
+  const { columns, rows, truncated } = withCatalogCopy(data, (path) => runReadOnlyQuery(path, query))
   if (flags.json) printJson(this, { columns, rows: rows.map((row) => row.map(toJson)), truncated })
   else {
     this.process.stdout.write(

@@ -16,6 +16,7 @@ import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { encodeRoot } from '../../format/disk/root.ts'
 import type { Root } from '../../format/disk/root.ts'
 import { blockBytes, epochsMax } from '../../format/geometry.ts'
+import { labelMs } from '../../format/position.ts'
 import type { LogStart, Superblock } from '../../format/disk/superblock.ts'
 import type { CpCause, PublishedRoot, WriteCommand } from '../contract.ts'
 import { buildMaps } from '../space/map-builder.ts'
@@ -147,7 +148,7 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
     fileTree: sealed.tree.root(),
     liveMap: topOf(maps.live),
     usedMap: topOf(maps.used),
-    committedAtMs: context.clock.now(),
+    committedAtMs: labelMs(context.clock),
   }
   const bytes = encodeRoot(root)
   return { root, address, bytes, hash: sha256(bytes) }

@@ -34,9 +34,6 @@ const fullShare = 1 / 2
 /** Groups up to this size are made in one buffer that is kept: memory that is touched first costs more than the copy. */
 const keptBufferBytesMax = 8 * 2 ** 20
 
-/** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
-const sealIdleMsDefault = 20
-
 interface Pending {
   readonly record: LogRecord
   readonly bytes: number

@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { logRecordBytes } from '../../format/disk/log-record.ts'
 import type { LogRecord } from '../../format/disk/log-record.ts'
+import { labelMs } from '../../format/position.ts'
 import type { Applied, PreparedRecord, RecordStream, RunOptions, SpaceFloor, Tx } from '../contract.ts'
 import type { DataSync } from '../volume/data-sync.ts'
 import type { IntentLog } from '../log/intent-log.ts'
@@ -219,7 +220,7 @@ export class Operations {
       change,
       intake: state.intake,
       before: state.sequence,
-      atMs: clock.now(),
+      atMs: labelMs(clock),
       published: volume.current().root.cp,
       added: stream ? this.unpublished(stream) : null,
     })
@@ -230,7 +231,7 @@ export class Operations {
     const { epoch, opening } = volume.superblock
     return {
       cp: state.cp,
-      nowMs: clock.now(),
+      nowMs: labelMs(clock),
       epoch: epoch.number,
       opening,
       sequence: state.sequence,

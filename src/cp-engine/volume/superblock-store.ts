@@ -37,6 +37,8 @@ export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry
 type OnSlot = (slot: number, superblock: Superblock) => void
 
 export interface OpenOptions {
+  /** Nothing can be written: a torn copy and an unfinished going back stay as they are, and nothing is promised. */
+  readonly readOnly?: boolean
   /** The operator accepts that a slot that cannot be read is lost, with whatever only it named. */
   readonly acceptLoss?: boolean
   /** What a going back changes in the superblock besides the root: a primary raises its epoch. */
@@ -81,7 +83,7 @@ export class SuperblockStore {
       for (let copy = 0; copy < superblockCopies; copy++) copies.push(await readCopy(device, slot, copy))
       found.push(copies)
     }
-    for (const copy of found.flat()) if (copy) assertMayWrite(copy)
+    if (!options.readOnly) for (const copy of found.flat()) if (copy) assertMayWrite(copy)
     const best = found.map(([first, second]) => newestOf(first!, second!))
     const lost = best.indexOf(null)
     const slots = lost === -1 ? (best as Superblock[]) : withoutLost(lost, best[1 - lost] ?? null, options)
@@ -167,7 +169,7 @@ function withoutLost(lost: number, remaining: Superblock | null, options: OpenOp
   const what = remaining
     ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`
     : 'no superblock can be read: this is not a volume of Stillpoint, or all four copies are damaged'
-  if (!remaining || !options.acceptLoss)
+  if (!remaining || !options.acceptLoss || options.readOnly)
     throw new StillpointError('corrupt', what, {
       slot: lost,
       ...(remaining

@@ -98,7 +98,7 @@ export class Volume implements RootSource {
       if (slot === newest) volume.published = superblocks.slot(slot).root ? roots[0]! : null
     }
     await options.inspect?.(volume)
-    await superblocks.settle()
+    if (!options.readOnly) await superblocks.settle()
     // A going back that was finished has put what the newest slot named into the other one, too.
     if (superblocks.newestSlot() !== newest) volume.keepAgain(newest)
     volume.holdWhatWasListed()

@@ -8,6 +8,7 @@
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
 import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
+import { labelMs } from '../../format/position.ts'
 import type { FrameHead } from '../../format/wire/messages.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type LinkParts, MemberLink } from './member-link.ts'
@@ -215,7 +216,7 @@ export class Mirrors {
   private describe({ id, link }: Member, heldBytes: number): MirrorInfo {
     const { clock } = this.parts
     const { state, cp, lagCps, lagMs, needs, silentMs } = link.describe()
-    const lastSeenMs = silentMs === null ? null : clock.now() - silentMs
+    const lastSeenMs = silentMs === null ? null : Math.max(0, labelMs(clock) - silentMs)
     return { id, url: link.url, state, cp, lagCps, lagMs, needs, heldBytes, lastSeenMs }
   }
 

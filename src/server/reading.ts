@@ -1,0 +1,169 @@
+/**
+ * A volume that is only read, in either role, because its file system cannot be written: full, read-only, or failing.
+ *
+ * - Nothing is written, not even an opening. What is served is the image that was published last; operations that only
+ *   the log has are named, not shown.
+ * - Whatever would change something answers `fenced` with the reason, and `/readyz` says it.
+ * - It stays so until the server is started again.
+ */
+import { operationsInLog } from '../cp-engine/open-primary.ts'
+import { Volume } from '../cp-engine/volume/volume.ts'
+import { DeviceError } from '../blockdev/block-device.ts'
+import type { FileSystem } from '../fs/contract.ts'
+import { NewestFiles } from '../fs/read/instant-files.ts'
+import { readTree } from '../fs/read/read-view.ts'
+import { Views } from '../fs/read/image-leases.ts'
+import { blockBytes } from '../format/geometry.ts'
+import { hasCode, StillpointError } from '../lib/errors.ts'
+import { logger } from '../lib/log.ts'
+import { formatUuid } from '../lib/random.ts'
+import { makeApp } from '../routes/app.ts'
+import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
+import { problem } from '../routes/http/problem.ts'
+import type { ServerConfiguration } from './configuration/configuration.ts'
+import { RecordedCps } from './cp-history.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import type { OpenedVolume } from './opened-volume.ts'
+import type { RunningServer, StartOptions } from './running-server.ts'
+
+const log = logger('server')
+
+/** Why an open failed that only a write has stopped, in words; null for every other reason. */
+export function whyNotWritten(error: unknown): string | null {
+  const isWrite = error instanceof DeviceError || hasCode(error, 'disk-full') || hasCode(error, 'poisoned')
+  return isWrite ? error.message : null
+}
+
+export async function serveReading(
+  opened: OpenedVolume,
+  configuration: ServerConfiguration,
+  { clock }: StartOptions,
+): Promise<RunningServer> {
+  const failure = new Failure()
+  const { nodeCacheBytesMax } = configuration
+  const volume = await Volume.open(opened.device, { clock, readOnly: true, nodeCacheBytesMax })
+  const { role } = opened
+  const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
+  const why = await reasonOf(opened, volume)
+  log.error(why)
+
+  const side = formatUuid(volume.superblock.sideUuid)
+  const catalog = opened.openCatalog(side, publishedCp, clock)
+  const cps = new RecordedCps(catalog, volume, role)
+  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
+  let isStopping = false
+  const common = {
+    views,
+    newest: new NewestFiles(volume.newest),
+    cps,
+    clock,
+    limits,
+    ready() {
+      if (failure.first) return { ok: false, reason: failure.first.message }
+      if (isStopping) return { ok: false, reason: 'the server is stopping' }
+      return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
+    },
+    gauges: () => [...gaugesOf(volume, views), ...catalogGauges(catalog)],
+    reportBug: (error: Error) => failure.report('a bug', error),
+  }
+  const refuse = (): never => {
+    throw new StillpointError('fenced', why)
+  }
+  const refuseFrames = () => Promise.resolve(problem(new StillpointError('fenced', why)))
+  const app =
+    role === 'primary'
+      ? makeApp({
+          ...common,
+          role,
+          files: closedFiles(views, refuse),
+          mirrors: { list: () => Promise.resolve(membersOf(volume)), add: refuse, remove: refuse },
+          taker: { take: refuse },
+          reach: refuse,
+        })
+      : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })
+
+  const http = listen(configuration, clock, [
+    ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
+    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
+  ])
+  const stop = async (drainMs: number): Promise<void> => {
+    isStopping = true
+    const drained = http.stop(drainMs)
+    views.close()
+    await drained
+    cps.close()
+    catalog.close()
+  }
+  return {
+    url: http.url,
+    role,
+    publishedCp,
+    failed: failure.happened,
+    async stop() {
+      await stop(drainMsMax)
+      await opened.close()
+    },
+    abandon: () => stop(abandonMsMax),
+  }
+}
+
+async function reasonOf(opened: OpenedVolume, volume: Volume): Promise<string> {
+  const why = `nothing can be written (${opened.onlyReadsWhy}), so only reads are served until this server is started again`
+  const operations = opened.role === 'primary' ? await operationsInLog(volume) : 0
+  if (operations === 0) return why
+  const { cp } = volume.current().root
+  return `${why}; ${operations} acknowledged operations after consistency point ${cp} are in the log, safe and not shown`
+}
+
+const closedFiles = (views: Views, refuse: () => never): FileSystem => ({
+  view: () => views.open(),
+  putFile: refuse,
+  putLink: refuse,
+  patchFile: refuse,
+  resizeFile: refuse,
+  deleteFile: refuse,
+  makeDirectory: refuse,
+  deleteDirectory: refuse,
+  move: refuse,
+  batch: refuse,
+  changeSettings: refuse,
+  reach: refuse,
+})
+
+const membersOf = (volume: Volume): MirrorRecord[] =>
+  volume.superblock.members.map(({ uuid, url }) => ({
+    id: formatUuid(uuid),
+    url,
+    state: 'away',
+    cp: null,
+    lagCps: null,
+    lagMs: null,
+    needs: 'a primary that can write',
+    heldBytes: null,
+    lastSeenMs: null,
+  }))
+
+function statusOf(volume: Volume, side: string, why: string): OwnStatus {
+  const { volumeUuid } = volume.superblock
+  return {
+    id: side,
+    volume: volumeUuid.every((byte) => byte === 0) ? null : formatUuid(volumeUuid),
+    state: 'stalled',
+    cp: volume.currentOrNull()?.root.cp ?? 0,
+    targetCp: null,
+    needs: why,
+    lastSeenMs: null,
+  }
+}
+
+const gaugesOf = (volume: Volume, views: Views): Gauge[] => [
+  {
+    name: 'published_cp',
+    help: 'The newest published consistency point',
+    value: volume.currentOrNull()?.root.cp ?? 0,
+  },
+  { name: 'readable_cps', help: 'Consistency points that can be read', value: volume.readable().length },
+  { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
+  { name: 'fenced', help: '1 when it takes no write', value: 1 },
+  { name: 'file_bytes', help: 'Size of the block file', value: volume.device.blockCount * blockBytes },
+]

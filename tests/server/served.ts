@@ -1,0 +1,58 @@
+/** Servers inside the test, over real files and a real socket; stopped, and their folders gone, after it. */
+import { afterEach } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { systemRandom } from '../../src/lib/random.ts'
+import { readConfiguration } from '../../src/server/configuration/configuration.ts'
+import type { RunningServer } from '../../src/server/running-server.ts'
+import { startServer } from '../../src/server/start.ts'
+
+export interface Served {
+  folder(): string
+  /** A primary, or the mirror of that verb, on the folder. */
+  start(data: string, options?: StartedOptions): Promise<RunningServer>
+  stop(server: RunningServer): Promise<void>
+}
+
+interface StartedOptions {
+  readonly verb?: 'serve' | 'mirror'
+  readonly clock?: Clock
+  readonly mirrors?: readonly string[]
+}
+
+export function served(): Served {
+  const folders: string[] = []
+  const running = new Set<RunningServer>()
+  afterEach(async () => {
+    for (const server of running) await server.stop()
+    running.clear()
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  })
+  return {
+    folder() {
+      const folder = mkdtempSync(join(tmpdir(), 'stillpoint-server-'))
+      folders.push(folder)
+      return folder
+    },
+    async start(data, { verb = 'serve', clock = systemClock, mirrors = [] } = {}) {
+      const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
+        flags: {
+          data,
+          listen: '127.0.0.1:0',
+          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors } : {}),
+        },
+        environment: {},
+        file: undefined,
+      })
+      const server = await startServer(verb, configuration, { clock, random: systemRandom, acceptLoss: [] })
+      running.add(server)
+      return server
+    },
+    async stop(server) {
+      running.delete(server)
+      await server.stop()
+    },
+  }
+}
