@@ -2,7 +2,7 @@
  * Which test file reaches which edit: each test file runs once in a copy whose sources count, and what it has reached is
  * kept for as long as every file that had a part in it is the same.
  *
- * - Marked sources run 1.1 to 1.5 times as long as plain ones (measured), so that run's time bounds those with an edit.
+ * - Marked sources take about as long as plain ones (measured), so the time of that run bounds those with an edit.
  * - A test file that fails among marked sources runs among plain ones too. A file that fails there notices nothing.
  */
 import { closeSync, openSync, readFileSync, rmSync, ftruncateSync } from 'node:fs'
