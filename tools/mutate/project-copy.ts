@@ -1,30 +1,15 @@
 /** A copy of a project, in which a source may be edited for as long as tests run. The packages are those of the original. */
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { makeTemporary, removeTemporary } from './temporary.ts'
 
 /** Of the project's own folder; packages are nowhere copied. */
 const notCopied = new Set(['.cache', '.git', 'data', 'dist'])
 
-const live = new Set<ProjectCopy>()
-process.once('exit', () => {
-  for (const copy of live) copy.dispose()
-})
-
 export class ProjectCopy {
-  readonly path = mkdtempSync(join(tmpdir(), 'stillpoint-copy-'))
+  readonly path = makeTemporary('copy')
 
   constructor(root: string) {
-    live.add(this)
     const filter = (path: string): boolean => basename(path) !== 'node_modules'
     for (const name of readdirSync(root).filter((entry) => !notCopied.has(entry) && filter(entry)))
       cpSync(join(root, name), join(this.path, name), { recursive: true, filter })
@@ -52,7 +37,6 @@ export class ProjectCopy {
   }
 
   dispose(): void {
-    live.delete(this)
-    rmSync(this.path, { recursive: true, force: true })
+    removeTemporary(this.path)
   }
 }

@@ -1,7 +1,7 @@
 /** One run of `bun test` in a folder of its own, ended at its first failure, at its time limit, or when it eats the memory. */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeTemporary, removeTemporary } from './temporary.ts'
 
 export interface Outcome {
   readonly kind: 'passed' | 'failed' | 'hung' | 'did not run'
@@ -31,7 +31,7 @@ const memoryBytesDefault = 3 * 2 ** 30
 const memoryLookMs = 200
 
 export async function runTests(run: TestRun): Promise<Outcome> {
-  const scratch = mkdtempSync(join(tmpdir(), 'stillpoint-run-'))
+  const scratch = makeTemporary('run')
   const output = join(scratch, 'output')
   // A file and no pipe: a process that outlives its test would keep a pipe open.
   const descriptor = openSync(output, 'w')
@@ -64,7 +64,7 @@ export async function runTests(run: TestRun): Promise<Outcome> {
     clearInterval(look)
     endGroup(child.pid)
     closeSync(descriptor)
-    rmSync(scratch, { recursive: true, force: true })
+    removeTemporary(scratch)
   }
 }
 
