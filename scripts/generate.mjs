@@ -1,7 +1,7 @@
 /**
  * `npm run generate [-- PART…]` writes the files that are made from others; `--check` only says which of them differ.
  *
- * lock        package-lock.json without the addresses that npm copies into it
+ * lock        package-lock.json, and that of tools/mutate, without the addresses that npm copies into them
  * openapi     openapi/primary.json and openapi/mirror.json, from the routes
  * migrations  drizzle/ has a migration for all that src/catalog/schema.ts says
  *
@@ -20,8 +20,12 @@ const { values, positionals } = parseArgs({
 const nothingYet = 77
 
 const parts = {
-  lock: () =>
-    update('package-lock.json', withoutFunding(readFileSync(join(root, 'package-lock.json'), 'utf8'))),
+  lock() {
+    const codes = ['package-lock.json', 'tools/mutate/package-lock.json'].map((path) =>
+      update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))),
+    )
+    return Math.max(...codes)
+  },
   openapi() {
     if (!existsSync(join(root, 'src/cli/main.ts'))) return nothingYet
     let worst = 0

@@ -11,7 +11,8 @@ export const bun = join(root, 'node_modules', '.bin', 'bun')
 
 /** Returns null when all is well, else one sentence. What npm says goes to stderr. */
 export function installMissing() {
-  if (!isInstalled() && !npmInstall()) return 'npm could not install the packages (see above)'
+  const problem = installPackages(root)
+  if (problem) return problem
   if (runsBun()) return null
   // npm may have been told not to run install scripts: this one only puts the binary in place.
   const script = join(root, 'node_modules', 'bun', 'install.js')
@@ -20,13 +21,18 @@ export function installMissing() {
   return runsBun() ? null : 'bun is installed but does not run: try `npm rebuild bun`'
 }
 
+/** For a folder with a lock file of its own; the answer is that of `installMissing`. */
+export function installPackages(folder) {
+  return isInstalled(folder) || npmInstall(folder) ? null : 'npm could not install the packages (see above)'
+}
+
 /** True when every package that the lock file wants on this machine is there in its version. */
-function isInstalled() {
+function isInstalled(folder) {
   try {
-    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+    const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'))
     return Object.entries(lock.packages).every(([path, wanted]) => {
       if (path === '') return true
-      const file = join(root, path, 'package.json')
+      const file = join(folder, path, 'package.json')
       if (!existsSync(file))
         return wanted.optional === true || wanted.devOptional === true || wanted.peer === true
       return JSON.parse(readFileSync(file, 'utf8')).version === wanted.version
@@ -40,8 +46,8 @@ function isInstalled() {
  * What the lock file says, without changing it. Not `npm ci`: it refuses a lock file that leaves out packages of other
  * platforms, which npm does where its registry has none of them.
  */
-function npmInstall() {
-  const done = spawnSync('npm', ['install', '--no-save'], { cwd: root, stdio: ['ignore', 2, 2] })
+function npmInstall(folder) {
+  const done = spawnSync('npm', ['install', '--no-save'], { cwd: folder, stdio: ['ignore', 2, 2] })
   return done.status === 0
 }
 

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdirSync, symlinkSync, writeFileSync, readFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { mutated, MutantRun, readMutants, type Mutant } from '../../tools/mutants.ts'
+import { type Mutant, PlantedRun, mutated, readMutants } from '../../tools/mutate/planted.ts'
 import { tempFolder, type TempFolder } from '../blockdev/temp-folder.ts'
 
 const root = join(import.meta.dir, '../..')
 let project: TempFolder
-let run: MutantRun
+let run: PlantedRun
 
 beforeAll(() => {
   project = tempFolder()
@@ -30,7 +30,7 @@ beforeAll(() => {
     join(project.file('tests'), 'told.test.ts'),
     "import { expect, test } from 'bun:test'\nimport { sum } from '../src/sum.ts'\ntest('looks', () => expect(process.env['LOOK'] ? sum(1, 2) : 3).toBe(3))\n",
   )
-  run = new MutantRun(project.path)
+  run = new PlantedRun(project.path)
 })
 afterAll(() => {
   run.dispose()

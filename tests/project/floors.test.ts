@@ -11,7 +11,9 @@ const linesHardMax = 450
 
 function sourceFiles(folder: string): Map<string, string> {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-  const paths = names.filter((name) => /\.(?:ts|tsx|mjs)$/.test(name)).toSorted()
+  const paths = names
+    .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name) && !name.includes('node_modules/'))
+    .toSorted()
   return new Map(paths.map((name) => [`${folder}/${name}`, readFileSync(join(root, folder, name), 'utf8')]))
 }
 

@@ -15,7 +15,6 @@ interface Package {
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const packageIn = (folder: string): Package => JSON.parse(read(join(folder, 'package.json'))) as Package
 const own = packageIn('.')
-const locked = JSON.parse(read('package-lock.json')) as { packages: Record<string, unknown> }
 
 /** `@scope/name/file` → `@scope/name`; null for files and what the runtime brings. */
 function packageOf(specifier: string): string | null {
@@ -26,7 +25,7 @@ function packageOf(specifier: string): string | null {
 function importedIn(folders: readonly string[]): Set<string> {
   const files = folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name))
+      .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name) && !name.includes('node_modules/'))
       .map((name) => join(folder, name)),
   )
   const names = files.flatMap((file) => importsOf(read(file)).map(({ from }) => packageOf(from)))
@@ -63,9 +62,11 @@ test('every devDependency is imported, run or configured somewhere', () => {
   expect(names.filter((name) => !imported.has(name) && !peers.has(name) && !isNamed(name))).toEqual([])
 })
 
-test('the lock file is of these packages, in exact versions', () => {
-  const { dependencies, devDependencies } = locked.packages[''] as Package
-  expect([dependencies, devDependencies]).toEqual([own.dependencies, own.devDependencies])
+test.each(['.', 'tools/mutate'])('the lock file of %s is of its packages, in exact versions', (folder) => {
+  const lock = JSON.parse(read(join(folder, 'package-lock.json'))) as { packages: Record<string, unknown> }
+  const { dependencies, devDependencies } = lock.packages[''] as Package
+  const named = packageIn(folder)
+  expect([dependencies, devDependencies]).toEqual([named.dependencies, named.devDependencies])
   for (const version of Object.values({ ...dependencies, ...devDependencies }))
     expect(version).toMatch(/^\d+\.\d+\.\d+$/)
 })

@@ -74,7 +74,7 @@ test.skipIf(tracked === null)(
   },
 )
 
-test('there is one lock file, without addresses', () => {
+test('there is one lock file for the program, without addresses', () => {
   const locks = [
     'package-lock.json',
     'bun.lock',
