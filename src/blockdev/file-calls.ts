@@ -3,7 +3,9 @@
  * Each call does what the kernel does, once: it may write less than it was given, and nothing is retried.
  */
 import * as fs from 'node:fs'
-import { forgetPages, reserveSpace, type Reservation } from './libc.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { DeviceError } from './block-device.ts'
+import { forgetPages, punchHole, reserveSpace, type Reservation } from './libc.ts'
 
 export interface FileCalls {
   /** Resolves to the bytes written, which may be fewer. */
@@ -14,6 +16,10 @@ export interface FileCalls {
   fdatasync(descriptor: number): Promise<void>
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
+  /** False where there are no holes. */
+  punch(descriptor: number, from: number, bytes: number): boolean
+  /** Of the file system that the path leads to, for this process. */
+  freeBytes(path: string): number
   truncate(descriptor: number, bytes: number): void
 }
 
@@ -35,6 +41,12 @@ export const systemFileCalls: FileCalls = {
     ),
   reserve: reserveSpace,
   forgetPages,
+  punch: punchHole,
+  freeBytes(path) {
+    const { bavail, bfree, bsize } = fs.statfsSync(path)
+    // What a file system keeps for root is there for root.
+    return (process.getuid?.() === 0 ? bfree : bavail) * bsize
+  },
   truncate: (descriptor, bytes) => fs.ftruncateSync(descriptor, bytes),
 }
 
@@ -44,3 +56,21 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 export const isDiskFull = (error: unknown): boolean => fullCodes.has(errorCode(error))
+
+/** What a person reads of an error. */
+export function reason(error: unknown): string {
+  return errorCode(error) ?? (error instanceof Error ? error.message : String(error))
+}
+
+/** StillpointError `exists`, `disk-full`; else DeviceError. */
+export function openFile(path: string, flags: number): number {
+  try {
+    return fs.openSync(path, flags, 0o600)
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST')
+      throw new StillpointError('exists', `${path} exists`, {}, { cause: error })
+    if (isDiskFull(error))
+      throw new StillpointError('disk-full', `no space for ${path}`, {}, { cause: error })
+    throw new DeviceError(`cannot open ${path}: ${reason(error)}`, { cause: error })
+  }
+}

@@ -57,7 +57,10 @@ export class OpenedVolume {
       if (!(await folder.has(blockFileName))) await create(folder, roleOfNew, configuration, world)
       const device = await folder.open(blockFileName)
       try {
-        return new OpenedVolume(path, device, await readRole(device), () => lock.release())
+        const role = await readRole(device)
+        // A copy of a volume may be sparse: what a primary counts as free is really there.
+        if (role === 'primary') await device.allocate({ address: 0, blocks: device.blockCount })
+        return new OpenedVolume(path, device, role, () => lock.release())
       } catch (error) {
         await device.close()
         throw error
