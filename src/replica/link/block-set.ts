@@ -39,7 +39,7 @@ export class BlockSet {
     let total = 0
     for (const [index, bits] of this.chunks) {
       const others = other.chunks.get(index)
-      for (let i = 0; others && i < bits.length; i++) total += bitsInByte[bits[i]! & others[i]!]!
+      if (others) for (let i = 0; i < bits.length; i++) total += bitsInByte[bits[i]! & others[i]!]!
     }
     return total
   }

@@ -197,12 +197,12 @@ export class MirrorSpace {
 
   /** Runs of a chunk that may have space and that nobody needs. */
   private *unneeded(chunk: number): Generator<BlockRange> {
-    const { volume, claimed, isPending } = this.parts
-    const { mask } = this
+    const { parts, mask } = this
+    const { volume } = parts
     mask.fill(0)
     const first = chunk * chunkBlocks
     for (const map of volume.retention.usedMaps()) addUsed(mask, first, map)
-    for (const set of [this.holes, claimed(), ...this.received.values()]) set?.addTo(mask, chunk)
+    for (const set of [this.holes, parts.claimed(), ...this.received.values()]) set?.addTo(mask, chunk)
     for (const { address, blocks } of fixedRuns(volume.geometry))
       for (
         let block = Math.max(address, first);
@@ -211,15 +211,15 @@ export class MirrorSpace {
       )
         mask[(block - first) >>> 3]! |= 1 << (block & 7)
     const end = Math.min(chunkBlocks, volume.device.blockCount - first)
+    const isNeeded = (at: number) => isSet(mask, at) || parts.isPending(first + at, 1)
     for (let at = 0; at < end;) {
-      if (isSet(mask, at)) {
+      if (isNeeded(at)) {
         at++
         continue
       }
       const from = at
-      while (at < end && !isSet(mask, at)) at++
-      const run = { address: first + from, blocks: at - from }
-      if (!isPending(run.address, run.blocks)) yield run
+      while (at < end && !isNeeded(at)) at++
+      yield { address: first + from, blocks: at - from }
     }
   }
 }

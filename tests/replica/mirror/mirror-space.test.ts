@@ -7,6 +7,10 @@ import { checkVolume } from '../../../src/cp-engine/check.ts'
 import type { PublishedRoot, TreeView } from '../../../src/cp-engine/contract.ts'
 import { valueHead, valuePointers } from '../../../src/format/pointer.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
+import { superblockRuns } from '../../../src/format/geometry.ts'
+import { BlockSet } from '../../../src/replica/link/block-set.ts'
+import { MirrorSpace } from '../../../src/replica/mirror/mirror-space.ts'
+import { Presence } from '../../../src/replica/mirror/presence.ts'
 import { itemsOf, keyOf } from '../../cp-engine/workload.ts'
 import { randomChoice } from '../../simulated/crash-image.ts'
 import type { FaultPlan, Operation } from '../../simulated/faults.ts'
@@ -187,14 +191,17 @@ test('on a disk as large as the primary takes, both are filled and emptied again
   space.blocksMax = 4096 - 256
   for (let round = 0; round < 6; round++) {
     let count = 0
-    let isFull = false
-    while (!isFull) {
-      const some = put(pair, count, 5, round).catch((error: unknown) => {
-        expect(error).toMatchObject({ code: 'disk-full' })
-        isFull = true
-      })
+    const state = { isFull: false }
+    while (!state.isFull) {
       let isDone = false
-      void some.then(() => (isDone = true))
+      put(pair, count, 5, round).then(
+        () => (isDone = true),
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: 'disk-full' })
+          isDone = true
+          state.isFull = true
+        },
+      )
       expect(await pair.clock.until(() => isDone, 60_000)).toBeTrue()
       count += 5
       if (count % 40 === 0) await cp(pair)
@@ -262,6 +269,61 @@ test('a reader that keeps an image for long is cut where the mirror has no room'
   expect(pair.isEqual).toBeFalse()
   await pair.clock.advance(15_000)
   expect(await becomesEqual(pair)).toBeTrue()
+})
+
+test('given back is what nobody needs, and nothing else: one by one', async () => {
+  const { pair, space } = await shortPair(9, 5000)
+  const { mirrorVolume: volume, mirrorDevice: device } = pair
+  const presence = new Presence()
+  const claimed = new BlockSet()
+  const pending = new Set<number>()
+  const own = new MirrorSpace({
+    volume,
+    presence,
+    clock: pair.clock,
+    claimed: () => claimed,
+    isPending: (address, blocks) => [...pending].some((each) => each >= address && each < address + blocks),
+  })
+  await device.extend(40_000)
+  const { logAddress, logBlocks } = volume.geometry
+  const fixed = [...superblockRuns.map(({ address }) => address), logAddress, logAddress + logBlocks - 1]
+  // Beside each other, at the ends of a map page, of a chunk, of the device.
+  const addresses = [5000, 5001, 5002, 5003, 32_639, 32_640, 32_767, 32_768, 39_999]
+  const block = new Uint8Array(4096).fill(1)
+  const fill = async () => {
+    await own.provide(addresses.map((address) => ({ address, blocks: 1 })))
+    await device.write([...addresses, ...fixed.slice(-2)].map((address) => ({ address, bytes: block })))
+    for (const address of addresses) presence.wrote(address, 1, 9, new Uint8Array(8))
+  }
+  const kept = () => addresses.filter((address) => space.has(address))
+  const isKnown = (address: number) => presence.has(address, 1, new Uint8Array(8))
+  const giveBack = async () => {
+    space.blocksMax = space.used
+    return (await own.lackingFor(9, 1_000_000)) > 0
+  }
+  await fill()
+  own.receives(9, { address: 5000, blocks: 1 })
+  own.receives(10, { address: 32_640, blocks: 1 })
+  claimed.add(5002, 1)
+  pending.add(39_999)
+  const image = await shown(pair)
+  expect(await giveBack()).toBeTrue()
+  expect(kept()).toEqual([5000, 5002, 32_640, 39_999])
+  expect(addresses.filter(isKnown)).toEqual(kept())
+  expect(fixed.every((address) => space.has(address))).toBeTrue()
+  expect(await shown(pair)).toBe(image)
+  own.forgetBefore(10)
+  pending.clear()
+  expect(await giveBack()).toBeTrue()
+  expect(kept()).toEqual([5002, 32_640])
+  // There again, and given back again: what was a hole is none any more.
+  space.blocksMax += 100
+  await fill()
+  expect(kept()).toEqual(addresses)
+  own.forgetBefore(11)
+  expect(await giveBack()).toBeTrue()
+  expect(kept()).toEqual([5002])
+  await expectSound(pair)
 })
 
 /** Short of space, so that it punches, lets go of the older slot, and publishes what comes next. */
