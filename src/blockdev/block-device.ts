@@ -10,8 +10,11 @@
  * - `read`, `readNow` and `readSync` see every write that has resolved. Reading beyond `blockCount` is an assertion.
  * - `grow` really reserves the space (`disk-full` when there is none) and what it adds reads as zeros, or as bytes
  *   that were never acknowledged. It is durable with the next sync, like a write.
+ * - A sparse device has blocks without space of their own: those that `extend` added, those that were punched, and the
+ *   holes of a file that is opened. They read as zeros. A write to one may find the disk full: any part of the write
+ *   may have arrived then, and the device goes on. On a device without such blocks that is a failed write.
  *
- * Errors: StillpointError `disk-full` from `grow`, DeviceError from everything else.
+ * Errors: StillpointError `disk-full` from `grow`, `extend`, `allocate` and a write to a sparse device; else DeviceError.
  */
 export class DeviceError extends Error {
   override readonly name = 'DeviceError'
@@ -20,6 +23,11 @@ export class DeviceError extends Error {
 export interface WriteRun {
   readonly address: number
   readonly bytes: Uint8Array
+}
+
+export interface BlockRange {
+  readonly address: number
+  readonly blocks: number
 }
 
 export interface ReadOptions {
@@ -31,7 +39,7 @@ export interface ReadOptions {
 }
 
 export interface BlockDevice {
-  /** Blocks that the device has really reserved. */
+  /** Blocks that exist. */
   readonly blockCount: number
   read(address: number, target: Uint8Array, options?: ReadOptions): Promise<void>
   /** True when it was worth reading at once and all of it was; else nothing is known of `target`. */
@@ -43,5 +51,19 @@ export interface BlockDevice {
   sync(): Promise<void>
   writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void>
   grow(blockCount: number): Promise<void>
+  /** As `grow`, without space: to be allocated before it is written. */
+  extend(blockCount: number): Promise<void>
+  /**
+   * Gives the blocks space of their own and changes no byte. `disk-full`: some of them may have it now. Where the host
+   * cannot do that, nothing happens, and a write shows whether there is room.
+   */
+  allocate(run: BlockRange): Promise<void>
+  /**
+   * Gives back the space of blocks that nobody writes meanwhile: they read as zeros, after a crash before the next sync
+   * maybe as before. False where the host cannot do that: nothing has happened.
+   */
+  punch(run: BlockRange): boolean
+  /** What the disk still has for everybody; infinite where nothing is known. */
+  freeBlocks(): number
   close(): Promise<void>
 }

@@ -3,8 +3,9 @@
  * Each call does what the kernel does, once: it may write less than it was given, and nothing is retried.
  */
 import * as fs from 'node:fs'
-import { forgetPages, reserveSpace, type Reservation } from './libc.ts'
-import { systemCodeOf } from '../lib/errors.ts'
+import { StillpointError, systemCodeOf } from '../lib/errors.ts'
+import { DeviceError } from './block-device.ts'
+import { forgetPages, punchHole, reserveSpace, type Reservation } from './libc.ts'
 
 export interface FileCalls {
   /** Resolves to the bytes written, which may be fewer. */
@@ -15,6 +16,8 @@ export interface FileCalls {
   fdatasync(descriptor: number): Promise<void>
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
+  /** False where there are no holes. */
+  punch(descriptor: number, from: number, bytes: number): boolean
   truncate(descriptor: number, bytes: number): void
   /** Bytes of the file system that anybody may still take; null where it does not say. */
   freeBytes(path: string): number | null
@@ -38,6 +41,7 @@ export const systemFileCalls: FileCalls = {
     ),
   reserve: reserveSpace,
   forgetPages,
+  punch: punchHole,
   truncate: (descriptor, bytes) => fs.ftruncateSync(descriptor, bytes),
   freeBytes,
 }
@@ -48,9 +52,27 @@ export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCodeO
 
 function freeBytes(path: string): number | null {
   try {
-    const { blocks, bavail, bsize } = fs.statfsSync(path)
-    return blocks === 0 ? null : bavail * bsize
+    const { blocks, bavail, bfree, bsize } = fs.statfsSync(path)
+    // What a file system keeps for root is there for root.
+    return blocks === 0 ? null : (process.getuid?.() === 0 ? bfree : bavail) * bsize
   } catch {
     return null
+  }
+}
+/** What a person reads of an error. */
+export function reason(error: unknown): string {
+  return systemCodeOf(error) ?? (error instanceof Error ? error.message : String(error))
+}
+
+/** StillpointError `exists`, `disk-full`; else DeviceError. */
+export function openFile(path: string, flags: number): number {
+  try {
+    return fs.openSync(path, flags, 0o600)
+  } catch (error) {
+    if (systemCodeOf(error) === 'EEXIST')
+      throw new StillpointError('exists', `${path} exists`, {}, { cause: error })
+    if (isDiskFull(error))
+      throw new StillpointError('disk-full', `no space for ${path}`, {}, { cause: error })
+    throw new DeviceError(`cannot open ${path}: ${reason(error)}`, { cause: error })
   }
 }

@@ -8,6 +8,8 @@ const lockExclusive = 2
 const lockNonBlocking = 4
 const adviceDontNeed = 4
 const again = 11
+const keepSize = 1
+const punch = 2
 const fileTooBig = 27
 const noSpace = 28
 const quotaExceeded = 122
@@ -34,6 +36,12 @@ const allocate = load(
     dlopen(library, {
       posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
     }).symbols.posix_fallocate,
+)
+const changeSpace = load(
+  (library) =>
+    dlopen(library, {
+      fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+    }).symbols.fallocate,
 )
 const advise = load(
   (library) =>
@@ -67,6 +75,11 @@ export function reserveSpace(descriptor: number, from: number, bytes: number): R
   const result = allocate(descriptor, from, bytes)
   if (result === 0) return 'reserved'
   return result === noSpace || result === quotaExceeded || result === fileTooBig ? 'full' : 'unsupported'
+}
+
+/** Gives [from, from + bytes) back to the file system: it reads as zeros. False where that cannot be done. */
+export function punchHole(descriptor: number, from: number, bytes: number): boolean {
+  return changeSpace?.(descriptor, punch | keepSize, from, bytes) === 0
 }
 
 /** Asks the kernel to forget clean pages; a hint. */

@@ -4,7 +4,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import type { BlockDevice, WriteRun } from './block-device.ts'
+import type { BlockDevice, BlockRange, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
 const chunkBlocks = 256
@@ -94,6 +94,33 @@ export class MemoryDevice implements BlockDevice {
       })
     }
     if (blockCount > this.store.blockCount) this.store.blockCount = blockCount
+  }
+
+  /** Memory is taken when it is written, whatever was promised. */
+  extend(blockCount: number): Promise<void> {
+    return this.grow(blockCount)
+  }
+
+  async allocate({ address, blocks }: BlockRange): Promise<void> {
+    if (this.closed) throw closedError()
+    assertInside(address, blocks, this.store.blockCount)
+  }
+
+  punch({ address, blocks }: BlockRange): boolean {
+    if (this.closed) throw closedError()
+    assertInside(address, blocks, this.store.blockCount)
+    const bytes = blocks * deviceBlockBytes
+    for (let done = 0; done < bytes;) {
+      const [chunk, from, length] = this.place(address * deviceBlockBytes + done, bytes - done)
+      if (length === chunkBytes) this.store.chunks.delete(chunk)
+      else this.store.chunks.get(chunk)?.fill(0, from, from + length)
+      done += length
+    }
+    return true
+  }
+
+  freeBlocks(): number {
+    return Number.POSITIVE_INFINITY
   }
 
   async close(): Promise<void> {

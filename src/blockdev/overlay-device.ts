@@ -4,7 +4,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import type { BlockDevice, ReadOptions, WriteRun } from './block-device.ts'
+import type { BlockDevice, BlockRange, ReadOptions, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
 /** More than any volume has. */
@@ -75,6 +75,25 @@ export class OverlayDevice implements BlockDevice {
     if (blockCount > blocksMax)
       throw new StillpointError('disk-full', `there is no room for ${blockCount} blocks`)
     this.sizeBlocks = Math.max(this.sizeBlocks, blockCount)
+  }
+
+  extend(blockCount: number): Promise<void> {
+    return this.grow(blockCount)
+  }
+
+  async allocate({ address, blocks }: BlockRange): Promise<void> {
+    if (this.closed) throw closedError()
+    assertInside(address, blocks, this.sizeBlocks)
+  }
+
+  punch({ address, blocks }: BlockRange): boolean {
+    if (this.closed) throw closedError()
+    assertInside(address, blocks, this.sizeBlocks)
+    return false
+  }
+
+  freeBlocks(): number {
+    return blocksMax - this.sizeBlocks
   }
 
   /** The device below stays open: it belongs to the caller. */

@@ -322,6 +322,8 @@ export interface PrimaryVolume {
     target: PublishedRoot,
     base: PublishedRoot | null,
   ): Promise<Iterable<{ address: number; blocks: number }>>
+  /** How many blocks that are; both roots are retained. */
+  differenceBlocks(target: PublishedRoot, base: PublishedRoot | null): number
   /** Raw blocks as they are on the device, for shipping; the caller holds the root that uses them. */
   readBlocks(address: number, blocks: number): Promise<Uint8Array>
   /**

@@ -2,8 +2,8 @@
  * New volumes. The device is a file that nobody else can see yet: it appears under its name only after everything here
  * is synced, so half a volume never exists.
  *
- * A primary begins with a first CP, empty, made by the same steps as every other. A mirror begins with no root: the
- * first volume that reaches it adopts it, with its geometry.
+ * A primary begins with a first CP, empty, made by the same steps as every other. A mirror begins with no root, and on a
+ * sparse device: the first volume that reaches it adopts it, with its geometry.
  */
 import type { Clock } from '../lib/clock.ts'
 import { newUuid } from '../lib/random.ts'
@@ -12,7 +12,7 @@ import { readU32 } from '../lib/bytes.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { noFeatures } from '../format/features.ts'
-import { countersMax, fixedPart, makeGeometry } from '../format/geometry.ts'
+import { countersMax, fixedPart, makeGeometry, superblockRuns } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { noNode } from '../format/pointer.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
@@ -97,7 +97,9 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
 
 export async function createMirror(device: BlockDevice, options: CreateOptions): Promise<void> {
   const geometry = options.geometry ?? makeGeometry()
-  await device.grow(firstExtent(geometry))
+  // Its log is only used by whoever is promoted: until then it takes no space.
+  await device.extend(geometry.logAddress + geometry.logBlocks)
+  for (const run of superblockRuns) await device.allocate(run)
   await SuperblockStore.create(device, newSuperblock('mirror', geometry, options.random))
 }
 

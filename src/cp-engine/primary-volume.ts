@@ -77,6 +77,11 @@ export class EngineVolume implements contract.PrimaryVolume {
     return wanted.runsNotIn(present, recordBlocksMax)
   }
 
+  differenceBlocks(target: contract.PublishedRoot, base: contract.PublishedRoot | null): number {
+    const { retention } = this.engine.volume
+    return retention.usedMap(target).countNotIn(base && retention.usedMap(base))
+  }
+
   async readBlocks(address: number, blocks: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(blocks * blockBytes)
     await this.engine.volume.device.read(address, bytes)

@@ -93,7 +93,8 @@ export interface FixedRun {
   readonly blocks: number
 }
 
-const superblockRuns: readonly FixedRun[] = Array.from(
+/** Address and length of each superblock copy. */
+export const superblockRuns: readonly FixedRun[] = Array.from(
   { length: superblockSlots * superblockCopies },
   (_, i) => ({ address: i * superblockDistanceBlocks, blocks: superblockCopyBlocks }),
 )

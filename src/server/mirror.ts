@@ -59,7 +59,7 @@ export async function serveMirror(
       if (volume.cutOldestPins())
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
-    onPrimaryFull: () => volume.cutPins(clock.monotonic() - pinMsMax),
+    onSpaceShort: () => volume.cutPins(clock.monotonic() - pinMsMax),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 

@@ -68,7 +68,10 @@ export class OpenedVolume {
       if (!(await folder.has(blockFileName))) await create(folder, roleOfNew, configuration, world)
       const opened = await openDevice(folder)
       try {
-        return new OpenedVolume(path, folder, opened, await readRole(opened.device), () => lock.release())
+        const role = await readRole(opened.device)
+        const volume = new OpenedVolume(path, folder, opened, role, () => lock.release())
+        if (role === 'primary' && opened.onlyReadsWhy === null) await volume.fillHoles()
+        return volume
       } catch (error) {
         await opened.device.close()
         throw error
@@ -76,6 +79,16 @@ export class OpenedVolume {
     } catch (error) {
       lock.release()
       throw error
+    }
+  }
+
+  /** A copy of a volume may be sparse: what a primary counts as free is really there, or the volume is only read. */
+  private async fillHoles(): Promise<void> {
+    try {
+      await this.device.allocate({ address: 0, blocks: this.device.blockCount })
+    } catch (error) {
+      if (!hasCode(error, 'disk-full')) throw error
+      await this.reopenForReading(`the block file has holes, and there is no space to fill them: ${error.message}`)
     }
   }
 

@@ -198,6 +198,59 @@ export function blockDeviceContract(
       expect(device.blockCount).toBe(blockCount + 1)
     })
 
+    test('an extension adds zeros, keeps what is there, and is written like the rest once it is allocated', async () => {
+      await device.write([{ address: blockCount - 1, bytes: patternBlock(4) }])
+      await device.extend(blockCount + 300)
+      expect(device.blockCount).toBe(blockCount + 300)
+      await expectBlocks(blockCount - 1, patternBlock(4))
+      await expectBlocks(blockCount, new Uint8Array(300 * blockBytes))
+      await device.extend(10)
+      expect(device.blockCount).toBe(blockCount + 300)
+      await device.allocate({ address: blockCount + 50, blocks: 20 })
+      await expectBlocks(blockCount + 40, new Uint8Array(40 * blockBytes))
+      const bytes = patternBlock(6, 20)
+      await device.write([{ address: blockCount + 50, bytes }])
+      await device.writeDurable(blockCount + 200, [patternBlock(7)])
+      await device.allocate({ address: blockCount + 45, blocks: 30 })
+      await expectBlocks(blockCount + 50, bytes)
+      await device.allocate({ address: 0, blocks: device.blockCount })
+      await expectBlocks(blockCount + 200, patternBlock(7))
+      await device.grow(blockCount + 310)
+      await device.write([{ address: blockCount + 309, bytes: patternBlock(8) }])
+      await expectBlocks(blockCount + 309, patternBlock(8))
+      expect(device.freeBlocks()).toBeGreaterThan(0)
+    })
+
+    test('punched blocks read as zeros, their neighbours as before, and they can be written again', async () => {
+      const bytes = patternBlock(3, 40)
+      await device.write([{ address: 100, bytes }])
+      await device.sync()
+      if (!device.punch({ address: 110, blocks: 7 })) return
+      const holed = bytes.slice()
+      holed.fill(0, 10 * blockBytes, 17 * blockBytes)
+      await expectBlocks(100, holed)
+      expect(device.blockCount).toBe(blockCount)
+      expect(device.punch({ address: 110, blocks: 7 })).toBeTrue()
+      expect(device.punch({ address: 400, blocks: 150 })).toBeTrue()
+      await expectBlocks(400, new Uint8Array(150 * blockBytes))
+      await device.allocate({ address: 112, blocks: 3 })
+      await device.write([{ address: 112, bytes: patternBlock(9, 3) }])
+      // Without being allocated first: there may be room.
+      await device.write([{ address: 116, bytes: patternBlock(8) }])
+      holed.set(patternBlock(9, 3), 12 * blockBytes)
+      holed.set(patternBlock(8), 16 * blockBytes)
+      await expectBlocks(100, holed)
+      await device.sync()
+      await device.read(100, new Uint8Array(40 * blockBytes), { uncached: true })
+      await expectBlocks(100, holed)
+      if (!subject.reopen) return
+      device.punch({ address: 100, blocks: 2 })
+      await device.sync()
+      device = await subject.reopen()
+      holed.fill(0, 0, 2 * blockBytes)
+      await expectBlocks(100, holed)
+    })
+
     test('what lies outside, is no whole block or overlaps is a bug of the caller', async () => {
       const block = patternBlock(1)
       const bugs: (() => Promise<void>)[] = [
@@ -215,6 +268,8 @@ export function blockDeviceContract(
         () => device.read(blockCount, new Uint8Array(blockBytes)),
         () => device.read(0, new Uint8Array(100)),
         async () => device.readSync(blockCount - 1, new Uint8Array(2 * blockBytes)),
+        () => device.allocate({ address: blockCount - 1, blocks: 2 }),
+        async () => void device.punch({ address: blockCount, blocks: 1 }),
       ]
       for (const bug of bugs) await expect(bug()).rejects.toBeInstanceOf(AssertionError)
       await expectBlocks(blockCount - 1, new Uint8Array(blockBytes))
@@ -229,6 +284,9 @@ export function blockDeviceContract(
         () => device.writeDurable(0, [patternBlock(0)]),
         () => device.sync(),
         () => device.grow(blockCount * 2),
+        () => device.extend(blockCount * 2),
+        () => device.allocate({ address: 0, blocks: 1 }),
+        async () => void device.punch({ address: 0, blocks: 1 }),
       ]
       for (const call of closed) await expect(call()).rejects.toBeInstanceOf(DeviceError)
       await device.close()
@@ -253,6 +311,10 @@ export function blockDeviceContract(
         const address = random.below(blockCount - 8)
         const blocks = 1 + random.below(8)
         const bytes = patternBlock(round, blocks)
+        if (random.below(8) === 0 && device.punch({ address, blocks })) {
+          model.fill(0, address * blockBytes, (address + blocks) * blockBytes)
+          continue
+        }
         model.set(bytes, address * blockBytes)
         if (random.below(4) === 0) await device.writeDurable(address, [bytes])
         else {

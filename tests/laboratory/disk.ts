@@ -13,6 +13,7 @@ import { crashImage, randomChoice } from '../simulated/crash-image.ts'
 import type { Fault, Operation } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
+import type { SimulatedSpace } from '../simulated/simulated-space.ts'
 import type { Chance } from './chance.ts'
 import type { Trace } from './trace.ts'
 import { Violation } from './violation.ts'
@@ -54,6 +55,8 @@ export interface DiskOptions {
   readonly faults: DiskFaults
   /** Of each operation: 0 to so many milliseconds. */
   readonly latencyMsMax: number
+  /** Of a mirror, whose file is sparse: its room. */
+  readonly space?: SimulatedSpace
 }
 
 export class Disk {
@@ -98,6 +101,13 @@ export class Disk {
     return this.device.reopened({})
   }
 
+  /** Somebody else has taken the rest of the file system, but for so many blocks. */
+  leaveRoomFor(blocks: number): void {
+    const { space } = this.options
+    if (space) space.blocksMax = space.used + blocks
+    else this.blocksMax = this.device.blockCount + blocks
+  }
+
   lightFuse(mutations: number): void {
     this.fuse = mutations
   }
@@ -125,6 +135,7 @@ export class Disk {
       onWrite: (runs) => this.guard(runs),
       isBusy: () => this.areFaultsOn && chance.happens(busyPerMillion),
       faults: (operation) => this.fault(operation),
+      ...(this.options.space ? { space: this.options.space } : {}),
       ...(latencyMsMax > 0 ? { scheduler: slow } : {}),
     }
   }
@@ -168,7 +179,11 @@ export class Disk {
         if (chance.happens(faults.syncDrops)) return { kind: 'sync-drops' }
         return chance.happens(faults.syncError) ? { kind: 'error' } : undefined
       case 'grow':
+      case 'extend':
+      case 'allocate':
         return chance.happens(faults.growError) ? { kind: 'disk-full' } : undefined
+      case 'punch':
+        return chance.happens(faults.growError) ? { kind: 'error' } : undefined
       case 'write':
       case 'write-durable': {
         if (chance.happens(faults.writeError)) return { kind: 'error' }

@@ -115,7 +115,7 @@ export class Laboratory {
     this.isUnderWay = false
     for (const machine of [this.primary, ...this.mirrors]) {
       machine.disk.areFaultsOn = false
-      machine.disk.blocksMax = Number.POSITIVE_INFINITY
+      machine.disk.leaveRoomFor(Number.POSITIVE_INFINITY)
       machine.disk.lightFuse(Number.POSITIVE_INFINITY)
     }
     for (const line of this.network.lines.values()) {

@@ -6,7 +6,7 @@ import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
-import { Volume } from '../../src/cp-engine/volume/volume.ts'
+import { Volume, pinMsMax } from '../../src/cp-engine/volume/volume.ts'
 import { readPublished, readTree } from '../../src/fs/read/read-view.ts'
 import { Views } from '../../src/fs/read/image-leases.ts'
 import { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
@@ -18,6 +18,7 @@ import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
+import { SimulatedSpace } from '../simulated/simulated-space.ts'
 import { Violation, must } from './violation.ts'
 
 export interface MirrorProcess {
@@ -60,6 +61,7 @@ export class MirrorMachine {
     this.sessions = chance.of(`${name} sessions`)
     this.disk = new Disk({
       ...profile.mirrorDisks[index]!,
+      space: new SimulatedSpace(profile.mirrorRooms[index]!, { isPlain: profile.arePlain }),
       chance: chance.of(`${name} disk`),
       trace,
       name,
@@ -156,6 +158,10 @@ export class MirrorMachine {
       clock,
       random: this.sessions,
       onFailed: (error) => this.failed(clock, error),
+      onSpaceShort: () => {
+        volume.cutPins(clock.monotonic() - pinMsMax)
+        lab.note('mirror short of space')
+      },
       onTooManyRoots: (root) => {
         this.process?.readers.cut(root)
         lab.note('readers cut')

@@ -34,6 +34,10 @@ export interface Profile {
   readonly geometry: Geometry
   readonly primaryDisk: DiskProfile
   readonly mirrorDisks: readonly DiskProfile[]
+  /** Blocks that each mirror's disk has room for, until everything is to come together. */
+  readonly mirrorRooms: readonly number[]
+  /** The mirrors' hosts promise no space and take none back. */
+  readonly arePlain: boolean
   readonly troubles: Troubles
   /** Feature bits of a later program, which nobody here knows: they stay in every root and superblock. */
   readonly compatibleBits: number
@@ -73,6 +77,10 @@ export function someProfile(chance: Chance): Profile {
     geometry: makeGeometry(mebibytes * mebibyte, chance.pick([1, 2]) * mebibyte, mebibyte),
     primaryDisk,
     mirrorDisks,
+    mirrorRooms: [0, 1].map(() =>
+      chance.below(3) === 0 ? chance.between(200, mebibytes * 200) : Number.POSITIVE_INFINITY,
+    ),
+    arePlain: chance.below(8) === 0,
     troubles: {
       powerLoss: rate(20),
       fuse: rate(40),

@@ -71,7 +71,7 @@ export class TroubleMaker {
   private makeDiskSmall(): void {
     const { lab, chance } = this
     const machine = chance.pick([lab.primary, ...lab.mirrors])
-    machine.disk.blocksMax = machine.disk.device.blockCount + chance.below(200)
-    lab.loop.after(chance.below(1000), () => (machine.disk.blocksMax = Number.POSITIVE_INFINITY))
+    machine.disk.leaveRoomFor(chance.below(200))
+    lab.loop.after(chance.below(1000), () => machine.disk.leaveRoomFor(Number.POSITIVE_INFINITY))
   }
 }

@@ -47,10 +47,18 @@ describe('what a mirror takes it can report', () => {
   test('the number of an offer', () => {
     const scene = new Scene()
     scene.greet()
-    scene.offer(next, countMax, false)
+    scene.offer(next, countMax)
     expect(report(scene)).toMatchObject([{ kind: 'report', offerSeen: countMax }])
     const [address, root] = [9, block(1)]
-    const offer = encodeFrame({ ...head, kind: 'offer', offer: countMax, address, isComplete: true, root })
+    const offer = encodeFrame({
+      ...head,
+      kind: 'offer',
+      offer: countMax,
+      address,
+      isComplete: true,
+      blocks: 0,
+      root,
+    })
     expect(decodeFrame(offer)).toMatchObject({ offer: countMax })
     offer[frameHeadBytes]! += 1
     const summed = frameLayout.at.checksum

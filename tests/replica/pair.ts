@@ -98,7 +98,7 @@ export class Pair {
       random: this.random,
       onFailed: (error) => this.failures.push(error),
       onTooManyRoots: () => void volume.cutOldestPins(),
-      onPrimaryFull: () => volume.cutPins(this.clock.monotonic() - pinMsMax),
+      onSpaceShort: () => volume.cutPins(this.clock.monotonic() - pinMsMax),
     })
     this.network.attach(this.applier)
   }

@@ -19,6 +19,16 @@ export interface PendingWrite {
   readonly operation: number
 }
 
+/** A pending write as the device knows it. */
+export interface PendingEntry {
+  write: PendingWrite
+  /** Where the caller wanted it; a misdirected write is elsewhere. */
+  readonly intended: number
+  /** What the caller handed in, to see that it stays as it was. Null for a growth. */
+  source: Uint8Array | null
+  resolved: boolean
+}
+
 /** What a disk holds. Opened by `new SimulatedDevice({ image })`, as often as wanted. */
 export interface Image {
   readonly blocks: BlockMap

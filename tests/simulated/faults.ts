@@ -1,6 +1,7 @@
 /** What can go wrong on a simulated device, decided operation by operation by whoever drives the simulation. */
 
-export type OperationKind = 'read' | 'write' | 'write-durable' | 'sync' | 'grow'
+export type OperationKind =
+  'read' | 'write' | 'write-durable' | 'sync' | 'grow' | 'extend' | 'allocate' | 'punch'
 
 export interface Operation {
   readonly kind: OperationKind

@@ -16,6 +16,7 @@ import {
 import { anyOf, crashAt, faultAt, type Fault } from './faults.ts'
 import { HeldOperations } from './scheduler.ts'
 import { CrashError, SimulatedDevice } from './simulated-device.ts'
+import { SimulatedSpace } from './simulated-space.ts'
 
 for (const held of [false, true]) {
   blockDeviceContract(held ? 'SimulatedDevice, completing late,' : 'SimulatedDevice', async (blockCount) => {
@@ -317,6 +318,38 @@ describe('faults', () => {
     await expect(device.grow(11)).rejects.toMatchObject({ code: 'disk-full' })
     await device.grow(11)
     expect(device.blockCount).toBe(11)
+  })
+
+  test('a sparse disk with little room: what is punched comes back, and after a crash maybe its bytes', async () => {
+    const space = new SimulatedSpace(5)
+    const device = new SimulatedDevice({ blockCount: 0, space })
+    await device.extend(100)
+    await device.allocate({ address: 10, blocks: 3 })
+    await device.write([
+      { address: 10, bytes: a },
+      { address: 50, bytes: b },
+    ])
+    await device.sync()
+    expect(device.freeBlocks()).toBe(1)
+    await expect(device.allocate({ address: 20, blocks: 2 })).rejects.toMatchObject({ code: 'disk-full' })
+    expect(device.freeBlocks()).toBe(0)
+    await expect(device.write([{ address: 30, bytes: c }])).rejects.toMatchObject({ code: 'disk-full' })
+    await device.write([{ address: 20, bytes: c }])
+    expect(device.punch({ address: 10, blocks: 20 })).toBeTrue()
+    expect([device.freeBlocks(), readBlock(device, 10)]).toEqual([4, zeros])
+    const [old, fresh] = [nothingSurvives, everythingSurvives].map(
+      (choice) => new SimulatedDevice({ image: device.image(choice) }),
+    )
+    expect([readBlock(old!, 10), readBlock(fresh!, 10)]).toEqual([a, zeros])
+    await device.sync()
+    expect(readBlock(new SimulatedDevice({ image: device.image(nothingSurvives) }), 10)).toEqual(zeros)
+    expect(readBlock(device, 50)).toEqual(b)
+    const plain = new SimulatedDevice({ blockCount: 9, space: new SimulatedSpace(1, { isPlain: true }) })
+    await plain.allocate({ address: 0, blocks: 9 })
+    await plain.write([{ address: 0, bytes: a }])
+    expect(plain.punch({ address: 0, blocks: 1 })).toBeFalse()
+    await expect(plain.write([{ address: 1, bytes: a }])).rejects.toMatchObject({ code: 'disk-full' })
+    await plain.sync()
   })
 
   test('bugs of the caller are found', async () => {

@@ -15,6 +15,7 @@ import { blockBytes } from '../../src/format/geometry.ts'
 import {
   DeviceError,
   type BlockDevice,
+  type BlockRange,
   type ReadOptions,
   type WriteRun,
 } from '../../src/blockdev/block-device.ts'
@@ -31,6 +32,7 @@ import {
   type CrashChoice,
   type CrashState,
   type Image,
+  type PendingEntry,
   type PendingWrite,
 } from './crash-image.ts'
 import { noFaults, type Fault, type Operation, type OperationKind } from './faults.ts'
@@ -42,15 +44,6 @@ export class CrashError extends DeviceError {
   }
 }
 
-interface Entry {
-  write: PendingWrite
-  /** Where the caller wanted it; a misdirected write is elsewhere. */
-  readonly intended: number
-  /** What the caller handed in, to see that it stays as it was. Null for a growth. */
-  source: Uint8Array | null
-  resolved: boolean
-}
-
 export class SimulatedDevice implements BlockDevice {
   private readonly options: SimulatedOptions
   private readonly durableBlocks: BlockMap
@@ -58,8 +51,8 @@ export class SimulatedDevice implements BlockDevice {
   private visible: BlockMap
   private sizeBlocks: number
   private readonly before = new BlockMap()
-  private pendingWrites: Entry[] = []
-  private readonly inFlight = new Set<Entry>()
+  private pendingWrites: PendingEntry[] = []
+  private readonly inFlight = new Set<PendingEntry>()
   private readonly wakeUps = new Set<() => void>()
   private readonly counts: Record<OperationKind, number> = {
     read: 0,
@@ -67,6 +60,9 @@ export class SimulatedDevice implements BlockDevice {
     'write-durable': 0,
     sync: 0,
     grow: 0,
+    extend: 0,
+    allocate: 0,
+    punch: 0,
   }
   private operationCount = 0
   private writingDurably = false
@@ -81,6 +77,7 @@ export class SimulatedDevice implements BlockDevice {
     this.durableCount = Math.max(options.image?.blockCount ?? 0, options.blockCount ?? 0)
     this.visible = this.durableBlocks.copy()
     this.sizeBlocks = this.durableCount
+    options.space?.adopt(options.image?.blocks.addresses() ?? [])
   }
 
   get blockCount(): number {
@@ -137,11 +134,20 @@ export class SimulatedDevice implements BlockDevice {
       first,
       runs.reduce((sum, run) => sum + wholeBlocksOf(run.bytes), 0),
     )
+    const isFull = fault?.kind === 'disk-full'
+    const hasRoom = runs.map(
+      ({ address, bytes }) => !isFull && (this.options.space?.take(address, wholeBlocksOf(bytes)) ?? true),
+    )
     const entries = runs.map((run) => this.enter('write', run.address, run.bytes, operation, fault))
     this.mutationBegan(operation, fault)
     await this.completion(operation)
     for (const entry of entries) this.inFlight.delete(entry)
     if (fault?.kind === 'error') throw this.fail('the write failed')
+    if (hasRoom.includes(false)) {
+      this.forget(new Set(entries.filter((_, i) => !hasRoom[i])))
+      for (const [i, entry] of entries.entries()) if (hasRoom[i]) this.resolveNow(entry, fault)
+      throw new StillpointError('disk-full', 'the simulated disk is full')
+    }
     for (const entry of entries) this.resolveNow(entry, fault)
     if (fault?.kind === 'lost') this.forget(new Set(entries))
   }
@@ -186,19 +192,42 @@ export class SimulatedDevice implements BlockDevice {
     }
   }
 
-  async grow(blockCount: number): Promise<void> {
-    const [operation, fault] = this.begin('grow', this.sizeBlocks, Math.max(0, blockCount - this.sizeBlocks))
+  grow(blockCount: number): Promise<void> {
+    return this.lengthen('grow', blockCount)
+  }
+
+  extend(blockCount: number): Promise<void> {
+    return this.lengthen('extend', blockCount)
+  }
+
+  async allocate({ address, blocks }: BlockRange): Promise<void> {
+    assertInside(address, blocks, this.sizeBlocks)
+    const [operation, fault] = this.begin('allocate', address, blocks)
     this.mutationBegan(operation, fault)
+    const { space } = this.options
+    const hasRoom = fault?.kind !== 'disk-full' && (space?.isPlain || (space?.take(address, blocks) ?? true))
     await this.completion(operation)
-    if (fault?.kind === 'error') throw this.fail('the growth failed')
-    const blocksMax = this.options.blocksMax ?? Number.POSITIVE_INFINITY
-    if (fault?.kind === 'disk-full' || blockCount > blocksMax) {
-      throw new StillpointError('disk-full', 'the simulated disk is full', { blockCount })
-    }
-    if (blockCount <= this.sizeBlocks) return
-    this.sizeBlocks = blockCount
-    const write = { kind: 'grow', address: 0, blocks: [], blockCount, operation: operation.index } as const
-    this.pendingWrites.push({ write, intended: 0, source: null, resolved: true })
+    if (!hasRoom) throw new StillpointError('disk-full', 'the simulated disk is full', { blocks })
+  }
+
+  punch({ address, blocks }: BlockRange): boolean {
+    assertInside(address, blocks, this.sizeBlocks)
+    const [operation, fault] = this.begin('punch', address, blocks)
+    const bytes = new Uint8Array(blocks * blockBytes)
+    this.options.onWrite?.([{ address, bytes }])
+    if (fault?.kind === 'error' || this.options.space?.isPlain) return false
+    // Zeros that a crash may lose or tear, like those of a write.
+    const entry = this.enter('write', address, bytes, operation, undefined)
+    this.inFlight.delete(entry)
+    this.mutationBegan(operation, fault)
+    if (this.hasCrashed) throw new CrashError()
+    this.resolveNow(entry, undefined)
+    this.options.space?.giveBack(address, blocks)
+    return true
+  }
+
+  freeBlocks(): number {
+    return this.options.space?.free ?? Number.POSITIVE_INFINITY
   }
 
   async close(): Promise<void> {
@@ -276,6 +305,23 @@ export class SimulatedDevice implements BlockDevice {
     return [operation, (this.options.faults ?? noFaults)(operation)]
   }
 
+  private async lengthen(kind: 'grow' | 'extend', blockCount: number): Promise<void> {
+    const from = this.sizeBlocks
+    const [operation, fault] = this.begin(kind, from, Math.max(0, blockCount - from))
+    this.mutationBegan(operation, fault)
+    await this.completion(operation)
+    if (fault?.kind === 'error') throw this.fail('the growth failed')
+    const { blocksMax = Number.POSITIVE_INFINITY, space } = this.options
+    const added = kind === 'grow' ? Math.max(0, blockCount - from) : 0
+    if (fault?.kind === 'disk-full' || blockCount > blocksMax || added > (space?.free ?? added))
+      throw new StillpointError('disk-full', 'the simulated disk is full', { blockCount })
+    space?.take(from, added)
+    if (blockCount <= this.sizeBlocks) return
+    this.sizeBlocks = blockCount
+    const write = { kind: 'grow', address: 0, blocks: [], blockCount, operation: operation.index } as const
+    this.pendingWrites.push({ write, intended: 0, source: null, resolved: true })
+  }
+
   private traceBytes(bytes: Uint8Array): void {
     this.trace = Bun.hash.xxHash3(bytes, this.trace)
   }
@@ -287,7 +333,7 @@ export class SimulatedDevice implements BlockDevice {
     source: Uint8Array,
     operation: Operation,
     fault: Fault | undefined,
-  ): Entry {
+  ): PendingEntry {
     if (this.options.traced) this.traceBytes(source)
     let blocks = splitBlocks(source.slice())
     for (const { write, intended } of this.inFlight) {
@@ -336,7 +382,7 @@ export class SimulatedDevice implements BlockDevice {
     return this.failure
   }
 
-  private resolveNow(entry: Entry, fault: Fault | undefined): void {
+  private resolveNow(entry: PendingEntry, fault: Fault | undefined): void {
     entry.resolved = true
     const { write, source, intended } = entry
     if (fault === undefined && source) {
@@ -374,7 +420,7 @@ export class SimulatedDevice implements BlockDevice {
     }
   }
 
-  private forget(entries: ReadonlySet<Entry>): void {
+  private forget(entries: ReadonlySet<PendingEntry>): void {
     this.pendingWrites = this.pendingWrites.filter((entry) => !entries.has(entry))
   }
 

@@ -2,6 +2,7 @@ import type { WriteRun } from '../../src/blockdev/block-device.ts'
 import type { Image } from './crash-image.ts'
 import type { FaultPlan, Operation } from './faults.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { SimulatedSpace } from './simulated-space.ts'
 
 export interface SimulatedOptions {
   /** What the disk holds at first; it is not changed. */
@@ -9,6 +10,8 @@ export interface SimulatedOptions {
   readonly blockCount?: number
   /** The disk that gets full. */
   readonly blocksMax?: number
+  /** The room that a sparse device takes and gives back; without it there is always some. */
+  readonly space?: SimulatedSpace
   readonly faults?: FaultPlan
   readonly scheduler?: Scheduler
   /** Runs when a mutation has begun and nothing of it is done: the moment to take a `crashState`. */

@@ -157,6 +157,17 @@ export class SpaceMap {
     return total
   }
 
+  /** How many blocks it has and `base` has not. */
+  countNotIn(base: SpaceMap | null): number {
+    let total = 0
+    for (const [index, page] of this.pages.entries()) {
+      const other = base?.pages[index]?.bits
+      if (!page || page.bits === other) continue
+      for (const [i, byte] of page.bits.entries()) total += bitsInByte[byte & ~(other?.[i] ?? 0)]!
+    }
+    return total
+  }
+
   /** The blocks that the map itself lives in. */
   *ownBlocks(): Generator<NodePointer> {
     for (const page of this.pages) if (page) yield page.pointer

@@ -180,6 +180,12 @@ export class Volume implements RootSource {
     return () => this.listeners.delete(listener)
   }
 
+  /** The slot that is not the newest names another root: a superblock that is written again lets go of that. */
+  get keepsOlderRoot(): boolean {
+    const older = this.slotRoots[1 - this.superblocks.newestSlot()]![0]
+    return older !== undefined && this.published !== null && !equalBytes(older.hash, this.published.hash)
+  }
+
   /** Everything that the root uses is synced. Writes the superblock; then readers switch, then listeners hear. */
   async publish(event: CpPublished, used: SpaceMap, change: SuperblockChange = {}): Promise<void> {
     const { published } = event

@@ -69,12 +69,13 @@ export const blocksLayout = layout(
 )
 export const offerLayout = layout(
   'offer',
-  16,
+  24,
   [
     ['offer', 0, 8, 'counts the offers of a session'],
     ['address', 8, 6, 'of the root node'],
     ['complete', 14, 1, '0: the difference follows, 1: the mirror should verify'],
     ['reserved', 15, 1, 'zero'],
+    ['blocks', 16, 8, 'that it uses and the base does not; 0 when complete'],
   ],
   [['root', 'the root node, one block']],
 )
@@ -155,6 +156,7 @@ export function encodeBody(body: FrameBody): Uint8Array<ArrayBuffer> {
       w.number('offer', body.offer, countMax)
       w.number('address', body.address, addressMax)
       w.number('complete', body.isComplete ? 1 : 0)
+      w.number('blocks', body.blocks, addressMax)
       bytes.set(body.root, offerLayout.bytes)
       return bytes
     }
@@ -234,6 +236,7 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): FrameBody {
         offer: r.number('offer', countMax),
         address: r.number('address', addressMax, 1),
         isComplete,
+        blocks: r.number('blocks', isComplete ? 0 : addressMax),
         root,
       }
     }

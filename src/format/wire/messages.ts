@@ -153,6 +153,8 @@ export type FrameBody =
       readonly address: number
       /** False: the difference follows, and then the same offer once more. */
       readonly isComplete: boolean
+      /** That the root uses and the base does not, when the difference follows. */
+      readonly blocks: number
       readonly root: Uint8Array
     }
   | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly WantedRun[] }

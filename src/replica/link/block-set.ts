@@ -1,5 +1,7 @@
 /** A set of block numbers: one bit each, in chunks that exist where something is in the set. */
-const chunkBlocks = 32768
+import { bitsInByte } from '../../cp-engine/space/space-map.ts'
+
+export const chunkBlocks = 32768
 
 export class BlockSet {
   private readonly chunks = new Map<number, Uint8Array>()
@@ -24,6 +26,22 @@ export class BlockSet {
   hasAll(address: number, blocks: number): boolean {
     for (let i = 0; i < blocks; i++) if (!this.has(address + i)) return false
     return true
+  }
+
+  /** Adds what the set has of the chunk to a mask of as many bits, the lowest first. */
+  addTo(mask: Uint8Array, chunk: number): void {
+    const bits = this.chunks.get(chunk)
+    if (bits) for (let i = 0; i < bits.length; i++) mask[i]! |= bits[i]!
+  }
+
+  /** How many of its blocks the other set has too. */
+  countIn(other: BlockSet): number {
+    let total = 0
+    for (const [index, bits] of this.chunks) {
+      const others = other.chunks.get(index)
+      if (others) for (let i = 0; i < bits.length; i++) total += bitsInByte[bits[i]! & others[i]!]!
+    }
+    return total
   }
 
   add(address: number, blocks: number): void {

@@ -4,14 +4,16 @@
  * - No two writes of one block are ever in flight: a batch holds a block once, and batches follow each other.
  * - `drained` covers every write that was put before the call.
  * - Bounded: `room` resolves when less than the limit waits. Who puts first waits for it.
- * - The device grows before the write that needs it. When it cannot, everything that waits is dropped (`onNoSpace`);
- *   after any other failure nothing is written any more (`onFailed`).
+ * - Blocks have space before they are written. Without any, everything that waits is dropped (`onNoSpace`); after any
+ *   other failure nothing is written any more (`onFailed`).
  */
 import { hasCode } from '../../lib/errors.ts'
-import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
-import { blockBytes, type Geometry } from '../../format/geometry.ts'
+import type { BlockDevice, BlockRange, WriteRun } from '../../blockdev/block-device.ts'
+import { blockBytes } from '../../format/geometry.ts'
 
 interface PipelineEvents {
+  /** Makes sure that the blocks have space; resolves to the bytes that are lacking. */
+  provide(runs: readonly BlockRange[]): Promise<number>
   onNoSpace(bytesLacking: number): void
   onFailed(error: unknown): void
 }
@@ -30,7 +32,6 @@ export class WritePipeline {
 
   constructor(
     private readonly device: BlockDevice,
-    private readonly geometry: () => Geometry,
     private readonly bytesMax: number,
     private readonly events: PipelineEvents,
   ) {}
@@ -61,23 +62,6 @@ export class WritePipeline {
     while (this.doneCount < put && !this.hasFailed) await this.progress()
   }
 
-  /**
-   * Extends the device so that blocks up to `end` exist. Returns the bytes that there is no space for: 0 also when
-   * somebody else has grown it that far meanwhile.
-   */
-  async growTo(end: number): Promise<number> {
-    const { growBlocks, blocksMax } = this.geometry()
-    if (end <= this.device.blockCount) return 0
-    try {
-      // What the image may grow to may have been raised since its last root.
-      await this.device.grow(Math.max(end, Math.min(blocksMax, Math.ceil(end / growBlocks) * growBlocks)))
-      return 0
-    } catch (error) {
-      if (!hasCode(error, 'disk-full')) throw error
-      return Math.max(0, end - this.device.blockCount) * blockBytes
-    }
-  }
-
   private start(): void {
     if (this.running || this.waiting.length === 0) return
     this.running = this.writeBatch()
@@ -95,16 +79,25 @@ export class WritePipeline {
 
   private async writeBatch(): Promise<void> {
     const batch = this.nextBatch()
-    const end = batch.reduce((max, run) => Math.max(max, run.address + run.bytes.length / blockBytes), 0)
-    const bytesLacking = await this.growTo(end)
-    if (bytesLacking === 0) {
-      await this.device.write(batch)
-      this.done(batch)
-      return
-    }
+    const ranges = batch.map(({ address, bytes }) => ({ address, blocks: bytes.length / blockBytes }))
+    let bytesLacking = await this.events.provide(ranges)
+    if (bytesLacking === 0) bytesLacking = await this.write(batch)
     this.done(batch)
+    if (bytesLacking === 0) return
+    bytesLacking += this.waitingBytes
     this.dropWaiting()
     this.events.onNoSpace(bytesLacking)
+  }
+
+  /** A host that cannot promise space shows here that there is none. */
+  private async write(batch: readonly WriteRun[]): Promise<number> {
+    try {
+      await this.device.write(batch)
+      return 0
+    } catch (error) {
+      if (!hasCode(error, 'disk-full')) throw error
+      return batch.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    }
   }
 
   /** As much as one write takes; it ends before a block that the batch already has. */

@@ -1,5 +1,5 @@
 /** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
-import type { WriteRun } from '../../blockdev/block-device.ts'
+import type { BlockRange, WriteRun } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { FixedGeometry } from '../../format/geometry.ts'
 import type { FrameHead, Message, WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
@@ -42,19 +42,21 @@ export type ApplierEvent =
 
 export type ApplierAction =
   | { readonly kind: 'answer'; readonly message: Message }
-  | { readonly kind: 'write'; readonly runs: readonly WriteRun[] }
+  | { readonly kind: 'write'; readonly cp: number; readonly runs: readonly WriteRun[] }
+  /** They came again and are here already. */
+  | { readonly kind: 'keep'; readonly cp: number; readonly run: BlockRange }
   /** Say `drained` when every write so far is done. */
   | { readonly kind: 'drain'; readonly token: number }
   /** Make volume, epoch and geometry durable. */
   | { readonly kind: 'adopt'; readonly token: number; readonly adoption: Adoption }
-  /** Find space for the blocks up to this one. */
-  | { readonly kind: 'prepare'; readonly token: number; readonly blockCount: number }
+  /** Is there space for a target that has so many blocks beside its base? */
+  | { readonly kind: 'prepare'; readonly token: number; readonly cp: number; readonly blocks: number }
   | { readonly kind: 'verify'; readonly token: number; readonly target: PublishedRoot }
   /** All of it is verified: sync, superblock, readers. */
   | { readonly kind: 'publish'; readonly token: number; readonly target: PublishedRoot }
   /** It keeps more roots than it may report: end the readers of the oldest. */
   | { readonly kind: 'cut-readers'; readonly root: PublishedRoot }
-  /** The primary's space is short: end the readers that have kept a root for long. */
+  /** Space is short, on the primary or here: end the readers that have kept a root for long. */
   | { readonly kind: 'cut-long-readers' }
 
 export interface ApplierLimits {

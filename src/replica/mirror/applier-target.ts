@@ -5,6 +5,8 @@ import { BlockSet } from '../link/block-set.ts'
 
 export interface Target {
   readonly root: PublishedRoot
+  /** That it has and its base has not, as the primary says; 0 when it was offered whole. */
+  blocks: number
   stage: Exclude<MirrorStage, 'idle'>
   /** Verified, or being verified: not to be written any more. */
   readonly claimed: BlockSet
@@ -18,6 +20,7 @@ export interface Target {
 
 export const newTarget = (root: PublishedRoot): Target => ({
   root,
+  blocks: 0,
   stage: 'receiving',
   claimed: new BlockSet(),
   wanted: new Map(),

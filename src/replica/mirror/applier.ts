@@ -62,7 +62,9 @@ export class Applier {
   /** Taken over when the running publication has ended. */
   private nextOffer: MessageOf<'offer'> | null = null
   private tokens = 0
-  private offerSeen = 0
+  private lastOffer = 0
+  /** The last offer, while it is asked whether there is space for its difference: it counts as seen with the answer. */
+  private isLastUnanswered = false
   private number = 0
   private needs: MirrorNeed = 'nothing'
   private needsBytes = 0
@@ -82,8 +84,8 @@ export class Applier {
     return this.actions
   }
 
-  /** What the verification of a target may claim; null when it is not asked for any more. */
-  claimsOf(token: number): BlockSet | null {
+  /** What the verification of a target may claim, or has; null when it is not asked for any more. */
+  claimsOf(token = this.targetToken): BlockSet | null {
     return this.target && token === this.targetToken ? this.target.claimed : null
   }
 
@@ -99,7 +101,7 @@ export class Applier {
       stage: target?.stage ?? 'idle',
       needs: this.needs,
       needsBytes: this.needsBytes,
-      offerSeen: this.offerSeen,
+      offerSeen: this.isLastUnanswered ? this.lastOffer - 1 : this.lastOffer,
       receivedTo: target?.receivedTo ?? 0,
       missing: target?.wanted.size ?? 0,
       refused: this.refused,
@@ -195,7 +197,8 @@ export class Applier {
     this.blocksMax = this.greeting.geometry.blocksMax
     this.greeting = null
     this.greetingToken = 0
-    this.offerSeen = 0
+    this.lastOffer = 0
+    this.isLastUnanswered = false
     this.number = 0
     this.nextOffer = null
     this.sayHello(opens)
@@ -243,7 +246,7 @@ export class Applier {
     const { cp, source } = message
     const { target } = this
     const accepted = runs.filter((run) => this.accept(run, message))
-    if (accepted.length > 0) this.actions.push({ kind: 'write', runs: accepted })
+    if (accepted.length > 0) this.actions.push({ kind: 'write', cp, runs: accepted })
     if (source === 'live' || target?.root.root.cp !== cp) return
     for (const { address, blocks } of runs) {
       if (source !== 'want') target.receivedTo = Math.max(target.receivedTo, address + blocks)
@@ -268,7 +271,10 @@ export class Applier {
       if (problem) this.sayError(message.session, ...problem)
       return false
     }
-    if (sum && this.presence.has(address, blocks, sum)) return false
+    if (sum && this.presence.has(address, blocks, sum)) {
+      this.actions.push({ kind: 'keep', cp: message.cp, run: { address, blocks } })
+      return false
+    }
     this.presence.wrote(address, blocks, message.cp, sum)
     return true
   }
@@ -283,8 +289,9 @@ export class Applier {
   // --- The target ---
 
   private offer(message: MessageOf<'offer'>): void {
-    if (message.offer <= this.offerSeen) return
-    this.offerSeen = message.offer
+    if (message.offer <= this.lastOffer) return
+    this.lastOffer = message.offer
+    this.isLastUnanswered = false
     this.takeOffer(message)
   }
 
@@ -307,6 +314,8 @@ export class Applier {
       this.actions.push({ kind: 'cut-readers', root: kept[0]! })
       return this.sayReport()
     }
+    // Whether there is space for this one is asked next.
+    if (this.needs === 'space' && !message.isComplete) this.needs = 'nothing'
     this.target = newTarget(root)
     this.takeRootBlock(root)
     this.goOn(this.target, message)
@@ -322,21 +331,25 @@ export class Applier {
     return { ...this.facts.geometry(), blocksMax: this.blocksMax }
   }
 
-  private goOn(target: Target, { isComplete }: MessageOf<'offer'>): void {
+  private goOn(target: Target, { isComplete, blocks }: MessageOf<'offer'>): void {
+    if (isComplete) return target.stage === 'receiving' ? this.verify(target) : undefined
+    // The primary had given it up, and begins again.
+    if (target.stage === 'wanting') target.stage = 'receiving'
     if (target.stage !== 'receiving') return
-    if (isComplete) return this.verify(target)
+    target.blocks = blocks
+    this.isLastUnanswered = true
     this.prepareSpace(target)
   }
 
-  private prepareSpace({ root }: Target): void {
-    this.actions.push({ kind: 'prepare', token: this.ask(null), blockCount: root.root.blockCount })
+  private prepareSpace({ root, blocks }: Target): void {
+    this.actions.push({ kind: 'prepare', token: this.ask(null), cp: root.root.cp, blocks })
   }
 
   /** The offer carries it, so it need not be sent as a block too. */
   private takeRootBlock({ address, bytes, hash, root }: PublishedRoot): void {
     if (this.facts.uses(address, 1) || this.presence.has(address, 1, hash)) return
     this.presence.wrote(address, 1, root.cp, hash)
-    this.actions.push({ kind: 'write', runs: [{ address, bytes }] })
+    this.actions.push({ kind: 'write', cp: root.cp, runs: [{ address, bytes }] })
   }
 
   private verify(target: Target): void {
@@ -391,9 +404,12 @@ export class Applier {
   }
 
   private prepared(bytesLacking: number): void {
+    this.isLastUnanswered = false
     this.needs = bytesLacking > 0 ? 'space' : 'nothing'
     this.needsBytes = bytesLacking
-    if (bytesLacking > 0 && this.session) this.sayReport()
+    if (bytesLacking > 0) this.actions.push({ kind: 'cut-long-readers' })
+    // It may be waited for.
+    this.sayReport()
   }
 
   /** What waited to be written is gone, so nothing that was remembered of it holds. */

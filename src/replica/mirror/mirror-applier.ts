@@ -19,6 +19,7 @@ import { encodeFrame } from '../../format/wire/frames.ts'
 import { Applier } from './applier.ts'
 import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
+import { MirrorSpace } from './mirror-space.ts'
 import { patchedRuns } from './patched-runs.ts'
 import { Presence } from './presence.ts'
 import type { Transfer } from '../link/transfer-log.ts'
@@ -36,8 +37,8 @@ interface MirrorApplierOptions {
   readonly onFailed?: (error: unknown) => void
   /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
   readonly onTooManyRoots?: (root: PublishedRoot) => void
-  /** The primary's space is short: end the readers that have kept a root for long. */
-  readonly onPrimaryFull?: () => void
+  /** Space is short, on the primary or here: end the readers that have kept a root for long. */
+  readonly onSpaceShort?: () => void
   readonly onTransfer?: (transfer: Transfer) => void
 }
 
@@ -49,6 +50,7 @@ export class MirrorApplier {
   private readonly applier: Applier
   private readonly pipeline: WritePipeline
   private readonly presence = new Presence()
+  private readonly space: MirrorSpace
   private readonly transfers = new TransferLog()
   private readonly clock: Clock
   private answers: Uint8Array[] = []
@@ -72,15 +74,19 @@ export class MirrorApplier {
     assert(volume.superblock.role === 'mirror', 'an applier stands on a mirror')
     this.clock = options.clock
     this.breaks = new Breaks(options.clock)
-    this.pipeline = new WritePipeline(
-      volume.device,
-      () => volume.geometry,
-      options.queueBytesMax ?? queueBytesDefault,
-      {
-        onNoSpace: (bytesLacking) => this.feed({ kind: 'no-space', bytesLacking }),
-        onFailed: (error) => this.fail(error),
-      },
-    )
+    this.pipeline = new WritePipeline(volume.device, options.queueBytesMax ?? queueBytesDefault, {
+      provide: (runs) => this.space.provide(runs),
+      onNoSpace: (bytes) =>
+        this.feed({ kind: 'no-space', bytesLacking: Math.max(bytes, this.space.lacking()) }),
+      onFailed: (error) => this.fail(error),
+    })
+    this.space = new MirrorSpace({
+      volume,
+      presence: this.presence,
+      clock: options.clock,
+      claimed: () => this.applier.claimsOf(),
+      isPending: (address, blocks) => this.pipeline.isPending(address, blocks),
+    })
     this.applier = new Applier(factsOf(volume, options.random), this.presence, {
       rootsMax: rootsHeldMax - 1,
       wantsMax: wantsPerFrameMax,
@@ -157,6 +163,7 @@ export class MirrorApplier {
   /** Waits for what has begun; nothing is accepted any more. */
   async close(): Promise<void> {
     this.isClosed = true
+    this.space.stop()
     await this.pipeline.drained()
     await Promise.all([...this.running, this.taken])
   }
@@ -173,10 +180,13 @@ export class MirrorApplier {
       case 'write':
         for (const { address, bytes } of action.runs) {
           const blocks = bytes.length / blockBytes
+          this.space.receives(action.cp, { address, blocks })
           this.blocksSincePublished += blocks
           for (let i = 0; i < blocks; i++) this.volume.nodes.forget(address + i)
         }
         return this.pipeline.put(action.runs)
+      case 'keep':
+        return this.space.receives(action.cp, action.run)
       case 'drain':
         return this.run(async () => {
           await this.pipeline.drained()
@@ -185,7 +195,7 @@ export class MirrorApplier {
       case 'adopt':
         return this.run(() => this.adopt(action.token, action.adoption))
       case 'prepare':
-        return this.run(() => this.prepare(action.token, action.blockCount))
+        return this.run(() => this.prepare(action.token, action.cp, action.blocks))
       case 'verify':
         return this.run(() => this.verify(action.token, action.target))
       case 'publish':
@@ -194,7 +204,7 @@ export class MirrorApplier {
         this.options.onTooManyRoots?.(action.root)
         return
       case 'cut-long-readers':
-        this.options.onPrimaryFull?.()
+        this.options.onSpaceShort?.()
     }
   }
 
@@ -228,8 +238,10 @@ export class MirrorApplier {
     this.feed({ kind: 'adopted', token })
   }
 
-  private async prepare(token: number, blockCount: number): Promise<void> {
-    this.feed({ kind: 'prepared', token, bytesLacking: await this.pipeline.growTo(blockCount) })
+  private async prepare(token: number, cp: number, blocks: number): Promise<void> {
+    // What came for a target before this one may be of it too; then it comes again if it has been given back.
+    this.space.forgetBefore(cp)
+    this.feed({ kind: 'prepared', token, bytesLacking: await this.space.lackingFor(cp, blocks) })
   }
 
   private async verify(token: number, target: PublishedRoot): Promise<void> {
@@ -270,6 +282,8 @@ export class MirrorApplier {
       used,
     )
     this.verified = null
+    this.space.forgetBefore(target.root.cp + 1)
+    this.run(() => this.space.trim())
     const now = this.clock.monotonic()
     for (const transfer of this.transfers.finished(target.root.cp, now)) this.options.onTransfer?.(transfer)
     this.feed({ kind: 'published', token })

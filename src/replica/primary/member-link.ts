@@ -204,6 +204,7 @@ export class MemberLink {
       side: identity.side,
       geometry: identity.geometry,
       epoch: () => identity.epoch(),
+      differenceBlocks: (target, base) => primary.differenceBlocks(target, base),
       hasLost: (position) => primary.hasLost(position),
       patches: new PatchMaker(primary, this.replaced, clock),
       current: () => source.current(),

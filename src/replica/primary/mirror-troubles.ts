@@ -1,5 +1,5 @@
 /** What the primary does about each refusal of a mirror, and its needs in words. */
-import type { MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
+import type { FrameHead, MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
 
 /**
  * `end`: only time or an operator changes it. `ask`: the next report shows where the mirror stands, and that decides;
@@ -23,6 +23,9 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'outside-the-volume': 'go on',
   'block-in-use': 'go on',
 }
+
+type Epoch = FrameHead['epoch']
+export const isHigher = (epoch: Epoch, known: Epoch): boolean => epoch.number > known.number
 
 export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
   if (needs === 'space') return `${needsBytes} bytes of space`

@@ -14,6 +14,8 @@ export interface ShipperFacts {
   current(): PublishedRoot
   /** A root that is retained and so can be held; null when there is none at this position. */
   find(position: Position): PublishedRoot | null
+  /** That the target uses and the base does not. */
+  differenceBlocks(target: PublishedRoot, base: PublishedRoot | null): number
   /** The mirror can only have it from this volume as it was later than here. */
   hasLost(position: Position): boolean
   /** Null: everything travels whole. */

@@ -7,12 +7,14 @@
  * | waiting      | no connection, until the back-off has passed                             | connect → greeting         |
  * | greeting     | hello sent                                                               | answer → session; silence  |
  * | session      | without target: up to date, or in trouble                                | a target is chosen         |
+ * | … asked      | the mirror had no space lately: it says first whether it has         | its report                 |
  * | … sending    | the difference to the target is on its way                               | all of it has left         |
  * | … offered    | the mirror verifies, wants, publishes                                    | its report                 |
  *
  * - What the member last reported and everything offered since is held; a hold is set before anything is sent that
  *   depends on it, and none is given up before the mirror has answered this process's hello.
- * - A target stays until the mirror has published it, and moves only when a block of it is unavailable.
+ * - A target stays until the mirror has published it, and moves only when a block of it is unavailable, or when the
+ *   mirror has no space for it.
  * - Nothing that a mirror does makes the primary wait: all it can cost is the outbox and the holds.
  */
 import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
@@ -32,7 +34,7 @@ import { noUuid } from '../../format/wire/messages.ts'
 import { Lag } from '../link/lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds } from './member-holds.ts'
-import { isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
+import { isHigher, isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from '../link/positions.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
 import type {
@@ -43,13 +45,8 @@ import type {
   ShipperLimits,
   ShipperStatus,
 } from './shipper-events.ts'
+import { type ShipperTarget, newShipperTarget } from './shipper-target.ts'
 import { TransferLog } from '../link/transfer-log.ts'
-
-interface Target {
-  readonly root: PublishedRoot
-  stage: 'sending' | 'offered'
-  offeredAtMs: number
-}
 
 export class Shipper {
   readonly outbox: Outbox
@@ -71,9 +68,11 @@ export class Shipper {
   private statusNumber = -1
   /** What the mirror has published, as it last reported: held, so patches may be made against it. */
   base: PublishedRoot | null = null
-  private target: Target | null = null
+  private target: ShipperTarget | null = null
   private readonly holds = new MemberHolds()
   private isHoldDue = false
+  /** It had no space for the last target: the next one is not sent before it has some. */
+  private isMirrorShort = false
   private answer: MessageOf<'hello-answer'> | null = null
 
   private readonly live = new LiveLog()
@@ -322,7 +321,7 @@ export class Shipper {
     const root = this.target?.root ?? this.facts.find(status.target)
     this.target = null
     if (!root || root.root.cp <= status.published.cp || !this.holds.hasRoomFor(root, null)) return
-    this.target = { root, stage: 'sending', offeredAtMs: 0 }
+    this.target = newShipperTarget(root)
     const isSame = samePosition(status.target, positionOf(root))
     if (isSame && status.stage !== 'receiving') this.offer(this.target, true)
     else this.send(this.target, isSame ? status.receivedTo : 0)
@@ -333,29 +332,29 @@ export class Shipper {
       return this.unavailable(this.target.root.root.cp, 'blocks of it arrive damaged again and again')
     }
     const need = needInWords(status)
-    if (need) this.inTrouble(need, false)
+    const { target } = this
+    // What it said before it saw this target is about another one.
+    const isAnswer = target === null || status.offerSeen >= target.firstOffer
+    if (!need && isAnswer && target?.stage === 'asked') this.sendDifference(target)
+    if (!need) return
+    if (status.needs !== 'space') return this.inTrouble(need, false)
+    this.isMirrorShort = true
+    if (!isAnswer) return
+    // The next target may be smaller: this one is not waited for. It is tried when it is due, however often this is said.
+    this.giveUpTarget()
+    if (this.trouble) this.trouble = { ...this.trouble, reason: need }
+    else this.inTrouble(need, false)
   }
 
   private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
-    switch (reactions[code]) {
-      case 'reconnect':
-        return this.fail(detail)
-      case 'end':
-        if (
-          code === 'older-epoch' &&
-          volume === this.facts.volume &&
-          epoch.number > this.facts.epoch().number
-        )
-          this.actions.push({ kind: 'met-higher-epoch', epoch })
-        return this.inTrouble(detail, true)
-      case 'give up target':
-        this.giveUpTarget()
-        return this.inTrouble(detail, false)
-      case 'ask':
-        return this.poll()
-      case 'go on':
-        return
-    }
+    const reaction = reactions[code]
+    if (reaction === 'reconnect') return this.fail(detail)
+    if (reaction === 'ask') return this.poll()
+    if (reaction === 'go on') return
+    if (reaction === 'give up target') this.giveUpTarget()
+    if (code === 'older-epoch' && volume === this.facts.volume && isHigher(epoch, this.facts.epoch()))
+      this.actions.push({ kind: 'met-higher-epoch', epoch })
+    this.inTrouble(detail, reaction === 'end')
   }
 
   private wanted({ cp, wanted }: MessageOf<'want'>): void {
@@ -383,29 +382,38 @@ export class Shipper {
     if (this.base && this.base.root.cp >= current.root.cp) return
     // It reports fewer roots when its readers have ended.
     if (!this.holds.hasRoomFor(current, null)) return
-    this.target = { root: current, stage: 'sending', offeredAtMs: 0 }
+    this.target = newShipperTarget(current)
     if (this.live.isWhole(current.root.cp, this.status.published)) this.offer(this.target, true)
     else this.send(this.target, 0)
   }
 
-  private send(target: Target, from: number): void {
-    target.stage = 'sending'
+  private send(target: ShipperTarget, from: number): void {
+    target.from = from
+    target.stage = this.isMirrorShort ? 'asked' : 'sending'
     this.offer(target, false)
-    this.actions.push({ kind: 'send-difference', target: target.root, base: this.base, from })
+    if (target.stage === 'sending') this.sendDifference(target)
   }
 
-  private offer(target: Target, isComplete: boolean): void {
+  private sendDifference(target: ShipperTarget): void {
+    target.stage = 'sending'
+    this.actions.push({ kind: 'send-difference', target: target.root, base: this.base, from: target.from })
+  }
+
+  private offer(target: ShipperTarget, isComplete: boolean): void {
     const { root, address, bytes } = target.root
     const offer = this.holds.offer(target.root)
     this.isHoldDue = true
     if (isComplete) target.stage = 'offered'
     target.offeredAtMs = this.nowMs
-    this.say(root.cp, { kind: 'offer', offer, address, isComplete, root: bytes }, true)
+    target.firstOffer ||= offer
+    const blocks = isComplete ? 0 : this.facts.differenceBlocks(target.root, this.base)
+    this.say(root.cp, { kind: 'offer', offer, address, isComplete, blocks, root: bytes }, true)
   }
 
   /** An offer or its report was lost, or the mirror has begun again: nothing of it is there to wait for. */
-  private repeatOffer(target: Target): void {
-    if (target.stage !== 'offered' || this.nowMs < target.offeredAtMs + this.limits.offerAgainMs) return
+  private repeatOffer(target: ShipperTarget): void {
+    if (target.stage === 'sending' || this.nowMs < target.offeredAtMs + this.limits.offerAgainMs) return
+    if (target.stage === 'asked') return this.offer(target, false)
     const { target: at, stage } = this.status!
     const isTaken = samePosition(at, positionOf(target.root)) && stage !== 'receiving'
     if (!isTaken) this.offer(target, true)
@@ -413,6 +421,7 @@ export class Shipper {
 
   private reached(root: PublishedRoot): void {
     this.target = null
+    this.isMirrorShort = false
     this.outbox.dropSent()
     this.outbox.sentLive.forgetUpTo(root.root.cp)
     this.actions.push({ kind: 'stop-sending' })
@@ -425,7 +434,7 @@ export class Shipper {
     if (this.target?.root.root.cp !== cp) return
     const { root } = this.target
     this.giveUpTarget()
-    // A newer root may not have the block any more; the same one is tried again later.
+    // A newer root may not have it any more; the same one is tried again later.
     if (equalBytes(this.current.hash, root.hash)) this.inTrouble(detail, false)
     else this.pursue()
   }

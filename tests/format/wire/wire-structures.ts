@@ -66,13 +66,16 @@ const bodies: Record<FrameBody['kind'], fc.Arbitrary<FrameBody>> = {
     .tuple(uuid, status)
     .map(([opens, of]) => ({ kind: 'hello-answer' as const, opens, ...of })),
   report: status.map((of) => ({ kind: 'report' as const, ...of })),
-  offer: fc.record({
-    kind: fc.constant('offer' as const),
-    offer: make.integer(2 ** 32),
-    address,
-    isComplete: fc.boolean(),
-    root: fc.oneof(bytesOf(blockBytes), fc.constant(new Uint8Array(blockBytes).fill(3))),
-  }),
+  offer: fc
+    .record({
+      kind: fc.constant('offer' as const),
+      offer: make.integer(2 ** 32),
+      address,
+      isComplete: fc.boolean(),
+      blocks: make.integer(2 ** 32),
+      root: fc.oneof(bytesOf(blockBytes), fc.constant(new Uint8Array(blockBytes).fill(3))),
+    })
+    .map((offer) => (offer.isComplete ? { ...offer, blocks: 0 } : offer)),
   want: fc.record({
     kind: fc.constant('want' as const),
     round: make.integer(1000),

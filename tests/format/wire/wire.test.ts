@@ -42,7 +42,7 @@ const bodies: FrameBody[] = [
   { kind: 'hello', side: uuid(), member: uuid(), geometry: makeGeometry(2 ** 30) },
   { kind: 'hello-answer', opens: uuid(), ...status },
   { kind: 'report', ...status, retained: [] },
-  { kind: 'offer', offer: 4, address: 1000, isComplete: true, root: random.bytes(blockBytes) },
+  { kind: 'offer', offer: 4, address: 1000, isComplete: false, blocks: 77, root: random.bytes(blockBytes) },
   {
     kind: 'want',
     round: 2,

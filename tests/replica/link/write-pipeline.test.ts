@@ -1,61 +1,76 @@
-/** How a mirror's device grows under what is written to it. */
+/** What happens to received blocks when there is no space for them. */
 import { expect, test } from 'bun:test'
 import { StillpointError } from '../../../src/lib/errors.ts'
-import type { BlockDevice, WriteRun } from '../../../src/blockdev/block-device.ts'
-import { blockBytes, makeGeometry } from '../../../src/format/geometry.ts'
+import type { BlockDevice, BlockRange, WriteRun } from '../../../src/blockdev/block-device.ts'
+import { blockBytes } from '../../../src/format/geometry.ts'
 import { WritePipeline } from '../../../src/replica/link/write-pipeline.ts'
 
-/** Each growth is decided by the test. */
+/** Whether there is space is decided by the test, each time. */
 function scene() {
-  const growths: { blockCount: number; end: (isDone: boolean) => void }[] = []
+  const asked: { runs: readonly BlockRange[]; answer: (bytesLacking: number) => void }[] = []
   const written: WriteRun[] = []
   const lacking: number[] = []
+  const failures: unknown[] = []
   const device = {
-    blockCount: 100,
-    grow(blockCount: number) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const end = (isDone: boolean) => {
-        if (isDone) device.blockCount = Math.max(device.blockCount, blockCount)
-        if (isDone) resolve()
-        else reject(new StillpointError('disk-full', 'the disk is full'))
-      }
-      growths.push({ blockCount, end })
-      return promise
-    },
-    write(runs: readonly WriteRun[]) {
+    error: null as Error | null,
+    async write(runs: readonly WriteRun[]) {
+      if (device.error) throw device.error
       written.push(...runs)
-      return Promise.resolve()
     },
   }
-  const geometry = { ...makeGeometry(2 ** 30), growBlocks: 1 }
-  const pipeline = new WritePipeline(device as unknown as BlockDevice, () => geometry, 2 ** 20, {
+  const pipeline = new WritePipeline(device as unknown as BlockDevice, 2 ** 20, {
+    provide: (runs) => new Promise((resolve) => asked.push({ runs, answer: resolve })),
     onNoSpace: (bytesLacking) => lacking.push(bytesLacking),
-    onFailed: (error) => {
-      throw error
-    },
+    onFailed: (error) => failures.push(error),
   })
-  return { pipeline, growths, written, lacking }
+  return { pipeline, asked, written, lacking, failures, device }
 }
-const run = (address: number): WriteRun => ({ address, bytes: new Uint8Array(blockBytes) })
-
-test('without space what waits is dropped, and what lacks is told', async () => {
-  const { pipeline, growths, written, lacking } = scene()
-  pipeline.put([run(101)])
-  growths[0]!.end(false)
-  await pipeline.drained()
-  expect(lacking).toEqual([2 * blockBytes])
-  expect(written).toEqual([])
+const run = (address: number, blocks = 1): WriteRun => ({
+  address,
+  bytes: new Uint8Array(blocks * blockBytes),
 })
 
-test('a growth that fails while another one succeeds lacks nothing', async () => {
-  const { pipeline, growths, written, lacking } = scene()
-  pipeline.put([run(101)])
-  const prepared = pipeline.growTo(110)
-  expect(growths.map(({ blockCount }) => blockCount)).toEqual([102, 110])
-  growths[1]!.end(true)
-  growths[0]!.end(false)
-  expect(await prepared).toBe(0)
+test('blocks have space before they are written', async () => {
+  const { pipeline, asked, written, lacking } = scene()
+  pipeline.put([run(101, 2)])
+  expect(asked.map(({ runs }) => runs)).toEqual([[{ address: 101, blocks: 2 }]])
+  expect(written).toEqual([])
+  asked[0]!.answer(0)
   await pipeline.drained()
-  expect(lacking).toEqual([])
   expect(written).toMatchObject([{ address: 101 }])
+  expect(lacking).toEqual([])
+})
+
+test('without space everything that waits is dropped, what lacks is told, and later there may be some', async () => {
+  const { pipeline, asked, written, lacking } = scene()
+  pipeline.put([run(101, 2)])
+  pipeline.put([run(7, 3)])
+  expect(pipeline.isPending(8, 1)).toBeTrue()
+  asked[0]!.answer(blockBytes)
+  await pipeline.drained()
+  expect(lacking).toEqual([4 * blockBytes])
+  expect([written.length, pipeline.isPending(8, 1), pipeline.isPending(101, 2)]).toEqual([0, false, false])
+  pipeline.put([run(7)])
+  asked[1]!.answer(0)
+  await pipeline.drained()
+  expect(written).toMatchObject([{ address: 7 }])
+})
+
+test('a disk that shows only in a write that it is full has not failed; any other error is a failure', async () => {
+  const { pipeline, asked, written, lacking, failures, device } = scene()
+  device.error = new StillpointError('disk-full', 'the disk is full')
+  pipeline.put([run(101, 2)])
+  asked[0]!.answer(0)
+  await pipeline.drained()
+  expect([lacking, failures]).toEqual([[2 * blockBytes], []])
+  device.error = null
+  pipeline.put([run(101, 2)])
+  asked[1]!.answer(0)
+  await pipeline.drained()
+  expect(written).toHaveLength(1)
+  device.error = new Error('it burns')
+  pipeline.put([run(1)])
+  asked[2]!.answer(0)
+  await pipeline.drained()
+  expect(failures).toEqual([device.error])
 })

@@ -172,10 +172,11 @@ export class Scene {
     offer: number,
     isComplete = true,
     head: Partial<Message> = {},
+    blocks = isComplete ? 0 : 9,
   ): readonly ApplierAction[] {
     return this.send(
       root.root.cp,
-      { kind: 'offer', offer, address: root.address, isComplete, root: root.bytes },
+      { kind: 'offer', offer, address: root.address, isComplete, blocks, root: root.bytes },
       head,
     )
   }

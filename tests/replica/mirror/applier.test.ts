@@ -141,7 +141,7 @@ describe('blocks', () => {
 
   test('a doubled frame is written once', () => {
     expect(kinds(scene.blocks(6, first, block(1)))).toEqual(['write'])
-    expect(kinds(scene.blocks(6, first, block(1)))).toEqual([])
+    expect(kinds(scene.blocks(6, first, block(1)))).toEqual(['keep'])
   })
 
   test('blocks on a base that is not known here are refused', () => {
@@ -367,7 +367,10 @@ describe('offers', () => {
     verifying()
     scene.blocks(7, first, block(1))
     expect(scene.presence.size).toBeGreaterThan(0)
-    expect(kinds(scene.event({ kind: 'no-space', bytesLacking: 4096 }))).toEqual(['report'])
+    expect(kinds(scene.event({ kind: 'no-space', bytesLacking: 4096 }))).toEqual([
+      'cut-long-readers',
+      'report',
+    ])
     expect(scene.presence.size).toBe(0)
     expect(scene.applier.status()).toMatchObject({ stage: 'idle', needs: 'space', needsBytes: 4096 })
     // A need without a target would keep the primary from offering one, for ever.

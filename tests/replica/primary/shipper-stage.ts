@@ -16,6 +16,7 @@ import {
   type ShipperAction,
   type ShipperEvent,
   shipperLimits,
+  type ShipperFacts,
 } from '../../../src/replica/primary/shipper-events.ts'
 import {
   base as root5,
@@ -49,12 +50,13 @@ export class Stage {
     public held: readonly PublishedRoot[] = [],
     member: string | null = mirror,
   ) {
-    const facts = {
+    const facts: ShipperFacts = {
       volume: volumeUuid,
       side,
       geometry,
       epoch: () => epoch,
       hasLost: ({ cp }: { cp: number }) => cp === this.lostCp,
+      differenceBlocks: (target, base) => target.root.cp - (base?.root.cp ?? 0),
       patches: null,
       current: () => this.current,
       find: (position: { cp: number; hash: Uint8Array }) =>

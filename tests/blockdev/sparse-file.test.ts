@@ -1,0 +1,83 @@
+/** A file with blocks that have no space of their own: what is promised, what is given back, what a full disk does. */
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { statSync, truncateSync, writeFileSync } from 'node:fs'
+import { blockBytes } from '../../src/format/geometry.ts'
+import { DeviceError } from '../../src/blockdev/block-device.ts'
+import { systemFileCalls, type FileCalls } from '../../src/blockdev/file-calls.ts'
+import { FileDevice } from '../../src/blockdev/file-device.ts'
+import { patternBlock } from './contract.ts'
+import { tempFolder, type TempFolder } from './temp-folder.ts'
+
+let folder: TempFolder
+let path: string
+beforeEach(() => {
+  folder = tempFolder()
+  path = folder.file('volume')
+})
+afterEach(() => folder.remove())
+
+const bytesOnDisk = () => statSync(path).blocks * 512
+
+test('holes of a sparse copy are filled by an allocation of all of it, and by no open', async () => {
+  writeFileSync(path, patternBlock(1))
+  truncateSync(path, 500 * blockBytes)
+  const reader = await FileDevice.open(path, { readOnly: true })
+  expect(reader.blockCount).toBe(500)
+  await reader.close()
+  const device = await FileDevice.open(path)
+  expect(bytesOnDisk()).toBeLessThan(500 * blockBytes)
+  await device.allocate({ address: 0, blocks: 500 })
+  expect(bytesOnDisk()).toBeGreaterThanOrEqual(500 * blockBytes)
+  const target = new Uint8Array(blockBytes)
+  device.readSync(0, target)
+  expect(Buffer.compare(target, patternBlock(1))).toBe(0)
+  await device.close()
+})
+
+test('an extension takes no space, an allocation takes what it says, and a punch gives it back', async () => {
+  const device = await FileDevice.create(path, 10)
+  await device.extend(100_000)
+  expect(bytesOnDisk()).toBeLessThan(100 * blockBytes)
+  await device.allocate({ address: 50_000, blocks: 300 })
+  expect(bytesOnDisk()).toBeGreaterThanOrEqual(310 * blockBytes)
+  expect(bytesOnDisk()).toBeLessThan(400 * blockBytes)
+  await device.write([{ address: 50_000, bytes: patternBlock(1, 300) }])
+  await device.sync()
+  if (device.punch({ address: 50_010, blocks: 280 })) expect(bytesOnDisk()).toBeLessThan(100 * blockBytes)
+  await device.close()
+})
+
+test('a sparse file on a full disk: the write is refused, and the device goes on', async () => {
+  for (const isDirect of [false, true]) {
+    const file = folder.file(`sparse ${isDirect}`)
+    let isFull = false
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      writev: (...given) =>
+        isFull
+          ? Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+          : systemFileCalls.writev(...given),
+      reserve: (...given) => (isFull ? 'full' : systemFileCalls.reserve(...given)),
+    }
+    const device = await FileDevice.create(file, 10, { calls })
+    const bytes = patternBlock(3, isDirect ? 128 : 2)
+    await device.extend(1000)
+    isFull = true
+    await expect(device.allocate({ address: 500, blocks: 2 })).rejects.toMatchObject({ code: 'disk-full' })
+    await expect(device.write([{ address: 500, bytes }])).rejects.toMatchObject({ code: 'disk-full' })
+    isFull = false
+    await device.sync()
+    await device.allocate({ address: 500, blocks: bytes.length / blockBytes })
+    await device.write([{ address: 500, bytes }])
+    const target = new Uint8Array(bytes.length)
+    device.readSync(500, target)
+    expect(Buffer.compare(target, bytes)).toBe(0)
+    // Where everything has its space, a disk that is full has broken its promise.
+    await device.allocate({ address: 0, blocks: 1000 })
+    isFull = true
+    await expect(device.write([{ address: 500, bytes }])).rejects.toBeInstanceOf(DeviceError)
+    isFull = false
+    await expect(device.sync()).rejects.toBeInstanceOf(DeviceError)
+    await device.close()
+  }
+})
