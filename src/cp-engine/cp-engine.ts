@@ -39,9 +39,9 @@ const stallMs = 20
 
 export interface EngineOptions {
   /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
-  readonly cpIntervalMs?: number
+  readonly cpIntervalMs: number
   /** Of the open CP; the one being written may have as much again. */
-  readonly queueBytesMax?: number
+  readonly queueBytesMax: number
   /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
   readonly packing?: Packing | null
   /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
@@ -92,7 +92,7 @@ export class CpEngine implements contract.Engine {
 
   constructor(
     parts: EngineParts,
-    private readonly options: EngineOptions = {},
+    private readonly options: EngineOptions,
   ) {
     const { volume, allocator, clock } = parts
     this.clock = clock
@@ -105,7 +105,7 @@ export class CpEngine implements contract.Engine {
     this.fencing = new Fence(volume.superblock, (change) => this.writeSuperblock(change))
     this.history = new OwnHistory(root.cp, parts.firstCp)
     volume.onPublished(({ published }) => this.history.published(published))
-    this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
+    this.queue = new WriteQueue(options.queueBytesMax, volume.readers)
     this.dataSync = new DataSync(device)
     this.state = new OpenState({
       volume,
@@ -134,7 +134,7 @@ export class CpEngine implements contract.Engine {
       failed,
     })
     this.spaceWatch = new Space(allocator, device, geometry, clock, this.relief)
-    this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
+    this.cycle = new CpCycle(clock, options.cpIntervalMs, {
       isDirty: () => this.state.isDirty,
       take: (cause) => this.takeCp(cause),
     })
@@ -276,7 +276,7 @@ export class CpEngine implements contract.Engine {
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
-  /** After a failed write or sync nothing is known about what the device has: see DESIGN §4. */
+  /** After a failed write or sync nothing is known about what the device has: see docs/crash-safety.md. */
   poison(error: unknown): void {
     if (this.poisonedBy) return
     this.poisonedBy = { error }

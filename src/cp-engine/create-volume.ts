@@ -11,7 +11,7 @@ import type { Random } from '../lib/random.ts'
 import { readU48 } from '../lib/bytes.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
-import { countersMax, makeGeometry } from '../format/geometry.ts'
+import { countersMax } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { noNode } from '../format/pointer.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
@@ -29,15 +29,17 @@ import { OpenTree } from './tree/tree.ts'
 interface CreateOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly geometry?: Geometry
-  readonly recordChecksum?: ChecksumKind
+  readonly geometry: Geometry
+}
+
+interface CreatePrimaryOptions extends CreateOptions {
+  readonly recordChecksum: ChecksumKind
 }
 
 const firstCp = 1
 
-export async function createPrimary(device: BlockDevice, options: CreateOptions): Promise<void> {
-  const { clock, random } = options
-  const geometry = options.geometry ?? makeGeometry()
+export async function createPrimary(device: BlockDevice, options: CreatePrimaryOptions): Promise<void> {
+  const { clock, random, geometry } = options
   const superblock = newSuperblock('primary', geometry, random)
   await device.grow(firstExtent(geometry))
   const allocator = new Allocator(geometry)
@@ -45,7 +47,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
 
   const facts = {
     volumeUuid: superblock.volumeUuid,
-    records: { kind: options.recordChecksum ?? 'xxh3', seed: readU48(random.bytes(6), 0) },
+    records: { kind: options.recordChecksum, seed: readU48(random.bytes(6), 0) },
     snapshotsTree: { pointer: noNode, level: 0 },
     epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],
     counters: new Array<number>(countersMax).fill(0),
@@ -55,7 +57,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     snapshotName: null,
   } satisfies Partial<Root>
   const tree = new OpenTree(
-    new NodeCache({ bytesMax: 2 ** 20 }),
+    new NodeCache({ bytesMax: 2 ** 20, slackBytes: 0 }),
     { pointer: noNode, level: 0 },
     () => allocator.take('node', 1)!,
     () => {},
@@ -93,7 +95,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
 }
 
 export async function createMirror(device: BlockDevice, options: CreateOptions): Promise<void> {
-  const geometry = options.geometry ?? makeGeometry()
+  const geometry = options.geometry
   await device.grow(firstExtent(geometry))
   await SuperblockStore.create(device, newSuperblock('mirror', geometry, options.random))
 }

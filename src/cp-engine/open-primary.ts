@@ -23,7 +23,7 @@ import { Volume } from './volume/volume.ts'
 export interface OpenPrimaryOptions extends EngineOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly nodeCacheBytesMax?: number
+  readonly nodeCacheBytesMax: number
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
   /** The operator accepts that the log is damaged, and what stands behind the damage is lost. */
@@ -44,7 +44,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     acceptLoss: options.acceptSuperblockLoss ?? false,
     goBack: (remaining) => newEpoch(remaining, options.random),
     onReleased: (pageIndex, mask) => released.allocator?.releasePage(pageIndex, mask),
-    ...(options.nodeCacheBytesMax ? { nodeCacheBytesMax: options.nodeCacheBytesMax } : {}),
+    nodeCacheBytesMax: options.nodeCacheBytesMax,
   })
   if (volume.superblock.role !== 'primary')
     throw new StillpointError('forbidden', 'this volume is a mirror; it is served with the role it has')

@@ -1,5 +1,5 @@
 /**
- * The files of a primary: a table of contents. What changes the tree is one operation each (DESIGN §4); what is large
+ * The files of a primary: a table of contents. What changes the tree is one operation each (docs/architecture.md); what is large
  * comes in as an upload before and goes out through the reaper behind.
  *
  * It is made after the open has ended, when the published root is the open tree, and before anything else writes.

@@ -21,6 +21,7 @@ import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
+import { engineLimits } from '../engine-limits.ts'
 
 export const smallGeometry = (mebibytes = 8) => makeGeometry(mebibytes * 2 ** 20, 2 ** 20, 2 ** 20)
 
@@ -54,7 +55,12 @@ export function contentOf(seed: number): Uint8Array {
 
 export async function newPrimary(device: BlockDevice, seed: number, mebibytes?: number): Promise<void> {
   const random = seededRandom(seed)
-  await createPrimary(device, { clock: stillClock, random, geometry: smallGeometry(mebibytes) })
+  await createPrimary(device, {
+    clock: stillClock,
+    random,
+    geometry: smallGeometry(mebibytes),
+    recordChecksum: 'xxh3',
+  })
 }
 
 export function open(
@@ -63,7 +69,13 @@ export function open(
   options: Partial<OpenPrimaryOptions> = {},
 ): Promise<CpEngine> {
   const random = seededRandom(seed)
-  return openPrimary(device, { clock: stillClock, random, nodeCacheBytesMax: 2 ** 20, ...options })
+  return openPrimary(device, {
+    ...engineLimits,
+    clock: stillClock,
+    random,
+    nodeCacheBytesMax: 2 ** 20,
+    ...options,
+  })
 }
 
 export class Workload {

@@ -19,6 +19,7 @@ import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
 import { Violation, must } from './violation.ts'
+import { mirrorLimit } from '../engine-limits.ts'
 
 export interface MirrorProcess {
   readonly clock: ProcessClock
@@ -153,6 +154,7 @@ export class MirrorMachine {
     if (opened) this.remember(opened)
     volume.onPublished(({ published }) => this.hasPublished(clock, volume, published))
     const applier = new MirrorApplier(volume, {
+      ...mirrorLimit,
       clock,
       random: this.sessions,
       onFailed: (error) => this.failed(clock, error),

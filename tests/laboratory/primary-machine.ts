@@ -90,6 +90,7 @@ export class PrimaryMachine {
       clock: this.clock,
       random: chance.of('volume'),
       geometry: profile.geometry,
+      recordChecksum: 'xxh3',
     })
     this.restart('power')
   }

@@ -1,5 +1,5 @@
 /**
- * Two slots, each stored twice (DESIGN §3).
+ * Two slots, each stored twice (docs/crash-safety.md).
  *
  * 1. Every write goes to the slot that is not the newest, one at a time: copy 1, sync, copy 2, sync. So at every moment
  *    at most one copy of one slot is being written, and two unreadable copies of one slot are never a crash.

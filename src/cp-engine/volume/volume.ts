@@ -26,7 +26,7 @@ import type {
   RootSource,
   TreeView,
 } from '../contract.ts'
-import { NodeCache, NotLoaded, cacheBytesDefault } from '../tree/node-cache.ts'
+import { NodeCache, NotLoaded } from '../tree/node-cache.ts'
 import { NodeLoader } from '../tree/node-loader.ts'
 import { PartSums } from '../records/part-sums.ts'
 import { Readers } from '../space/readers.ts'
@@ -48,10 +48,13 @@ import { treeReader } from '../tree/tree.ts'
 /** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
 export const pinMsMax = 60_000
 
+/** So many bytes of nodes one operation may dirty beyond the limit before the cache is trimmed. */
+const slackBytesMax = 128 * 2 ** 20
+
 interface VolumeOptions extends OpenOptions {
   /** Others have their turn while nodes are loaded. */
   readonly clock: BreakClock
-  readonly nodeCacheBytesMax?: number
+  readonly nodeCacheBytesMax: number
   readonly onReleased?: OnReleased
 }
 
@@ -78,10 +81,9 @@ export class Volume implements RootSource {
     options: VolumeOptions,
   ) {
     this.retention = new Retention(this.readers, options.onReleased)
-    const bytesMax = options.nodeCacheBytesMax ?? cacheBytesDefault
-    // One operation may dirty this many nodes beyond the limit before the cache is trimmed.
+    const bytesMax = options.nodeCacheBytesMax
     this.clock = options.clock
-    this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, cacheBytesDefault / 2) })
+    this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, slackBytesMax) })
     this.loader = new NodeLoader(device, this.nodes)
   }
 

@@ -23,6 +23,18 @@ export const frameKinds = {
   patches: 80,
 } as const
 export type FrameKind = keyof typeof frameKinds
+/** Who says each. */
+const frameSenders = {
+  hello: 'primary',
+  'hello-answer': 'mirror',
+  blocks: 'primary',
+  offer: 'primary',
+  want: 'mirror',
+  report: 'mirror',
+  error: 'mirror',
+  poll: 'primary',
+  patches: 'primary',
+} as const satisfies Record<FrameKind, 'primary' | 'mirror'>
 export const reservedFrameKinds = { 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
 export const wireVersion = 1
 
@@ -154,3 +166,10 @@ export type FrameBody =
 
 export type Message = FrameHead & FrameBody
 export type MessageOf<K extends FrameKind> = FrameHead & Extract<FrameBody, { kind: K }>
+
+type KindOf<S> = { [K in FrameKind]: (typeof frameSenders)[K] extends S ? K : never }[FrameKind]
+
+export const isFrom = <S extends 'primary' | 'mirror'>(
+  sender: S,
+  message: Message,
+): message is MessageOf<KindOf<S>> => frameSenders[message.kind] === sender

@@ -18,6 +18,7 @@
  * - The target outlives sessions: a root that was offered stays one of the primary's history.
  * - After a failed write nothing is accepted any more.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import {
@@ -32,6 +33,8 @@ import {
   type Position,
   type WantedRun,
   type WireErrorCode,
+  isFrom,
+  noUuid,
   samePosition,
 } from '../../format/wire/messages.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts, ApplierLimits } from './applier-events.ts'
@@ -39,7 +42,6 @@ import type { BlockSet } from '../link/block-set.ts'
 import { type Target, newTarget } from './applier-target.ts'
 import { claimedSum } from './claimed-sum.ts'
 import type { ReceivedFrame, ReceivedRun } from '../link/frame-stream.ts'
-import { noUuid } from '../../format/wire/messages.ts'
 import { type Problem, isAt, knows, problemOfFrame, problemOfRun } from './frame-checks.ts'
 import { readOfferedRoot } from './offered-root.ts'
 import { positionOf, publishedPosition } from '../link/positions.ts'
@@ -133,6 +135,8 @@ export class Applier {
         this.failure = event.detail
         this.needs = 'another-device'
         return this.sayError(this.session ?? noUuid, 'device-failed', event.detail)
+      default:
+        return unreachable(event)
     }
   }
 
@@ -148,21 +152,27 @@ export class Applier {
       this.refused++
       return this.sayError(message.session, ...problem)
     }
-    if (message.kind === 'hello') return this.hello(message)
-    if (message.kind === 'poll') return this.poll(message.remark)
-    if (message.kind === 'patches') return this.patches(message, frame.runs)
-    if (message.kind !== 'blocks' && message.kind !== 'offer') {
+    if (!isFrom('primary', message))
       return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
+    switch (message.kind) {
+      case 'hello':
+        return this.hello(message)
+      case 'poll':
+        return this.poll(message.remark)
+      case 'patches':
+        return this.patches(message, frame.runs)
+      case 'blocks':
+        if (!knows(message.base, this.facts, this.target)) return this.refuseBase(message)
+        return this.blocks(message, frame.runs)
+      case 'offer':
+        return isAt(message.base, this.facts) ? this.offer(message) : this.refuseBase(message)
+      default:
+        return unreachable(message)
     }
-    if (
-      message.kind === 'blocks'
-        ? !knows(message.base, this.facts, this.target)
-        : !isAt(message.base, this.facts)
-    ) {
-      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
-    }
-    if (message.kind === 'offer') this.offer(message)
-    else this.blocks(message, frame.runs)
+  }
+
+  private refuseBase(message: MessageOf<'blocks' | 'offer'>): void {
+    this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
   }
 
   private hello(message: MessageOf<'hello'>): void {

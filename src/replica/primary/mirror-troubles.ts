@@ -1,4 +1,5 @@
 /** What the primary does about each refusal of a mirror, and its needs in words. */
+import { unreachable } from '../../lib/assert.ts'
 import type { MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
 
 /**
@@ -23,9 +24,20 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'block-in-use': 'go on',
 }
 
+/** Null for what is mended without an operator: by the next target, or by what is sent again. */
 export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
-  if (needs === 'space') return `${needsBytes} bytes of space`
-  return needs === 'another-device' ? 'another device: a write failed' : null
+  switch (needs) {
+    case 'space':
+      return `${needsBytes} bytes of space`
+    case 'another-device':
+      return 'another device: a write failed'
+    case 'nothing':
+    case 'a-common-cp':
+    case 'sound-blocks':
+      return null
+    default:
+      return unreachable(needs)
+  }
 }
 
 /** There is no other way yet: what the mirror has cannot be the base of anything that this primary has. */

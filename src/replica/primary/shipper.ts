@@ -17,6 +17,7 @@
  */
 import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { unreachable } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import {
   type FrameBody,
@@ -24,11 +25,12 @@ import {
   type MessageOf,
   type MirrorStatus,
   type Position,
+  isFrom,
   isNowhere,
+  noUuid,
   nowhere,
   samePosition,
 } from '../../format/wire/messages.ts'
-import { noUuid } from '../../format/wire/messages.ts'
 import { Lag } from '../link/lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds } from './member-holds.ts'
@@ -153,8 +155,7 @@ export class Shipper {
         return
       case 'leaving': {
         const base = positionOf(this.current)
-        this.live.note(event.cp, this.isLive && this.outbox.live(event.cp, base, event.commands))
-        return
+        return this.live.note(event.cp, this.isLive && this.outbox.live(event.cp, base, event.commands))
       }
       case 'published':
         return this.published()
@@ -179,6 +180,8 @@ export class Shipper {
         return this.spaceShort()
       case 'tick':
         return this.tick()
+      default:
+        return unreachable(event)
     }
   }
 
@@ -257,12 +260,21 @@ export class Shipper {
     if (message.session !== this.session || this.phase === 'waiting') return
     this.aliveMs = this.nowMs
     this.heardMs = this.nowMs
-    if (message.kind === 'error') return this.heardError(message)
-    if (message.volume !== this.facts.volume) return
-    if (message.kind === 'hello-answer') return this.answered(message)
-    if (this.phase !== 'session' || this.answer) return
-    if (message.kind === 'report') this.takeStatus(message, message.number)
-    else if (message.kind === 'want') this.wanted(message)
+    if (!isFrom('mirror', message)) return
+    if (message.volume !== this.facts.volume && message.kind !== 'error') return
+    const isOpen = this.phase === 'session' && !this.answer
+    switch (message.kind) {
+      case 'error':
+        return this.heardError(message)
+      case 'hello-answer':
+        return this.answered(message)
+      case 'report':
+        return isOpen ? this.takeStatus(message, message.number) : undefined
+      case 'want':
+        return isOpen ? this.wanted(message) : undefined
+      default:
+        return unreachable(message)
+    }
   }
 
   private answered(answer: MessageOf<'hello-answer'>): void {
@@ -337,16 +349,13 @@ export class Shipper {
   }
 
   private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
-    switch (reactions[code]) {
+    const isHigher = volume === this.facts.volume && epoch.number > this.facts.epoch().number
+    const reaction = reactions[code]
+    switch (reaction) {
       case 'reconnect':
         return this.fail(detail)
       case 'end':
-        if (
-          code === 'older-epoch' &&
-          volume === this.facts.volume &&
-          epoch.number > this.facts.epoch().number
-        )
-          this.actions.push({ kind: 'met-higher-epoch', epoch })
+        if (code === 'older-epoch' && isHigher) this.actions.push({ kind: 'met-higher-epoch', epoch })
         return this.inTrouble(detail, true)
       case 'give up target':
         this.giveUpTarget()
@@ -355,6 +364,8 @@ export class Shipper {
         return this.poll()
       case 'go on':
         return
+      default:
+        return unreachable(reaction)
     }
   }
 
