@@ -4,7 +4,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transact } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
-import { cpRow, day, open, transferRow } from './rows.ts'
+import { cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
 
 const folder = temporaryFolders()
 const file = () => join(folder(), 'catalog.db')
@@ -32,10 +32,10 @@ describe('recording', () => {
     const reader = new Database(path, { readonly: true })
     const count = () => reader.query<{ n: number }, []>('SELECT count(*) AS n FROM cps').get()?.n
     expect(count()).toBe(0)
-    expect(clock.waiting()).toBe(1)
-    clock.fire()
+    expect(clock.timers).toBe(1)
+    clock.jump(untilWrittenMs)
     expect(count()).toBe(20)
-    expect(clock.waiting()).toBe(0)
+    expect(clock.timers).toBe(0)
     reader.close()
     catalog.close()
   })
@@ -59,7 +59,7 @@ describe('recording', () => {
     expect(catalog.listCps(10)).toEqual([])
     other.run('ROLLBACK')
     other.close()
-    clock.fire()
+    clock.jump(untilWrittenMs)
     expect(catalog.listCps(10).map((row) => row.cp)).toEqual([8, 7, 6, 5, 4])
     catalog.close()
   })

@@ -5,7 +5,6 @@
 import { expect } from 'bun:test'
 import { concatBytes, encodeUtf8, readU32, writeU32 } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
-import type { Clock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { makeGeometry, pointersPerValueMax } from '../../src/format/geometry.ts'
@@ -21,18 +20,10 @@ import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
+import { stillClock } from '../simulated/clock.ts'
 import { engineLimits } from '../engine-limits.ts'
 
 export const smallGeometry = (mebibytes = 8) => makeGeometry(mebibytes * 2 ** 20, 2 ** 20, 2 ** 20)
-
-/** A clock that stands still: CPs come when they are asked for. */
-export const stillClock: Clock = {
-  now: () => 1_700_000_000_000,
-  monotonic: () => 0,
-  after: () => () => {},
-  sleep: () => Promise.resolve(),
-  yield: () => Promise.resolve(),
-}
 
 export const keyOf = (n: number): Uint8Array => encodeUtf8(`key ${String(n).padStart(5, '0')}`)
 const allKeys = [encodeUtf8('key '), encodeUtf8('key:')] as const

@@ -14,7 +14,7 @@ import type { Operation } from '../simulated/faults.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
 import { engineMirrors } from './engine-mirrors.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 import { mirrorLimit } from '../engine-limits.ts'
 
 export type Side = 'primary' | 'mirror'

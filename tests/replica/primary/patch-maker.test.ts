@@ -9,7 +9,7 @@ import { Outbox } from '../../../src/replica/primary/outbox.ts'
 import { PatchMaker } from '../../../src/replica/primary/patch-maker.ts'
 import { ReplacedRuns } from '../../../src/replica/primary/replaced-runs.ts'
 import { base, epoch, positionOf, uuid } from '../mirror/applier-scene.ts'
-import { VirtualClock } from '../virtual-clock.ts'
+import { VirtualClock } from '../../simulated/clock.ts'
 
 const random = seededRandom(51)
 const head = { volume: uuid(), session: uuid(), epoch }
