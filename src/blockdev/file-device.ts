@@ -29,6 +29,7 @@ import {
   withoutFirst,
   type Extent,
 } from './request.ts'
+import { Turn } from '../lib/turns.ts'
 
 const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
@@ -58,7 +59,7 @@ export class FileDevice implements BlockDevice {
   private readonly direct: DirectFile
   private readonly active = new Set<Promise<unknown>>()
   private sizeBlocks: number
-  private growing: Promise<void> = Promise.resolve()
+  private readonly growing = new Turn()
   private writingDurably = false
   private failure: unknown
   private closing: Promise<void> | null = null
@@ -176,9 +177,7 @@ export class FileDevice implements BlockDevice {
   async grow(blockCount: number): Promise<void> {
     this.assertWritable()
     // One after the other: each starts from the size that the one before has left.
-    const grown = this.growing.then(() => this.growTo(blockCount))
-    this.growing = grown.catch(() => undefined)
-    await this.tracked(grown)
+    await this.tracked(this.growing.within(() => this.growTo(blockCount)))
   }
 
   /** Waits for what is in flight. May be called again. */

@@ -184,7 +184,7 @@ export class CpEngine implements contract.Engine {
     try {
       return await this.prepareInTurn(raw, floor, options)
     } finally {
-      leavingRoom.endTurn(raw.length)
+      leavingRoom.letGo(raw.length)
     }
   }
 
@@ -282,7 +282,7 @@ export class CpEngine implements contract.Engine {
     this.poisonedBy = { error }
     this.cycle.stop()
     this.queue.wake()
-    this.queue.leavingRoom.letAllIn()
+    this.queue.leavingRoom.admitAll()
     this.log.stop()
     this.options.onPoisoned?.(error)
   }

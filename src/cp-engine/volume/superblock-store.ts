@@ -24,6 +24,7 @@ import {
 import { decodeRoot } from '../../format/disk/root.ts'
 import { decodeSuperblock, encodeSuperblock } from '../../format/disk/superblock.ts'
 import type { Superblock } from '../../format/disk/superblock.ts'
+import { Turn } from '../../lib/turns.ts'
 
 export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry' | 'sideUuid'>> & {
   readonly geometry?: Superblock['geometry']
@@ -40,8 +41,7 @@ export interface OpenOptions {
 }
 
 export class SuperblockStore {
-  private readonly queue: (() => void)[] = []
-  private busy = false
+  private readonly writing = new Turn()
   private isBroken = false
 
   private constructor(
@@ -132,8 +132,7 @@ export class SuperblockStore {
     change: SuperblockChange | ((newest: Superblock) => SuperblockChange),
     onSlot?: OnSlot,
   ): Promise<void> {
-    await this.turn()
-    try {
+    await this.writing.within(async () => {
       if (this.isBroken) throw new DeviceError('an earlier write of a superblock failed')
       const target = 1 - this.newestSlot()
       const base = this.newest
@@ -147,15 +146,7 @@ export class SuperblockStore {
       this.isBroken = false
       this.slots[target] = next
       onSlot?.(target, next)
-    } finally {
-      this.busy = false
-      this.queue.shift()?.()
-    }
-  }
-
-  private async turn(): Promise<void> {
-    while (this.busy) await new Promise<void>((resolve) => this.queue.push(resolve))
-    this.busy = true
+    })
   }
 
   /** Bad or older copies first; then, of the chosen slot, the one that was good: never both at once. */

@@ -7,6 +7,7 @@
  * - The device grows before the write that needs it. When it cannot, everything that waits is dropped (`onNoSpace`);
  *   after any other failure nothing is written any more (`onFailed`).
  */
+import { Bell } from '../../lib/bell.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
 import { blockBytes, type Geometry } from '../../format/geometry.ts'
@@ -25,7 +26,7 @@ export class WritePipeline {
   private running: Promise<void> | null = null
   private putCount = 0
   private doneCount = 0
-  private readonly waiters: (() => void)[] = []
+  private readonly progress = new Bell()
   private hasFailed = false
 
   constructor(
@@ -52,13 +53,13 @@ export class WritePipeline {
   }
 
   async room(): Promise<void> {
-    while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress()
+    while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress.next()
   }
 
   /** Also resolves when what waited was dropped; the events say so. */
   async drained(): Promise<void> {
     const put = this.putCount
-    while (this.doneCount < put && !this.hasFailed) await this.progress()
+    while (this.doneCount < put && !this.hasFailed) await this.progress.next()
   }
 
   /**
@@ -87,7 +88,7 @@ export class WritePipeline {
       })
       .finally(() => {
         this.running = null
-        for (const wake of this.waiters.splice(0)) wake()
+        this.progress.ring()
         this.start()
       })
   }
@@ -132,10 +133,6 @@ export class WritePipeline {
   private done(runs: readonly WriteRun[]): void {
     for (const run of runs) this.count(run, -1)
     this.doneCount += runs.length
-  }
-
-  private progress(): Promise<void> {
-    return new Promise((resolve) => this.waiters.push(resolve))
   }
 
   private count(run: WriteRun, by: 1 | -1): void {

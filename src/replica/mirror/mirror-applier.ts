@@ -25,6 +25,7 @@ import type { Transfer } from '../link/transfer-log.ts'
 import { TransferLog } from '../link/transfer-log.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from '../link/write-pipeline.ts'
+import { Turn } from '../../lib/turns.ts'
 
 interface MirrorApplierOptions {
   readonly clock: Clock
@@ -57,7 +58,7 @@ export class MirrorApplier {
   private readonly running = new Set<Promise<void>>()
   private blocksSincePublished = 0
   private lastHeardMs: number | null = null
-  private taken: Promise<void> = Promise.resolve()
+  private readonly receiving = new Turn()
   private readonly breaks: Breaks
   /** What the primary has published, as it last said. */
   private primaryCp = 0
@@ -88,10 +89,7 @@ export class MirrorApplier {
    */
   receive(frame: ReceivedFrame): Promise<void> {
     this.lastHeardMs = this.clock.monotonic()
-    const taken = this.taken.then(() => this.take(frame))
-    // Whoever brought it hears of a failure.
-    this.taken = taken.catch(() => {})
-    return taken
+    return this.receiving.within(() => this.take(frame))
   }
 
   private async take(frame: ReceivedFrame): Promise<void> {
@@ -163,7 +161,7 @@ export class MirrorApplier {
   async close(): Promise<void> {
     this.isClosed = true
     await this.pipeline.drained()
-    await Promise.all([...this.running, this.taken])
+    await Promise.all([...this.running, this.receiving.within(async () => {})])
   }
 
   private feed(event: ApplierEvent): void {

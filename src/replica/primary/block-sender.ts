@@ -2,6 +2,7 @@
  * Reads blocks of a held root into the outbox: a difference in address order, or what a mirror wants. One at a time, the
  * newest order counts, and only as far ahead as the outbox allows.
  */
+import { Bell } from '../../lib/bell.ts'
 import type { PrimaryVolume, PublishedRoot } from '../../cp-engine/contract.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { type BlockSource, nowhere } from '../../format/wire/messages.ts'
@@ -24,7 +25,7 @@ interface SenderEvents {
 
 export class BlockSender {
   private order = 0
-  private wakeRoom: (() => void) | null = null
+  private readonly taken = new Bell()
 
   constructor(
     private readonly primary: PrimaryVolume,
@@ -54,8 +55,7 @@ export class BlockSender {
 
   /** Something has been taken out of the outbox. */
   roomChanged(): void {
-    this.wakeRoom?.()
-    this.wakeRoom = null
+    this.taken.ring()
   }
 
   private start(
@@ -90,7 +90,7 @@ export class BlockSender {
       this.events.wake()
     }
     for (const { address, blocks } of await ranges()) {
-      while (order === this.order && this.outbox.bytes > aheadBytesMax) await this.room()
+      while (order === this.order && this.outbox.bytes > aheadBytesMax) await this.taken.next()
       if (order !== this.order) return
       const read = await this.primary.readBlocks(address, blocks)
       if (order !== this.order) return
@@ -110,12 +110,6 @@ export class BlockSender {
   /** What is wanted travels as it was asked for, or the mirror would not know that it has it. */
   private pieces(source: BlockSource, run: BlockRange): Iterable<BlockRange> {
     return source === 'want' ? [run] : this.replaced.cut(run)
-  }
-
-  private room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.wakeRoom = resolve
-    })
   }
 }
 
