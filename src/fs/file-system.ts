@@ -7,10 +7,11 @@
 import type { Applied, DurabilityLevel, Engine } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
 import { batch } from './write/batch.ts'
-import { type Context, preparingBytesMax } from './write/context.ts'
+import { type Context, preparingBytesMax, restingRecordBytesMax } from './write/context.ts'
 import type * as contract from './contract.ts'
 import { KnownDirectories } from './tree/known-directories.ts'
 import { makeDirectory } from './write/directory.ts'
+import { BufferPool } from '../lib/buffer-pool.ts'
 import { ByteGate } from '../lib/byte-gate.ts'
 import { Turns } from '../lib/turns.ts'
 import { move } from './write/move.ts'
@@ -20,7 +21,6 @@ import type { Path } from './paths.ts'
 import { putFile, putLink } from './write/put.ts'
 import { readOpenTree } from './read/read-view.ts'
 import { Reaper } from './write/reaper.ts'
-import { RecordBuffers } from './write/record-buffers.ts'
 import { remove } from './write/remove.ts'
 import { resizeFile } from './write/resize.ts'
 
@@ -45,7 +45,7 @@ export class VolumeFiles implements contract.FileSystem {
       kind,
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
-      buffers: new RecordBuffers(),
+      buffers: new BufferPool(restingRecordBytesMax),
       directories: new KnownDirectories(),
       turns: new Turns(),
     }

@@ -17,10 +17,13 @@ export class ByteGate {
     return this.heldBytes === 0 || this.heldBytes + bytes <= this.bytesMax
   }
 
+  private mustWait(bytes: number): boolean {
+    return this.waiting.length > 0 || !this.hasRoom(bytes)
+  }
+
   /** Resolves when there is room, which is held from then on. */
   enter(bytes: number): Promise<void> {
-    if (this.waiting.length > 0 || !this.hasRoom(bytes))
-      return new Promise((enter) => this.waiting.push({ bytes, enter }))
+    if (this.mustWait(bytes)) return new Promise((enter) => this.waiting.push({ bytes, enter }))
     this.heldBytes += bytes
     return Promise.resolve()
   }
@@ -37,7 +40,7 @@ export class ByteGate {
   }
 
   async within<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    if (this.waiting.length > 0 || !this.hasRoom(bytes)) await this.enter(bytes)
+    if (this.mustWait(bytes)) await this.enter(bytes)
     else this.heldBytes += bytes
     try {
       return await work()
