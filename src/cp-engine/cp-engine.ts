@@ -32,6 +32,7 @@ import type { MergedLog } from './open/replay.ts'
 import type { LostGroup } from './log/log-reader.ts'
 import { Space } from './space/space.ts'
 import type { Volume } from './volume/volume.ts'
+import { RecordReader } from './records/record-reader.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
 /** How long a full queue that no CP can empty stays as it is before one record more is let in. */
@@ -139,7 +140,8 @@ export class CpEngine implements contract.Engine {
       take: (cause) => this.takeCp(cause),
     })
     const carrier = () => this.carrier()
-    this.viewParts = { volume, tree: state.tree, queue, sums: root.records, carrier }
+    const records = new RecordReader(volume, root.records, (pointer) => queue.find(pointer))
+    this.viewParts = { volume, tree: state.tree, records, carrier }
     this.newest = new OpenNewest(this.viewParts)
     this.operations = new Operations({
       volume,

@@ -30,13 +30,7 @@ import { NodeCache, NotLoaded } from '../tree/node-cache.ts'
 import { NodeLoader } from '../tree/node-loader.ts'
 import { PartSums } from '../records/part-sums.ts'
 import { Readers } from '../space/readers.ts'
-import {
-  readRecord,
-  readRecordNow,
-  readRecordPart,
-  readRecordPartNow,
-  readRecordRun,
-} from '../records/records.ts'
+import { RecordReader, newScratch } from '../records/record-reader.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from '../space/space-map.ts'
@@ -61,6 +55,8 @@ interface VolumeOptions extends OpenOptions {
 export class Volume implements RootSource {
   readonly readers = new Readers()
   readonly partSums = new PartSums()
+  readonly scratch = newScratch()
+  private lastRecords: RecordReader | null = null
   readonly retention: Retention
   readonly nodes: NodeCache
   readonly loader: NodeLoader
@@ -106,6 +102,12 @@ export class Volume implements RootSource {
   }
   get geometry(): Geometry {
     return this.superblock.geometry
+  }
+
+  /** The same for all roots of a volume, so mostly the last one again. */
+  recordsOf({ root: { records } }: PublishedRoot): RecordReader {
+    if (this.lastRecords?.sums !== records) this.lastRecords = new RecordReader(this, records)
+    return this.lastRecords
   }
 
   /** For one look that may have to wait for nodes. */
@@ -350,12 +352,11 @@ abstract class RootNow implements ImageNow {
   }
 
   recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
-    return readRecordNow(this.volume.device, pointer, this.published.root.records, target)
+    return this.volume.recordsOf(this.published).wholeNow(pointer, target)
   }
 
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
-    const { device, partSums } = this.volume
-    return readRecordPartNow(device, pointer, this.published.root.records, start, end, partSums, target)
+    return this.volume.recordsOf(this.published).partNow(pointer, start, end, target)
   }
 }
 
@@ -396,15 +397,14 @@ class RootView extends RootNow implements TreeView {
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {
-    return readRecord(this.volume.device, pointer, this.published.root.records)
+    return this.volume.recordsOf(this.published).whole(pointer)
   }
 
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
-    const { device, partSums } = this.volume
-    return readRecordPart(device, pointer, this.published.root.records, start, end, partSums)
+    return this.volume.recordsOf(this.published).part(pointer, start, end)
   }
 
   recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
-    return readRecordRun(this.volume.device, pointers, this.published.root.records, target)
+    return this.volume.recordsOf(this.published).run(pointers, target)
   }
 }
