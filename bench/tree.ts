@@ -37,7 +37,7 @@ function report(what: string, count: number, started: number): void {
 }
 
 function run(name: string, order: readonly Uint8Array[]): void {
-  const cache = new NodeCache()
+  const cache = new NodeCache({ bytesMax: 256 * 2 ** 20, slackBytes: 128 * 2 ** 20 })
   let address = 1
   const tree = new OpenTree(
     cache,

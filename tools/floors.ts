@@ -25,7 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   blockdev: { imports: ['lib'] },
   catalog: { imports: ['lib'] },
   client: { imports: ['lib'] },
-  'cp-engine/contract.ts': { imports: [], types: ['format', 'format/disk'] },
+  'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
   'cp-engine/tree': {
     imports: ['lib', 'format', 'format/disk'],
     types: ['blockdev', 'cp-engine/contract.ts'],
@@ -99,8 +99,8 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['cp-engine/contract.ts'],
   },
   fs: {
-    imports: ['fs/tree', 'fs/read', 'fs/write'],
-    types: ['lib', 'cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
+    imports: ['lib', 'fs/tree', 'fs/read', 'fs/write'],
+    types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
   },
   'replica/link': {
     imports: ['lib', 'format', 'format/disk', 'format/wire', 'cp-engine/space'],
@@ -124,7 +124,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'routes/http': { imports: ['lib'], types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'] },
   'routes/v1': {
-    imports: ['lib', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'fs/write', 'routes/http'],
+    imports: ['lib', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'routes/http'],
     types: ['cp-engine/contract.ts'],
   },
   'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'] },

@@ -31,7 +31,7 @@ import { seededRandom } from '../src/lib/random.ts'
 
 const mebibyte = 2 ** 20
 const exampleTime = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
-const path = parsePlainPath('docs/hello.txt')
+const path = parsePlainPath('letters/hello.txt')
 const text = 'hello, world\n'
 const loggedText = 'logged\n'
 
@@ -53,6 +53,7 @@ export async function exampleVolume(): Promise<MemoryDevice> {
     clock,
     random,
     geometry: makeGeometry(64 * mebibyte, mebibyte, 2 * mebibyte),
+    recordChecksum: 'xxh3',
   })
   const engine = await openPrimary(device, {
     clock,

@@ -68,6 +68,14 @@ export function blanked(text: string, strings: boolean): string {
   return out
 }
 
+/** Only the comments; everything else is replaced by spaces, and lines and columns stay. */
+export function commentsOf(text: string): string {
+  const code = blanked(text, false)
+  let out = ''
+  for (let at = 0; at < text.length; at++) out += text[at] === '\n' || code[at] !== text[at] ? text[at] : ' '
+  return out
+}
+
 /** A slash begins a regular expression where a value is expected. */
 function beginsRegex(before: string): boolean {
   const trimmed = before.slice(-60).trimEnd()

@@ -1,3 +1,5 @@
+import type { BlockRun } from '../lib/block-run.ts'
+
 /**
  * The contract of a block device, for the file, the memory device and the simulated one.
  *
@@ -23,11 +25,6 @@ export class DeviceError extends Error {
 export interface WriteRun {
   readonly address: number
   readonly bytes: Uint8Array
-}
-
-export interface BlockRange {
-  readonly address: number
-  readonly blocks: number
 }
 
 export interface ReadOptions {
@@ -57,12 +54,12 @@ export interface BlockDevice {
    * Gives the blocks space of their own and changes no byte. `disk-full`: some of them may have it now. Where the host
    * cannot do that, nothing happens, and a write shows whether there is room.
    */
-  allocate(run: BlockRange): Promise<void>
+  allocate(run: BlockRun): Promise<void>
   /**
    * Gives back the space of blocks that nobody writes meanwhile: they read as zeros, after a crash before the next sync
    * maybe as before. False where the host cannot do that: nothing has happened.
    */
-  punch(run: BlockRange): boolean
+  punch(run: BlockRun): boolean
   /** What the disk still has for everybody; infinite where nothing is known. */
   freeBlocks(): number
   close(): Promise<void>

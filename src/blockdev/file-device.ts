@@ -14,17 +14,12 @@
  *
  * Errors: those of the contract; StillpointError `disk-full` and `exists` from `create`, `disk-full` from `open`.
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import * as fs from 'node:fs'
 import { assert } from '../lib/assert.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { StillpointError, systemCodeOf } from '../lib/errors.ts'
-import {
-  DeviceError,
-  type BlockDevice,
-  type BlockRange,
-  type ReadOptions,
-  type WriteRun,
-} from './block-device.ts'
+import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from './block-device.ts'
 import { DirectFile } from './direct-file.ts'
 import { isDiskFull, openFile, reason, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { exemptFromCopyOnWrite } from './host-file-system.ts'
@@ -40,6 +35,7 @@ import {
   withoutFirst,
   type Extent,
 } from './request.ts'
+import { Turn } from '../lib/turns.ts'
 
 const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
@@ -72,7 +68,7 @@ export class FileDevice implements BlockDevice {
   private readonly active = new Set<Promise<unknown>>()
   private sizeBlocks: number
   private isSparse: boolean
-  private growing: Promise<void> = Promise.resolve()
+  private readonly growing = new Turn()
   private writingDurably = false
   private failure: unknown
   private closing: Promise<void> | null = null
@@ -186,19 +182,15 @@ export class FileDevice implements BlockDevice {
   async grow(blockCount: number): Promise<void> {
     this.assertWritable()
     // One after the other: each starts from the size that the one before has left.
-    const grown = this.growing.then(() => this.growTo(blockCount))
-    this.growing = grown.catch(() => undefined)
-    await this.tracked(grown)
+    await this.tracked(this.growing.within(() => this.growTo(blockCount)))
   }
 
   async extend(blockCount: number): Promise<void> {
     this.assertWritable()
-    const extended = this.growing.then(() => this.extendTo(blockCount))
-    this.growing = extended.catch(() => undefined)
-    await this.tracked(extended)
+    await this.tracked(this.growing.within(() => this.extendTo(blockCount)))
   }
 
-  async allocate({ address, blocks }: BlockRange): Promise<void> {
+  async allocate({ address, blocks }: BlockRun): Promise<void> {
     this.assertWritable()
     assertInside(address, blocks, this.sizeBlocks)
     if (!this.isSparse || blocks === 0) return
@@ -208,7 +200,7 @@ export class FileDevice implements BlockDevice {
     if (reservation === 'reserved' && blocks === this.sizeBlocks) this.isSparse = false
   }
 
-  punch({ address, blocks }: BlockRange): boolean {
+  punch({ address, blocks }: BlockRun): boolean {
     this.assertWritable()
     assertInside(address, blocks, this.sizeBlocks)
     this.isSparse = true

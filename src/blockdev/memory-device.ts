@@ -2,9 +2,10 @@
  * A block device in memory: it keeps everything that was written, never fails, and is durable while the process lives.
  * Memory is taken in chunks when they are first written, so an empty device of many blocks is small.
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import type { BlockDevice, BlockRange, WriteRun } from './block-device.ts'
+import type { BlockDevice, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
 const chunkBlocks = 256
@@ -101,12 +102,12 @@ export class MemoryDevice implements BlockDevice {
     return this.grow(blockCount)
   }
 
-  async allocate({ address, blocks }: BlockRange): Promise<void> {
+  async allocate({ address, blocks }: BlockRun): Promise<void> {
     if (this.closed) throw closedError()
     assertInside(address, blocks, this.store.blockCount)
   }
 
-  punch({ address, blocks }: BlockRange): boolean {
+  punch({ address, blocks }: BlockRun): boolean {
     if (this.closed) throw closedError()
     assertInside(address, blocks, this.store.blockCount)
     const bytes = blocks * deviceBlockBytes

@@ -2,9 +2,10 @@
  * Another device with what is written on top of it in memory: the device below is read and never changed. So a volume can be
  * opened as if it were written, and nothing has happened to it.
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
-import type { BlockDevice, BlockRange, ReadOptions, WriteRun } from './block-device.ts'
+import type { BlockDevice, ReadOptions, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
 /** More than any volume has. */
@@ -81,12 +82,12 @@ export class OverlayDevice implements BlockDevice {
     return this.grow(blockCount)
   }
 
-  async allocate({ address, blocks }: BlockRange): Promise<void> {
+  async allocate({ address, blocks }: BlockRun): Promise<void> {
     if (this.closed) throw closedError()
     assertInside(address, blocks, this.sizeBlocks)
   }
 
-  punch({ address, blocks }: BlockRange): boolean {
+  punch({ address, blocks }: BlockRun): boolean {
     if (this.closed) throw closedError()
     assertInside(address, blocks, this.sizeBlocks)
     return false

@@ -7,6 +7,7 @@
  * the function must have no effect outside of the reader or Tx, may run any number of times, and what its last run saw
  * is one instant. A StillpointError that it throws reaches the caller, and nothing has changed.
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
 import type { Root } from '../format/disk/root.ts'
 
@@ -246,11 +247,6 @@ export interface WriteCommand {
   readonly isRoot?: boolean
 }
 
-export interface BlockRun {
-  readonly address: number
-  readonly blocks: number
-}
-
 /** What a mirror's shipper hears; called synchronously, must not throw and must not keep the engine waiting. */
 export interface CpObserver {
   /** The CP has been sealed; commands of it may have left before (large records of streams). */
@@ -318,10 +314,7 @@ export interface PrimaryVolume {
   /** Called, maybe often, while a write waits for space. Returns what ends it. */
   onHoldsInTheWay(listener: HoldListener): () => void
   /** used(target) and not used(base), in address order, runs of at most `recordBlocksMax`; everything when base is null. */
-  difference(
-    target: PublishedRoot,
-    base: PublishedRoot | null,
-  ): Promise<Iterable<{ address: number; blocks: number }>>
+  difference(target: PublishedRoot, base: PublishedRoot | null): Promise<Iterable<BlockRun>>
   /** How many blocks that are; both roots are retained. */
   differenceBlocks(target: PublishedRoot, base: PublishedRoot | null): number
   /** Raw blocks as they are on the device, for shipping; the caller holds the root that uses them. */

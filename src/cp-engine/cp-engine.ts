@@ -30,6 +30,7 @@ import type { RecoveryReport } from './open/log-plan.ts'
 import { Space } from './space/space.ts'
 import type { EngineOptions } from './engine-options.ts'
 import type { Volume } from './volume/volume.ts'
+import { RecordReader } from './records/record-reader.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
 /** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
@@ -73,7 +74,7 @@ export class CpEngine implements contract.Engine {
 
   constructor(
     parts: EngineParts,
-    private readonly options: EngineOptions = {},
+    private readonly options: EngineOptions,
   ) {
     const { volume, allocator, clock, geometry } = parts
     this.clock = clock
@@ -86,7 +87,7 @@ export class CpEngine implements contract.Engine {
     this.fencing = new Fence(volume.superblock, (change) => this.writeSuperblock(change))
     this.history = new OwnHistory(root.cp, parts.firstCp)
     volume.onPublished(({ published }) => this.history.published(published))
-    this.queue = new WriteQueue(options.queueBytesMax ?? 64 * 2 ** 20, volume.readers)
+    this.queue = new WriteQueue(options.queueBytesMax, volume.readers)
     this.dataSync = new DataSync(device)
     this.state = new OpenState({
       volume,
@@ -124,12 +125,13 @@ export class CpEngine implements contract.Engine {
       failed,
     })
     this.spaceWatch = new Space(allocator, device, geometry, clock, this.relief)
-    this.cycle = new CpCycle(clock, options.cpIntervalMs ?? 1000, {
+    this.cycle = new CpCycle(clock, options.cpIntervalMs, {
       isDirty: () => this.state.isDirty,
       take: (cause) => this.takeCp(cause),
     })
     const carrier = () => this.carrier()
-    this.viewParts = { volume, tree: state.tree, queue, sums: root.records, carrier }
+    const records = new RecordReader(volume, root.records, (pointer) => queue.find(pointer))
+    this.viewParts = { volume, tree: state.tree, records, carrier }
     this.newest = new OpenNewest(this.viewParts)
     this.operations = new Operations({
       volume,
@@ -174,7 +176,7 @@ export class CpEngine implements contract.Engine {
     try {
       return await this.prepareInTurn(raw, floor, options)
     } finally {
-      leavingRoom.endTurn(raw.length)
+      leavingRoom.letGo(raw.length)
     }
   }
 
@@ -270,13 +272,13 @@ export class CpEngine implements contract.Engine {
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
-  /** After a failed write or sync nothing is known about what the device has: see DESIGN §4. */
+  /** After a failed write or sync nothing is known about what the device has: see docs/crash-safety.md. */
   poison(error: unknown): void {
     if (this.poisonedBy) return
     this.poisonedBy = { error }
     this.cycle.stop()
     this.queue.wake()
-    this.queue.leavingRoom.letAllIn()
+    this.queue.leavingRoom.admitAll()
     this.log.stop()
     this.options.onPoisoned?.(error)
   }

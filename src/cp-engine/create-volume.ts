@@ -12,7 +12,7 @@ import { readU32 } from '../lib/bytes.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
 import { noFeatures } from '../format/features.ts'
-import { countersMax, fixedPart, makeGeometry, superblockRuns } from '../format/geometry.ts'
+import { countersMax, fixedPart, superblockRuns } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { noNode } from '../format/pointer.ts'
 import type { ChecksumKind } from '../format/pointer.ts'
@@ -30,15 +30,17 @@ import { OpenTree } from './tree/tree.ts'
 interface CreateOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly geometry?: Geometry
-  readonly recordChecksum?: ChecksumKind
+  readonly geometry: Geometry
+}
+
+interface CreatePrimaryOptions extends CreateOptions {
+  readonly recordChecksum: ChecksumKind
 }
 
 const firstCp = 1
 
-export async function createPrimary(device: BlockDevice, options: CreateOptions): Promise<void> {
-  const { clock, random } = options
-  const geometry = options.geometry ?? makeGeometry()
+export async function createPrimary(device: BlockDevice, options: CreatePrimaryOptions): Promise<void> {
+  const { clock, random, geometry } = options
   const superblock = newSuperblock('primary', geometry, random)
   await device.grow(firstExtent(geometry))
   const allocator = new Allocator(geometry)
@@ -47,7 +49,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
   const facts = {
     features: noFeatures,
     volumeUuid: superblock.volumeUuid,
-    records: { kind: options.recordChecksum ?? 'xxh3', seed: readU32(random.bytes(4), 0) },
+    records: { kind: options.recordChecksum, seed: readU32(random.bytes(4), 0) },
     snapshotsTree: { pointer: noNode, level: 0 },
     epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],
     counters: new Array<number>(countersMax).fill(0),
@@ -57,7 +59,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
     snapshotName: null,
   } satisfies Partial<Root>
   const tree = new OpenTree(
-    new NodeCache({ bytesMax: 2 ** 20 }),
+    new NodeCache({ bytesMax: 2 ** 20, slackBytes: 0 }),
     { pointer: noNode, level: 0 },
     () => allocator.take('node', 1)!,
     () => {},
@@ -96,7 +98,7 @@ export async function createPrimary(device: BlockDevice, options: CreateOptions)
 }
 
 export async function createMirror(device: BlockDevice, options: CreateOptions): Promise<void> {
-  const geometry = options.geometry ?? makeGeometry()
+  const geometry = options.geometry
   // Its log is only used by whoever is promoted: until then it takes no space.
   await device.extend(geometry.logAddress + geometry.logBlocks)
   for (const run of superblockRuns) await device.allocate(run)

@@ -3,9 +3,9 @@ import type { Packing } from './records/payloads.ts'
 
 export interface EngineOptions {
   /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
-  readonly cpIntervalMs?: number
+  readonly cpIntervalMs: number
   /** Of the open CP; the one being written may have as much again. */
-  readonly queueBytesMax?: number
+  readonly queueBytesMax: number
   /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
   readonly packing?: Packing | null
   /** After so long without a group the log is idle, and its last group is sealed; null: never. */

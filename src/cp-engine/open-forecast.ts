@@ -63,6 +63,9 @@ export async function forecastOpen(device: BlockDevice, role: Role): Promise<For
     clock: stillClock,
     random: noChance,
     nodeCacheBytesMax,
+    // No CP is due here, and nothing is queued.
+    cpIntervalMs: Number.MAX_SAFE_INTEGER,
+    queueBytesMax: nodeCacheBytesMax,
     logSealIdleMs: null,
     onLogRead: (log) => void (heard.log = log),
   }

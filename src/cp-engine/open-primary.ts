@@ -23,7 +23,7 @@ import { Volume } from './volume/volume.ts'
 export interface OpenPrimaryOptions extends EngineOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly nodeCacheBytesMax?: number
+  readonly nodeCacheBytesMax: number
   /** The volume may grow to this from now on, if that is more than before. A fenced one stays as it is. */
   readonly volumeBytesMax?: number | null
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
@@ -56,7 +56,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
       found.live = await SpaceMap.load('live', blocksMax, liveMap, opened.readNode)
       found.log = await readLog(opened, options)
     },
-    ...(options.nodeCacheBytesMax ? { nodeCacheBytesMax: options.nodeCacheBytesMax } : {}),
+    nodeCacheBytesMax: options.nodeCacheBytesMax,
   })
   const { live, log } = found
   assert(live && log, 'a primary was looked at before anything was written')

@@ -7,6 +7,7 @@
  * | logAddress … + logBlocks         | the ring of the intent log                                  |
  * | everything else                  | address blocks and data blocks, given out by the allocator  |
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
 
 export const blockBytes = 4096
@@ -88,19 +89,14 @@ export function isValidGeometry(geometry: Geometry): boolean {
   )
 }
 
-export interface FixedRun {
-  readonly address: number
-  readonly blocks: number
-}
-
 /** Address and length of each superblock copy. */
-export const superblockRuns: readonly FixedRun[] = Array.from(
+export const superblockRuns: readonly BlockRun[] = Array.from(
   { length: superblockSlots * superblockCopies },
   (_, i) => ({ address: i * superblockDistanceBlocks, blocks: superblockCopyBlocks }),
 )
 
 /** The superblock copies and the ring: never given out, never referenced by a tree. In the order of their addresses. */
-export function fixedRuns({ logAddress, logBlocks }: FixedGeometry): readonly FixedRun[] {
+export function fixedRuns({ logAddress, logBlocks }: FixedGeometry): readonly BlockRun[] {
   return [...superblockRuns, { address: logAddress, blocks: logBlocks }]
 }
 

@@ -4,6 +4,7 @@
  * A node pointer names one address block (tree node, map page, root): address and SHA-256.
  * A block pointer names a record: a run of data blocks with payload length, encoding and checksum.
  */
+import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
 import { readU16, readU32, readU48, writeU16, writeU32, writeU48 } from '../lib/bytes.ts'
 import { equalBytes } from '../lib/bytes.ts'
@@ -133,12 +134,9 @@ export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPoint
 }
 
 /** The same without the sums, for those who ask only where the blocks are. */
-export function valueRuns(
-  value: Uint8Array,
-  kind: ChecksumKind,
-): { address: number; blocks: number }[] | null {
+export function valueRuns(value: Uint8Array, kind: ChecksumKind): BlockRun[] | null {
   if (!hasSoundPointers(value, kind)) return null
-  const runs: { address: number; blocks: number }[] = []
+  const runs: BlockRun[] = []
   for (let i = 0, at = 1; i < value[0]!; i++, at += blockPointerBytes(kind))
     runs.push({ address: readU48(value, at), blocks: readU16(value, at + 6) })
   return runs

@@ -1,5 +1,5 @@
 /**
- * The files of a primary: a table of contents. What changes the tree is one operation each (DESIGN §4); what is large
+ * The files of a primary: a table of contents. What changes the tree is one operation each (docs/architecture.md); what is large
  * comes in as an upload before and goes out through the reaper behind.
  *
  * It is made after the open has ended, when the published root is the open tree, and before anything else writes.
@@ -7,11 +7,13 @@
 import type { Applied, DurabilityLevel, Engine } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
 import { batch } from './write/batch.ts'
-import { type Context, preparingBytesMax } from './write/context.ts'
+import { type Context, preparingBytesMax, restingRecordBytesMax } from './write/context.ts'
 import type * as contract from './contract.ts'
 import { KnownDirectories } from './tree/known-directories.ts'
 import { makeDirectory } from './write/directory.ts'
-import { ByteGate, Turns } from './write/gates.ts'
+import { BufferPool } from '../lib/buffer-pool.ts'
+import { ByteGate } from '../lib/byte-gate.ts'
+import { Turns } from '../lib/turns.ts'
 import { move } from './write/move.ts'
 import { NewestFiles } from './read/instant-files.ts'
 import { patchFile } from './write/patch.ts'
@@ -20,7 +22,6 @@ import { putFile, putLink } from './write/put.ts'
 import { readOpenTree } from './read/read-view.ts'
 import { Reaper } from './write/reaper.ts'
 import { SettingsOf } from './tree/settings.ts'
-import { RecordBuffers } from './write/record-buffers.ts'
 import { remove } from './write/remove.ts'
 import { resizeFile } from './write/resize.ts'
 
@@ -45,7 +46,7 @@ export class VolumeFiles implements contract.FileSystem {
       kind,
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
-      buffers: new RecordBuffers(),
+      buffers: new BufferPool(restingRecordBytesMax),
       directories: new KnownDirectories(),
       turns: new Turns(),
     }

@@ -88,7 +88,9 @@ export class OpenedVolume {
       await this.device.allocate({ address: 0, blocks: this.device.blockCount })
     } catch (error) {
       if (!hasCode(error, 'disk-full')) throw error
-      await this.reopenForReading(`the block file has holes, and there is no space to fill them: ${error.message}`)
+      await this.reopenForReading(
+        `the block file has holes, and there is no space to fill them: ${error.message}`,
+      )
     }
   }
 

@@ -40,7 +40,7 @@ test.each(inThePlace)('%s: it opens, remembers, and writes when the file can be 
   expect(catalog.flush()).toBe(false)
   for (const database of held.splice(0)) database.close()
   for (const suffix of ['', '-wal', '-journal']) rmSync(path + suffix, { recursive: true, force: true })
-  clock.pass(60_000)
+  clock.jump(60_000)
   expect(catalog.flush()).toBe(true)
   catalog.close()
   const again = open(path)
@@ -88,7 +88,7 @@ test.each(damages)(
       catalog.listCps(100, 30_000)
       catalog.getCp(12)
       catalog.newestAtOrBefore(cpRow(5).committedMs)
-      clock.pass(60_000)
+      clock.jump(60_000)
       catalog.flush()
     }
     expect(cpsOf(catalog).slice(0, 3)).toEqual([60_003, 60_002, 60_001])

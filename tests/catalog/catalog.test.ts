@@ -4,7 +4,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transact } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
-import { cpRow, day, open, transferRow } from './rows.ts'
+import { cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
 
 const folder = temporaryFolders()
 const file = () => join(folder(), 'catalog.db')
@@ -30,10 +30,10 @@ describe('recording', () => {
     for (let cp = 1; cp <= 20; cp++) catalog.recordCp(cpRow(cp))
     const size = () => (existsSync(`${path}-wal`) ? statSync(`${path}-wal`).size : 0)
     const before = size()
-    expect(clock.waiting()).toBe(1)
-    clock.fire()
+    expect(clock.timers).toBe(1)
+    clock.jump(untilWrittenMs)
     expect(size()).toBeGreaterThan(before)
-    expect(clock.waiting()).toBe(0)
+    expect(clock.timers).toBe(0)
     const written = size()
     expect(catalog.listCps(100)).toHaveLength(20)
     expect(size()).toBe(written)
@@ -64,8 +64,7 @@ describe('recording', () => {
     other.run('ROLLBACK')
     other.close()
     expect(catalog.flush()).toBe(false)
-    clock.pass(10_000)
-    clock.fire()
+    clock.jump(10_000 + untilWrittenMs)
     expect(catalog.dropped).toBe(3)
     expect(catalog.listCps(10).map((row) => row.cp)).toEqual([8, 7, 6, 5, 4])
     catalog.close()

@@ -1,10 +1,12 @@
 import { renameSync, existsSync } from 'node:fs'
 import { Catalog, type CatalogOptions, type CpRow, type TransferRow } from '../../src/catalog/catalog.ts'
 import type { UnusableReason } from '../../src/catalog/database.ts'
-import type { Clock } from '../../src/lib/clock.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 
 export const sideUuid = '00000000-0000-4000-8000-000000000001'
 export const day = Date.UTC(2024, 0, 1)
+/** By then what waits for its batch has been written. */
+export const untilWrittenMs = 60_000
 
 export const cpRow = (cp: number, change: Partial<CpRow> = {}): CpRow => ({
   cp,
@@ -32,35 +34,12 @@ export const transferRow = (cp: number, change: Partial<TransferRow> = {}): Tran
   ...change,
 })
 
-/** Time stands still; `fire` runs the timers that wait. */
-export function manualClock(): Clock & { fire(): void; waiting(): number; pass(ms: number): void } {
-  const timers = new Set<() => void>()
-  let passedMs = 0
-  return {
-    now: () => day,
-    monotonic: () => passedMs,
-    after(_ms, callback) {
-      timers.add(callback)
-      return () => timers.delete(callback)
-    },
-    sleep: () => Promise.resolve(),
-    yield: () => Promise.resolve(),
-    fire() {
-      for (const callback of Array.from(timers)) {
-        timers.delete(callback)
-        callback()
-      }
-    },
-    waiting: () => timers.size,
-    pass: (ms) => void (passedMs += ms),
-  }
-}
-
 export function open(
   path: string,
   options: Partial<CatalogOptions> = {},
-): { catalog: Catalog; clock: ReturnType<typeof manualClock>; aside: UnusableReason[] } {
-  const clock = manualClock()
+): { catalog: Catalog; clock: VirtualClock; aside: UnusableReason[] } {
+  const clock = new VirtualClock()
+  clock.now = () => day
   const aside: UnusableReason[] = []
   const catalog = new Catalog(path, {
     sideUuid,

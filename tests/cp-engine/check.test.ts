@@ -1,4 +1,5 @@
 /** The check names what is damaged by kind, says what an open would do with the log, and never writes. */
+import { VirtualClock, stillClock } from '../simulated/clock.ts'
 import { describe, expect, test } from 'bun:test'
 import { type Applied, fences } from '../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
@@ -11,15 +12,14 @@ import { seededRandom } from '../../src/lib/random.ts'
 import type { FaultPlan } from '../simulated/faults.ts'
 import { type Image, everythingSurvives, nothingSurvives } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { ManualClock } from './manual-clock.ts'
 import { paddedValue } from './padded-value.ts'
-import { keyOf, newPrimary, open, smallGeometry, stillClock } from './workload.ts'
+import { keyOf, newPrimary, open, smallGeometry } from './workload.ts'
 
 /** Longer than a write with its bytes in the log, and it does not fill its last block. */
 const largeBytes = 70_000
 
 class Volume {
-  readonly clock = new ManualClock()
+  readonly clock = new VirtualClock()
   readonly device = new SimulatedDevice()
   engine!: CpEngine
 

@@ -13,7 +13,7 @@ import { formatUuid, seededRandom, newUuid } from '../../src/lib/random.ts'
 import type { PreparedRecord } from '../../src/cp-engine/contract.ts'
 import { HeldOperations } from '../simulated/scheduler.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { ManualClock, settled, stateOf } from './manual-clock.ts'
+import { VirtualClock, settled, stateOf } from '../simulated/clock.ts'
 import { itemsOf, keyOf, newPrimary, open } from './workload.ts'
 
 setDefaultTimeout(60_000)
@@ -199,7 +199,7 @@ describe('engine', () => {
     const device = new SimulatedDevice()
     await newPrimary(device, 1)
     const slow = new SimulatedDevice({ image: device.crashState().durable, scheduler: held })
-    const clock = new ManualClock()
+    const clock = new VirtualClock()
     const opening = open(slow, 1, { queueBytesMax: 64 * 1024, clock })
     while ((await stateOf(opening)) === 'waiting') held.release(random)
     const done = new Set<number>()

@@ -5,7 +5,6 @@
 import { expect } from 'bun:test'
 import { concatBytes, encodeUtf8, readU32, writeU32 } from '../../src/lib/bytes.ts'
 import { hasCode } from '../../src/lib/errors.ts'
-import type { Clock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { makeGeometry, pointersPerValueMax } from '../../src/format/geometry.ts'
@@ -21,17 +20,10 @@ import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
+import { stillClock } from '../simulated/clock.ts'
+import { engineLimits } from '../engine-limits.ts'
 
 export const smallGeometry = (mebibytes = 8) => makeGeometry(mebibytes * 2 ** 20, 2 ** 20, 2 ** 20)
-
-/** A clock that stands still: CPs come when they are asked for. */
-export const stillClock: Clock = {
-  now: () => 1_700_000_000_000,
-  monotonic: () => 0,
-  after: () => () => {},
-  sleep: () => Promise.resolve(),
-  yield: () => Promise.resolve(),
-}
 
 export const keyOf = (n: number): Uint8Array => encodeUtf8(`key ${String(n).padStart(5, '0')}`)
 const allKeys = [encodeUtf8('key '), encodeUtf8('key:')] as const
@@ -54,7 +46,12 @@ export function contentOf(seed: number): Uint8Array {
 
 export async function newPrimary(device: BlockDevice, seed: number, mebibytes?: number): Promise<void> {
   const random = seededRandom(seed)
-  await createPrimary(device, { clock: stillClock, random, geometry: smallGeometry(mebibytes) })
+  await createPrimary(device, {
+    clock: stillClock,
+    random,
+    geometry: smallGeometry(mebibytes),
+    recordChecksum: 'xxh3',
+  })
 }
 
 export function open(
@@ -63,7 +60,13 @@ export function open(
   options: Partial<OpenPrimaryOptions> = {},
 ): Promise<CpEngine> {
   const random = seededRandom(seed)
-  return openPrimary(device, { clock: stillClock, random, nodeCacheBytesMax: 2 ** 20, ...options })
+  return openPrimary(device, {
+    ...engineLimits,
+    clock: stillClock,
+    random,
+    nodeCacheBytesMax: 2 ** 20,
+    ...options,
+  })
 }
 
 export class Workload {

@@ -1,7 +1,8 @@
 /** What was promised before a crash is never given to something else after it. */
 import { expect, test } from 'bun:test'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
-import { newPrimary, open, stillClock } from '../cp-engine/workload.ts'
+import { newPrimary, open } from '../cp-engine/workload.ts'
+import { stillClock } from '../simulated/clock.ts'
 import { crashImage, nothingSurvives } from '../simulated/crash-image.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { bytesOf, p } from './volume.ts'

@@ -7,6 +7,7 @@ import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { FakeEngine } from './fake-engine.ts'
+import { settled, stillClock } from '../simulated/clock.ts'
 import type { FakeEngineOptions } from './fake-parts.ts'
 
 export const p = (text: string): Path => parsePlainPath(text)
@@ -18,13 +19,7 @@ export function checkItems(items: Iterable<Item>, root: CheckedRoot): ItemReport
 }
 
 /** Time does not pass; waiting is a turn of the event loop. */
-export const quickClock: Clock = {
-  now: () => 1_700_000_000_000,
-  monotonic: () => 0,
-  after: () => () => {},
-  sleep: () => new Promise((resolve) => setImmediate(resolve)),
-  yield: () => new Promise((resolve) => setImmediate(resolve)),
-}
+export const quickClock: Clock = { ...stillClock, sleep: settled, yield: settled }
 
 /** Of what is remembered: so little that most of it leaves. */
 const smallFilesBytesMax = 64 * 1024

@@ -18,6 +18,7 @@ import { History } from './history.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { SmallProcess, type SmallVolumes, put } from './small-volume.ts'
 import { must } from './violation.ts'
+import { cacheLimit, mirrorLimit } from '../engine-limits.ts'
 
 export type Way = 'frames' | 'answers'
 
@@ -126,8 +127,9 @@ export async function cutRun(volumes: SmallVolumes, way: Way, cutAt: number): Pr
   const { engine, clock } = process
   const mirrorDevice = new SimulatedDevice({ image: volumes.mirror })
   const mirrorClock = new ProcessClock(loop)
-  const volume = await Volume.open(mirrorDevice, { clock: mirrorClock })
+  const volume = await Volume.open(mirrorDevice, { clock: mirrorClock, ...cacheLimit })
   const applier = new MirrorApplier(volume, {
+    ...mirrorLimit,
     clock: mirrorClock,
     random: new Chance('sessions'),
     onFailed: (error) => loop.fail(error),

@@ -30,6 +30,7 @@ import { History } from './history.ts'
 import { SmallPair } from './small-pair.ts'
 import { SmallProcess, type SmallVolumes, finished, openSmall, put } from './small-volume.ts'
 import { must } from './violation.ts'
+import { cacheLimit } from '../engine-limits.ts'
 
 export const bitsPerBlock = 8 * blockBytes
 
@@ -192,7 +193,7 @@ async function openMirror(device: SimulatedDevice, from: Specimen): Promise<Outc
 
 async function readMirror(device: SimulatedDevice, from: Specimen): Promise<Outcome> {
   try {
-    const volume = await Volume.open(device, { clock: new ProcessClock(new EventLoop()) })
+    const volume = await Volume.open(device, { clock: new ProcessClock(new EventLoop()), ...cacheLimit })
     const { root } = volume.current()
     must(root.sequence === from.sequence, `the mirror is at ${root.sequence}`)
     return await readAll(volume, from.history, from.history.stateAt(root.sequence))

@@ -20,6 +20,7 @@ import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
 import { SimulatedSpace } from '../simulated/simulated-space.ts'
 import { Violation, must } from './violation.ts'
+import { mirrorLimit } from '../engine-limits.ts'
 
 export interface MirrorProcess {
   readonly clock: ProcessClock
@@ -155,6 +156,7 @@ export class MirrorMachine {
     if (opened) this.remember(opened)
     volume.onPublished(({ published }) => this.hasPublished(clock, volume, published))
     const applier = new MirrorApplier(volume, {
+      ...mirrorLimit,
       clock,
       random: this.sessions,
       onFailed: (error) => this.failed(clock, error),

@@ -4,10 +4,9 @@
  *
  * Frames in flight belong to nobody: they arrive at whatever process answers there by then, also at the next one.
  */
-import { frameHeadBytes, frameLengths } from '../../src/format/wire/frames.ts'
 import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/link/transport.ts'
-import { decodedFrames } from '../replica/decoded-frames.ts'
+import { decodedFrames, wholeFrames } from '../replica/decoded-frames.ts'
 import type { Chance } from './chance.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Trace } from './trace.ts'
@@ -212,18 +211,4 @@ class LineConnection implements Connection {
     })
     this.wake()
   }
-}
-
-/** What a cut leaves of the last one is of no use to anybody. */
-export function wholeFrames(bytes: Uint8Array): Uint8Array[] {
-  const frames: Uint8Array[] = []
-  let at = 0
-  while (at + frameHeadBytes <= bytes.length) {
-    const { body, data } = frameLengths(bytes.subarray(at, at + frameHeadBytes))
-    const end = at + frameHeadBytes + body + data
-    if (end > bytes.length) break
-    frames.push(bytes.subarray(at, end))
-    at = end
-  }
-  return frames
 }

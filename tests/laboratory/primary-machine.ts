@@ -103,6 +103,7 @@ export class PrimaryMachine {
       clock: this.clock,
       random: chance.of('volume'),
       geometry: profile.geometry,
+      recordChecksum: 'xxh3',
     })
     const { compatibleBits } = profile
     if (compatibleBits > 0) {

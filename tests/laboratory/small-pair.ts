@@ -12,6 +12,7 @@ import { type EventLoop, ProcessClock } from './event-loop.ts'
 import { Network, fairWeather } from './network.ts'
 import { Trace } from './trace.ts'
 import { must } from './violation.ts'
+import { cacheLimit, mirrorLimit } from '../engine-limits.ts'
 
 const url = 'mirror'
 const patienceMs = 60_000
@@ -36,8 +37,9 @@ export class SmallPair {
     line.weather = { ...fairWeather, latencyMsMax: 0 }
     const device = new SimulatedDevice({ image: mirror })
     const mirrorClock = new ProcessClock(loop)
-    const volume = await Volume.open(device, { clock: mirrorClock })
+    const volume = await Volume.open(device, { clock: mirrorClock, ...cacheLimit })
     const applier = new MirrorApplier(volume, {
+      ...mirrorLimit,
       clock: mirrorClock,
       random: new Chance('sessions'),
       onFailed: (error) => loop.fail(error),

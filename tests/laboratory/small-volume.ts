@@ -16,6 +16,7 @@ import { History, type Reached } from './history.ts'
 import { asRequest, observedEngine } from './observed-engine.ts'
 import { SmallPair } from './small-pair.ts'
 import { must } from './violation.ts'
+import { engineLimits } from '../engine-limits.ts'
 
 export interface Asked {
   readonly operation: FileOperation
@@ -43,7 +44,7 @@ export async function makeSmallVolumes(): Promise<SmallVolumes> {
   const random = new Chance('small volume')
   const clock = new ProcessClock(new EventLoop())
   const primary = new SimulatedDevice()
-  await createPrimary(primary, { clock, random, geometry })
+  await createPrimary(primary, { clock, random, geometry, recordChecksum: 'xxh3' })
   const mirror = new SimulatedDevice()
   await createMirror(mirror, { clock, random, geometry })
   return { primary: primary.image(nothingSurvives), mirror: mirror.image(nothingSurvives) }
@@ -57,6 +58,7 @@ export const openSmall = (
   options: Partial<OpenPrimaryOptions> = {},
 ): Promise<CpEngine> =>
   openPrimary(device, {
+    ...engineLimits,
     clock,
     random: new Chance(name),
     cpIntervalMs: 1e9,

@@ -43,7 +43,7 @@ const marked = (source: string, counter: string): string =>
 
 export interface TinyProject {
   readonly folder: TempFolder
-  /** Those that the library finds in src/lib/sum.ts. */
+  /** Those that the library finds in the one source. */
   edits: readonly Planned[]
   readonly parts: EditRunParts
   /** Sources that the library was asked about. */

@@ -24,7 +24,7 @@ test('somebody imports every export', () => {
 
 test('no two files export one name', () => expect(namesOfTwo(files)).toEqual([]))
 
-/** Names of the exports of src/a.ts that nobody takes. */
+/** Names of the exports of the first file that nobody takes. */
 const unused = (a: string, other: string, path = 'src/b.ts'): string[] =>
   unusedExports(
     new Map([

@@ -14,7 +14,8 @@ import type { Operation } from '../simulated/faults.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
 import { engineMirrors } from './engine-mirrors.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { VirtualClock } from '../simulated/clock.ts'
+import { mirrorLimit } from '../engine-limits.ts'
 
 export type Side = 'primary' | 'mirror'
 export const mirrorUrl = 'http://mirror'
@@ -94,6 +95,7 @@ export class Pair {
     this.mirrorVolume = volume
     volume.onPublished(({ published }) => this.options.onMirrorPublished?.(published))
     this.applier = new MirrorApplier(volume, {
+      ...mirrorLimit,
       clock: this.clock,
       random: this.random,
       onFailed: (error) => this.failures.push(error),

@@ -4,11 +4,10 @@
  * still arrive.
  */
 import type { Clock } from '../../src/lib/clock.ts'
-import { frameHeadBytes, frameLengths } from '../../src/format/wire/frames.ts'
 import type { WireErrorCode } from '../../src/format/wire/messages.ts'
 import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
 import type { Connection, ConnectionEvents, ReplicaTransport } from '../../src/replica/link/transport.ts'
-import { decodedFrames } from './decoded-frames.ts'
+import { decodedFrames, wholeFrames } from './decoded-frames.ts'
 
 export interface Weather {
   /** Of 1000 frames. */
@@ -159,7 +158,7 @@ class SimulatedConnection implements Connection {
     if (!batch) return
     const bytes = Buffer.concat(batch.parts)
     const cut = this.network.cutPoint(bytes.length)
-    const frames = splitFrames(cut === null ? bytes : bytes.subarray(0, cut))
+    const frames = wholeFrames(cut === null ? bytes : bytes.subarray(0, cut))
     for (const frame of frames) this.network.travel(frame, (arrived) => void this.network.toMirror(arrived))
     if (cut !== null) return this.fail('cut')
     this.network.clock.after(2 * this.network.weather.latencyMs, () => {
@@ -169,18 +168,4 @@ class SimulatedConnection implements Connection {
     })
     this.wake()
   }
-}
-
-/** Whole frames; what a cut leaves of the last one is of no use to anybody. */
-function splitFrames(bytes: Uint8Array): Uint8Array[] {
-  const frames: Uint8Array[] = []
-  let at = 0
-  while (at + frameHeadBytes <= bytes.length) {
-    const { body, data } = frameLengths(bytes.subarray(at, at + frameHeadBytes))
-    const end = at + frameHeadBytes + body + data
-    if (end > bytes.length) break
-    frames.push(bytes.slice(at, end))
-    at = end
-  }
-  return frames
 }

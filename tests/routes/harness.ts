@@ -4,7 +4,6 @@
  */
 import { expect } from 'bun:test'
 import type { ReadView } from '../../src/fs/contract.ts'
-import type { Clock } from '../../src/lib/clock.ts'
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type {
@@ -16,36 +15,14 @@ import type {
   ViewSource,
 } from '../../src/routes/http/dependencies.ts'
 import { expectDeclared } from './declared.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
-
-/** Nothing happens until `advance`. */
-export class ManualClock implements Clock {
-  private nowMs = 1_000_000
-  private readonly timers = new Set<{ at: number; callback: () => void }>()
-  now = () => this.nowMs
-  monotonic = () => this.nowMs
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.nowMs + ms, callback }
-    this.timers.add(timer)
-    return () => void this.timers.delete(timer)
-  }
-  sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
-  yield = () => Promise.resolve()
-  advance(ms: number): void {
-    this.nowMs += ms
-    for (const timer of this.timers) {
-      if (timer.at > this.nowMs) continue
-      this.timers.delete(timer)
-      timer.callback()
-    }
-  }
-}
 
 const stepMs = 1000
 
 export class Harness {
   readonly files = new FakeFileSystem()
-  readonly clock = new ManualClock()
+  readonly clock = new VirtualClock()
   readonly images = new Map<number, Image>()
   readonly wishes: DurabilityWish[] = []
   readonly bugs: Error[] = []

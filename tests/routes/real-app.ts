@@ -20,6 +20,7 @@ import type { CpRecord } from '../../src/routes/http/dependencies.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { limits } from '../../src/server/door.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
+import { engineLimits } from '../engine-limits.ts'
 
 const mebibyte = 2 ** 20
 
@@ -85,7 +86,12 @@ export class RealApp {
 
   private async open(): Promise<void> {
     const clock = systemClock
-    const engine = await openPrimary(this.device, { clock, random: this.random, cpIntervalMs: 10_000 })
+    const engine = await openPrimary(this.device, {
+      ...engineLimits,
+      clock,
+      random: this.random,
+      cpIntervalMs: 10_000,
+    })
     const files = new VolumeFiles(engine, clock)
     engine.onSpaceShort(() => files.hurry())
     const views = new Views({

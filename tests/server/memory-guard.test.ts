@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { guardMemory } from '../../src/server/memory-guard.ts'
-import { VirtualClock } from '../replica/virtual-clock.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 
 const mib = 2 ** 20
 

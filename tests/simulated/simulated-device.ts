@@ -9,32 +9,17 @@
  *   seed decides everything.
  * - It asserts what a caller must not do: two writes of one block in flight, a buffer that changes while it is written.
  */
+import type { BlockRun } from '../../src/lib/block-run.ts'
 import { assert } from '../../src/lib/assert.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
-import {
-  DeviceError,
-  type BlockDevice,
-  type BlockRange,
-  type ReadOptions,
-  type WriteRun,
-} from '../../src/blockdev/block-device.ts'
-import {
-  assertInside,
-  wholeBlocksOf,
-  closedError,
-  failedError,
-  joinRuns,
-} from '../../src/blockdev/request.ts'
+import type { BlockDevice, ReadOptions, WriteRun } from '../../src/blockdev/block-device.ts'
+import { DeviceError } from '../../src/blockdev/block-device.ts'
+import { assertInside, closedError, failedError } from '../../src/blockdev/request.ts'
+import { joinRuns, wholeBlocksOf } from '../../src/blockdev/request.ts'
 import { BlockMap, flipped, overlaps, splitBlocks } from './block-map.ts'
-import {
-  crashImage,
-  type CrashChoice,
-  type CrashState,
-  type Image,
-  type PendingEntry,
-  type PendingWrite,
-} from './crash-image.ts'
+import { crashImage, type CrashChoice, type CrashState, type Image } from './crash-image.ts'
+import type { PendingEntry, PendingWrite } from './crash-image.ts'
 import { noFaults, type Fault, type Operation, type OperationKind } from './faults.ts'
 import type { SimulatedOptions } from './simulated-options.ts'
 
@@ -200,7 +185,7 @@ export class SimulatedDevice implements BlockDevice {
     return this.lengthen('extend', blockCount)
   }
 
-  async allocate({ address, blocks }: BlockRange): Promise<void> {
+  async allocate({ address, blocks }: BlockRun): Promise<void> {
     assertInside(address, blocks, this.sizeBlocks)
     const [operation, fault] = this.begin('allocate', address, blocks)
     this.mutationBegan(operation, fault)
@@ -210,7 +195,7 @@ export class SimulatedDevice implements BlockDevice {
     if (!hasRoom) throw new StillpointError('disk-full', 'the simulated disk is full', { blocks })
   }
 
-  punch({ address, blocks }: BlockRange): boolean {
+  punch({ address, blocks }: BlockRun): boolean {
     assertInside(address, blocks, this.sizeBlocks)
     const [operation, fault] = this.begin('punch', address, blocks)
     const bytes = new Uint8Array(blocks * blockBytes)

@@ -1,5 +1,6 @@
 /** What a copy of a tree did, and what it could not do. */
 import { ApiError } from '../../client/client.ts'
+import type { ErrorCode } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { UnreachableError } from '../../client/unreachable-error.ts'
 import type { CliContext } from '../command/context.ts'
@@ -27,7 +28,7 @@ export interface TreeReport {
 const failuresListedMax = 100
 
 /** Codes that say that nothing more can be done, whatever comes next. */
-const fatalCodes: ReadonlySet<string> = new Set([
+const fatalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'unauthorized',
   'forbidden',
   'fenced',

@@ -1,5 +1,5 @@
 /**
- * Writing one sealed CP (DESIGN §4): send, build, commit. Each step is a function; nodes are encoded while the commands
+ * Writing one sealed CP (docs/architecture.md): send, build, commit. Each step is a function; nodes are encoded while the commands
  * are sent, and nothing of a step leaves before the one before it has ended.
  *
  * | step   | after it                                                                            |

@@ -1,4 +1,4 @@
-/** The log record of an operation: its outcome in the engine's terms (DESIGN §6). */
+/** The log record of an operation: its outcome in the engine's terms (docs/format.md). */
 import { compareBytes } from '../../lib/bytes.ts'
 import type { InlineWrite, LogRecord } from '../../format/disk/log-record.ts'
 import type { BlockPointer } from '../../format/pointer.ts'

@@ -1,23 +1,14 @@
-import type { BlockPointer, ChecksumKind, RecordSums } from '../../format/pointer.ts'
+import type { BlockPointer, ChecksumKind } from '../../format/pointer.ts'
 import type { ItemReader, NewestView, TreeView } from '../contract.ts'
 import { lookOnce, lookWith } from '../tree/looking.ts'
 import { NotLoaded } from '../tree/node-cache.ts'
-import {
-  decodeRecord,
-  readRecord,
-  readRecordNow,
-  readRecordPart,
-  readRecordPartNow,
-  readRecordRun,
-} from '../records/records.ts'
+import type { RecordReader } from '../records/record-reader.ts'
 import type { Volume } from '../volume/volume.ts'
-import type { WriteQueue } from '../records/write-queue.ts'
 
 export interface OpenViewParts {
   readonly volume: Volume
   readonly tree: { readonly reader: ItemReader; readonly changes: number }
-  readonly queue: WriteQueue
-  readonly sums: RecordSums
+  readonly records: RecordReader
   /** The CP that carries, or will carry, what the open tree shows now. */
   readonly carrier: () => number
 }
@@ -33,7 +24,7 @@ export class OpenNewest implements NewestView {
     return this.parts.tree.changes
   }
   get kind(): ChecksumKind {
-    return this.parts.sums.kind
+    return this.parts.records.sums.kind
   }
 
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null {
@@ -42,16 +33,11 @@ export class OpenNewest implements NewestView {
   }
 
   recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
-    const { queue, volume, sums } = this.parts
-    const queued = queue.find(pointer)
-    return queued ? decodeRecord(queued, pointer, sums) : readRecordNow(volume.device, pointer, sums, target)
+    return this.parts.records.wholeNow(pointer, target)
   }
 
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
-    const { queue, volume, sums } = this.parts
-    const queued = queue.find(pointer)
-    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
-    return readRecordPartNow(volume.device, pointer, sums, start, end, volume.partSums, target)
+    return this.parts.records.partNow(pointer, start, end, target)
   }
 }
 
@@ -87,24 +73,15 @@ export class OpenView extends OpenNewest implements TreeView {
     return seen
   }
 
-  async record(pointer: BlockPointer): Promise<Uint8Array> {
-    const { queue, volume, sums } = this.parts
-    const queued = queue.find(pointer)
-    return queued ? decodeRecord(queued, pointer, sums) : readRecord(volume.device, pointer, sums)
+  record(pointer: BlockPointer): Promise<Uint8Array> {
+    return this.parts.records.whole(pointer)
   }
 
-  async recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
-    const { queue, volume, sums } = this.parts
-    const queued = queue.find(pointer)
-    if (queued) return decodeRecord(queued, pointer, sums).subarray(start, end)
-    return readRecordPart(volume.device, pointer, sums, start, end, volume.partSums)
+  recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
+    return this.parts.records.part(pointer, start, end)
   }
 
-  async recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
-    const { queue, volume, sums } = this.parts
-    // A buffer that is still queued is as good as the device's copy, and is not copied.
-    if (pointers.some((pointer) => queue.find(pointer)))
-      return Promise.all(pointers.map((pointer) => this.record(pointer)))
-    return readRecordRun(volume.device, pointers, sums, target)
+  recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
+    return this.parts.records.run(pointers, target)
   }
 }

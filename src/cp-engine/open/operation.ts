@@ -5,12 +5,13 @@
  * `finish` turns the overlay into what the engine applies: items, and the net difference of block pointers. A pointer
  * that moved from one key to another is in neither list.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { itemBytesMax, keyBytesMax } from '../../format/geometry.ts'
 import type { BlockPointer, ChecksumKind } from '../../format/pointer.ts'
-import type { BlockRun, Item, ItemReader, PreparedRecord, Tx, Version } from '../contract.ts'
+import type { Item, ItemReader, PreparedRecord, Tx, Version } from '../contract.ts'
 import { pointerChange } from './pointer-change.ts'
 import type { Replacement } from './pointer-change.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Gather, then apply (DESIGN §4). Gathering may wait: for nodes, for space, for room in the log, for large records to
+ * Gather, then apply. Gathering may wait: for nodes, for space, for room in the log, for large records to
  * be synced. Then one synchronous attempt runs the operation again from the start, and applies it when nothing is
  * missing. Between the last look at the open tree and the end of the change nothing else runs.
  */

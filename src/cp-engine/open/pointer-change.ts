@@ -4,10 +4,11 @@
  *
  * Always true: no run is in two items, and one that was in none before comes from a prepared record.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import { valueRuns } from '../../format/pointer.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
-import type { BlockRun, PreparedRecord } from '../contract.ts'
+import type { PreparedRecord } from '../contract.ts'
 
 interface ChangedValue {
   readonly value: Uint8Array | null

@@ -4,12 +4,13 @@
  * A record that left before any operation used it lies in blocks that nothing references: a crash or a discard costs
  * nothing, but the blocks rest until the CP that was open at the discard has been published (see OpenCp.spend).
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes, inlineBytesMax, recordBytesMax } from '../../format/geometry.ts'
 import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
 import type { Allocator } from '../space/allocator.ts'
-import type { BlockRun, PrepareOptions, PreparedRecord, WriteCommand } from '../contract.ts'
+import type { PrepareOptions, PreparedRecord, WriteCommand } from '../contract.ts'
 import type { OpenCp } from '../space/open-cp.ts'
 import { type Payload, asTheyCame, blocksOf } from './payloads.ts'
 import { encodeRecord } from './records.ts'

@@ -8,10 +8,12 @@
  *
  * Bounded: prepared and open commands together by `bytesMax`, those of the CP being written by as much again.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
+import { Bell } from '../../lib/bell.ts'
+import { ByteGate } from '../../lib/byte-gate.ts'
 import type { BlockPointer } from '../../format/pointer.ts'
-import type { BlockRun, WriteCommand } from '../contract.ts'
-import { LeavingRoom } from './leaving-room.ts'
+import type { WriteCommand } from '../contract.ts'
 import type { Readers } from '../space/readers.ts'
 
 /** Of bytes that somebody wants back: kept, once a reader may have them. */
@@ -36,8 +38,9 @@ export class WriteQueue {
   private preparedBytes = 0
   private droppedBytes = 0
   private dropCount = 0
-  private readonly waiting: (() => void)[] = []
-  readonly leavingRoom = new LeavingRoom(leavingBytesMax)
+  private readonly changed = new Bell()
+  /** Of the way to the device: enough to keep the device busy, and no more memory than that. */
+  readonly leavingRoom = new ByteGate(leavingBytesMax)
 
   constructor(
     readonly bytesMax: number,
@@ -66,12 +69,11 @@ export class WriteQueue {
 
   /** Resolves when something has made room, or the engine has woken everybody to look again. */
   change(): Promise<void> {
-    return new Promise((resolve) => this.waiting.push(resolve))
+    return this.changed.next()
   }
 
   wake(): void {
-    if (this.waiting.length === 0) return
-    for (const resume of this.waiting.splice(0)) resume()
+    this.changed.ring()
   }
 
   prepare(command: WriteCommand): void {
@@ -131,7 +133,7 @@ export class WriteQueue {
   leaveEarly(address: number, loan: Loan = { isKept: false }): WriteCommand {
     const command = this.takePrepared(address)
     this.leaving.set(address, { command, loan })
-    this.leavingRoom.leaves(command.bytes.length)
+    this.leavingRoom.hold(command.bytes.length)
     return command
   }
 
@@ -145,7 +147,7 @@ export class WriteQueue {
       bytes += left.command.bytes.length
     }
     this.shrink(bytes)
-    this.leavingRoom.hasLeft(bytes)
+    this.leavingRoom.letGo(bytes)
   }
 
   /** The open commands become those of the CP being written: in address order, with how many were dropped. */

@@ -1,6 +1,6 @@
 /**
  * Which blocks may be written now: one bit a block, 1 = writable. Deciding when a block becomes writable again is
- * retention's work (DESIGN §3.1); this only gives out and takes back.
+ * retention's work (I1, I5); this only gives out and takes back.
  *
  * A block's life in four verbs: `extend` brings it in with the file, `take` hands it out, `giveBack` undoes a take that
  * reached no disk and no tree, `release` returns what no retained root uses any more.

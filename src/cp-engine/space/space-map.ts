@@ -3,7 +3,7 @@
  * not change. Two maps that hold the same page object agree on it without looking, and that is what keeps releasing,
  * comparing and shipping cheap.
  *
- * On disk a page is a block (format/map-page) below an index of fixed depth; a missing page means that nothing is used.
+ * On disk a page is a block (format/disk/map-page.ts) below an index of fixed depth; a missing page means that nothing is used.
  */
 import { assert } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'

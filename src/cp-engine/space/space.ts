@@ -1,7 +1,7 @@
 /**
  * Space, before anything is applied: how much may be promised, to whom, and what to do when it is short.
  *
- * Three floors (DESIGN §4): writes stop first, deletes later, the reaper and what removes holds last. Below the last
+ * Three floors: writes stop first, deletes later, the reaper and what removes holds last. Below the last
  * there is always enough for two CPs that dirty every map page, so that a full volume can still free itself.
  * Space counts as free only where the file has really been extended.
  */

@@ -43,19 +43,17 @@ export class NotLoaded extends Error implements NodePlace {
   }
 }
 
-export const cacheBytesDefault = 256 * 2 ** 20
 const cacheBytesLimit = 2 ** 32
 const framesLimit = cacheBytesLimit / blockBytes
 /** Beyond the limit there is always room for what one operation needs and dirties. */
 const framesBeyond = framesLimit / 4
 export const cacheBytesMax = (framesLimit - framesBeyond) * blockBytes
-/** Nodes of one large operation may exceed the limit by this much before the next `trim`, and no memory is moved. */
-const slackBytesDefault = 128 * 2 ** 20
 
 export interface CacheOptions {
   /** Clean frames are evicted when all frames together exceed this. */
-  readonly bytesMax?: number
-  readonly slackBytes?: number
+  readonly bytesMax: number
+  /** Nodes of one large operation may exceed the limit by this much before the next `trim`, and no memory is moved. */
+  readonly slackBytes: number
   /** So many clean frames stay even then, so that an operation can gather what it needs. */
   readonly cleanFramesMin?: number
 }
@@ -97,12 +95,14 @@ export class NodeCache {
   private generation = 0
   private moveCount = 0
 
-  constructor(options: CacheOptions = {}) {
-    const frames = Math.floor((options.bytesMax ?? cacheBytesDefault) / blockBytes)
+  constructor(options: CacheOptions) {
+    const frames = Math.floor(options.bytesMax / blockBytes)
     assert(frames <= framesLimit - framesBeyond, 'a cache within its limits')
     this.framesMax = Math.max(1, frames)
-    const slack = options.slackBytes ?? slackBytesDefault
-    this.framesExpected = Math.min(framesLimit, this.framesMax + 1 + Math.floor(slack / blockBytes))
+    this.framesExpected = Math.min(
+      framesLimit,
+      this.framesMax + 1 + Math.floor(options.slackBytes / blockBytes),
+    )
     this.cleanFramesMin = options.cleanFramesMin ?? 256
     this.reserve(Math.min(framesAtFirst, this.framesExpected))
   }

@@ -6,6 +6,7 @@ import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { verifyNode } from '../../format/disk/tree-node.ts'
 import { type NodeCache, type NotLoaded, frameState } from './node-cache.ts'
+import { Turn } from '../../lib/turns.ts'
 
 /** Of a look that is under way. */
 export interface LoadAllowance {
@@ -21,7 +22,7 @@ export class NodeLoader {
   private readonly block = new Uint8Array(blockBytes)
   private allowance = nothing
   /** Of those who have asked to keep what they load: resolves when the last of them has let go. */
-  private kept: Promise<void> = Promise.resolve()
+  private readonly keeping = new Turn()
 
   constructor(device: BlockDevice, cache: NodeCache) {
     this.device = device
@@ -42,14 +43,11 @@ export class NodeLoader {
 
   /** Resolves when it is the caller's turn; nothing is evicted then until what it gives is called. */
   async keep(): Promise<() => void> {
-    const before = this.kept
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.kept = promise
-    await before
+    const end = await this.keeping.take()
     this.cache.isKept = true
     return () => {
       this.cache.isKept = false
-      resolve()
+      end()
     }
   }
 

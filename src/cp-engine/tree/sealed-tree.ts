@@ -3,10 +3,10 @@
  *
  * seal → encode, to its end → written (the CP has been published) → the next seal.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import type { TreeRoot } from '../../format/disk/root.ts'
-import type { BlockRun } from '../contract.ts'
 import { NodeBuffers } from './node-buffers.ts'
 import { frameState, type NodeCache } from './node-cache.ts'
 import { fillSums, levelOf, packNode } from './node-frame.ts'

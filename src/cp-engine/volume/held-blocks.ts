@@ -1,7 +1,8 @@
 /** Looks at the blocks of a root that is retained, on either side: what a patch is made from. */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { DeviceError } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
-import type { BlockRun, HeldBlocks, PublishedRoot } from '../contract.ts'
+import type { HeldBlocks, PublishedRoot } from '../contract.ts'
 import type { Volume } from './volume.ts'
 
 export function heldBlocks({ retention, device }: Volume, root: PublishedRoot): HeldBlocks | null {

@@ -1,5 +1,5 @@
 /**
- * Which roots are kept, and therefore which blocks may not be written (DESIGN §3.1).
+ * Which roots are kept, and therefore which blocks may not be written (I1, I5).
  *
  * - A root is retained while a superblock slot names it, either slot lists a hold on it, a hold is set that no slot
  *   lists yet, or it is pinned.

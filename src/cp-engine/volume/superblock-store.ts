@@ -1,5 +1,5 @@
 /**
- * Two slots, each stored twice (DESIGN §3).
+ * Two slots, each stored twice (docs/crash-safety.md).
  *
  * 1. Every write goes to the slot that is not the newest, one at a time: copy 1, sync, copy 2, sync. So at every moment
  *    at most one copy of one slot is being written, and two unreadable copies of one slot are never a crash.
@@ -28,6 +28,7 @@ import { assertWritable } from '../../format/features.ts'
 import { decodeRoot } from '../../format/disk/root.ts'
 import { decodeSuperblock, encodeSuperblock } from '../../format/disk/superblock.ts'
 import type { Superblock } from '../../format/disk/superblock.ts'
+import { Turn } from '../../lib/turns.ts'
 
 export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry' | 'sideUuid'>> & {
   readonly geometry?: Superblock['geometry']
@@ -49,8 +50,7 @@ export interface OpenOptions {
 type Found = readonly (Superblock | null)[]
 
 export class SuperblockStore {
-  private readonly queue: (() => void)[] = []
-  private busy = false
+  private readonly writing = new Turn()
   private isBroken = false
 
   private constructor(
@@ -125,8 +125,7 @@ export class SuperblockStore {
     change: SuperblockChange | ((newest: Superblock) => SuperblockChange),
     onSlot?: OnSlot,
   ): Promise<void> {
-    await this.turn()
-    try {
+    await this.writing.within(async () => {
       assert(!this.found, 'nothing is written before the superblocks are settled')
       if (this.isBroken) throw new DeviceError('an earlier write of a superblock failed')
       const target = 1 - this.newestSlot()
@@ -141,15 +140,7 @@ export class SuperblockStore {
       this.isBroken = false
       this.slots[target] = next
       onSlot?.(target, next)
-    } finally {
-      this.busy = false
-      this.queue.shift()?.()
-    }
-  }
-
-  private async turn(): Promise<void> {
-    while (this.busy) await new Promise<void>((resolve) => this.queue.push(resolve))
-    this.busy = true
+    })
   }
 
   /** Bad or older copies first; then, of the chosen slot, the one that was good: never both at once. */

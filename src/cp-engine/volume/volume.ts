@@ -26,17 +26,11 @@ import type {
   RootSource,
   TreeView,
 } from '../contract.ts'
-import { NodeCache, NotLoaded, cacheBytesDefault } from '../tree/node-cache.ts'
+import { NodeCache, NotLoaded } from '../tree/node-cache.ts'
 import { NodeLoader } from '../tree/node-loader.ts'
 import { PartSums } from '../records/part-sums.ts'
 import { Readers } from '../space/readers.ts'
-import {
-  readRecord,
-  readRecordNow,
-  readRecordPart,
-  readRecordPartNow,
-  readRecordRun,
-} from '../records/records.ts'
+import { RecordReader, newScratch } from '../records/record-reader.ts'
 import { Retention } from './retention.ts'
 import type { OnReleased, Reason } from './retention.ts'
 import { SpaceMap } from '../space/space-map.ts'
@@ -48,10 +42,13 @@ import { treeReader } from '../tree/tree.ts'
 /** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
 export const pinMsMax = 60_000
 
+/** So many bytes of nodes one operation may dirty beyond the limit before the cache is trimmed. */
+const slackBytesMax = 128 * 2 ** 20
+
 interface VolumeOptions extends OpenOptions {
   /** Others have their turn while nodes are loaded. */
   readonly clock: BreakClock
-  readonly nodeCacheBytesMax?: number
+  readonly nodeCacheBytesMax: number
   readonly onReleased?: OnReleased
   /** Sees the volume before anything is written to it. What it throws leaves the device as it was. */
   readonly inspect?: (volume: Volume) => Promise<void>
@@ -60,6 +57,8 @@ interface VolumeOptions extends OpenOptions {
 export class Volume implements RootSource {
   readonly readers = new Readers()
   readonly partSums = new PartSums()
+  readonly scratch = newScratch()
+  private lastRecords: RecordReader | null = null
   readonly retention: Retention
   readonly nodes: NodeCache
   readonly loader: NodeLoader
@@ -80,10 +79,9 @@ export class Volume implements RootSource {
     options: VolumeOptions,
   ) {
     this.retention = new Retention(this.readers, options.onReleased)
-    const bytesMax = options.nodeCacheBytesMax ?? cacheBytesDefault
-    // One operation may dirty this many nodes beyond the limit before the cache is trimmed.
+    const bytesMax = options.nodeCacheBytesMax
     this.clock = options.clock
-    this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, cacheBytesDefault / 2) })
+    this.nodes = new NodeCache({ bytesMax, slackBytes: Math.min(bytesMax, slackBytesMax) })
     this.loader = new NodeLoader(device, this.nodes)
   }
 
@@ -114,6 +112,12 @@ export class Volume implements RootSource {
       ...this.superblock.geometry,
       blocksMax: this.published?.root.blocksMax ?? volumeBlocksLimit,
     }
+  }
+
+  /** The same for all roots of a volume, so mostly the last one again. */
+  recordsOf({ root: { records } }: PublishedRoot): RecordReader {
+    if (this.lastRecords?.sums !== records) this.lastRecords = new RecordReader(this, records)
+    return this.lastRecords
   }
 
   /** For one look that may have to wait for nodes. */
@@ -374,12 +378,11 @@ abstract class RootNow implements ImageNow {
   }
 
   recordNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
-    return readRecordNow(this.volume.device, pointer, this.published.root.records, target)
+    return this.volume.recordsOf(this.published).wholeNow(pointer, target)
   }
 
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
-    const { device, partSums } = this.volume
-    return readRecordPartNow(device, pointer, this.published.root.records, start, end, partSums, target)
+    return this.volume.recordsOf(this.published).partNow(pointer, start, end, target)
   }
 }
 
@@ -420,15 +423,14 @@ class RootView extends RootNow implements TreeView {
   }
 
   record(pointer: BlockPointer): Promise<Uint8Array> {
-    return readRecord(this.volume.device, pointer, this.published.root.records)
+    return this.volume.recordsOf(this.published).whole(pointer)
   }
 
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
-    const { device, partSums } = this.volume
-    return readRecordPart(device, pointer, this.published.root.records, start, end, partSums)
+    return this.volume.recordsOf(this.published).part(pointer, start, end)
   }
 
   recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
-    return readRecordRun(this.volume.device, pointers, this.published.root.records, target)
+    return this.volume.recordsOf(this.published).run(pointers, target)
   }
 }

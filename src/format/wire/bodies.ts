@@ -1,4 +1,5 @@
 /** The bodies of frames. Decoders believe nothing: `corrupt` names structure and field. */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import { decodeUtf8, encodeUtf8 } from '../../lib/bytes.ts'
 import { sha256Bytes, xxh3Bytes } from '../../lib/checksum.ts'
@@ -20,7 +21,6 @@ import {
   type FrameKind,
   type MirrorStatus,
   type Position,
-  type WantedRun,
   type WireRun,
   blockSources,
   detailBytesMax,
@@ -244,7 +244,7 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): FrameBody {
       const r = new Reader(wantLayout, bytes)
       const count = r.number('count', wantsPerFrameMax)
       exactly(bytes, wantLayout.bytes + wantedBytes * count, 'want list')
-      const wanted: WantedRun[] = []
+      const wanted: BlockRun[] = []
       for (let i = 0; i < count; i++) {
         const entry = new Reader(wantedLayout, bytes, wantLayout.bytes + wantedBytes * i)
         const blocks = entry.number('blocks', recordBlocksMax, 1)

@@ -43,8 +43,18 @@ import { patchLayout } from './patch-codec.ts'
 import { patchedRunLayout, patchesLayout } from './patches.ts'
 
 const wireSumSeed = 0
-/** Those that may be long and are not full of checksums. */
-const packedKinds: ReadonlySet<FrameKind> = new Set(['offer', 'patches'])
+/** Packed where that pays: what may be long and is not full of checksums. */
+const isPackable: Readonly<Record<FrameKind, boolean>> = {
+  hello: false,
+  'hello-answer': false,
+  blocks: false,
+  offer: true,
+  want: false,
+  report: false,
+  error: false,
+  poll: false,
+  patches: true,
+}
 const magic = 0x46_57_50_53
 
 export const frameLayout = layout(
@@ -102,7 +112,7 @@ export const wireSumOf = (bytes: Uint8Array): Uint8Array => xxh3(bytes, wireSumS
 /** Head and body in one buffer. The blocks of a `blocks` frame follow it, as they are. */
 export function encodeFrame(message: Message): Uint8Array {
   const plain = encodeBody(message)
-  const packed = packedKinds.has(message.kind) ? packNow(plain) : plain
+  const packed = isPackable[message.kind] ? packNow(plain) : plain
   const isPacked = packed.length < plain.length
   const body = isPacked ? packed : plain
   const bytes = new Uint8Array(frameHeadBytes + body.length)

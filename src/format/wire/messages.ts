@@ -3,6 +3,7 @@
  *
  * A position is (cp, root hash): equal numbers of two histories differ in the hash. `nowhere` is before the first root.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256Bytes } from '../../lib/checksum.ts'
 import { formatUuid } from '../../lib/random.ts'
@@ -23,6 +24,18 @@ export const frameKinds = {
   patches: 80,
 } as const
 export type FrameKind = keyof typeof frameKinds
+/** Who says each. */
+const frameSenders = {
+  hello: 'primary',
+  'hello-answer': 'mirror',
+  blocks: 'primary',
+  offer: 'primary',
+  want: 'mirror',
+  report: 'mirror',
+  error: 'mirror',
+  poll: 'primary',
+  patches: 'primary',
+} as const satisfies Record<FrameKind, 'primary' | 'mirror'>
 export const reservedFrameKinds = { 'compressed-blocks': 81, relay: 82, promotion: 83 } as const
 export const wireVersion = 1
 
@@ -82,10 +95,6 @@ export interface PatchedRun {
 }
 export const blockSources = ['live', 'difference', 'first-copy', 'want'] as const
 export type BlockSource = (typeof blockSources)[number]
-export interface WantedRun {
-  readonly address: number
-  readonly blocks: number
-}
 
 export const mirrorStages = ['idle', 'receiving', 'verifying', 'wanting', 'publishing'] as const
 export type MirrorStage = (typeof mirrorStages)[number]
@@ -157,10 +166,17 @@ export type FrameBody =
       readonly blocks: number
       readonly root: Uint8Array
     }
-  | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly WantedRun[] }
+  | { readonly kind: 'want'; readonly round: number; readonly wanted: readonly BlockRun[] }
   | ({ readonly kind: 'report' } & MirrorStatus)
   | { readonly kind: 'error'; readonly code: WireErrorCode; readonly detail: string }
   | { readonly kind: 'poll'; readonly remark: PollRemark }
 
 export type Message = FrameHead & FrameBody
 export type MessageOf<K extends FrameKind> = FrameHead & Extract<FrameBody, { kind: K }>
+
+type KindOf<S> = { [K in FrameKind]: (typeof frameSenders)[K] extends S ? K : never }[FrameKind]
+
+export const isFrom = <S extends 'primary' | 'mirror'>(
+  sender: S,
+  message: Message,
+): message is MessageOf<KindOf<S>> => frameSenders[message.kind] === sender

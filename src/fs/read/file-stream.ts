@@ -7,38 +7,15 @@
  *   `aheadMax` buffers for that. Who does not keep up gets smaller windows, and holds none while it waits.
  * - Windows lie at multiples of their size, so the records of one are read whole and once.
  */
-import { assert } from '../../lib/assert.ts'
+import type { BufferPool } from '../../lib/buffer-pool.ts'
 import { type ByteStream, bufferedBytesMax } from '../contract.ts'
 
 const windowBytesMax = bufferedBytesMax
 /** A record of a large file. */
 const slowWindowBytes = 256 * 1024
 const aheadMax = 32
-const restingMax = 8
-
-/** Buffers of a window each. */
-class WindowBuffers {
-  private isLent = 0
-  private readonly resting: Uint8Array[] = []
-
-  get lent(): number {
-    return this.isLent
-  }
-
-  take(): Uint8Array {
-    this.isLent++
-    return this.resting.pop() ?? new Uint8Array(windowBytesMax)
-  }
-
-  /** `isFree`: nobody reads or fills it any more. */
-  giveBack(buffer: Uint8Array, isFree: boolean): void {
-    this.isLent--
-    assert(this.isLent >= 0 && !this.resting.includes(buffer), 'a buffer comes back once')
-    if (isFree && this.resting.length < restingMax) this.resting.push(buffer)
-  }
-}
-
-const buffers = new WindowBuffers()
+/** Of all streams of one volume, when nobody reads. */
+export const restingWindowBytesMax = 8 * windowBytesMax
 
 export type LoadWindow = (start: number, end: number, buffer: Uint8Array) => Promise<Uint8Array[]>
 
@@ -49,7 +26,7 @@ interface Window {
 
 export class FileStream implements ByteStream {
   private parts: Uint8Array[] = []
-  /** What `#parts` lie in. */
+  /** What `parts` lie in. */
   private buffer: Uint8Array | null = null
   private ahead: Window | null = null
   private windowBytes = windowBytesMax
@@ -59,6 +36,8 @@ export class FileStream implements ByteStream {
     private readonly load: LoadWindow,
     private at: number,
     private readonly end: number,
+    /** Of all streams of the volume. */
+    private readonly buffers: BufferPool,
   ) {}
 
   async next(): Promise<Uint8Array | null> {
@@ -73,7 +52,7 @@ export class FileStream implements ByteStream {
         this.parts = await window.parts
       } catch (error) {
         // Something may still be filling it.
-        buffers.giveBack(window.buffer, false)
+        this.buffers.giveUp(window.buffer)
         throw error
       }
       this.buffer = window.buffer
@@ -83,7 +62,7 @@ export class FileStream implements ByteStream {
 
   readAhead(): void {
     this.windowBytes = windowBytesMax
-    if (!this.ahead && buffers.lent < aheadMax) this.ahead = this.begin()
+    if (!this.ahead && this.buffers.lent < aheadMax) this.ahead = this.begin()
   }
 
   rest(): void {
@@ -100,13 +79,13 @@ export class FileStream implements ByteStream {
     this.ahead = null
     if (!buffer || !parts) return
     parts.then(
-      () => buffers.giveBack(buffer, true),
-      () => buffers.giveBack(buffer, false),
+      () => this.buffers.giveBack(buffer),
+      () => this.buffers.giveUp(buffer),
     )
   }
 
   private letGo(): void {
-    if (this.buffer) buffers.giveBack(this.buffer, true)
+    if (this.buffer) this.buffers.giveBack(this.buffer)
     this.buffer = null
   }
 
@@ -115,7 +94,7 @@ export class FileStream implements ByteStream {
     const from = this.at
     const size = this.windowBytes
     this.at = Math.min(this.end, (Math.floor(from / size) + 1) * size)
-    const buffer = buffers.take()
+    const buffer = this.buffers.take(windowBytesMax)
     const parts = this.load(from, this.at, buffer)
     // Whoever awaits it hears of a failure; a stream that is given up leaves it to nobody.
     parts.catch(() => {})

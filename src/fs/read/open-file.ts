@@ -10,10 +10,11 @@ import type { PublishedRoot, RootSource, TreeView } from '../../cp-engine/contra
 import type { EntryItem } from '../../format/items/items.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
 import { assert } from '../../lib/assert.ts'
+import { BufferPool } from '../../lib/buffer-pool.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { type ByteStream, type OpenFile, type Stat, bufferedBytesMax } from '../contract.ts'
-import { FileStream, type LoadWindow } from './file-stream.ts'
+import { FileStream, type LoadWindow, restingWindowBytesMax } from './file-stream.ts'
 import { loadRecords } from './record-reading.ts'
 import { type RecordRef, recordEnd, recordsBetween, recordsTouchedBy } from '../tree/records.ts'
 
@@ -57,6 +58,15 @@ export function enterHeld(source: RootSource): () => void {
   }
 }
 
+const windows = new WeakMap<RootSource, BufferPool>()
+
+/** What the streams of one volume read into. */
+export function windowsOf(source: RootSource): BufferPool {
+  let pool = windows.get(source)
+  if (!pool) windows.set(source, (pool = new BufferPool(restingWindowBytesMax)))
+  return pool
+}
+
 /** More records than this are not in one window, however often they were cut. */
 export const windowRecordsMax = recordsTouchedBy(bufferedBytesMax)
 
@@ -72,6 +82,7 @@ export class StoredFile implements OpenFile {
     private readonly refs: readonly RecordRef[] | null,
     private readonly views: HeldViews,
     private readonly kind: ChecksumKind,
+    private readonly buffers: BufferPool,
   ) {}
 
   async read(start: number, end: number): Promise<Uint8Array> {
@@ -85,7 +96,7 @@ export class StoredFile implements OpenFile {
 
   stream(start: number, end: number): ByteStream {
     const load: LoadWindow = (from, to, buffer) => this.window(from, to, buffer)
-    return new FileStream(load, start, Math.min(end, this.stat.size))
+    return new FileStream(load, start, Math.min(end, this.stat.size), this.buffers)
   }
 
   close(): void {

@@ -29,6 +29,7 @@ import {
   heldView,
   pinnedViews,
   windowRecordsMax,
+  windowsOf,
 } from './open-file.ts'
 import type { Path } from '../paths.ts'
 import { type RecordRef, contentRef, recordsBetween } from '../tree/records.ts'
@@ -125,7 +126,7 @@ class TreeReadView implements ReadView {
       if (opened.refs) return await this.held(opened)
       if (!pinned) return await this.heldForLong(opened)
       const stat = await readStat(this.tree, opened.item)
-      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind)
+      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind, windowsOf(this.source))
       return file
     } finally {
       if (!file) pinned?.close()
@@ -185,7 +186,7 @@ class TreeReadView implements ReadView {
     })
     try {
       const stat = await readStat(this.tree, item)
-      return new StoredFile(stat, this.cp, item, refs, views, this.kind)
+      return new StoredFile(stat, this.cp, item, refs, views, this.kind, windowsOf(this.source))
     } catch (error) {
       views.close()
       throw error

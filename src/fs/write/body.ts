@@ -1,7 +1,7 @@
 /** Bodies as they come, cut into the buffers that become records. Small ones are not copied where a chunk is large enough. */
 import { concatBytes } from '../../lib/bytes.ts'
 import type { Body, BodyStream } from '../contract.ts'
-import type { RecordBuffers } from './record-buffers.ts'
+import type { BufferPool } from '../../lib/buffer-pool.ts'
 
 /** Many tiny chunks are joined before they become many tiny objects. */
 const partsMax = 256
@@ -43,7 +43,7 @@ export async function* buffersOf(
   body: BodyStream,
   sizeAt: (position: number) => number,
   /** Larger ones are filled here; without it, and up to `gatheredBytesMax`, what came is joined. */
-  buffers: RecordBuffers | null = null,
+  buffers: BufferPool | null = null,
 ): AsyncGenerator<Uint8Array> {
   const gathered = new Gathered()
   let filling: Uint8Array | null = null

@@ -16,10 +16,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { type CheckedAttributes, statOf } from '../tree/attributes.ts'
 import type { Stat, Written } from '../contract.ts'
 import { Edit } from '../tree/edit.ts'
-import type { ByteGate, Turns } from './gates.ts'
+import type { ByteGate } from '../../lib/byte-gate.ts'
+import type { Turns } from '../../lib/turns.ts'
 import type { KnownDirectories } from '../tree/known-directories.ts'
 import type { Path } from '../paths.ts'
-import type { RecordBuffers } from './record-buffers.ts'
+import type { BufferPool } from '../../lib/buffer-pool.ts'
 import { type Piece, preparePieces } from '../tree/records.ts'
 import type { Reaper } from './reaper.ts'
 import { statStored } from '../tree/stored-extra.ts'
@@ -30,7 +31,7 @@ export interface Context {
   readonly kind: ChecksumKind
   readonly reaper: Reaper
   readonly preparing: ByteGate
-  readonly buffers: RecordBuffers
+  readonly buffers: BufferPool
   readonly directories: KnownDirectories
   /** By path: those who change a part of a file. */
   readonly turns: Turns
@@ -38,6 +39,8 @@ export interface Context {
 
 /** Of records that are prepared by operations which need several. A batch has to fit. */
 export const preparingBytesMax = 16 * 2 ** 20
+/** Of buffers that uploads fill, when nobody uploads. */
+export const restingRecordBytesMax = 16 * 2 ** 20
 /** What one operation prepares beyond this leaves for the device at once: it would fill queue and log. */
 const queuedBytesMax = 2 ** 20
 

@@ -66,7 +66,7 @@ export async function patchFile(
   let spool = await spoolBody(context, chunksOf(body), at)
   if (spool.length === 0) return { ...(await unchanged(context, path, conditions)), offset: at }
   try {
-    return await context.turns.take(formatPath(path), async () => {
+    return await context.turns.within(formatPath(path), async () => {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
         const item = await lookAtFile(context, path, conditions)
         const target = offset === 'end' ? item.size : offset

@@ -44,7 +44,7 @@ export async function resizeFile(
 ): Promise<Written> {
   if (size > fileBytesMax) throw new StillpointError('too-large', `a file has at most ${fileBytesMax} bytes`)
   assert(Number.isSafeInteger(size) && size >= 0, 'a size is a number of bytes')
-  return context.turns.take(formatPath(path), async () => {
+  return context.turns.within(formatPath(path), async () => {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const item = await lookAtFile(context, path, conditions)
       if (item.size === size) return unchanged(context, path, conditions)

@@ -3,21 +3,17 @@
  *
  * Before a block is read, every write to it that waits has been done: the caller has made sure that none comes after.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import type { WritePipeline } from './write-pipeline.ts'
-
-export interface BlockRange {
-  readonly address: number
-  readonly blocks: number
-}
 
 const readBlocksMax = 256
 const gapBlocksMax = 4
 const readsInFlightMax = 8
 
 /** Calls `found` for each range, with null for one behind the end of the device; the bytes are a view. */
-export async function readBack<R extends BlockRange>(
+export async function readBack<R extends BlockRun>(
   device: BlockDevice,
   pipeline: WritePipeline,
   ranges: readonly R[],
@@ -52,7 +48,7 @@ interface Group<R> {
   readonly ranges: R[]
 }
 
-function groupNeighbours<R extends BlockRange>(sorted: readonly R[]): Group<R>[] {
+function groupNeighbours<R extends BlockRun>(sorted: readonly R[]): Group<R>[] {
   const groups: Group<R>[] = []
   for (const range of sorted) {
     const last = groups.at(-1)

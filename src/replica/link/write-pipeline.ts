@@ -7,13 +7,15 @@
  * - Blocks have space before they are written. Without any, everything that waits is dropped (`onNoSpace`); after any
  *   other failure nothing is written any more (`onFailed`).
  */
+import type { BlockRun } from '../../lib/block-run.ts'
+import { Bell } from '../../lib/bell.ts'
 import { hasCode } from '../../lib/errors.ts'
-import type { BlockDevice, BlockRange, WriteRun } from '../../blockdev/block-device.ts'
+import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 
 interface PipelineEvents {
   /** Makes sure that the blocks have space; resolves to the bytes that are lacking. */
-  provide(runs: readonly BlockRange[]): Promise<number>
+  provide(runs: readonly BlockRun[]): Promise<number>
   onNoSpace(bytesLacking: number): void
   onFailed(error: unknown): void
 }
@@ -27,7 +29,7 @@ export class WritePipeline {
   private running: Promise<void> | null = null
   private putCount = 0
   private doneCount = 0
-  private readonly waiters: (() => void)[] = []
+  private readonly progress = new Bell()
   private hasFailed = false
 
   constructor(
@@ -53,13 +55,13 @@ export class WritePipeline {
   }
 
   async room(): Promise<void> {
-    while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress()
+    while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress.next()
   }
 
   /** Also resolves when what waited was dropped; the events say so. */
   async drained(): Promise<void> {
     const put = this.putCount
-    while (this.doneCount < put && !this.hasFailed) await this.progress()
+    while (this.doneCount < put && !this.hasFailed) await this.progress.next()
   }
 
   private start(): void {
@@ -72,7 +74,7 @@ export class WritePipeline {
       })
       .finally(() => {
         this.running = null
-        for (const wake of this.waiters.splice(0)) wake()
+        this.progress.ring()
         this.start()
       })
   }
@@ -126,10 +128,6 @@ export class WritePipeline {
   private done(runs: readonly WriteRun[]): void {
     for (const run of runs) this.count(run, -1)
     this.doneCount += runs.length
-  }
-
-  private progress(): Promise<void> {
-    return new Promise((resolve) => this.waiters.push(resolve))
   }
 
   private count(run: WriteRun, by: 1 | -1): void {

@@ -1,8 +1,9 @@
 /** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
-import type { BlockRange, WriteRun } from '../../blockdev/block-device.ts'
+import type { BlockRun } from '../../lib/block-run.ts'
+import type { WriteRun } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { FixedGeometry } from '../../format/geometry.ts'
-import type { FrameHead, Message, WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
+import type { FrameHead, Message, WireErrorCode } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
 
 /** Synchronous looks at the mirror's volume. */
@@ -34,7 +35,7 @@ export type ApplierEvent =
   | { readonly kind: 'adopted'; readonly token: number }
   | { readonly kind: 'prepared'; readonly token: number; readonly bytesLacking: number }
   | { readonly kind: 'complete'; readonly token: number }
-  | { readonly kind: 'missing'; readonly token: number; readonly wanted: readonly WantedRun[] }
+  | { readonly kind: 'missing'; readonly token: number; readonly wanted: readonly BlockRun[] }
   | { readonly kind: 'broken'; readonly token: number; readonly code: WireErrorCode; readonly detail: string }
   | { readonly kind: 'published'; readonly token: number }
   | { readonly kind: 'no-space'; readonly bytesLacking: number }
@@ -44,7 +45,7 @@ export type ApplierAction =
   | { readonly kind: 'answer'; readonly message: Message }
   | { readonly kind: 'write'; readonly cp: number; readonly runs: readonly WriteRun[] }
   /** They came again and are here already. */
-  | { readonly kind: 'keep'; readonly cp: number; readonly run: BlockRange }
+  | { readonly kind: 'keep'; readonly cp: number; readonly run: BlockRun }
   /** Say `drained` when every write so far is done. */
   | { readonly kind: 'drain'; readonly token: number }
   /** Make volume, epoch and geometry durable. */

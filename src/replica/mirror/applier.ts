@@ -18,29 +18,20 @@
  * - The target outlives sessions: a root that was offered stays one of the primary's history.
  * - After a failed write nothing is accepted any more.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
+import { unreachable } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { Geometry } from '../../format/geometry.ts'
-import {
-  type BlockSource,
-  type FrameBody,
-  type FrameHead,
-  type Message,
-  type MessageOf,
-  type MirrorNeed,
-  type MirrorStatus,
-  type PollRemark,
-  type Position,
-  type WantedRun,
-  type WireErrorCode,
-  samePosition,
-} from '../../format/wire/messages.ts'
+import { isFrom, noUuid, samePosition } from '../../format/wire/messages.ts'
+import type { BlockSource, FrameHead, MessageOf, MirrorNeed } from '../../format/wire/messages.ts'
+import type { MirrorStatus, PollRemark, Position, WireErrorCode } from '../../format/wire/messages.ts'
+import { ApplierAnswers } from './applier-answers.ts'
 import type { ApplierAction, ApplierEvent, ApplierFacts, ApplierLimits } from './applier-events.ts'
 import type { BlockSet } from '../link/block-set.ts'
 import { type Target, newTarget } from './applier-target.ts'
 import { claimedSum } from './claimed-sum.ts'
 import type { ReceivedFrame, ReceivedRun } from '../link/frame-stream.ts'
-import { noUuid } from '../../format/wire/messages.ts'
 import { type Problem, isAt, knows, problemOfFrame, problemOfRun } from './frame-checks.ts'
 import { readOfferedRoot } from './offered-root.ts'
 import { positionOf, publishedPosition } from '../link/positions.ts'
@@ -65,18 +56,19 @@ export class Applier {
   private lastOffer = 0
   /** The last offer, while it is asked whether there is space for its difference: it counts as seen with the answer. */
   private isLastUnanswered = false
-  private number = 0
   private needs: MirrorNeed = 'nothing'
   private needsBytes = 0
-  private refused = 0
   private failure: string | null = null
   private actions: ApplierAction[] = []
+  private readonly answers: ApplierAnswers
 
   constructor(
     private readonly facts: ApplierFacts,
     private readonly presence: Presence,
     private readonly limits: ApplierLimits,
-  ) {}
+  ) {
+    this.answers = new ApplierAnswers(facts, (action) => void this.actions.push(action))
+  }
 
   handle(event: ApplierEvent): readonly ApplierAction[] {
     this.actions = []
@@ -104,7 +96,7 @@ export class Applier {
       offerSeen: this.isLastUnanswered ? this.lastOffer - 1 : this.lastOffer,
       receivedTo: target?.receivedTo ?? 0,
       missing: target?.wanted.size ?? 0,
-      refused: this.refused,
+      refused: this.answers.refused,
       retained,
     }
   }
@@ -137,7 +129,9 @@ export class Applier {
       case 'failed':
         this.failure = event.detail
         this.needs = 'another-device'
-        return this.sayError(this.session ?? noUuid, 'device-failed', event.detail)
+        return this.answers.error(this.session ?? noUuid, 'device-failed', event.detail)
+      default:
+        return unreachable(event)
     }
   }
 
@@ -145,29 +139,35 @@ export class Applier {
 
   private frame(frame: ReceivedFrame): void {
     const { message } = frame
-    this.refused += frame.damaged
+    this.answers.refused += frame.damaged
     const problem: Problem | null = this.failure
       ? ['device-failed', this.failure]
       : problemOfFrame(message, this.facts, this.session)
     if (problem) {
-      this.refused++
-      return this.sayError(message.session, ...problem)
+      this.answers.refused++
+      return this.answers.error(message.session, ...problem)
     }
-    if (message.kind === 'hello') return this.hello(message)
-    if (message.kind === 'poll') return this.poll(message.remark)
-    if (message.kind === 'patches') return this.patches(message, frame.runs)
-    if (message.kind !== 'blocks' && message.kind !== 'offer') {
-      return this.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
+    if (!isFrom('primary', message))
+      return this.answers.refuse(message, 'unsupported', `a mirror does not take ${message.kind}`)
+    switch (message.kind) {
+      case 'hello':
+        return this.hello(message)
+      case 'poll':
+        return this.poll(message.remark)
+      case 'patches':
+        return this.patches(message, frame.runs)
+      case 'blocks':
+        if (!knows(message.base, this.facts, this.target)) return this.refuseBase(message)
+        return this.blocks(message, frame.runs)
+      case 'offer':
+        return isAt(message.base, this.facts) ? this.offer(message) : this.refuseBase(message)
+      default:
+        return unreachable(message)
     }
-    if (
-      message.kind === 'blocks'
-        ? !knows(message.base, this.facts, this.target)
-        : !isAt(message.base, this.facts)
-    ) {
-      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
-    }
-    if (message.kind === 'offer') this.offer(message)
-    else this.blocks(message, frame.runs)
+  }
+
+  private refuseBase(message: MessageOf<'blocks' | 'offer'>): void {
+    this.answers.refuse(message, 'wrong-base', `cp ${message.base.cp} is not what this mirror has`)
   }
 
   private hello(message: MessageOf<'hello'>): void {
@@ -199,7 +199,7 @@ export class Applier {
     this.greetingToken = 0
     this.lastOffer = 0
     this.isLastUnanswered = false
-    this.number = 0
+    this.answers.restart()
     this.nextOffer = null
     this.sayHello(opens)
   }
@@ -230,7 +230,7 @@ export class Applier {
 
   private patches(message: MessageOf<'patches'>, made: readonly ReceivedRun[]): void {
     if (this.isWelcome(message) && !this.keptAt(message.base))
-      return this.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
+      return this.answers.refuse(message, 'wrong-base', `cp ${message.base.cp} is not kept here`)
     this.blocks(message, made)
   }
 
@@ -240,7 +240,7 @@ export class Applier {
 
   private blocks(message: BlockHead, runs: readonly ReceivedRun[]): void {
     if (!this.isWelcome(message)) {
-      this.refused += message.runs.length
+      this.answers.refused += message.runs.length
       return
     }
     const { cp, source } = message
@@ -267,8 +267,8 @@ export class Applier {
     const problem = problemOfRun(run, message.cp, this.facts, this.geometry(), claimed, this.presence)
     const { sum, isWrong } = claimedSum(run, this.target?.root ?? this.facts.published())
     if (problem !== null || isWrong) {
-      this.refused++
-      if (problem) this.sayError(message.session, ...problem)
+      this.answers.refused++
+      if (problem) this.answers.error(message.session, ...problem)
       return false
     }
     if (sum && this.presence.has(address, blocks, sum)) {
@@ -323,7 +323,7 @@ export class Applier {
 
   private refuseRoot(offer: MessageOf<'offer'>, code: WireErrorCode, problem: string): void {
     if (code === 'newer-format') this.needs = 'a-newer-version'
-    this.refuse(offer, code, `cp ${offer.cp}: ${problem}`)
+    this.answers.refuse(offer, code, `cp ${offer.cp}: ${problem}`)
   }
 
   /** A volume may grow to what its primary says: how much that is may have been raised since its last root. */
@@ -365,7 +365,7 @@ export class Applier {
     this.actions.push({ kind, token: this.ask(null), target: target.root })
   }
 
-  private missing(target: Target, wanted: readonly WantedRun[]): void {
+  private missing(target: Target, wanted: readonly BlockRun[]): void {
     target.stage = 'wanting'
     target.hasProgress = true
     target.round++
@@ -382,14 +382,14 @@ export class Applier {
   private sayWants(target: Target): void {
     if (!this.session) return
     const wanted = [...target.wanted].map(([address, blocks]) => ({ address, blocks }))
-    this.say(this.session, { kind: 'want', round: target.round, wanted }, target.root.root.cp)
+    this.answers.say(this.session, { kind: 'want', round: target.round, wanted }, target.root.root.cp)
   }
 
   private broken(code: WireErrorCode, detail: string): void {
     const { cp } = this.target!.root.root
     if (code === 'newer-format') this.needs = 'a-newer-version'
     this.dropTarget()
-    if (this.session) this.sayError(this.session, code, detail, cp)
+    if (this.session) this.answers.error(this.session, code, detail, cp)
   }
 
   private published(target: Target): void {
@@ -438,29 +438,11 @@ export class Applier {
 
   // --- What it says ---
 
-  private refuse({ session, cp }: Message, code: WireErrorCode, detail: string): void {
-    this.refused++
-    this.sayError(session, code, detail, cp)
-  }
-
-  private sayError(session: string, code: WireErrorCode, detail: string, cp?: number): void {
-    this.say(session, { kind: 'error', code, detail }, cp)
-  }
-
   private sayHello(opens: string): void {
-    this.say(this.greetedAs, { kind: 'hello-answer', opens, ...this.status() })
+    this.answers.say(this.greetedAs, { kind: 'hello-answer', opens, ...this.status() })
   }
 
   private sayReport(): void {
-    if (this.session) this.say(this.session, { kind: 'report', ...this.status() })
-  }
-
-  private say(session: string, body: FrameBody, cp?: number): void {
-    const base = publishedPosition(this.facts.published())
-    const head = { volume: this.facts.volume() ?? noUuid, session, epoch: this.facts.epoch(), base }
-    this.actions.push({
-      kind: 'answer',
-      message: { ...head, cp: cp ?? base.cp, number: this.number++, ...body },
-    })
+    if (this.session) this.answers.say(this.session, { kind: 'report', ...this.status() })
   }
 }

@@ -5,7 +5,7 @@
  * - I2, I7: the superblock is written after a sync that covers every block of the root, all of them verified.
  * - After any failed write or sync nothing is accepted and nothing is published any more; the process should end.
  */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Breaks } from '../../lib/breaks.ts'
 import { type Random, formatUuid, newUuid, parseUuid } from '../../lib/random.ts'
@@ -14,7 +14,7 @@ import { heldBlocks } from '../../cp-engine/volume/held-blocks.ts'
 import type { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
 import { blockBytes, fixedPart, rootsHeldMax } from '../../format/geometry.ts'
-import { type BlockSource, type MirrorStatus, wantsPerFrameMax } from '../../format/wire/messages.ts'
+import { type BlockSource, type MirrorStatus, isFrom, wantsPerFrameMax } from '../../format/wire/messages.ts'
 import { encodeFrame } from '../../format/wire/frames.ts'
 import { Applier } from './applier.ts'
 import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
@@ -26,13 +26,14 @@ import type { Transfer } from '../link/transfer-log.ts'
 import { TransferLog } from '../link/transfer-log.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from '../link/write-pipeline.ts'
+import { Turn } from '../../lib/turns.ts'
 
 interface MirrorApplierOptions {
   readonly clock: Clock
   /** Names sessions. */
   readonly random: Random
   /** Of received blocks that wait for the device; beyond it `receive` waits. */
-  readonly queueBytesMax?: number
+  readonly queueBytesMax: number
   /** Called once, after a failed write or sync. */
   readonly onFailed?: (error: unknown) => void
   /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
@@ -44,7 +45,6 @@ interface MirrorApplierOptions {
 
 /** Answers that nobody fetches are dropped, the oldest first: they are said again when they matter. */
 const answersMax = 256
-const queueBytesDefault = 32 * 2 ** 20
 
 export class MirrorApplier {
   private readonly applier: Applier
@@ -60,7 +60,7 @@ export class MirrorApplier {
   private readonly running = new Set<Promise<void>>()
   private blocksSincePublished = 0
   private lastHeardMs: number | null = null
-  private taken: Promise<void> = Promise.resolve()
+  private readonly receiving = new Turn()
   private readonly breaks: Breaks
   /** What the primary has published, as it last said. */
   private primaryCp = 0
@@ -74,7 +74,7 @@ export class MirrorApplier {
     assert(volume.superblock.role === 'mirror', 'an applier stands on a mirror')
     this.clock = options.clock
     this.breaks = new Breaks(options.clock)
-    this.pipeline = new WritePipeline(volume.device, options.queueBytesMax ?? queueBytesDefault, {
+    this.pipeline = new WritePipeline(volume.device, options.queueBytesMax, {
       provide: (runs) => this.space.provide(runs),
       onNoSpace: (bytes) =>
         this.feed({ kind: 'no-space', bytesLacking: Math.max(bytes, this.space.lacking()) }),
@@ -100,10 +100,7 @@ export class MirrorApplier {
    */
   receive(frame: ReceivedFrame): Promise<void> {
     this.lastHeardMs = this.clock.monotonic()
-    const taken = this.taken.then(() => this.take(frame))
-    // Whoever brought it hears of a failure.
-    this.taken = taken.catch(() => {})
-    return taken
+    return this.receiving.within(() => this.take(frame))
   }
 
   private async take(frame: ReceivedFrame): Promise<void> {
@@ -115,12 +112,23 @@ export class MirrorApplier {
   }
 
   private count({ message, bytes }: ReceivedFrame): void {
+    if (!isFrom('primary', message)) return
     const nowMs = this.clock.monotonic()
-    if (message.kind === 'hello' || message.kind === 'poll') this.primaryCp = message.cp
-    if (message.kind === 'blocks' || message.kind === 'patches') {
-      const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
-      this.transfers.sent(message.source, message.cp, blocks, bytes, nowMs)
-    } else if (message.kind === 'offer') this.transfers.sent(null, message.cp, 0, bytes, nowMs)
+    switch (message.kind) {
+      case 'hello':
+      case 'poll':
+        this.primaryCp = message.cp
+        return
+      case 'blocks':
+      case 'patches': {
+        const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
+        return this.transfers.sent(message.source, message.cp, blocks, bytes, nowMs)
+      }
+      case 'offer':
+        return this.transfers.sent(null, message.cp, 0, bytes, nowMs)
+      default:
+        return unreachable(message)
+    }
   }
 
   /** With the blocks that its patches make, if it is one of patches that are of use. */
@@ -165,7 +173,7 @@ export class MirrorApplier {
     this.isClosed = true
     this.space.stop()
     await this.pipeline.drained()
-    await Promise.all([...this.running, this.taken])
+    await Promise.all([...this.running, this.receiving.within(async () => {})])
   }
 
   private feed(event: ApplierEvent): void {
@@ -205,6 +213,9 @@ export class MirrorApplier {
         return
       case 'cut-long-readers':
         this.options.onSpaceShort?.()
+        return
+      default:
+        return unreachable(action)
     }
   }
 

@@ -8,9 +8,9 @@
  * - Nothing refers to what is punched, so a crash at any moment costs nothing.
  * - Where the host cannot give back or allocate, a write shows whether there is room.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { BreakClock } from '../../lib/breaks.ts'
-import type { BlockRange } from '../../blockdev/block-device.ts'
 import type { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
 import { blockBytes, fixedRuns } from '../../format/geometry.ts'
@@ -55,7 +55,7 @@ export class MirrorSpace {
   // --- What is needed ---
 
   /** Blocks of this CP are about to be written. */
-  receives(cp: number, run: BlockRange): void {
+  receives(cp: number, run: BlockRun): void {
     let blocks = this.received.get(cp)
     if (!blocks) this.received.set(cp, (blocks = new BlockSet()))
     blocks.add(run.address, run.blocks)
@@ -68,7 +68,7 @@ export class MirrorSpace {
   }
 
   /** Makes sure that the blocks have space, and gives back what is needed for that. Resolves to the bytes that are lacking. */
-  async provide(runs: readonly BlockRange[]): Promise<number> {
+  async provide(runs: readonly BlockRun[]): Promise<number> {
     let lacking = 0
     for (const run of runs) {
       const { address, blocks } = run
@@ -111,7 +111,7 @@ export class MirrorSpace {
     this.isTrimming = false
   }
 
-  private async allocate(run: BlockRange): Promise<boolean> {
+  private async allocate(run: BlockRun): Promise<boolean> {
     const { device, geometry } = this.parts.volume
     const end = run.address + run.blocks
     const { growBlocks, blocksMax } = geometry
@@ -132,7 +132,7 @@ export class MirrorSpace {
   }
 
   /** An allocation that failed may have got some of it: nobody has written there. */
-  private undo({ address, blocks }: BlockRange): void {
+  private undo({ address, blocks }: BlockRun): void {
     for (let block = address; block < address + blocks; block++)
       if (!this.real.has(block) && block < this.parts.volume.device.blockCount && this.canPunch)
         this.punch({ address: block, blocks: 1 })
@@ -184,7 +184,7 @@ export class MirrorSpace {
     return runs > 0
   }
 
-  private punch(run: BlockRange): boolean {
+  private punch(run: BlockRun): boolean {
     const { volume, presence } = this.parts
     this.canPunch = volume.device.punch(run)
     if (!this.canPunch) return false
@@ -197,7 +197,7 @@ export class MirrorSpace {
   }
 
   /** Runs of a chunk that may have space and that nobody needs. */
-  private *unneeded(chunk: number): Generator<BlockRange> {
+  private *unneeded(chunk: number): Generator<BlockRun> {
     const { parts, mask } = this
     const { volume } = parts
     mask.fill(0)

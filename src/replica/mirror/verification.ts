@@ -9,6 +9,7 @@
  * - A block that a retained root uses is never wanted: it has the right content, or a hold is broken and the root refused.
  * - No number is believed: addresses inside the volume, levels, bounds, nothing named twice, everything in the used map.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/checksum.ts'
@@ -35,17 +36,17 @@ import {
 } from '../../format/pointer.ts'
 import { decodeRoot, type Root } from '../../format/disk/root.ts'
 import { decodeSnapshotItem } from '../../format/disk/snapshot-item.ts'
-import type { WantedRun, WireErrorCode } from '../../format/wire/messages.ts'
+import type { WireErrorCode } from '../../format/wire/messages.ts'
 import { BlockSet } from '../link/block-set.ts'
 import type { Presence } from './presence.ts'
-import { type BlockRange, readBack } from '../link/read-back.ts'
+import { readBack } from '../link/read-back.ts'
 import { type DifferenceSteps, walkDifference } from '../link/tree-difference.ts'
 import type { WritePipeline } from '../link/write-pipeline.ts'
 
 type Verdict =
   | { readonly kind: 'complete'; readonly used: SpaceMap }
   /** `wanted` is limited: there may be more. */
-  | { readonly kind: 'missing'; readonly wanted: readonly WantedRun[] }
+  | { readonly kind: 'missing'; readonly wanted: readonly BlockRun[] }
   | { readonly kind: 'broken'; readonly code: WireErrorCode; readonly detail: string }
   | { readonly kind: 'cancelled' }
 
@@ -96,7 +97,7 @@ export async function verifyTarget(
 }
 
 class Verification {
-  readonly missing: WantedRun[] = []
+  readonly missing: BlockRun[] = []
   private targetUsed: SpaceMap | null = null
   /** Nodes of this pass, by address: one address has one checksum. */
   private readonly nodeSums = new Map<number, Uint8Array>()
@@ -288,7 +289,7 @@ class Verification {
     this.parts.pipeline.put([{ address: address + last, bytes: block }])
   }
 
-  private read<R extends BlockRange>(
+  private read<R extends BlockRun>(
     ranges: readonly R[],
     uncached: boolean,
     found: (range: R, bytes: Uint8Array | null) => void,

@@ -2,10 +2,11 @@
  * Reads blocks of a held root into the outbox: a difference in address order, or what a mirror wants. One at a time, the
  * newest order counts, and only as far ahead as the outbox allows.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
+import { Bell } from '../../lib/bell.ts'
 import type { PrimaryVolume, PublishedRoot } from '../../cp-engine/contract.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { type BlockSource, nowhere } from '../../format/wire/messages.ts'
-import type { BlockRange } from '../link/read-back.ts'
 import type { OutgoingRun, Outbox } from './outbox.ts'
 import { positionOf } from '../link/positions.ts'
 import type { ReplacedRuns } from './replaced-runs.ts'
@@ -24,7 +25,7 @@ interface SenderEvents {
 
 export class BlockSender {
   private order = 0
-  private wakeRoom: (() => void) | null = null
+  private readonly taken = new Bell()
 
   constructor(
     private readonly primary: PrimaryVolume,
@@ -43,7 +44,7 @@ export class BlockSender {
     this.start(target, base, base ? 'difference' : 'first-copy', ranges)
   }
 
-  wanted(target: PublishedRoot, base: PublishedRoot | null, wanted: readonly BlockRange[]): void {
+  wanted(target: PublishedRoot, base: PublishedRoot | null, wanted: readonly BlockRun[]): void {
     this.start(target, base, 'want', () => Promise.resolve(wanted))
   }
 
@@ -54,15 +55,14 @@ export class BlockSender {
 
   /** Something has been taken out of the outbox. */
   roomChanged(): void {
-    this.wakeRoom?.()
-    this.wakeRoom = null
+    this.taken.ring()
   }
 
   private start(
     target: PublishedRoot,
     base: PublishedRoot | null,
     source: BlockSource,
-    ranges: () => Promise<Iterable<BlockRange>>,
+    ranges: () => Promise<Iterable<BlockRun>>,
   ): void {
     this.stop()
     const order = this.order
@@ -78,7 +78,7 @@ export class BlockSender {
     source: BlockSource,
     cp: number,
     base: PublishedRoot | null,
-    ranges: () => Promise<Iterable<BlockRange>>,
+    ranges: () => Promise<Iterable<BlockRun>>,
   ): Promise<void> {
     const position = base ? positionOf(base) : nowhere
     let runs: OutgoingRun[] = []
@@ -90,7 +90,7 @@ export class BlockSender {
       this.events.wake()
     }
     for (const { address, blocks } of await ranges()) {
-      while (order === this.order && this.outbox.bytes > aheadBytesMax) await this.room()
+      while (order === this.order && this.outbox.bytes > aheadBytesMax) await this.taken.next()
       if (order !== this.order) return
       const read = await this.primary.readBlocks(address, blocks)
       if (order !== this.order) return
@@ -108,17 +108,11 @@ export class BlockSender {
   }
 
   /** What is wanted travels as it was asked for, or the mirror would not know that it has it. */
-  private pieces(source: BlockSource, run: BlockRange): Iterable<BlockRange> {
+  private pieces(source: BlockSource, run: BlockRun): Iterable<BlockRun> {
     return source === 'want' ? [run] : this.replaced.cut(run)
-  }
-
-  private room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.wakeRoom = resolve
-    })
   }
 }
 
-function* remaining(ranges: Iterable<BlockRange>, from: number): Generator<BlockRange> {
+function* remaining(ranges: Iterable<BlockRun>, from: number): Generator<BlockRun> {
   for (const range of ranges) if (range.address + range.blocks > from) yield range
 }

@@ -1,6 +1,7 @@
 /** One mirror as the primary drives it: feeds its `Shipper` and does what that decides. */
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
+import { unreachable } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import type { PrimaryVolume, PublishedRoot, RootSource, WriteCommand } from '../../cp-engine/contract.ts'
 import type { Geometry } from '../../format/geometry.ts'
@@ -152,6 +153,8 @@ export class MemberLink {
         return this.events.mirrored()
       case 'transfer':
         return this.events.transferred(this, action.transfer)
+      default:
+        return unreachable(action)
     }
   }
 

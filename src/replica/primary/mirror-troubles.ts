@@ -1,4 +1,5 @@
 /** What the primary does about each refusal of a mirror, and its needs in words. */
+import { unreachable } from '../../lib/assert.ts'
 import type { FrameHead, MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
 
 /**
@@ -27,11 +28,22 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
 type Epoch = FrameHead['epoch']
 export const isHigher = (epoch: Epoch, known: Epoch): boolean => epoch.number > known.number
 
+/** Null for what is mended without an operator: by the next target, or by what is sent again. */
 export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
-  if (needs === 'space') return `${needsBytes} bytes of space`
-  if (needs === 'a-newer-version')
-    return 'a newer version of Stillpoint: it does not know the format of this volume'
-  return needs === 'another-device' ? 'another device: a write failed' : null
+  switch (needs) {
+    case 'space':
+      return `${needsBytes} bytes of space`
+    case 'a-newer-version':
+      return 'a newer version of Stillpoint: it does not know the format of this volume'
+    case 'another-device':
+      return 'another device: a write failed'
+    case 'nothing':
+    case 'a-common-cp':
+    case 'sound-blocks':
+      return null
+    default:
+      return unreachable(needs)
+  }
 }
 
 /** There is no other way yet: what the mirror has cannot be the base of anything that this primary has. */

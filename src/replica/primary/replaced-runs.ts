@@ -5,7 +5,8 @@
  * Nothing relies on it: a wrong answer makes a patch long, not wrong. So everything is limited, and the oldest is
  * forgotten. A published root of a mirror never goes back: what came before a run that it has is not kept.
  */
-import type { BlockRun, HeldBlocks, WriteCommand } from '../../cp-engine/contract.ts'
+import type { BlockRun } from '../../lib/block-run.ts'
+import type { HeldBlocks, WriteCommand } from '../../cp-engine/contract.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { Oldest } from '../../lib/oldest.ts'
 

@@ -3,8 +3,8 @@
  * commands found no room, or two CPs that became one target, need not travel twice. It is a guess of what the mirror has,
  * and nothing relies on it: what is missing there is wanted.
  */
+import type { BlockRun } from '../../lib/block-run.ts'
 import { BlockSet } from '../link/block-set.ts'
-import type { BlockRange } from '../link/read-back.ts'
 
 export class SentBlocks {
   private readonly byCp = new Map<number, BlockSet>()
@@ -24,7 +24,7 @@ export class SentBlocks {
   }
 
   /** What of the ranges has not been sent with a CP up to this one. */
-  *without(ranges: Iterable<BlockRange>, cpMax: number): Generator<BlockRange> {
+  *without(ranges: Iterable<BlockRun>, cpMax: number): Generator<BlockRun> {
     const sets = [...this.byCp].flatMap(([cp, set]) => (cp <= cpMax ? [set] : []))
     for (const { address, blocks } of ranges) {
       let from = address

@@ -1,7 +1,8 @@
 /** What the primary's end of mirroring hears and asks for; `shipper.ts` decides. */
+import type { BlockRun } from '../../lib/block-run.ts'
 import type { PublishedRoot, WriteCommand } from '../../cp-engine/contract.ts'
 import type { Geometry } from '../../format/geometry.ts'
-import type { FrameHead, Message, Position, WantedRun } from '../../format/wire/messages.ts'
+import type { FrameHead, Message, Position } from '../../format/wire/messages.ts'
 import type { Transfer } from '../link/transfer-log.ts'
 import type { PatchSource } from './outbox.ts'
 
@@ -57,7 +58,7 @@ export type ShipperAction =
       readonly kind: 'send-wanted'
       readonly target: PublishedRoot
       readonly base: PublishedRoot | null
-      readonly wanted: readonly WantedRun[]
+      readonly wanted: readonly BlockRun[]
     }
   /** Ends both of the above. */
   | { readonly kind: 'stop-sending' }

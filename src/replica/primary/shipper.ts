@@ -19,6 +19,7 @@
  */
 import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import { unreachable } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import {
   type FrameBody,
@@ -26,25 +27,22 @@ import {
   type MessageOf,
   type MirrorStatus,
   type Position,
+  isFrom,
   isNowhere,
+  noUuid,
   nowhere,
   samePosition,
 } from '../../format/wire/messages.ts'
-import { noUuid } from '../../format/wire/messages.ts'
 import { Lag } from '../link/lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds } from './member-holds.ts'
 import { isHigher, isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from '../link/positions.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
-import type {
-  MirrorState,
-  ShipperAction,
-  ShipperEvent,
-  ShipperFacts,
-  ShipperLimits,
-  ShipperStatus,
-} from './shipper-events.ts'
+import type { ShipperAction, ShipperEvent, ShipperFacts } from './shipper-events.ts'
+import type { ShipperLimits, ShipperStatus } from './shipper-events.ts'
+import { statusOf } from './shipper-status.ts'
+import { ShipperTimes } from './shipper-times.ts'
 import { type ShipperTarget, newShipperTarget } from './shipper-target.ts'
 import { TransferLog } from '../link/transfer-log.ts'
 
@@ -52,18 +50,10 @@ export class Shipper {
   readonly outbox: Outbox
   private phase: 'waiting' | 'greeting' | 'session' = 'waiting'
   private session = noUuid
-  private wakeMs = 0
-  private pollMs = 0
-  private shortMs = -Infinity
-  private attempts = 0
-  /** Silence is measured from here: what was heard last, or the begin of the connection. */
-  private aliveMs = 0
-  private heardMs: number | null = null
+  private readonly times: ShipperTimes
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
-
   /** Why the last connection ended or was none; null when it is not known yet. */
   private unreached: string | null = null
-
   private status: MirrorStatus | null = null
   private statusNumber = -1
   /** What the mirror has published, as it last reported: held, so patches may be made against it. */
@@ -74,7 +64,6 @@ export class Shipper {
   /** It had no space for the last target: the next one is not sent before it has some. */
   private isMirrorShort = false
   private answer: MessageOf<'hello-answer'> | null = null
-
   private readonly live = new LiveLog()
   private readonly transfers = new TransferLog()
   private readonly lag = new Lag()
@@ -90,6 +79,7 @@ export class Shipper {
     private member: string | null,
   ) {
     this.current = facts.current()
+    this.times = new ShipperTimes(limits, random)
     this.outbox = new Outbox(
       limits.outboxBytesMax,
       (source, cp, blocks, bytes) => this.transfers.sent(source, cp, blocks, bytes, this.nowMs),
@@ -110,9 +100,9 @@ export class Shipper {
 
   /** When a tick is due, in monotonic milliseconds. */
   get wakeAtMs(): number {
-    if (this.phase === 'waiting') return this.wakeMs
-    const silentMs = this.aliveMs + this.limits.silenceMsMax
-    return Math.min(silentMs, this.phase === 'session' ? this.pollMs : Infinity)
+    const { wakeMs, silentMs, pollMs } = this.times
+    if (this.phase === 'waiting') return wakeMs
+    return Math.min(silentMs, this.phase === 'session' ? pollMs : Infinity)
   }
 
   get head(): SessionHead {
@@ -120,22 +110,19 @@ export class Shipper {
   }
 
   describe(nowMs: number): ShipperStatus {
-    const cp = this.base?.root.cp ?? null
-    return {
-      state: this.state,
-      cp,
-      ...this.lag.of(cp, this.current.root.cp, nowMs),
-      needs: this.trouble?.reason ?? (this.state === 'away' ? this.unreached : null),
-      silentMs: this.heardMs === null ? null : nowMs - this.heardMs,
+    const standing = {
+      heardMs: this.times.heardMs,
+      hasSession: this.phase === 'session',
+      isLive: this.isLive,
+      base: this.base,
+      currentCp: this.current.root.cp,
+      lag: this.lag,
+      trouble: this.trouble?.reason ?? null,
+      unreached: this.unreached,
       sentBytes: this.transfers.bytesEver,
       refused: this.status?.refused ?? 0,
     }
-  }
-
-  private get state(): MirrorState {
-    if (this.phase !== 'session') return this.trouble ? 'stalled' : 'away'
-    if (this.trouble) return 'stalled'
-    return this.isLive && this.base ? 'live' : 'catching-up'
+    return statusOf(standing, nowMs)
   }
 
   /** The mirror's published or target CP is the newest one: what is written next goes to it at once. */
@@ -152,15 +139,14 @@ export class Shipper {
         return
       case 'leaving': {
         const base = positionOf(this.current)
-        this.live.note(event.cp, this.isLive && this.outbox.live(event.cp, base, event.commands))
-        return
+        return this.live.note(event.cp, this.isLive && this.outbox.live(event.cp, base, event.commands))
       }
       case 'published':
         return this.published()
       case 'frame':
         return this.frame(event.message)
       case 'received':
-        if (this.phase !== 'waiting') this.aliveMs = this.nowMs
+        if (this.phase !== 'waiting') this.times.aliveMs = this.nowMs
         return
       case 'failed':
         return this.fail(event.reason)
@@ -178,6 +164,8 @@ export class Shipper {
         return this.spaceShort()
       case 'tick':
         return this.tick()
+      default:
+        return unreachable(event)
     }
   }
 
@@ -185,12 +173,12 @@ export class Shipper {
 
   private tick(): void {
     if (this.phase === 'waiting') {
-      if (this.nowMs >= this.wakeMs) this.connect()
+      if (this.nowMs >= this.times.wakeMs) this.connect()
       return
     }
-    if (this.nowMs >= this.aliveMs + this.limits.silenceMsMax) return this.fail('it does not answer')
-    if (this.phase !== 'session' || this.nowMs < this.pollMs) return
-    this.pollMs = this.nowMs + this.limits.heartbeatMs
+    if (this.nowMs >= this.times.silentMs) return this.fail('it does not answer')
+    if (this.phase !== 'session' || this.nowMs < this.times.pollMs) return
+    this.times.pollLater(this.nowMs)
     if (this.outbox.isEmpty) this.poll()
     if (this.trouble && this.nowMs >= this.trouble.untilMs) this.trouble = null
     this.pursue()
@@ -201,17 +189,14 @@ export class Shipper {
     this.say(this.current.root.cp, { kind: 'poll', remark })
   }
 
-  /** As often as it is polled anyway. */
   private spaceShort(): void {
-    if (this.phase !== 'session' || this.answer || this.nowMs < this.shortMs + this.limits.heartbeatMs) return
-    this.shortMs = this.nowMs
-    this.poll(true)
+    if (this.phase === 'session' && !this.answer && this.times.maySayShort(this.nowMs)) this.poll(true)
   }
 
   private connect(): void {
     this.phase = 'greeting'
     this.session = formatUuid(newUuid(this.random))
-    this.aliveMs = this.nowMs
+    this.times.aliveMs = this.nowMs
     this.statusNumber = -1
     this.outbox.restart()
     this.actions.push({ kind: 'connect' })
@@ -225,8 +210,7 @@ export class Shipper {
     this.trouble = null
     this.unreached = reason
     this.disconnect()
-    const exponential = Math.min(this.limits.backoffMsMax, this.limits.backoffMsMin * 2 ** this.attempts++)
-    this.wakeMs = this.nowMs + exponential * (0.5 + this.random.bytes(1)[0]! / 512)
+    this.times.backOff(this.nowMs)
   }
 
   private disconnect(): void {
@@ -241,7 +225,7 @@ export class Shipper {
   private inTrouble(reason: string, endsSession: boolean): void {
     if (endsSession && this.phase !== 'waiting') {
       this.disconnect()
-      this.wakeMs = this.nowMs + this.limits.troubleMs
+      this.times.wakeMs = this.nowMs + this.limits.troubleMs
     }
     this.trouble = { reason, untilMs: this.nowMs + this.limits.troubleMs }
   }
@@ -254,14 +238,22 @@ export class Shipper {
 
   private frame(message: Message): void {
     if (message.session !== this.session || this.phase === 'waiting') return
-    this.aliveMs = this.nowMs
-    this.heardMs = this.nowMs
-    if (message.kind === 'error') return this.heardError(message)
-    if (message.volume !== this.facts.volume) return
-    if (message.kind === 'hello-answer') return this.answered(message)
-    if (this.phase !== 'session' || this.answer) return
-    if (message.kind === 'report') this.takeStatus(message, message.number)
-    else if (message.kind === 'want') this.wanted(message)
+    this.times.heard(this.nowMs)
+    if (!isFrom('mirror', message)) return
+    if (message.volume !== this.facts.volume && message.kind !== 'error') return
+    const isOpen = this.phase === 'session' && !this.answer
+    switch (message.kind) {
+      case 'error':
+        return this.heardError(message)
+      case 'hello-answer':
+        return this.answered(message)
+      case 'report':
+        return isOpen ? this.takeStatus(message, message.number) : undefined
+      case 'want':
+        return isOpen ? this.wanted(message) : undefined
+      default:
+        return unreachable(message)
+    }
   }
 
   private answered(answer: MessageOf<'hello-answer'>): void {
@@ -272,8 +264,7 @@ export class Shipper {
     this.phase = 'session'
     this.session = answer.opens
     this.trouble = null
-    this.attempts = 0
-    this.pollMs = this.nowMs + this.limits.heartbeatMs
+    this.times.begun(this.nowMs)
     this.answer = answer
     if (this.member) this.adopted(this.member)
     else this.actions.push({ kind: 'adopt', side: answer.side })
@@ -348,13 +339,23 @@ export class Shipper {
 
   private heardError({ code, detail, volume, epoch }: MessageOf<'error'>): void {
     const reaction = reactions[code]
-    if (reaction === 'reconnect') return this.fail(detail)
-    if (reaction === 'ask') return this.poll()
-    if (reaction === 'go on') return
-    if (reaction === 'give up target') this.giveUpTarget()
-    if (code === 'older-epoch' && volume === this.facts.volume && isHigher(epoch, this.facts.epoch()))
-      this.actions.push({ kind: 'met-higher-epoch', epoch })
-    this.inTrouble(detail, reaction === 'end')
+    switch (reaction) {
+      case 'reconnect':
+        return this.fail(detail)
+      case 'end':
+        if (code === 'older-epoch' && volume === this.facts.volume && isHigher(epoch, this.facts.epoch()))
+          this.actions.push({ kind: 'met-higher-epoch', epoch })
+        return this.inTrouble(detail, true)
+      case 'give up target':
+        this.giveUpTarget()
+        return this.inTrouble(detail, false)
+      case 'ask':
+        return this.poll()
+      case 'go on':
+        return
+      default:
+        return unreachable(reaction)
+    }
   }
 
   private wanted({ cp, wanted }: MessageOf<'want'>): void {

@@ -1,9 +1,9 @@
 /** POST /v1/batch: several operations in order, all of them or none, in one CP. */
 import { z } from '@hono/zod-openapi'
 import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../../fs/contract.ts'
-import { ByteGate } from '../../fs/write/gates.ts'
 import { parsePlainPath } from '../../fs/paths.ts'
 import { unreachable } from '../../lib/assert.ts'
+import { ByteGate } from '../../lib/byte-gate.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { checkContentType, checkMeta, noTime, parseModified, parseMode } from './attributes.ts'

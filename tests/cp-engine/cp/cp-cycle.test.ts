@@ -3,7 +3,7 @@ import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import type { CpCause } from '../../../src/cp-engine/contract.ts'
 import { CpCycle } from '../../../src/cp-engine/cp/cp-cycle.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
-import { ManualClock, settled, stateOf } from '../manual-clock.ts'
+import { VirtualClock, settled, stateOf } from '../../simulated/clock.ts'
 
 setDefaultTimeout(60_000)
 
@@ -44,7 +44,7 @@ class Steps {
 
 function harness() {
   const steps = new Steps()
-  const clock = new ManualClock()
+  const clock = new VirtualClock()
   const cycle = new CpCycle(clock, 1000, steps)
   const change = () => {
     steps.applied++

@@ -1,4 +1,5 @@
 /** What is appended to the log is read back, wherever in the ring it lies; and what stands behind damage is named. */
+import { VirtualClock, settled } from '../../simulated/clock.ts'
 import { expect, test } from 'bun:test'
 import type { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import type { LogRecord } from '../../../src/format/disk/log-record.ts'
@@ -6,7 +7,6 @@ import type { LogStart } from '../../../src/format/disk/superblock.ts'
 import { logGroupLayout, logGroupHeadBytes } from '../../../src/format/disk/log-group.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { sha256 } from '../../../src/lib/checksum.ts'
-import { ManualClock, settled } from '../manual-clock.ts'
 import * as written from './written-log.ts'
 
 const { ringBytes } = written
@@ -76,7 +76,7 @@ test('nothing behind damage is believed, and all of it is named', async () => {
 async function sealed(): Promise<Written> {
   const device = written.newDevice()
   const start = written.startAt(5 * blockBytes)
-  const clock = new ManualClock()
+  const clock = new VirtualClock()
   const log = written.newLog(start, { device, clock })
   const records = [written.small(1), written.small(2)]
   for (const [i, record] of records.entries()) {

@@ -1,11 +1,11 @@
 /** When the log is idle an empty group says that the last one is synced; a seal is never in anybody's way. */
+import { VirtualClock, settled, stateOf, stillClock } from '../../simulated/clock.ts'
 import { expect, test } from 'bun:test'
 import { DeviceError } from '../../../src/blockdev/block-device.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import type { IntentLog } from '../../../src/cp-engine/log/intent-log.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
-import { ManualClock, settled, stateOf } from '../manual-clock.ts'
-import { keyOf, newPrimary, open, stillClock } from '../workload.ts'
+import { keyOf, newPrimary, open } from '../workload.ts'
 import * as written from './written-log.ts'
 
 /** Its durable writes end when the test says so, once it holds them. */
@@ -30,7 +30,7 @@ class HeldDevice extends MemoryDevice {
 
 class Bench {
   readonly device = new HeldDevice(written.geometry.logAddress + written.geometry.logBlocks)
-  readonly clock = new ManualClock()
+  readonly clock = new VirtualClock()
   readonly start = written.startAt(0)
   readonly log: IntentLog
   readonly failures: unknown[] = []
@@ -187,7 +187,7 @@ test('closing waits for a seal that is on its way, and for no timer', async () =
 test('an engine seals what it has acknowledged, and stops with nothing on its way', async () => {
   const device = new HeldDevice()
   await newPrimary(device, 1)
-  const clock = new ManualClock()
+  const clock = new VirtualClock()
   const engine = await open(device, 2, { clock, cpIntervalMs: 1e9 })
   const put = async (n: number) =>
     engine.reach(await engine.run((tx) => tx.put(keyOf(n), Uint8Array.of(0, n))), 'logged')

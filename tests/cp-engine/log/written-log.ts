@@ -1,4 +1,5 @@
 /** A log as the engine writes it, on a device of its own. */
+import { stillClock } from '../../simulated/clock.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import { IntentLog, type LogContext } from '../../../src/cp-engine/log/intent-log.ts'
 import { type LogEnd, type LogGroup, LogReader } from '../../../src/cp-engine/log/log-reader.ts'
@@ -8,7 +9,6 @@ import type { LogStart } from '../../../src/format/disk/superblock.ts'
 import { blockBytes, countersMax, makeGeometry } from '../../../src/format/geometry.ts'
 import { type RecordSums, recordSum } from '../../../src/format/pointer.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
-import { stillClock } from '../workload.ts'
 
 export const sums: RecordSums = { kind: 'xxh3', seed: 1 }
 export const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 3 * 2 ** 20)

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import { PartSums } from '../../../src/cp-engine/records/part-sums.ts'
-import { encodeRecord, readRecordPart, readRecordPartNow } from '../../../src/cp-engine/records/records.ts'
+import { RecordReader, newScratch } from '../../../src/cp-engine/records/record-reader.ts'
+import { encodeRecord } from '../../../src/cp-engine/records/records.ts'
 import { blockBytes, recordBytesMax } from '../../../src/format/geometry.ts'
 import type { BlockPointer, RecordSums } from '../../../src/format/pointer.ts'
 import { StillpointError } from '../../../src/lib/errors.ts'
@@ -44,12 +45,23 @@ const codeOf = (work: Promise<unknown>) =>
 
 /** Filled by every read, as everybody's is. */
 const shared = new Uint8Array(recordBytesMax)
-const atOnce: typeof readRecordPart = async (device, pointer, sums, start, end, partSums) =>
-  readRecordPartNow(device, pointer, sums, start, end, partSums, shared)!
+const scratch = newScratch()
+const reader = (device: MemoryDevice, partSums: PartSums, sums = xxh3) =>
+  new RecordReader({ device, partSums, scratch }, sums)
+const inItsTime: typeof atOnce = (device, pointer, sums, start, end, partSums) =>
+  reader(device, partSums, sums).part(pointer, start, end)
+const atOnce = async (
+  device: MemoryDevice,
+  pointer: BlockPointer,
+  sums: RecordSums,
+  start: number,
+  end: number,
+  partSums: PartSums,
+): Promise<Uint8Array> => reader(device, partSums, sums).partNow(pointer, start, end, shared)!
 
 const sizes = [65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20]
 const ways = [
-  ['in its time', readRecordPart],
+  ['in its time', inItsTime],
   ['at once', atOnce],
 ] as const
 const cases = sizes.flatMap((bytes) => ways.map(([way, readPart]) => [bytes, way, readPart] as const))
@@ -89,14 +101,14 @@ describe.each(cases)('a record of %i bytes, %s', (bytes, _, readPart) => {
 test('another record at the same address is not mistaken for it', async () => {
   const { device, pointer } = await stored(262_144)
   const partSums = new PartSums()
-  await readRecordPart(device, pointer, xxh3, 0, 10, partSums)
+  await inItsTime(device, pointer, xxh3, 0, 10, partSums)
   const raw = seededRandom(2).bytes(262_144)
   const next = encodeRecord({ bytes: raw, encoding: 'raw' }, pointer.address, xxh3)
   await device.write([next.command])
-  expect(await codeOf(readRecordPart(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
-  const part = await readRecordPart(device, next.pointer, xxh3, 70_000, 70_010, partSums)
+  expect(await codeOf(inItsTime(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
+  const part = await inItsTime(device, next.pointer, xxh3, 70_000, 70_010, partSums)
   expect(Buffer.compare(part, raw.subarray(70_000, 70_010))).toBe(0)
-  expect(await codeOf(readRecordPart(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
+  expect(await codeOf(inItsTime(device, pointer, xxh3, 70_000, 70_010, partSums))).toBe('corrupt')
 })
 
 test('many records share the places, and stay themselves', async () => {
@@ -113,8 +125,8 @@ test('many records share the places, and stay themselves', async () => {
   }
   for (let round = 0; round < 3; round++) {
     for (const pointer of pointers) {
-      const [first] = await readRecordPart(device, pointer, xxh3, 0, 1, partSums)
-      const [last] = await readRecordPart(device, pointer, xxh3, 65_999, 66_000, partSums)
+      const [first] = await inItsTime(device, pointer, xxh3, 0, 1, partSums)
+      const [last] = await inItsTime(device, pointer, xxh3, 65_999, 66_000, partSums)
       expect([first, last]).toEqual([pointer.address & 255, (pointer.address >> 8) & 255])
     }
   }
@@ -123,8 +135,7 @@ test('many records share the places, and stay themselves', async () => {
 test('at once, nothing is read that has no room, or that the device would have to wait for', async () => {
   const { device, raw, pointer } = await stored(262_144)
   const partSums = new PartSums()
-  const read = (target: Uint8Array) =>
-    readRecordPartNow(device, pointer, xxh3, 20_000, 20_010, partSums, target)
+  const read = (target: Uint8Array) => reader(device, partSums).partNow(pointer, 20_000, 20_010, target)
   expect(read(new Uint8Array(262_144 - blockBytes))).toBeNull()
   expect(device.bytesRead).toBe(0)
   expect(read(new Uint8Array(262_144))).toEqual(raw.slice(20_000, 20_010))
@@ -141,7 +152,7 @@ test('where sums hold against malice every record is read whole', async () => {
   const partSums = new PartSums()
   for (let i = 0; i < 2; i++) {
     device.bytesRead = 0
-    const part = await readRecordPart(device, pointer, sha256, 100, 200, partSums)
+    const part = await inItsTime(device, pointer, sha256, 100, 200, partSums)
     expect(Buffer.compare(part, raw.subarray(100, 200))).toBe(0)
     expect(device.bytesRead).toBe(262_144)
   }

@@ -11,7 +11,7 @@ import type { PreparedRecord } from '../../../src/cp-engine/contract.ts'
 import type { FaultPlan } from '../../simulated/faults.ts'
 import { HeldOperations } from '../../simulated/scheduler.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
-import { settled, stateOf } from '../manual-clock.ts'
+import { settled, stateOf } from '../../simulated/clock.ts'
 
 const blockCount = 1536
 

@@ -13,7 +13,7 @@ import type { Item, PreparedRecord, PublishedRoot, TreeView } from '../../../src
 import type { CpEngine } from '../../../src/cp-engine/cp-engine.ts'
 import { HeldOperations } from '../../simulated/scheduler.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
-import { settled, stateOf } from '../manual-clock.ts'
+import { settled, stateOf } from '../../simulated/clock.ts'
 import { Workload, expectModel, itemsOf, keyOf, newPrimary, open } from '../workload.ts'
 
 setDefaultTimeout(60_000)

@@ -4,7 +4,7 @@ import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import { Allocator } from '../../../src/cp-engine/space/allocator.ts'
 import { Space } from '../../../src/cp-engine/space/space.ts'
 import { makeGeometry } from '../../../src/format/geometry.ts'
-import { ManualClock } from '../manual-clock.ts'
+import { VirtualClock } from '../../simulated/clock.ts'
 
 const geometry = makeGeometry(2 ** 30, 4 * 2 ** 20, 2 ** 20)
 const extent = 65_536
@@ -18,7 +18,7 @@ async function grownFrom(every: number): Promise<number> {
   for (let address = 10_000; address < extent; address += every) allocator.release({ address, blocks: 1 })
   // Looked for, and not found.
   allocator.take('node', 1)
-  const space = new Space(allocator, device, geometry, new ManualClock(), {
+  const space = new Space(allocator, device, geometry, new VirtualClock(), {
     carrier: () => 0,
     reclaim: () => Promise.resolve(),
     mayRelease: () => false,

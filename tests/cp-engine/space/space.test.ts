@@ -16,7 +16,7 @@ import { mapBlocksWorstCase } from '../../../src/cp-engine/space/map-builder.ts'
 import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
 import { Space } from '../../../src/cp-engine/space/space.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
-import { ManualClock, stateOf } from '../manual-clock.ts'
+import { VirtualClock, stateOf } from '../../simulated/clock.ts'
 import { itemsOf, keyOf, newPrimary, open } from '../workload.ts'
 
 setDefaultTimeout(60_000)
@@ -79,7 +79,7 @@ async function expectNothingLost(engine: CpEngine, device: BlockDevice): Promise
 }
 
 async function smallVolume(mebibytes = 6, device: BlockDevice = new MemoryDevice()) {
-  const clock = new ManualClock()
+  const clock = new VirtualClock()
   await newPrimary(device, 1, mebibytes)
   return { device, clock, engine: await open(device, 1, { clock }) }
 }
@@ -92,7 +92,7 @@ describe('floors', () => {
     const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 2 ** 20)
     const allocator = new Allocator(geometry)
     allocator.extend(geometry.blocksMax)
-    const space = new Space(allocator, new MemoryDevice(geometry.blocksMax), geometry, new ManualClock(), {
+    const space = new Space(allocator, new MemoryDevice(geometry.blocksMax), geometry, new VirtualClock(), {
       ...nobody,
       reclaim: () => Promise.resolve(),
     })
@@ -341,7 +341,7 @@ describe('before disk-full', () => {
     const geometry = makeGeometry(6 * 2 ** 20, 2 ** 20, 2 ** 20)
     const allocator = new Allocator(geometry)
     allocator.extend(geometry.blocksMax)
-    const clock = new ManualClock()
+    const clock = new VirtualClock()
     let rounds = 0
     const space: Space = new Space(allocator, new MemoryDevice(geometry.blocksMax), geometry, clock, {
       // A CP takes blocks and gives as many back, again and again.
@@ -364,7 +364,7 @@ describe('before disk-full', () => {
 })
 
 /** Time goes on until the work is done. */
-async function fillWhile<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
+async function fillWhile<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
   while ((await stateOf(work)) === 'waiting') await clock.advance(50)
   return work
 }

@@ -7,7 +7,8 @@ import type { CpEngine } from '../../../src/cp-engine/cp-engine.ts'
 import { Looking, lookWith } from '../../../src/cp-engine/tree/looking.ts'
 import { NotLoaded } from '../../../src/cp-engine/tree/node-cache.ts'
 import { paddedValue } from '../padded-value.ts'
-import { keyOf, newPrimary, open, stillClock } from '../workload.ts'
+import { keyOf, newPrimary, open } from '../workload.ts'
+import { stillClock } from '../../simulated/clock.ts'
 
 const items = 12_000
 /** Ten items or so lie in a leaf. */

@@ -61,7 +61,7 @@ describe('node cache', () => {
   })
 
   test('a dirty address cannot be given to something else', () => {
-    const cache = new NodeCache({ bytesMax: 2 ** 20 })
+    const cache = new NodeCache({ bytesMax: 2 ** 20, slackBytes: 2 ** 27 })
     cache.allocate(9, frameState.dirty, 1)
     expect(() => cache.forget(9)).toThrow('not given to something else')
   })

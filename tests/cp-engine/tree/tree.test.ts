@@ -191,7 +191,7 @@ describe('tree', () => {
 
   test('a hundred changes at once stay within their worst case', async () => {
     const random = seededRandom(3)
-    const h = new TreeHarness({ bytesMax: 2 ** 26 })
+    const h = new TreeHarness({ bytesMax: 2 ** 26, slackBytes: 2 ** 27 })
     for (let round = 0; round < 60; round++) {
       const count = 1 + random.below(200)
       const keys = Array.from({ length: count }, (_, i) =>
@@ -208,7 +208,7 @@ describe('tree', () => {
 
   test('deletions allocate no more than the ways to them', async () => {
     const random = seededRandom(4)
-    const h = new TreeHarness({ bytesMax: 2 ** 26 })
+    const h = new TreeHarness({ bytesMax: 2 ** 26, slackBytes: 2 ** 27 })
     const count = 6000
     for (let i = 0; i < count; i++) await h.put(numbered(i), random.bytes(100))
     for (let round = 0; round < 20; round++) {
@@ -225,7 +225,7 @@ describe('tree', () => {
   })
 
   test('ascending inserts leave full nodes, also in the middle and into several directories at once', async () => {
-    const h = new TreeHarness({ bytesMax: 2 ** 26 })
+    const h = new TreeHarness({ bytesMax: 2 ** 26, slackBytes: 2 ** 27 })
     const value = new Uint8Array(90)
     for (let i = 0; i < 5000; i++) {
       for (const directory of ['a', 'b', 'c']) {

@@ -3,6 +3,8 @@
  * each place where a later program can be seen: the open throws `newer-format`, offers no loss as a way out, begins no
  * operation but reads; `check` says the same and calls nothing damaged.
  */
+import { cacheLimit } from '../../engine-limits.ts'
+import { stillClock } from '../../simulated/clock.ts'
 import { describe, expect, test } from 'bun:test'
 import { readU32, writeU32 } from '../../../src/lib/bytes.ts'
 import { sha256, xxh3 } from '../../../src/lib/checksum.ts'
@@ -18,7 +20,7 @@ import { rootLayout } from '../../../src/format/disk/root.ts'
 import { superblockLayout } from '../../../src/format/disk/superblock.ts'
 import type { Image } from '../../simulated/crash-image.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
-import { keyOf, newPrimary, open, putRecord, smallGeometry, stillClock } from '../workload.ts'
+import { keyOf, newPrimary, open, putRecord, smallGeometry } from '../workload.ts'
 import {
   allCopies,
   editBelowRoot,
@@ -182,7 +184,7 @@ describe('as a mirror it is refused', () => {
     await createMirror(device, { clock: stillClock, random, geometry: smallGeometry() })
     return device.crashState().durable
   }
-  const asMirror = (device: SimulatedDevice) => Volume.open(device, { clock: stillClock })
+  const asMirror = (device: SimulatedDevice) => Volume.open(device, { clock: stillClock, ...cacheLimit })
   for (const [name, edit] of [
     ['an incompat bit', setWord('superblock', 'incompat', 1)],
     ['a readOnlyCompat bit', setWord('superblock', 'readOnlyCompat', 1)],

@@ -1,4 +1,4 @@
-/** Which blocks may be written (DESIGN §3.1), on the real classes: I1, and I5 once everything is quiet. */
+/** Which blocks may be written, on the real classes: I1, and I5 once everything is quiet. */
 import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { Readers } from '../../../src/cp-engine/space/readers.ts'
 import { RetentionModel } from '../space/retention-model.ts'

@@ -1,21 +1,24 @@
 /** Windows of a stream: in order, once each, ahead for who keeps up, and no buffer lost by who leaves. */
 import { expect, test } from 'bun:test'
-import { FileStream } from '../../../src/fs/read/file-stream.ts'
+import { BufferPool } from '../../../src/lib/buffer-pool.ts'
+import { FileStream, restingWindowBytesMax } from '../../../src/fs/read/file-stream.ts'
 
 const mib = 2 ** 20
+const pool = new BufferPool(restingWindowBytesMax)
 
 function recorded(end: number) {
   const windows: [start: number, end: number][] = []
-  const filled = new Set<Uint8Array>()
+  const filled = new Set<ArrayBufferLike>()
   const stream = new FileStream(
     async (start, to, buffer) => {
       windows.push([start, to])
-      filled.add(buffer)
+      filled.add(buffer.buffer)
       await Bun.sleep(0)
       return [buffer.subarray(0, to - start)]
     },
     100,
     end,
+    pool,
   )
   return { stream, windows, filled }
 }
@@ -41,7 +44,7 @@ test('who keeps up is read ahead, who does not gets smaller windows', async () =
 })
 
 test('buffers come back from streams that were closed at any moment', async () => {
-  const seen = new Set<Uint8Array>()
+  const seen = new Set<ArrayBufferLike>()
   for (let i = 0; i < 200; i++) {
     const { stream, filled } = recorded(4 * mib)
     const first = stream.next()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { CpPublished, PublishedRoot, RootSource, TreeView } from '../../../src/cp-engine/contract.ts'
 import type { ReadView } from '../../../src/fs/contract.ts'
 import { Views, isPossibleCp, keptCpsMax, keptMs } from '../../../src/fs/read/image-leases.ts'
-import type { Clock } from '../../../src/lib/clock.ts'
+import { VirtualClock } from '../../simulated/clock.ts'
 import { hasCode } from '../../../src/lib/errors.ts'
 
 /** Roots that are nothing but their number; the two newest and the pinned ones are readable. */
@@ -43,31 +43,9 @@ class FakeSource implements RootSource {
   }
 }
 
-class ManualClock implements Clock {
-  private nowMs = 5
-  readonly timers = new Set<{ at: number; callback: () => void }>()
-  now = () => 0
-  monotonic = () => this.nowMs
-  after(ms: number, callback: () => void) {
-    const timer = { at: this.nowMs + ms, callback }
-    this.timers.add(timer)
-    return () => void this.timers.delete(timer)
-  }
-  sleep = (ms: number) => new Promise<void>((resolve) => void this.after(ms, resolve))
-  yield = () => Promise.resolve()
-  advance(ms: number): void {
-    this.nowMs += ms
-    for (const timer of this.timers) {
-      if (timer.at > this.nowMs) continue
-      this.timers.delete(timer)
-      timer.callback()
-    }
-  }
-}
-
 function setUp() {
   const source = new FakeSource()
-  const clock = new ManualClock()
+  const clock = new VirtualClock()
   const view = (tree: TreeView) => ({ cp: tree.cp, release: () => tree.release() }) as ReadView
   const views = new Views({ source, clock, view })
   const use = (cp: number) => views.at(cp).release()
@@ -87,15 +65,15 @@ describe('kept consistency points', () => {
     const { source, clock, views, use } = setUp()
     use(1)
     for (let i = 0; i < 5; i++) source.publish()
-    clock.advance(keptMs - 1)
+    clock.jump(keptMs - 1)
     use(1)
-    clock.advance(keptMs - 1)
+    clock.jump(keptMs - 1)
     expect(views.keptCps()).toEqual([1])
-    clock.advance(1)
+    clock.jump(1)
     expect(views.keptCps()).toEqual([])
     expect(source.pins.size).toBe(0)
     expect(codeOf(() => use(1))).toBe('cp-gone')
-    expect(clock.timers.size).toBe(0)
+    expect(clock.timers).toBe(0)
     expect(source.views).toBe(0)
   })
 
@@ -110,9 +88,9 @@ describe('kept consistency points', () => {
     expect(codeOf(() => use(1))).toBe('cp-gone')
     use(source.newest)
     expect(views.keptCps()).toHaveLength(keptCpsMax)
-    expect(clock.timers.size).toBe(keptCpsMax)
+    expect(clock.timers).toBe(keptCpsMax)
     views.close()
-    expect(clock.timers.size + source.views).toBe(0)
+    expect(clock.timers + source.views).toBe(0)
   })
 
   test('cp-gone names what is readable', () => {
@@ -134,7 +112,7 @@ describe('kept consistency points', () => {
     expect(codeOf(() => use(source.newest))).toBe('too-many-pins')
     use(3)
     expect(source.views).toBe(0)
-    clock.advance(keptMs)
+    clock.jump(keptMs)
     use(source.newest)
     expect(views.keptCps()).toEqual([source.newest])
   })
@@ -181,9 +159,9 @@ describe('waiting', () => {
     const three = views.waitFor(3, 1000)
     source.publish()
     expect(await two).toBe(true)
-    clock.advance(1000)
+    clock.jump(1000)
     expect(await three).toBe(false)
-    expect(clock.timers.size).toBe(0)
+    expect(clock.timers).toBe(0)
   })
 
   test('while there is nothing at all', async () => {
@@ -204,7 +182,7 @@ describe('waiting', () => {
     views.close()
     expect(await waiting).toBe(false)
     expect(await views.waitFor(9, 1000)).toBe(false)
-    expect(source.pins.size + source.listeners.size + clock.timers.size).toBe(0)
+    expect(source.pins.size + source.listeners.size + clock.timers).toBe(0)
   })
 })
 

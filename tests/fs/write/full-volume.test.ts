@@ -9,6 +9,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { hasCode } from '../../../src/lib/errors.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
 import { bytesOf, p } from '../volume.ts'
+import { engineLimits } from '../../engine-limits.ts'
 
 const mebibyte = 2 ** 20
 
@@ -30,7 +31,12 @@ async function openVolume() {
   const random = seededRandom(1)
   const geometry = makeGeometry(24 * mebibyte, mebibyte, mebibyte)
   await createPrimary(device, { clock: systemClock, random, geometry, recordChecksum: 'xxh3' })
-  const engine = await openPrimary(device, { clock: systemClock, random, cpIntervalMs: 20 })
+  const engine = await openPrimary(device, {
+    ...engineLimits,
+    clock: systemClock,
+    random,
+    cpIntervalMs: 20,
+  })
   const files = new VolumeFiles(engine, systemClock)
   engine.onSpaceShort(() => files.hurry())
   files.start()

@@ -21,6 +21,7 @@ import { Mirrors } from '../../../src/replica/primary/mirrors.ts'
 import { positionOf } from '../../../src/replica/link/positions.ts'
 import { problem } from '../../../src/routes/http/problem.ts'
 import { Workload, expectModel, newPrimary, open, smallGeometry } from '../../cp-engine/workload.ts'
+import { cacheLimit, mirrorLimit } from '../../engine-limits.ts'
 
 const secret = 'a secret of the two'
 const ends: (() => Promise<unknown> | void)[] = []
@@ -29,8 +30,8 @@ afterEach(async () => {
 })
 
 async function startMirror(device: BlockDevice, given: string | null = secret) {
-  const volume = await Volume.open(device, { clock: systemClock })
-  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
+  const volume = await Volume.open(device, { clock: systemClock, ...cacheLimit })
+  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
   const server = Bun.serve({
     port: 0,
@@ -92,8 +93,8 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   await mirror.stop()
   const last = await cp(30)
   const port = Number(new URL(mirror.url).port)
-  const volume = await Volume.open(mirror.device, { clock: systemClock })
-  const applier = new MirrorApplier(volume, { clock: systemClock, random: systemRandom })
+  const volume = await Volume.open(mirror.device, { clock: systemClock, ...cacheLimit })
+  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
   const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
   const again = Bun.serve({
     port,

@@ -13,6 +13,7 @@ import { problem } from '../../../src/routes/http/problem.ts'
 import { HttpTransport, createReplicaFetch } from '../../../src/replica/link/http-transport.ts'
 import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
 import { smallGeometry } from '../../cp-engine/workload.ts'
+import { cacheLimit, mirrorLimit } from '../../engine-limits.ts'
 
 const uuid = formatUuid(seededRandom(3).bytes(16))
 const head = { volume: uuid, session: uuid, epoch: { number: 0, id: new Uint8Array(8) }, base: nowhere }
@@ -48,7 +49,8 @@ function countTurns() {
 test('a mirror takes them in many turns', async () => {
   const device = new MemoryDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
-  const applier = new MirrorApplier(await Volume.open(device, { clock: systemClock }), {
+  const applier = new MirrorApplier(await Volume.open(device, { clock: systemClock, ...cacheLimit }), {
+    ...mirrorLimit,
     clock: systemClock,
     random: systemRandom,
   })

@@ -1,13 +1,14 @@
 /** What happens to received blocks when there is no space for them. */
+import type { BlockRun } from '../../../src/lib/block-run.ts'
 import { expect, test } from 'bun:test'
 import { StillpointError } from '../../../src/lib/errors.ts'
-import type { BlockDevice, BlockRange, WriteRun } from '../../../src/blockdev/block-device.ts'
+import type { BlockDevice, WriteRun } from '../../../src/blockdev/block-device.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { WritePipeline } from '../../../src/replica/link/write-pipeline.ts'
 
 /** Whether there is space is decided by the test, each time. */
 function scene() {
-  const asked: { runs: readonly BlockRange[]; answer: (bytesLacking: number) => void }[] = []
+  const asked: { runs: readonly BlockRun[]; answer: (bytesLacking: number) => void }[] = []
   const written: WriteRun[] = []
   const lacking: number[] = []
   const failures: unknown[] = []

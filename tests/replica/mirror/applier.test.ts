@@ -40,6 +40,15 @@ describe('sessions', () => {
     expect(kinds(scene.blocks(6, first, block(1)))).toEqual(['write'])
   })
 
+  test('what only a mirror says is refused, and nothing is done', () => {
+    scene.greet()
+    const status = { ...scene.applier.status(), offerSeen: 0 }
+    expect(kinds(scene.send(6, { kind: 'want', round: 1, wanted: [] }))).toEqual(['unsupported'])
+    expect(kinds(scene.send(6, { kind: 'report', ...status }))).toEqual(['unsupported'])
+    expect(kinds(scene.send(6, { kind: 'hello-answer', opens: uuid(), ...status }))).toEqual(['unsupported'])
+    expect(kinds(scene.send(6, { kind: 'error', code: 'bad-root', detail: '' }))).toEqual(['unsupported'])
+  })
+
   test('a new hello ends the old session', () => {
     scene.greet()
     const old = scene.session

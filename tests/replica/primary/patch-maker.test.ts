@@ -1,7 +1,8 @@
 /** What leaves as a patch, and against what: the primary's end. */
+import type { BlockRun } from '../../../src/lib/block-run.ts'
 import { describe, expect, test } from 'bun:test'
 import { seededRandom } from '../../../src/lib/random.ts'
-import type { BlockRun, HeldBlocks, PrimaryVolume, WriteCommand } from '../../../src/cp-engine/contract.ts'
+import type { HeldBlocks, PrimaryVolume, WriteCommand } from '../../../src/cp-engine/contract.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
 import { FrameStream } from '../../../src/replica/link/frame-stream.ts'
@@ -9,7 +10,7 @@ import { Outbox } from '../../../src/replica/primary/outbox.ts'
 import { PatchMaker } from '../../../src/replica/primary/patch-maker.ts'
 import { ReplacedRuns } from '../../../src/replica/primary/replaced-runs.ts'
 import { base, epoch, positionOf, uuid } from '../mirror/applier-scene.ts'
-import { VirtualClock } from '../virtual-clock.ts'
+import { VirtualClock } from '../../simulated/clock.ts'
 
 const random = seededRandom(51)
 const head = { volume: uuid(), session: uuid(), epoch }

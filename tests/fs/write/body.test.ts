@@ -1,30 +1,8 @@
-/** Buffers are lent once, come back once, and do not pile up. */
+/** The pieces of a body become buffers of the sizes that are wanted, and what is done with comes back. */
 import { expect, test } from 'bun:test'
 import { buffersOf } from '../../../src/fs/write/body.ts'
-import { RecordBuffers, restingBytesMax } from '../../../src/fs/write/record-buffers.ts'
+import { BufferPool } from '../../../src/lib/buffer-pool.ts'
 import { bytesOf, chunked } from '../volume.ts'
-
-test('what comes back is lent again, once', () => {
-  const buffers = new RecordBuffers()
-  const first = buffers.take(8192)
-  buffers.giveBack(first.subarray(0, 100))
-  buffers.giveBack(first)
-  buffers.giveBack(new Uint8Array(8192))
-  expect(buffers.restingBytes).toBe(8192)
-  expect(buffers.take(4096).buffer).not.toBe(first.buffer)
-  const again = buffers.take(8192)
-  expect([again.buffer === first.buffer, again.length]).toEqual([true, 8192])
-  expect(buffers.take(8192).buffer).not.toBe(first.buffer)
-})
-
-test('only so much rests', () => {
-  const buffers = new RecordBuffers()
-  const taken = Array.from({ length: 40 }, () => buffers.take(2 ** 20))
-  for (const buffer of taken) buffers.giveBack(buffer)
-  expect(buffers.restingBytes).toBe(restingBytesMax)
-  // The memory of the others is gone at once.
-  expect(taken.filter(({ length }) => length > 0).length).toBe(restingBytesMax / 2 ** 20)
-})
 
 test('pieces of which nothing is kept are released, each once', async () => {
   const pieces = [10, 3000, 70_000, 200_000, 5].map((bytes) => bytesOf(bytes))
@@ -37,7 +15,7 @@ test('pieces of which nothing is kept are released, each once', async () => {
   }
   const parts: Uint8Array[] = []
   const sizeAt = (at: number) => (at === 0 ? 4096 : 131_072)
-  for await (const part of buffersOf(body, sizeAt, new RecordBuffers())) {
+  for await (const part of buffersOf(body, sizeAt, new BufferPool(2 ** 24))) {
     parts.push(part.slice())
     for (const piece of released) piece.fill(0)
   }
@@ -46,7 +24,7 @@ test('pieces of which nothing is kept are released, each once', async () => {
 })
 
 test('a body is the same through buffers that are used again, however it is cut', async () => {
-  const buffers = new RecordBuffers()
+  const buffers = new BufferPool(2 ** 24)
   const body = bytesOf(1_000_003, 7)
   for (const chunkBytes of [1000, 65_536, 200_000, 2_000_000]) {
     const parts: Uint8Array[] = []

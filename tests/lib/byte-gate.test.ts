@@ -1,41 +1,41 @@
-/** Room is given in the order in which it was asked for, kept until a turn ends, and never lost. */
+/** Room is given in the order in which callers asked for it, held until it is let go, and never lost. */
 import { describe, expect, test } from 'bun:test'
-import { LeavingRoom } from '../../../src/cp-engine/records/leaving-room.ts'
-import { seededRandom } from '../../../src/lib/random.ts'
-import { settled } from '../manual-clock.ts'
+import { ByteGate } from '../../src/lib/byte-gate.ts'
+import { seededRandom } from '../../src/lib/random.ts'
+import { settled } from '../simulated/clock.ts'
 
 function harness(bytesMax: number) {
-  const room = new LeavingRoom(bytesMax)
+  const gate = new ByteGate(bytesMax)
   const entered: string[] = []
   const enter = (name: string, bytes: number): void => {
-    room
+    gate
       .enter(bytes)
       .then(() => entered.push(name))
       .catch(() => {})
   }
-  return { room, entered, enter }
+  return { gate, entered, enter }
 }
 
-describe('room to leave', () => {
+describe('a byte gate', () => {
   test('only so much is on its way, but one alone always may be', async () => {
-    const { room, entered, enter } = harness(100)
+    const { gate, entered, enter } = harness(100)
     enter('large', 1000)
     await settled()
     expect(entered).toEqual(['large'])
-    room.leaves(1000)
-    room.endTurn(1000)
-    expect(room.has(1)).toBe(false)
-    room.hasLeft(1000)
-    expect(room.has(1)).toBe(true)
-    expect(room.has(101)).toBe(true)
-    room.leaves(1)
-    expect(room.has(99)).toBe(true)
-    expect(room.has(100)).toBe(false)
+    gate.hold(1000)
+    gate.letGo(1000)
+    expect(gate.hasRoom(1)).toBe(false)
+    gate.letGo(1000)
+    expect(gate.hasRoom(1)).toBe(true)
+    expect(gate.hasRoom(101)).toBe(true)
+    gate.hold(1)
+    expect(gate.hasRoom(99)).toBe(true)
+    expect(gate.hasRoom(100)).toBe(false)
   })
 
   test('in turn, also when a later one would fit', async () => {
-    const { room, entered, enter } = harness(100)
-    room.leaves(60)
+    const { gate, entered, enter } = harness(100)
+    gate.hold(60)
     for (const [name, bytes] of [
       ['a', 50],
       ['b', 10],
@@ -45,51 +45,61 @@ describe('room to leave', () => {
       enter(name, bytes)
     await settled()
     expect(entered).toEqual([])
-    room.hasLeft(30)
+    gate.letGo(30)
     await settled()
     expect(entered).toEqual(['a', 'b'])
-    // Whoever did not leave after all leaves its room to the next one.
-    room.endTurn(50)
+    // What is let go is the next one's.
+    gate.letGo(50)
     await settled()
     expect(entered).toEqual(['a', 'b', 'c', 'd'])
-    expect(room.has(1)).toBe(false)
+    expect(gate.hasRoom(1)).toBe(false)
   })
 
   test('everybody is let in when nothing leaves any more', async () => {
-    const { room, entered, enter } = harness(10)
-    room.leaves(10)
+    const { gate, entered, enter } = harness(10)
+    gate.hold(10)
     for (const name of ['a', 'b', 'c']) enter(name, 10)
-    room.letAllIn()
+    gate.admitAll()
     await settled()
     expect(entered).toEqual(['a', 'b', 'c'])
-    for (let i = 0; i < 3; i++) room.endTurn(10)
-    room.hasLeft(10)
-    expect(room.has(10)).toBe(true)
+    for (let i = 0; i < 3; i++) gate.letGo(10)
+    gate.letGo(10)
+    expect(gate.hasRoom(10)).toBe(true)
   })
 
   test('whatever they do, all come to their turn, in order, and never too many at once', async () => {
     const random = seededRandom(5)
-    const room = new LeavingRoom(100)
+    const gate = new ByteGate(100)
     const order: number[] = []
     let inside = 0
     const one = async (i: number): Promise<void> => {
       const bytes = 1 + random.below(i % 10 === 0 ? 300 : 60)
-      await room.enter(bytes)
+      await gate.enter(bytes)
       order.push(i)
       inside += bytes
       expect(inside === bytes || inside <= 100).toBe(true)
       for (let turns = random.below(4); turns > 0; turns--) await settled()
       const isLeaving = random.below(3) > 0
-      if (isLeaving) room.leaves(bytes)
+      if (isLeaving) gate.hold(bytes)
       else inside -= bytes
-      room.endTurn(bytes)
+      gate.letGo(bytes)
       if (!isLeaving) return
       for (let turns = random.below(4); turns > 0; turns--) await settled()
       inside -= bytes
-      room.hasLeft(bytes)
+      gate.letGo(bytes)
     }
     await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)))
     expect(order).toEqual(Array.from({ length: 200 }, (_, i) => i))
-    expect(room.has(100)).toBe(true)
+    expect(gate.hasRoom(100)).toBe(true)
+  })
+
+  test('work that fails lets go of its room', async () => {
+    const gate = new ByteGate(10)
+    const failing = gate.within(10, () => Promise.reject(new Error('no')))
+    const next = gate.within(10, () => Promise.resolve('next'))
+    await expect(failing).rejects.toThrow('no')
+    expect(await next).toBe('next')
+    expect(gate.hasRoom(10)).toBe(true)
+    expect(() => gate.letGo(1)).toThrow('was held')
   })
 })

@@ -1,0 +1,16 @@
+/** For callers that wait until something has changed, look again, and may have to wait once more. */
+export class Bell {
+  private waiting: (() => void)[] = []
+
+  /** Resolves when it rings the next time. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve))
+  }
+
+  ring(): void {
+    if (this.waiting.length === 0) return
+    const { waiting } = this
+    this.waiting = []
+    for (const resume of waiting) resume()
+  }
+}

@@ -1,0 +1,58 @@
+/** Work that must not overlap runs one after the other, in the order in which it was asked for. */
+
+export class Turn {
+  /** Ends with the turn of the caller that came last. Null: nobody has a turn, or waits for one. */
+  private last: Promise<void> | null = null
+
+  get isFree(): boolean {
+    return this.last === null
+  }
+
+  /** Resolves when it is the caller's turn. The turn lasts until what this gives is called. */
+  async take(): Promise<() => void> {
+    const before = this.last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.last = promise
+    await before
+    return () => this.end(promise, resolve)
+  }
+
+  private end(turn: Promise<void>, resolve: () => void): void {
+    if (this.last === turn) this.last = null
+    resolve()
+  }
+
+  /** Work that fails ends its turn like any other. */
+  async within<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.last = promise
+    try {
+      await before
+      return await work()
+    } finally {
+      this.end(promise, resolve)
+    }
+  }
+}
+
+/** Work under one name takes turns; under different names it does not wait. */
+export class Turns {
+  private readonly turns = new Map<string, Turn>()
+
+  /** Names that somebody works under, or waits for. */
+  get size(): number {
+    return this.turns.size
+  }
+
+  async within<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const known = this.turns.get(name)
+    const turn = known ?? new Turn()
+    if (!known) this.turns.set(name, turn)
+    try {
+      return await turn.within(work)
+    } finally {
+      if (turn.isFree) this.turns.delete(name)
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** How a mirror stands, as `GET /v1/mirrors` shows it: from what its machine knows. Pure. */
+import type { PublishedRoot } from '../../cp-engine/contract.ts'
+import type { Lag } from '../link/lag.ts'
+import type { MirrorState, ShipperStatus } from './shipper-events.ts'
+
+export interface Standing {
+  readonly hasSession: boolean
+  /** Everything that is written goes to the mirror at once. */
+  readonly isLive: boolean
+  /** What the mirror has published. */
+  readonly base: PublishedRoot | null
+  readonly currentCp: number
+  readonly lag: Lag
+  readonly trouble: string | null
+  /** Why the last connection ended or was none. */
+  readonly unreached: string | null
+  /** Monotonic milliseconds; null: nothing was ever heard. */
+  readonly heardMs: number | null
+  readonly sentBytes: number
+  readonly refused: number
+}
+
+function stateOf({ hasSession, isLive, base, trouble }: Standing): MirrorState {
+  if (trouble !== null) return 'stalled'
+  if (!hasSession) return 'away'
+  return isLive && base ? 'live' : 'catching-up'
+}
+
+export function statusOf(standing: Standing, nowMs: number): ShipperStatus {
+  const { base, currentCp, lag, trouble, unreached, heardMs, sentBytes, refused } = standing
+  const cp = base?.root.cp ?? null
+  const state = stateOf(standing)
+  return {
+    state,
+    cp,
+    ...lag.of(cp, currentCp, nowMs),
+    needs: trouble ?? (state === 'away' ? unreached : null),
+    silentMs: heardMs === null ? null : nowMs - heardMs,
+    sentBytes,
+    refused,
+  }
+}
