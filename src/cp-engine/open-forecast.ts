@@ -53,7 +53,7 @@ const stillClock: Clock = {
 const noChance: Random = { bytes: (length) => new Uint8Array(length).fill(0x5a) }
 
 /** Enough for a look that goes through the tree once. */
-const nodeCacheBytesMax = 2 ** 24
+const cacheBytes = 2 ** 24
 
 export async function forecastOpen(device: BlockDevice, role: Role): Promise<Forecast> {
   const overlay = new OverlayDevice(device)
@@ -62,10 +62,10 @@ export async function forecastOpen(device: BlockDevice, role: Role): Promise<For
   const options: OpenPrimaryOptions = {
     clock: stillClock,
     random: noChance,
-    nodeCacheBytesMax,
+    nodeCacheBytesMax: cacheBytes,
     // No CP is due here, and nothing is queued.
     cpIntervalMs: Number.MAX_SAFE_INTEGER,
-    queueBytesMax: nodeCacheBytesMax,
+    queueBytesMax: cacheBytes,
     logSealIdleMs: null,
     onLogRead: (log) => void (heard.log = log),
   }
@@ -90,7 +90,7 @@ export async function forecastOpen(device: BlockDevice, role: Role): Promise<For
 
 async function forecastMirror(overlay: OverlayDevice): Promise<Forecast> {
   try {
-    const volume = await Volume.open(overlay, { clock: stillClock, nodeCacheBytesMax })
+    const volume = await Volume.open(overlay, { clock: stillClock, nodeCacheBytesMax: cacheBytes })
     const published = volume.currentOrNull()
     const { cp = null, sequence = null } = published?.root ?? {}
     return {

@@ -25,7 +25,7 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly random: Random
   readonly nodeCacheBytesMax: number
   /** The volume may grow to this from now on, if that is more than before. A fenced one stays as it is. */
-  readonly volumeBytesMax?: number | null
+  readonly raiseVolumeTo?: number | null
   /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
   readonly acceptSuperblockLoss?: boolean
   /** The operator accepts that the log is damaged: its first operation that cannot be kept ends it. */
@@ -103,9 +103,9 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
 export const operationsInLog = async (volume: Volume): Promise<number> =>
   (await planLog(volume, true)).plan.operations
 
-function blocksMaxOf({ geometry, superblock }: Volume, { volumeBytesMax }: OpenPrimaryOptions): number {
-  if (superblock.fenced || superblock.outdated || !volumeBytesMax) return geometry.blocksMax
-  const blocks = Math.floor(Math.min(volumeBytesMax, volumeBytesLimit) / blockBytes)
+function blocksMaxOf({ geometry, superblock }: Volume, { raiseVolumeTo }: OpenPrimaryOptions): number {
+  if (superblock.fenced || superblock.outdated || !raiseVolumeTo) return geometry.blocksMax
+  const blocks = Math.floor(Math.min(raiseVolumeTo, volumeBytesLimit) / blockBytes)
   return Math.max(geometry.blocksMax, blocks)
 }
 

@@ -41,7 +41,7 @@ export async function servePrimary(
     cpIntervalMs,
     queueBytesMax,
     nodeCacheBytesMax,
-    volumeBytesMax: configuration.raiseVolumeTo,
+    raiseVolumeTo: configuration.raiseVolumeTo,
     packing: recordEncoding === 'zstd' ? zstd : null,
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),

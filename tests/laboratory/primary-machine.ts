@@ -199,14 +199,14 @@ export class PrimaryMachine {
     const random = chance.of(`opening ${opening}`)
     lab.trace.note(`primary opens ${opening}${acceptsLoss ? ', accepting a loss' : ''}`)
     const copy = this.isSound ? disk.copy() : null
-    const volumeBytesMax = raisedMaximum(chance.of(`maximum ${opening}`), profile)
+    const raiseVolumeTo = raisedMaximum(chance.of(`maximum ${opening}`), profile)
     const engine = await openPrimary(disk.device, {
       clock,
       random,
       cpIntervalMs,
       queueBytesMax,
       nodeCacheBytesMax,
-      volumeBytesMax,
+      raiseVolumeTo,
       packing: isPacked ? zstdInTurn : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,
@@ -216,7 +216,7 @@ export class PrimaryMachine {
     disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
     if (copy) {
       const where = `before opening ${opening}`
-      mustBeForecast(await forecast(copy, where), engine, where, volumeBytesMax !== null)
+      mustBeForecast(await forecast(copy, where), engine, where, raiseVolumeTo !== null)
     }
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return

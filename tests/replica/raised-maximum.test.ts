@@ -24,7 +24,7 @@ async function follow(pair: Pair): Promise<void> {
 async function reopen(pair: Pair, blocks: number | null): Promise<void> {
   pair.mirrors.close()
   await pair.engine.close()
-  await pair.openPrimary(pair.primaryDevice, { volumeBytesMax: blocks && blocks * blockBytes })
+  await pair.openPrimary(pair.primaryDevice, { raiseVolumeTo: blocks && blocks * blockBytes })
 }
 
 /** More than the volume had room for. */

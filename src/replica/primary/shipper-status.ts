@@ -3,7 +3,7 @@ import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { Lag } from '../link/lag.ts'
 import type { MirrorState, ShipperStatus } from './shipper-events.ts'
 
-export interface Standing {
+interface Standing {
   readonly hasSession: boolean
   /** Everything that is written goes to the mirror at once. */
   readonly isLive: boolean

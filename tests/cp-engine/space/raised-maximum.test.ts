@@ -57,7 +57,7 @@ describe('an open with a larger maximum', () => {
       const { device, workload, engine } = await volume(1)
       await engine.close()
       const before = engine.current().root
-      const raised = await open(device, 2, { volumeBytesMax: blocks * blockBytes + 17 })
+      const raised = await open(device, 2, { raiseVolumeTo: blocks * blockBytes + 17 })
       expect(raised.current().root).toMatchObject({ blocksMax: blocks, sequence: before.sequence })
       expect(raised.current().root.cp).toBeGreaterThan(before.cp)
       for (let i = 0; i < 10; i++) await workload.step(raised, 'logged')
@@ -71,7 +71,7 @@ describe('an open with a larger maximum', () => {
     await engine.reach(await putRecord(engine, 9999, 5), 'logged')
     workload.model.set(9999, 5)
     const crashed = new SimulatedDevice({ image: device.crashState().durable })
-    const raised = await open(crashed, 3, { volumeBytesMax: 2 ** 44 })
+    const raised = await open(crashed, 3, { raiseVolumeTo: 2 ** 44 })
     expect(raised.recovery.replayed).toBeGreaterThan(0)
     expect(raised.current().root.blocksMax).toBe(2 ** 32)
     await raised.close()
@@ -81,8 +81,8 @@ describe('an open with a larger maximum', () => {
   test('a smaller one, or the same, changes nothing: not even a CP', async () => {
     const { device, engine } = await volume(3)
     await engine.close()
-    for (const volumeBytesMax of [1, smallMax * blockBytes, smallMax * blockBytes + 1, null]) {
-      const again = await open(device, 4, { volumeBytesMax })
+    for (const raiseVolumeTo of [1, smallMax * blockBytes, smallMax * blockBytes + 1, null]) {
+      const again = await open(device, 4, { raiseVolumeTo })
       expect(again.current().hash).toEqual(engine.current().hash)
       await again.close()
     }
@@ -91,7 +91,7 @@ describe('an open with a larger maximum', () => {
   test('more than the format knows is the most that it knows', async () => {
     const { device, engine } = await volume(4)
     await engine.close()
-    const raised = await open(device, 5, { volumeBytesMax: 2 ** 50 })
+    const raised = await open(device, 5, { raiseVolumeTo: 2 ** 50 })
     expect(raised.current().root.blocksMax).toBe(volumeBytesLimit / blockBytes)
     await raised.close()
   })
@@ -100,10 +100,10 @@ describe('an open with a larger maximum', () => {
     const { device, engine } = await volume(5)
     await engine.fence('an older copy')
     await engine.close()
-    const again = await open(device, 6, { volumeBytesMax: 2 ** 40 })
+    const again = await open(device, 6, { raiseVolumeTo: 2 ** 40 })
     expect(again.space().max).toBe(smallMax)
     await again.close()
-    const taken = await open(device, 7, { volumeBytesMax: 2 ** 40, acceptHistoryLoss: true })
+    const taken = await open(device, 7, { raiseVolumeTo: 2 ** 40, acceptHistoryLoss: true })
     expect(taken.space().max).toBe(2 ** 28)
     await taken.close()
   })
@@ -122,7 +122,7 @@ describe('an open with a larger maximum', () => {
     expect(device.blockCount).toBe(smallMax)
     // As it is after a kill: the log, too, has been waiting.
     const crashed = new SimulatedDevice({ image: device.crashState().durable })
-    const raised = await open(crashed, 7, { volumeBytesMax: oneLevel * blockBytes })
+    const raised = await open(crashed, 7, { raiseVolumeTo: oneLevel * blockBytes })
     for (let i = 1; i <= 500; i++) {
       await putRecord(raised, n + i, i)
       workload.model.set(n + i, i)
@@ -147,7 +147,7 @@ describe('a crash while it is raised', () => {
         image: device.crashState().durable,
         onMutation: () => void states.push(raising.crashState()),
       })
-      const raised = await open(raising, 8, { volumeBytesMax: blocks * blockBytes })
+      const raised = await open(raising, 8, { raiseVolumeTo: blocks * blockBytes })
       for (let i = 0; i < 4; i++) await putRecord(raised, 9999, 5)
       await raised.requestCp('requested')
       states.push(raising.crashState())
@@ -161,11 +161,11 @@ describe('a crash while it is raised', () => {
           ...(last >= 0 ? [tornAfter(last, 1), tornAfter(last, 9)] : []),
         ]
         for (const choice of choices)
-          for (const volumeBytesMax of [null, blocks * blockBytes]) {
+          for (const raiseVolumeTo of [null, blocks * blockBytes]) {
             const crashed = new SimulatedDevice({ image: crashImage(state, choice) })
-            const again = await open(crashed, 10, { volumeBytesMax })
+            const again = await open(crashed, 10, { raiseVolumeTo })
             const { blocksMax } = again.current().root
-            expect(volumeBytesMax === null ? [smallMax, blocks] : [blocks]).toContain(blocksMax)
+            expect(raiseVolumeTo === null ? [smallMax, blocks] : [blocks]).toContain(blocksMax)
             seen.add(blocksMax)
             const view = again.openView()
             await expectModel(view, workload.model)
