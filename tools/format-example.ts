@@ -147,7 +147,7 @@ function leafPart({ root, block }: Example): string {
   const { address } = root.fileTree.pointer
   const bytes = block(address)
   const node = new VerifiedNode(bytes)
-  const { kind } = root.records
+  const { kind } = root.sums
   const rows: Row[] = rowsOf(treeNodeLayout, bytes, 0)
   for (let i = 0; i < node.count; i++) {
     const slot = treeNodeLayout.bytes + 2 * i
@@ -204,7 +204,7 @@ function recordPart({ root, block }: Example): string {
   for (let i = 0; i < node.count; i++) {
     const key = decodeKey(node.key(i))
     if (key.kind !== 'entry' || key.name !== path.at(-1)) continue
-    const { content } = decodeEntryItem(node.value(i), root.records.kind)
+    const { content } = decodeEntryItem(node.value(i), root.sums.kind)
     const bytes = block(content!.address)
     const { payloadBytes } = content!
     const shown = decodeUtf8(bytes.subarray(0, payloadBytes))
@@ -233,7 +233,7 @@ function logPart({ superblock, root, block }: Example): string {
   const head = decodeLogGroupHead(first)
   const bytes = new Uint8Array(logGroupBytes(head.payloadBytes))
   for (let at = 0; at < bytes.length; at += blockBytes) bytes.set(block(address + at / blockBytes), at)
-  const [decoded] = decodeLogGroup(head, bytes, root.records.kind)
+  const [decoded] = decodeLogGroup(head, bytes, root.sums.kind)
   const rows: Row[] = [
     ...rowsOf(logGroupLayout, bytes, 0),
     ...rowsOf(logRecordLayout, bytes, logGroupLayout.bytes).map(([at, part, name]): Row => [
@@ -253,7 +253,7 @@ function logPart({ superblock, root, block }: Example): string {
     at += length
   }
   for (const { payload } of decoded!.inlineWrites) {
-    const pointer = blockPointerBytes(root.records.kind)
+    const pointer = blockPointerBytes(root.sums.kind)
     rows.push([at, bytes.subarray(at, at + pointer), 'record: block pointer of an inline write'])
     rows.push([at + pointer, payload, 'record: its payload'])
     at += pointer + payload.length

@@ -260,7 +260,7 @@ class Check {
   }
 
   private async checkItem(root: Root, item: Item, leaf: number, reached: Reached): Promise<void> {
-    const pointers = valuePointers(item.value, root.records.kind)
+    const pointers = valuePointers(item.value, root.sums.kind)
     if (!pointers) return this.find('item', leaf, `item ${toHex(item.key)} has malformed pointers`)
     const records: (Uint8Array | null)[] = []
     for (const pointer of pointers) {
@@ -283,7 +283,7 @@ class Check {
       this.find('pointer', pointer.address, 'two roots have different records at one address')
     this.verified.set(pointer.address, sum)
     try {
-      const { raw, isPaddingZero } = await readRecordAndPadding(this.device, pointer, root.records)
+      const { raw, isPaddingZero } = await readRecordAndPadding(this.device, pointer, root.sums)
       if (!isPaddingZero) this.find('padding', pointer.address, 'there are other bytes behind the record')
       return raw
     } catch (error) {

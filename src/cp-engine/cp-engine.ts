@@ -94,7 +94,7 @@ export class CpEngine implements contract.Engine {
       device,
       allocator,
       queue: this.queue,
-      sums: root.records,
+      sums: root.sums,
       firstCp: parts.firstCp,
       leaving: (cp, commands) => this.writer.leaving(cp, commands),
       failed,
@@ -104,7 +104,7 @@ export class CpEngine implements contract.Engine {
         device,
         geometry,
         volumeUuid: root.volumeUuid,
-        records: root.records.kind,
+        sums: root.sums.kind,
         clock,
         sealIdleMs: options.logSealIdleMs === undefined ? logSealIdleMsDefault : options.logSealIdleMs,
         isFenced: () => this.fencing.isUp,
@@ -130,7 +130,7 @@ export class CpEngine implements contract.Engine {
       take: (cause) => this.takeCp(cause),
     })
     const carrier = () => this.carrier()
-    const records = new RecordReader(volume, root.records, (pointer) => queue.find(pointer))
+    const records = new RecordReader(volume, root.sums, (pointer) => queue.find(pointer))
     this.viewParts = { volume, tree: state.tree, records, carrier }
     this.newest = new OpenNewest(this.viewParts)
     this.operations = new Operations({

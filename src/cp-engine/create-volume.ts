@@ -49,7 +49,7 @@ export async function createPrimary(device: BlockDevice, options: CreatePrimaryO
   const facts = {
     features: noFeatures,
     volumeUuid: superblock.volumeUuid,
-    records: { kind: options.recordChecksum, seed: readU32(random.bytes(4), 0) },
+    sums: { kind: options.recordChecksum, seed: readU32(random.bytes(4), 0) },
     snapshotsTree: { pointer: noNode, level: 0 },
     epochs: [{ ...superblock.epoch, firstCp, rootHashBefore: new Uint8Array(sha256Bytes) }],
     counters: new Array<number>(countersMax).fill(0),

@@ -5,10 +5,10 @@ import { type BlockPointer, type ChecksumKind, valueBodyOffset, valueHead, value
 export function valueWriter<N extends string>(
   of: Layout<N>,
   pointers: readonly BlockPointer[],
-  records: ChecksumKind,
+  sums: ChecksumKind,
   tailBytes = 0,
 ): { bytes: Uint8Array; w: Writer<N> } {
-  const head = valueHead(pointers, records)
+  const head = valueHead(pointers, sums)
   const bytes = new Uint8Array(head.length + of.bytes + tailBytes)
   bytes.set(head)
   return { bytes, w: new Writer(of, bytes, head.length) }
@@ -17,11 +17,11 @@ export function valueWriter<N extends string>(
 export function valueReader<N extends string>(
   of: Layout<N>,
   value: Uint8Array,
-  records: ChecksumKind,
+  sums: ChecksumKind,
 ): { r: Reader<N>; pointers: BlockPointer[] } {
-  const pointers = valuePointers(value, records)
+  const pointers = valuePointers(value, sums)
   if (!pointers) throw corrupt(of.title, 'pointers', 'are malformed')
-  return { r: new Reader(of, value, valueBodyOffset(value, records)), pointers }
+  return { r: new Reader(of, value, valueBodyOffset(value, sums)), pointers }
 }
 
 /** A value without pointers and without a tail. */

@@ -38,7 +38,7 @@ export class VolumeFiles implements contract.FileSystem {
     clock: Clock,
     smallFilesBytesMax?: number,
   ) {
-    const { kind } = engine.current().root.records
+    const { kind } = engine.current().root.sums
     this.reaper = new Reaper(engine, clock, kind)
     this.context = {
       engine,

@@ -13,7 +13,7 @@ export const rootOf = (cp: number, liveMap: NodePointer, usedMap: NodePointer): 
   cp,
   blockCount: 1536,
   blocksMax: 1536,
-  records: { kind: 'xxh3', seed: 1 },
+  sums: { kind: 'xxh3', seed: 1 },
   fileTree: { pointer: noNode, level: 0 },
   snapshotsTree: { pointer: noNode, level: 0 },
   liveMap,

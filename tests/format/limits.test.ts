@@ -26,7 +26,7 @@ const root: Root = {
   cp: 2e12 + 7,
   blockCount: 20_000,
   blocksMax: 20_001,
-  records: { kind: 'xxh3', seed: 1 },
+  sums: { kind: 'xxh3', seed: 1 },
   fileTree: { pointer: { address: 10_000, sum: fill(32, 2) }, level: 1 },
   snapshotsTree: { pointer: noNode, level: 0 },
   liveMap: { address: 10_001, sum: fill(32, 3) },

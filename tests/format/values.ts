@@ -89,7 +89,7 @@ export const root: fc.Arbitrary<Root> = fc
     after: integer(1e6),
     blockCount: fc.constant(2 ** 28),
     blocksMax: integer(g.volumeBlocksLimit, 2 ** 28),
-    records: fc.record({
+    sums: fc.record({
       kind: fc.constantFrom('xxh3' as const, 'sha256' as const),
       seed: integer(2 ** 32 - 1),
     }),

@@ -422,8 +422,8 @@ export class FakeEngine implements Engine {
 
   private publish(cause: CpCause): void {
     const cp = (this.images.at(-1)?.published.root.cp ?? 3) + 1
-    const { sums: records, counters, clockMs: committedAtMs, sequence, opening } = this
-    const root = fakeRoot({ cp, records, counters: [...counters], committedAtMs, sequence, opening })
+    const { sums, counters, clockMs: committedAtMs, sequence, opening } = this
+    const root = fakeRoot({ cp, sums, counters: [...counters], committedAtMs, sequence, opening })
     const published = { root, address: cp, bytes: new Uint8Array(0), hash: new Uint8Array(32).fill(cp) }
     this.images.push({ published, items: [...this.items] })
     this.operations = []

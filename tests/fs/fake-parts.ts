@@ -46,7 +46,7 @@ export interface FakeEngineOptions {
   nowMs?: () => number
 }
 
-type Told = Pick<Root, 'cp' | 'records' | 'counters' | 'committedAtMs' | 'sequence' | 'opening'>
+type Told = Pick<Root, 'cp' | 'sums' | 'counters' | 'committedAtMs' | 'sequence' | 'opening'>
 
 export function fakeRoot(told: Told): Root {
   return {

@@ -121,8 +121,8 @@ async function specimen(
 /** Of the records that only the log names. */
 async function namedBlocks(device: SimulatedDevice, volume: Volume): Promise<number[]> {
   const { geometry, superblock } = volume
-  const { volumeUuid, records } = volume.current().root
-  const place = { geometry, volumeUuid, kind: records.kind, acceptsUnreadable: false }
+  const { volumeUuid, sums } = volume.current().root
+  const place = { geometry, volumeUuid, kind: sums.kind, acceptsUnreadable: false }
   const addresses: number[] = []
   for await (const group of new LogReader(device, place).groups(superblock.log))
     for (const { namedWrites } of group.records)

@@ -48,7 +48,7 @@ export interface LogContext {
   readonly device: BlockDevice
   readonly geometry: Geometry
   readonly volumeUuid: Uint8Array
-  readonly records: ChecksumKind
+  readonly sums: ChecksumKind
   readonly clock: Pick<Clock, 'monotonic' | 'after'>
   /** The log is idle when no group has been written for so long; null: nothing is sealed. */
   readonly sealIdleMs: number | null
@@ -189,7 +189,7 @@ export class IntentLog {
     const { taken, payloadBytes } = this.takeBatch()
     const group = this.bufferOf(logGroupBytes(payloadBytes))
     let end = logGroupHeadBytes
-    for (const { record } of taken) end = writeLogRecord(group, end, record, this.context.records)
+    for (const { record } of taken) end = writeLogRecord(group, end, record, this.context.sums)
     const first = taken[0]!.record
     const { sequence } = taken.at(-1)!.record
     const at = this.position

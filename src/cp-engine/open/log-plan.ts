@@ -170,7 +170,7 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
   const reader = new LogReader(device, {
     geometry,
     volumeUuid: root.volumeUuid,
-    kind: root.records.kind,
+    kind: root.sums.kind,
     acceptsUnreadable,
   })
   const groups: LogGroup[] = []

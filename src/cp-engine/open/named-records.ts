@@ -57,7 +57,7 @@ export class NamedRecords {
   private async look(pointer: BlockPointer, buffer: Uint8Array): Promise<string | null> {
     const { device } = this.volume
     try {
-      const isRight = await isRecordOnDisk(device, pointer, this.volume.current().root.records, buffer)
+      const isRight = await isRecordOnDisk(device, pointer, this.volume.current().root.sums, buffer)
       return isRight ? null : 'is damaged'
     } catch (error) {
       if (error instanceof DeviceError && this.acceptsUnreadable) return 'cannot be read'

@@ -176,7 +176,7 @@ export class Operations {
     const record = isHidden ? null : this.recordOf(change, options)
     let recordBytes = 0
     if (record) {
-      recordBytes = logRecordBytes(record, volume.current().root.records.kind)
+      recordBytes = logRecordBytes(record, volume.current().root.sums.kind)
       if (!log.canEverHold(recordBytes)) {
         // A CP takes what a stream has added out of the record of who names it.
         if (options.stream && this.unpublished(options.stream).items.length > 0)
@@ -236,7 +236,7 @@ export class Operations {
       opening,
       sequence: state.sequence,
       counters: state.counters,
-      sums: volume.current().root.records.kind,
+      sums: volume.current().root.sums.kind,
       isHidden,
     }
   }

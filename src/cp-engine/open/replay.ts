@@ -117,7 +117,7 @@ export async function planReplay(
   merged: MergedLog,
   volume: Volume,
 ): Promise<{ plan: ReplayPlan; problems: ReplayProblem[] }> {
-  const sums = volume.current().root.records
+  const sums = volume.current().root.sums
   const items = merged.sortedItems()
   const after = new Map<number, { readonly pointer: BlockPointer; readonly sequence: number }>()
   for (const { value, sequence } of items)

@@ -115,8 +115,8 @@ export class Volume implements RootSource {
   }
 
   /** The same for all roots of a volume, so mostly the last one again. */
-  recordsOf({ root: { records } }: PublishedRoot): RecordReader {
-    if (this.lastRecords?.sums !== records) this.lastRecords = new RecordReader(this, records)
+  recordsOf({ root: { sums } }: PublishedRoot): RecordReader {
+    if (this.lastRecords?.sums !== sums) this.lastRecords = new RecordReader(this, sums)
     return this.lastRecords
   }
 
@@ -400,7 +400,7 @@ class NewestRoot extends RootNow implements NewestView {
     return this.cp
   }
   get kind(): ChecksumKind {
-    return this.published.root.records.kind
+    return this.published.root.sums.kind
   }
 }
 

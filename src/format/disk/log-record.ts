@@ -78,17 +78,17 @@ export const logRecordLayout = layout(
   ],
 )
 
-export function logRecordBytes(record: LogRecord, records: ChecksumKind): number {
-  const pointer = blockPointerBytes(records)
+export function logRecordBytes(record: LogRecord, sums: ChecksumKind): number {
+  const pointer = blockPointerBytes(sums)
   let bytes = logRecordLayout.bytes + record.namedWrites.length * pointer
   for (const { key, value } of record.changes) bytes += changeHeadBytes + key.length + (value?.length ?? 0)
   for (const { payload } of record.inlineWrites) bytes += pointer + payload.length
   return bytes
 }
 
-export function encodeLogRecord(record: LogRecord, records: ChecksumKind): Uint8Array {
-  const bytes = new Uint8Array(logRecordBytes(record, records))
-  const end = writeLogRecord(bytes, 0, record, records)
+export function encodeLogRecord(record: LogRecord, sums: ChecksumKind): Uint8Array {
+  const bytes = new Uint8Array(logRecordBytes(record, sums))
+  const end = writeLogRecord(bytes, 0, record, sums)
   assert(end === bytes.length, 'a log record is as long as its parts')
   return bytes
 }
@@ -100,9 +100,9 @@ export function writeLogRecord(
   bytes: Uint8Array,
   start: number,
   record: LogRecord,
-  records: ChecksumKind,
+  sums: ChecksumKind,
 ): number {
-  const problem = contradiction(record, records)
+  const problem = contradiction(record, sums)
   assert(problem === null, `log record: ${problem?.join(' ')}`)
   const { counters, changes, inlineWrites, namedWrites } = record
   assert(
@@ -137,7 +137,7 @@ export function writeLogRecord(
     bytes.set(value, at)
     at += value.length
   }
-  const pointerBytes = blockPointerBytes(records)
+  const pointerBytes = blockPointerBytes(sums)
   for (const { pointer, payload } of inlineWrites) {
     assert(payload.length === pointer.payloadBytes, 'an inline write has the bytes of its pointer')
     writeBlockPointer(bytes, at, pointer)
@@ -161,7 +161,7 @@ function inRange(value: number, field: string, max: number, min = 0): number {
 }
 
 /** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
-export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRecord {
+export function decodeLogRecord(bytes: Uint8Array, sums: ChecksumKind): LogRecord {
   const r = new Reader(logRecordLayout, bytes)
   r.head(structures.logRecord)
   r.zero('reserved')
@@ -182,11 +182,11 @@ export function decodeLogRecord(bytes: Uint8Array, records: ChecksumKind): LogRe
     atMs: inRange(readU64(bytes, offsets.atMs), 'atMs', timeMsMax),
     counters,
     changes: readChanges(bytes, cursor, readU32(bytes, offsets.changeCount)),
-    inlineWrites: readInlineWrites(bytes, cursor, readU32(bytes, offsets.inlineCount), records),
-    namedWrites: readNamedWrites(bytes, cursor, readU32(bytes, offsets.namedCount), records),
+    inlineWrites: readInlineWrites(bytes, cursor, readU32(bytes, offsets.inlineCount), sums),
+    namedWrites: readNamedWrites(bytes, cursor, readU32(bytes, offsets.namedCount), sums),
   }
   if (cursor.at !== bytes.length) throw r.problem('recordBytes', 'is more than its parts')
-  const problem = contradiction(record, records)
+  const problem = contradiction(record, sums)
   if (problem) throw corrupt(logRecordLayout.title, ...problem)
   return record
 }
@@ -221,10 +221,10 @@ function readChanges(bytes: Uint8Array, cursor: Cursor, count: number): Change[]
   return changes
 }
 
-function readPointer(bytes: Uint8Array, cursor: Cursor, field: string, records: ChecksumKind): BlockPointer {
-  const pointer = readBlockPointer(bytes, cursor.at, records)
+function readPointer(bytes: Uint8Array, cursor: Cursor, field: string, sums: ChecksumKind): BlockPointer {
+  const pointer = readBlockPointer(bytes, cursor.at, sums)
   if (!pointer) throw corrupt(logRecordLayout.title, field, 'have a malformed pointer')
-  cursor.at += blockPointerBytes(records)
+  cursor.at += blockPointerBytes(sums)
   return pointer
 }
 
@@ -232,11 +232,11 @@ function readInlineWrites(
   bytes: Uint8Array,
   cursor: Cursor,
   count: number,
-  records: ChecksumKind,
+  sums: ChecksumKind,
 ): InlineWrite[] {
   const writes: InlineWrite[] = []
   for (let i = 0; i < count; i++) {
-    const pointer = readPointer(bytes, cursor, 'inline writes', records)
+    const pointer = readPointer(bytes, cursor, 'inline writes', sums)
     const end = cursor.at + pointer.payloadBytes
     if (end > bytes.length) throw corrupt(logRecordLayout.title, 'inline writes', 'end behind the record')
     writes.push({ pointer, payload: bytes.subarray(cursor.at, end) })
@@ -249,15 +249,15 @@ function readNamedWrites(
   bytes: Uint8Array,
   cursor: Cursor,
   count: number,
-  records: ChecksumKind,
+  sums: ChecksumKind,
 ): BlockPointer[] {
   const writes: BlockPointer[] = []
-  for (let i = 0; i < count; i++) writes.push(readPointer(bytes, cursor, 'named writes', records))
+  for (let i = 0; i < count; i++) writes.push(readPointer(bytes, cursor, 'named writes', sums))
   return writes
 }
 
 /** The first part that contradicts another, and how. */
-function contradiction(record: LogRecord, records: ChecksumKind): [field: string, why: string] | null {
+function contradiction(record: LogRecord, sums: ChecksumKind): [field: string, why: string] | null {
   if (record.sequence === 0) return ['sequence', 'is zero']
   if (record.sequenceCount > record.sequence) return ['sequenceCount', 'is more than there have been']
   let before: Uint8Array | null = null
@@ -266,7 +266,7 @@ function contradiction(record: LogRecord, records: ChecksumKind): [field: string
     if (value && (value.length === 0 || key.length + value.length > itemBytesMax)) {
       return ['changes', 'have an item out of range']
     }
-    if (value && !hasSoundPointers(value, records)) return ['changes', 'have a malformed value']
+    if (value && !hasSoundPointers(value, sums)) return ['changes', 'have a malformed value']
     if (before && compareBytes(before, key) >= 0) return ['changes', 'are not in order']
     before = key
   }

@@ -48,7 +48,7 @@ export interface Root {
   /** The volume does not grow beyond; the levels of the maps follow from it. It never falls from root to root. */
   readonly blocksMax: number
   /** How records are summed: properties of the volume. */
-  readonly records: RecordSums
+  readonly sums: RecordSums
   readonly fileTree: TreeRoot
   readonly snapshotsTree: TreeRoot
   /** The tops of the maps' indexes, of the level that `blocksMax` needs. */
@@ -121,7 +121,7 @@ export function encodeRoot(root: Root): Uint8Array {
   assert(root.snapshotName === null || name.length > 0, 'a snapshot has a name')
   assert(root.counters.length === countersMax, 'a root has all counters')
   w.head(structures.root)
-  w.number('checksumKind', 1 + checksumKinds.indexOf(root.records.kind))
+  w.number('checksumKind', 1 + checksumKinds.indexOf(root.sums.kind))
   w.number('epochCount', root.epochs.length, epochsMax)
   w.number('fileTreeLevel', root.fileTree.level, treeLevelMax)
   w.number('snapshotsTreeLevel', root.snapshotsTree.level, treeLevelMax)
@@ -131,7 +131,7 @@ export function encodeRoot(root: Root): Uint8Array {
   w.number('cp', root.cp, cpMax)
   w.number('blockCount', root.blockCount, blockCountMax)
   w.number('blocksMax', root.blocksMax, blockCountMax)
-  w.number('seed', root.records.seed)
+  w.number('seed', root.sums.seed)
   w.number('sequence', root.sequence, sequenceMax)
   w.number('opening', root.opening, openingMax)
   w.number('committedAtMs', root.committedAtMs, timeMsMax)
@@ -174,7 +174,7 @@ export function decodeRoot(bytes: Uint8Array): Root {
     cp: r.number('cp', cpMax),
     blockCount: r.number('blockCount', blockCountMax, 1),
     blocksMax: r.number('blocksMax', blockCountMax, 1),
-    records: {
+    sums: {
       kind: checksumKinds[r.number('checksumKind', checksumKinds.length, 1) - 1]!,
       seed: r.number('seed'),
     },

@@ -105,18 +105,18 @@ assert(entryBytesMost <= itemBytesMax, 'the largest entry without its extra fits
 const at = entryItemLayout.at
 
 /** Written and read straight along: every request does it several times. */
-export function encodeEntryItem(item: EntryItem, records: ChecksumKind): Uint8Array {
+export function encodeEntryItem(item: EntryItem, sums: ChecksumKind): Uint8Array {
   const problem = entryProblem(item)
   assert(problem === null, problem ?? '')
   const { version, content } = item
   const { inline, record } = item.extra
   const extra = inline ? encodeEntryExtra(inline) : noBytes
   const pointers = (content ? 1 : 0) + (record ? 1 : 0)
-  const base = 1 + pointers * blockPointerBytes(records)
+  const base = 1 + pointers * blockPointerBytes(sums)
   const bytes = new Uint8Array(base + entryItemLayout.bytes + extra.length)
   bytes[0] = pointers
   if (content) writeBlockPointer(bytes, 1, content)
-  if (record) writeBlockPointer(bytes, base - blockPointerBytes(records), record)
+  if (record) writeBlockPointer(bytes, base - blockPointerBytes(sums), record)
   bytes[base] = structures.entryItem.kind
   bytes[base + at.version] = structures.entryItem.version
   bytes[base + at.entryKind] = 1 + entryKinds.indexOf(item.kind)
@@ -170,10 +170,10 @@ function believedMs(field: TimeField, value: Uint8Array, from: number, nanos: nu
 }
 
 /** Where the body begins, when the value has the form of an entry. Throws `corrupt`. */
-function entryBase(value: Uint8Array, records: ChecksumKind): number {
+function entryBase(value: Uint8Array, sums: ChecksumKind): number {
   const count = value[0] ?? Infinity
   if (count > pointersPerValueMax) refuse('pointers', 'are malformed')
-  const base = 1 + count * blockPointerBytes(records)
+  const base = 1 + count * blockPointerBytes(sums)
   if (base + 2 > value.length) refuse('length', 'is too short')
   const { kind, version } = structures.entryItem
   if (value[base] !== kind || value[base + at.version] !== version)
@@ -183,14 +183,14 @@ function entryBase(value: Uint8Array, records: ChecksumKind): number {
 }
 
 /** Throws `corrupt`, naming the field. */
-export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): EntryItem {
-  const base = entryBase(value, records)
+export function decodeEntryItem(value: Uint8Array, sums: ChecksumKind): EntryItem {
+  const base = entryBase(value, sums)
   const flags = believed('flags', value[base + at.flags]!, flagContent | flagExtraRecord)
   const hasContent = (flags & flagContent) !== 0
   const hasRecord = (flags & flagExtraRecord) !== 0
   if ((hasContent ? 1 : 0) + (hasRecord ? 1 : 0) !== value[0]) refuse('flags', 'contradicts the pointers')
-  const content = hasContent ? entryPointer(value, 1, records) : null
-  const record = hasRecord ? entryPointer(value, base - blockPointerBytes(records), records) : null
+  const content = hasContent ? entryPointer(value, 1, sums) : null
+  const record = hasRecord ? entryPointer(value, base - blockPointerBytes(sums), sums) : null
   const end = base + entryItemLayout.bytes
   if (record && value.length > end) refuse('flags', 'contradicts an extra in the item')
   if (!isZero(value, base + at.spare, end)) refuse('spare', 'is not zero')
@@ -219,18 +219,18 @@ export function decodeEntryItem(value: Uint8Array, records: ChecksumKind): Entry
 }
 
 /** Of its version; anything for a value that is no entry. */
-export const entrySequenceOf = (value: Uint8Array, records: ChecksumKind): number =>
-  readU48(value, 1 + value[0]! * blockPointerBytes(records) + at.sequence)
+export const entrySequenceOf = (value: Uint8Array, sums: ChecksumKind): number =>
+  readU48(value, 1 + value[0]! * blockPointerBytes(sums) + at.sequence)
 
 /** The id alone, of what is a directory; else null. Enough for those on the way to an entry. Throws `corrupt`. */
-export function directoryIdOf(value: Uint8Array, records: ChecksumKind): number | null {
-  const base = entryBase(value, records)
+export function directoryIdOf(value: Uint8Array, sums: ChecksumKind): number | null {
+  const base = entryBase(value, sums)
   const isDirectory = entryKinds[value[base + at.entryKind]! - 1] === 'directory'
   return isDirectory ? believed('id', readU64(value, base + at.id), Number.MAX_SAFE_INTEGER, 1) : null
 }
 
-function entryPointer(value: Uint8Array, from: number, records: ChecksumKind): BlockPointer {
-  return readBlockPointer(value, from, records) ?? refuse('pointers', 'are malformed')
+function entryPointer(value: Uint8Array, from: number, sums: ChecksumKind): BlockPointer {
+  return readBlockPointer(value, from, sums) ?? refuse('pointers', 'are malformed')
 }
 
 const inlineNothing = inlineExtra(noExtra)
@@ -281,7 +281,7 @@ export const recordItemLayout = layout('record item', 8, [
 export const isSpan = (span: number): boolean =>
   span >= recordBytesMin && span <= recordBytesMax && Number.isInteger(Math.log2(span))
 
-export function encodeRecordItem(item: RecordItem, records: ChecksumKind): Uint8Array {
+export function encodeRecordItem(item: RecordItem, sums: ChecksumKind): Uint8Array {
   assert(isSpan(item.span), 'a span is a power of two')
   assert(item.rawBytes >= 1 && item.rawBytes <= item.span, 'a record has bytes, and not more than its span')
   const { pointer } = item
@@ -289,7 +289,7 @@ export function encodeRecordItem(item: RecordItem, records: ChecksumKind): Uint8
     pointer.encoding !== 'raw' || pointer.payloadBytes === item.rawBytes,
     'raw bytes are stored as they are',
   )
-  const { bytes, w } = valueWriter(recordItemLayout, [pointer], records)
+  const { bytes, w } = valueWriter(recordItemLayout, [pointer], sums)
   w.head(structures.recordItem)
   w.number('spanLog', Math.log2(item.span))
   w.number('rawBytes', item.rawBytes)
@@ -297,8 +297,8 @@ export function encodeRecordItem(item: RecordItem, records: ChecksumKind): Uint8
 }
 
 /** Throws `corrupt`. That the offset in the key is a multiple of the span is for whoever has the key to check. */
-export function decodeRecordItem(value: Uint8Array, records: ChecksumKind): RecordItem {
-  const { r, pointers } = valueReader(recordItemLayout, value, records)
+export function decodeRecordItem(value: Uint8Array, sums: ChecksumKind): RecordItem {
+  const { r, pointers } = valueReader(recordItemLayout, value, sums)
   r.head(structures.recordItem)
   r.zero('reserved')
   exact(r, value)

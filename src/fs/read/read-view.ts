@@ -70,7 +70,7 @@ class TreeReadView implements ReadView {
     /** The root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
   ) {
-    this.kind = source.current().root.records.kind
+    this.kind = source.current().root.sums.kind
   }
 
   get cp(): number {

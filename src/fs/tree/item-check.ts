@@ -44,10 +44,7 @@ import { pathOf } from './directory-path.ts'
 const problemsMax = 100
 
 /** What the items are measured by. */
-export type CheckedRoot = Pick<
-  PublishedRoot['root'],
-  'records' | 'epochs' | 'opening' | 'sequence' | 'counters'
->
+export type CheckedRoot = Pick<PublishedRoot['root'], 'sums' | 'epochs' | 'opening' | 'sequence' | 'counters'>
 
 export interface ItemReport {
   readonly problems: readonly string[]
@@ -126,7 +123,7 @@ export class ItemCheck {
   }
 
   private addKnown(key: ItemKey, value: Uint8Array, payloads: Payloads): void {
-    const sums = this.root.records.kind
+    const sums = this.root.sums.kind
     switch (key.kind) {
       case 'entry': {
         const place = { directory: key.directory, name: key.name }

@@ -17,7 +17,7 @@ export function claimedSum({ claim, bytes }: ReceivedRun, known: PublishedRoot |
   if (!claim || (claim.kind === 'xxh3' && !known)) return { sum: null, isWrong: false }
   const payload = bytes.subarray(0, claim.payloadBytes)
   if (!isZero(bytes, claim.payloadBytes, bytes.length)) return { sum: null, isWrong: true }
-  const sum = claim.kind === 'sha256' ? sha256(payload) : recordSum(payload, known!.root.records)
+  const sum = claim.kind === 'sha256' ? sha256(payload) : recordSum(payload, known!.root.sums)
   if (claim.sum.length === 0) return { sum, isWrong: false }
   return equalBytes(sum, claim.sum) ? { sum, isWrong: false } : { sum: null, isWrong: true }
 }

@@ -45,7 +45,7 @@ function problemOf(
   if (!base) return null
   const before = base.root
   if (root.blocksMax < before.blocksMax) return 'it may grow less than its base'
-  if (root.records.kind !== before.records.kind || root.records.seed !== before.records.seed) {
+  if (root.sums.kind !== before.sums.kind || root.sums.seed !== before.sums.seed) {
     return 'it sums records in another way'
   }
   for (const epoch of before.epochs) {

@@ -113,7 +113,7 @@ class Verification {
     private readonly base: PublishedRoot | null,
     private readonly parts: VerificationParts,
   ) {
-    this.sums = target.root.records
+    this.sums = target.root.sums
     const { blocksMax } = target.root
     this.geometry = { ...parts.volume.superblock.geometry, blocksMax }
     this.sliceBeganMs = parts.clock.monotonic()

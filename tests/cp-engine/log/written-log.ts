@@ -64,7 +64,7 @@ export function newLog(
   const whole: LogContext = {
     geometry,
     volumeUuid,
-    records: sums.kind,
+    sums: sums.kind,
     clock: stillClock,
     sealIdleMs: 20,
     isFenced: () => false,

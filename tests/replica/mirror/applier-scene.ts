@@ -34,7 +34,7 @@ export function rootOf(
     cp,
     blockCount: geometry.blocksMax,
     blocksMax: geometry.blocksMax,
-    records: sums,
+    sums: sums,
     fileTree: { pointer: noNode, level: 0 },
     snapshotsTree: { pointer: noNode, level: 0 },
     liveMap: noNode,

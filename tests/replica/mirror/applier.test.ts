@@ -230,7 +230,7 @@ describe('offers', () => {
       () => rootOf(6, base, { blocksMax: geometry.blocksMax - 1, blockCount: geometry.blocksMax - 1 }),
     ],
     ['that does not continue its base', () => rootOf(6, rootOf(5, null, { sequence: 1 }))],
-    ['with another seed', () => rootOf(6, base, { records: { kind: 'xxh3', seed: 1 } })],
+    ['with another seed', () => rootOf(6, base, { sums: { kind: 'xxh3', seed: 1 } })],
     [
       'of another history',
       () =>
