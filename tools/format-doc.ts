@@ -24,6 +24,7 @@ import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { frameKinds } from '../src/format/wire/messages.ts'
 import { wireLayouts } from '../src/format/wire/frames.ts'
 import { formatExample } from './format-example.ts'
+import { knownSha256, knownXxh3 } from '../src/lib/known-answers.ts'
 
 const documentPath = (name: string): string => `${import.meta.dir}/../docs/${name}.md`
 
@@ -112,6 +113,22 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['setting', settingBytesMax, 'bytes'],
 ]
 
+const hex = (n: number | bigint, digits: number): string => n.toString(16).padStart(digits, '0')
+
+const answerTable = (): string =>
+  table(
+    ['sum', 'length', 'seed', 'answer'],
+    [
+      ...knownXxh3.map(([length, seed, sum]) => [
+        'XXH3-64',
+        length,
+        `\`${hex(seed, 8)}\``,
+        `\`${hex(sum, 16)}\``,
+      ]),
+      ...knownSha256.map(([length, sum]) => ['SHA-256', length, '', `\`${sum}\``]),
+    ],
+  )
+
 const kindTable = (): string =>
   table(
     ['kind', 'structure', 'version'],
@@ -141,6 +158,7 @@ const volumeParts: ReadonlyMap<string, string> = new Map([
     ),
   ],
   ['kinds', kindTable()],
+  ['answers', answerTable()],
   [
     'keys',
     table(

@@ -8,7 +8,7 @@ import { toHex } from './bytes.ts'
 
 type KnownSum = readonly [length: number, seed: number, sum: bigint]
 
-const knownXxh3: readonly KnownSum[] = [
+export const knownXxh3: readonly KnownSum[] = [
   [0, 0x0, 0x2d06800538d394c2n],
   [0, 0xffffffff, 0xa4f199794ccfa477n],
   [1, 0x0, 0xdd02fbe6d2c66464n],
@@ -33,7 +33,7 @@ const knownXxh3: readonly KnownSum[] = [
   [4097, 0xffffffff, 0xcb20ae1fdf2e3759n],
 ]
 
-const knownSha256: readonly (readonly [length: number, sum: string])[] = [
+export const knownSha256: readonly (readonly [length: number, sum: string])[] = [
   [0, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'],
   [3, '64e7dbd1c9287ef40bcbeb3a385983e6ef31bb60e1214e9a896125bc1b7a1d4a'],
   [55, 'f245201d69e38fb02ff18675e4c67b4a53e192a78b9486cf879035218f97e7d2'],
