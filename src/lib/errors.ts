@@ -47,9 +47,6 @@ export class StillpointError extends Error {
   ) {
     super(detail, options)
   }
-  get status(): number {
-    return errorCodes[this.code][0]
-  }
 }
 
 export function hasCode<C extends ErrorCode>(

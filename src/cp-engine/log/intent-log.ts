@@ -91,11 +91,6 @@ export class IntentLog {
     this.publishedSequence = sequence
   }
 
-  /** Every operation up to this one is in the log, or in a published CP. */
-  get synced(): number {
-    return this.durableSequence
-  }
-
   private get ringBytes(): number {
     return this.context.geometry.logBlocks * blockBytes
   }
