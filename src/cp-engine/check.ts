@@ -214,7 +214,7 @@ class Check {
     this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
     // A mirror has the blocks that the root uses: it need not have room for more.
     if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
-      this.find(
+      this.warn(
         'block-count',
         pointer.address,
         `the root counts ${root.blockCount} blocks, and the device has ${this.device.blockCount}`,
