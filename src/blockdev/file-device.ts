@@ -64,6 +64,7 @@ export class FileDevice implements BlockDevice {
   private readonly calls: FileCalls
   private readonly pace: ReadPace
   private readonly descriptor: number
+  /** Null when the device is read-only. */
   private readonly durableDescriptor: number | null
   private readonly direct: DirectFile
   private readonly active = new Set<Promise<unknown>>()

@@ -79,7 +79,7 @@ function addBuffer(buffers: Uint8Array[], bytes: Uint8Array): void {
   else buffers.push(bytes)
 }
 
-/** Runs are usually in address order already; such a list is returned as it is. */
+/** Sorts the runs by address. A list that is in order already, the usual case, is returned as it is. */
 function inAddressOrder(runs: readonly WriteRun[]): readonly WriteRun[] {
   for (let i = 1; i < runs.length; i++) {
     if (runs[i - 1]!.address > runs[i]!.address) return runs.toSorted((a, b) => a.address - b.address)

@@ -10,7 +10,7 @@ import { blockBytes } from '../../format/geometry.ts'
 import { decodeFrame, frameHeadBytes, frameLengths, wireSumOf } from '../../format/wire/frames.ts'
 import type { Claim, Message } from '../../format/wire/messages.ts'
 
-/** A run of blocks that arrived as it was sent. */
+/** A run of blocks that arrived undamaged. */
 export interface ReceivedRun {
   readonly address: number
   readonly blocks: number

@@ -68,7 +68,8 @@ class HttpConnection implements Connection {
   }
 
   private async pump(): Promise<void> {
-    // The turn begins later: frames that the caller queues meanwhile go along, and `wake` calls no event.
+    // The pump starts a moment later: frames that the caller queues meanwhile go along, and `wake` itself calls no
+    // event.
     await Promise.resolve()
     for (;;) {
       const batch = this.isOver ? null : this.events.take()

@@ -4,6 +4,7 @@
  */
 import type { BlockSource } from '../../format/wire/messages.ts'
 
+/** One row of the table of transfers. */
 export interface Transfer {
   readonly kind: BlockSource
   readonly cp: number

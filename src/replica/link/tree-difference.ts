@@ -3,8 +3,8 @@
  * the same pointer in both trees is skipped whole.
  *
  * Nothing of the target is believed: the target's nodes come from `obtain`, verified against their pointers, and
- * `verifyNode` holds the nodes to the level and the bounds that the parent gives. The base is a published tree and is
- * read without these checks of the pointers.
+ * `verifyNode` holds the nodes to the level and the bounds that the parent gives. The base is a published tree: the
+ * base's nodes come from `readBase`, and `verifyNode` checks their places too.
  */
 import { compareBytes, equalBytes } from '../../lib/bytes.ts'
 import { samePointer } from '../../cp-engine/space/space-map.ts'

@@ -60,7 +60,7 @@ export class WritePipeline {
     while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress.next()
   }
 
-  /** Resolves also when the waiting runs were dropped; the events tell that. */
+  /** Resolves also when the waiting runs were dropped; the events tell the caller. */
   async drained(): Promise<void> {
     const put = this.putCount
     while (this.doneCount < put && !this.hasFailed) await this.progress.next()

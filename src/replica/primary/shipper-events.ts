@@ -33,10 +33,12 @@ export type ShipperEvent =
   | { readonly kind: 'failed'; readonly reason: string }
   /** The whole difference is in the outbox. */
   | { readonly kind: 'difference-read'; readonly cp: number }
+  /** A block of the target cannot be read. */
   | { readonly kind: 'unavailable'; readonly cp: number; readonly detail: string }
   /** The mirror that answered is a member now. */
   | { readonly kind: 'adopted'; readonly side: string }
   | { readonly kind: 'refused'; readonly reason: string }
+  /** A write waits for space that the mirror keeps. */
   | { readonly kind: 'space-short' }
   | { readonly kind: 'tick' }
 

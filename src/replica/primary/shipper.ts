@@ -234,7 +234,7 @@ export class Shipper {
     this.outbox.message(cp, this.status?.published ?? nowhere, body, isBarrier)
   }
 
-  // --- What the mirror says ---
+  // --- Frames of the mirror ---
 
   private frame(message: Message): void {
     if (message.session !== this.session || this.phase === 'waiting') return
