@@ -23,7 +23,7 @@ export class MemoryDevice implements BlockDevice {
   private closed = false
   private writingDurably = false
 
-  /** `blocksMax` is the size of the disk that the device pretends to fill. */
+  /** `blocksMax` simulates a disk that gets full: a larger device is refused with `disk-full`. */
   constructor(blockCount = 0, blocksMax = Number.POSITIVE_INFINITY) {
     assert(blockCount <= blocksMax, 'a device within its limit')
     this.store = { chunks: new Map(), blocksMax, blockCount }

@@ -8,7 +8,7 @@ import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice, ReadOptions, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
-/** The number is larger than any volume. */
+/** Larger than any volume. */
 const blocksMax = 2 ** 40
 
 export class OverlayDevice implements BlockDevice {

@@ -1,6 +1,6 @@
 /**
  * The transport of frames, as the primary sees it. One implementation is HTTP; a simulation has its own. Frames may
- * be lost, doubled, delayed and reordered: the machines at both ends cope with that.
+ * be lost, doubled, delayed and reordered: the state machines at both ends cope with such frames.
  */
 import type { Message } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from './frame-stream.ts'

@@ -9,11 +9,10 @@
  * | wanting    | a want list is out                                               | all of it has arrived                  |
  * | publishing | writes are awaited, then sync, superblock, readers switch        | published                              |
  *
- * - One session exists at a time. A hello ends the old session; the answer comes when that session's writes have
- *   drained. The answer names the new session, so older frames that are late or repeated, a hello too, are of no
- *   session.
- * - Patches are applied to blocks of kept roots only, before they reach this machine. The blocks that patches make
- *   are treated like blocks that arrive whole.
+ * - One session exists at a time. A hello ends the old session; the answer comes when the old writes have drained.
+ *   The answer names the new session, so a late or repeated older frame, even a hello, belongs to no session.
+ * - Patches are applied to blocks of kept roots only, before they reach the state machine. The blocks that patches
+ *   make are treated like blocks that arrive whole.
  * - A run is not written when a kept root or a reader uses its blocks, when its blocks are verified for the target,
  *   or when its CP is not above the published one. A dropped block that is needed is wanted later.
  * - The target outlives sessions: a root that was offered stays in the primary's history.
@@ -223,9 +222,7 @@ export class Applier {
 
   // --- Blocks ---
 
-  /**
-   * The root that these patches apply to; null when they would be refused anyway, before the refusal costs a read.
-   */
+  /** The root that these patches apply to; null when a refusal is certain, so that the refusal costs no read. */
   baseOf(message: MessageOf<'patches'>): PublishedRoot | null {
     const isTaken = !this.failure && !problemOfFrame(message, this.facts, this.session)
     return isTaken && this.isWelcome(message) ? this.keptAt(message.base) : null

@@ -1,6 +1,5 @@
 /**
- * Remembers the blocks that this process has written since the last consistency point, with the checksums that were
- * found.
+ * Remembers the runs that this process has written since the last consistency point, with the checksum of each run.
  *
  * - An entry holds as long as nothing else was written to any of its blocks.
  * - The memory is a shortcut, never a duty: a block without an entry is read back. So the number of blocks is

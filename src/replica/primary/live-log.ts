@@ -1,6 +1,6 @@
 /**
- * Remembers which consistency points (CPs) a mirror has been sent whole while they were written: all commands of the
- * CP, from the first, with nothing dropped, and with the mirror at the CP before. Only such a CP can be offered
+ * Remembers which consistency points (CPs) a mirror has been sent whole while the CPs were written: all commands of
+ * the CP, from the first, with nothing dropped, and with the mirror at the CP before. Only such a CP can be offered
  * without sending a difference.
  */
 import { type Position, samePosition } from '../../format/wire/messages.ts'

@@ -1,8 +1,8 @@
 /**
  * The roots that are held for one mirror: the roots that the mirror last reported, and every root offered since.
  *
- * A report names the last offer that the mirror has seen, and replaces only the holds of offers up to that one. So a
- * report that was on its way when a root was offered never releases that root.
+ * A report names the last offer that the mirror has seen, and replaces only the holds of that offer and of earlier
+ * offers. So a report that was on its way when a root was offered never releases that root.
  */
 import { toHex } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'

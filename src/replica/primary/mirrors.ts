@@ -33,7 +33,7 @@ interface MirrorInfo {
   readonly lagCps: number
   readonly lagMs: number
   readonly needs: string | null
-  /** Bytes that only the holds of this mirror keep. */
+  /** Bytes that the holds of this mirror keep besides the newest root. */
   readonly heldBytes: number
   /** Wall clock; null when the mirror was never heard. */
   readonly lastSeenMs: number | null

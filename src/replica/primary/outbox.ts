@@ -2,9 +2,9 @@
  * Frames and runs that wait to leave for one mirror. Pure: the owner of the connection takes batches from the outbox.
  *
  * - The outbox is bounded in bytes. Live commands that find no room are refused, and the mirror gets the blocks as
- *   part of a difference. A sender of a difference asks for room first. So a slow mirror never delays the primary,
- *   and costs at most these bytes.
- * - Live commands of a published CP can be dropped, except those that have left.
+ *   part of a difference. The sender of a difference reads on only while little waits. So a slow mirror never delays
+ *   the primary, and costs at most these bytes.
+ * - Live commands of a published CP can be dropped, unless the commands have left.
  * - The outbox decides which runs of a batch travel as patches when the batch leaves: a later decision is cheaper,
  *   because less is left to send.
  * - The queue keeps its order. A message behind a barrier leaves only when the mirror has received everything before

@@ -20,7 +20,7 @@ const comparedBytesMax = 2 ** 20
 const batchMsMax = 10
 /** A patch has to be shorter than this share of the blocks to be worth its work. */
 const worthShare = 0.75
-/** Limit for one patch, in bytes: a patch must fit a frame together with others. */
+/** Limit for one patch, in bytes: a patch must fit a frame together with other patches. */
 const patchBytesMax = 48 * 1024
 const failuresMax = 6
 const nothing = new Uint8Array(0)
