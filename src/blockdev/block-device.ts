@@ -1,22 +1,26 @@
 import type { BlockRun } from '../lib/block-run.ts'
 
 /**
- * The contract of a block device, for the file, the memory device and the simulated one.
+ * The contract of a block device: the device in a file, the memory device and the simulated device keep to it.
  *
- * - Addresses and lengths are in whole blocks of 4 KiB; a buffer is a whole number of blocks.
- * - `write` resolves when the device has the bytes, not when they are durable. Writes that are not synced may be
- *   lost, reordered and torn at any sector of 512 bytes by a crash, in any combination.
- * - `sync` covers every write that had resolved when it was called. After a failed write or sync nothing is known
- *   about any write since the last sync, and the device must not be used again: a sync is never retried.
- * - `writeDurable` resolves when its bytes are durable, and waits for no other dirty block. One at a time.
- * - `read`, `readNow` and `readSync` see every write that has resolved. Reading beyond `blockCount` is an assertion.
- * - `grow` really reserves the space (`disk-full` when there is none) and what it adds reads as zeros, or as bytes
- *   that were never acknowledged. It is durable with the next sync, like a write.
- * - A sparse device has blocks without space of their own: those that `extend` added, those that were punched, and the
- *   holes of a file that is opened. They read as zeros. A write to one may find the disk full: any part of the write
- *   may have arrived then, and the device goes on. On a device without such blocks that is a failed write.
+ * - Addresses and lengths are in whole blocks of 4 KiB. A buffer is a whole number of blocks.
+ * - `write` resolves when the device has the bytes, not when the bytes are durable. A crash may lose, reorder and
+ *   tear (at any sector of 512 bytes) the writes that are not synced, in any combination.
+ * - `sync` covers every write that had resolved when `sync` was called. After a failed write or sync the caller knows
+ *   nothing about any write since the last sync. The device must not be used again, and a sync is never retried.
+ * - `writeDurable` resolves when its bytes are durable, and waits for no other dirty block. A caller makes one
+ *   durable write at a time.
+ * - `read`, `readNow` and `readSync` see every write that has resolved. A read beyond `blockCount` fails an
+ *   assertion.
+ * - `grow` really reserves the space (`disk-full` when there is none). The added blocks read as zeros, or as bytes
+ *   that were never acknowledged. The growth is durable with the next sync, as a write is.
+ * - A sparse device has blocks without space of their own: blocks that `extend` added, blocks that were punched, and
+ *   the holes of a file that is opened. Such blocks read as zeros. A write to such a block may find the disk full:
+ *   any part of the write may have arrived by then, and the device stays usable. On a device without such blocks a
+ *   full disk is a failed write.
  *
- * Errors: StillpointError `disk-full` from `grow`, `extend`, `allocate` and a write to a sparse device; else DeviceError.
+ * Errors: `grow`, `extend`, `allocate` and a write to a sparse device throw StillpointError `disk-full`. Every other
+ * error is a DeviceError.
  */
 export class DeviceError extends Error {
   override readonly name = 'DeviceError'
@@ -29,38 +33,37 @@ export interface WriteRun {
 
 export interface ReadOptions {
   /**
-   * Past the page cache: what the disk has, not what the kernel remembers of a write that a failed sync has dropped. Reads
-   * of every kind give that from then on.
+   * Reads past the page cache, so that the caller gets the bytes of the disk and not the kernel's memory of a write
+   * that a failed sync has dropped. After such a read, reads of every kind give the bytes of the disk.
    */
   readonly uncached?: boolean
 }
 
 export interface BlockDevice {
-  /** Blocks that exist. */
   readonly blockCount: number
   read(address: number, target: Uint8Array, options?: ReadOptions): Promise<void>
-  /** True when it was worth reading at once and all of it was; else nothing is known of `target`. */
+  /** True when the device read all of `target` at once. After false the content of `target` is undefined. */
   readNow(address: number, target: Uint8Array): boolean
-  /** For short reads that are probably cached: it blocks the event loop. */
+  /** Blocks the event loop: meant for short reads that are probably cached. */
   readSync(address: number, target: Uint8Array): void
-  /** Runs may be given in any order; neighbours are joined into few vectored writes. */
+  /** The caller may give the runs in any order. The device joins neighbours into few vectored writes. */
   write(runs: readonly WriteRun[]): Promise<void>
   sync(): Promise<void>
   writeDurable(address: number, buffers: readonly Uint8Array[]): Promise<void>
   grow(blockCount: number): Promise<void>
-  /** As `grow`, without space: to be allocated before it is written. */
+  /** Adds blocks as `grow` does, but without space: the caller allocates the space before writing. */
   extend(blockCount: number): Promise<void>
   /**
-   * Gives the blocks space of their own and changes no byte. `disk-full`: some of them may have it now. Where the host
-   * cannot do that, nothing happens, and a write shows whether there is room.
+   * Gives the blocks space of their own and changes no byte. After `disk-full` some of the blocks may have space.
+   * Where the host cannot allocate, nothing happens, and a later write shows whether there is room.
    */
   allocate(run: BlockRun): Promise<void>
   /**
-   * Gives back the space of blocks that nobody writes meanwhile: they read as zeros, after a crash before the next sync
-   * maybe as before. False where the host cannot do that: nothing has happened.
+   * Gives back the space of blocks that no caller writes meanwhile. The blocks read as zeros; after a crash before
+   * the next sync they may read as before. Returns false where the host cannot punch: nothing has happened then.
    */
   punch(run: BlockRun): boolean
-  /** What the disk still has for everybody; infinite where nothing is known. */
+  /** Blocks that any user of the disk may still take; infinite where the host does not tell. */
   freeBlocks(): number
   close(): Promise<void>
 }

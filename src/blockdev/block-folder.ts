@@ -1,9 +1,9 @@
 /**
- * The block files of one volume, by name, for what a single device cannot do: appear whole or not at all, and take the
- * place of another in one step.
+ * The block files of one volume, by name. The folder does what a single device cannot do: a file appears whole or not
+ * at all, and a file takes the place of another in one step.
  *
- * - A name is durable when a later `sync` has resolved; before it a crash may undo the newest changes of names, but
- *   only in their order.
+ * - A name is durable when a later `sync` has resolved. Before that a crash may undo changes of names, the newest
+ *   first.
  * - `rename` is atomic: at every moment, and after every crash, the target is the old file or the new one.
  */
 import { StillpointError } from '../lib/errors.ts'
@@ -15,23 +15,24 @@ export interface OpenBlocksOptions {
 
 export interface BlockFolder {
   has(name: string): Promise<boolean>
-  /** DeviceError when there is none. */
+  /** Throws DeviceError when the file does not exist. */
   open(name: string, options?: OpenBlocksOptions): Promise<BlockDevice>
-  /** StillpointError `exists`, `disk-full`. */
+  /** Throws StillpointError `exists` and `disk-full`. */
   create(name: string, blockCount: number): Promise<BlockDevice>
-  /** Replaces the target. An open device follows its file. */
+  /** Replaces the target. An open device follows its file to the new name. */
   rename(from: string, to: string): Promise<void>
-  /** An absent file is fine. */
+  /** An absent file is no error. */
   remove(name: string): Promise<void>
   sync(): Promise<void>
 }
 
-/** The name under which a file is made; one that is found was never finished. */
+/** The name of a file while it is made. A file found under such a name was never finished. */
 const unfinishedName = (name: string): string => `${name}.new`
 
 /**
- * Makes a block file that is complete or absent, whatever happens on the way: it gets its name when `fill` has written
- * it and everything is synced. Two of these for one name at the same time are a bug: the caller holds the volume lock.
+ * Makes a block file that is complete or absent, whatever happens on the way: the file gets its name when `fill` has
+ * written the content and everything is synced. The caller holds the volume lock; two calls for one name at the same
+ * time are a bug.
  */
 export async function createWhole(
   folder: BlockFolder,
@@ -52,7 +53,7 @@ export async function createWhole(
     }
     await folder.rename(temporary, name)
   } catch (error) {
-    // The first error is the one to tell; what cannot be removed now is removed by the next attempt.
+    // The caller learns the first error. The next attempt removes a file that cannot be removed now.
     await folder.remove(temporary).catch(() => undefined)
     throw error
   }

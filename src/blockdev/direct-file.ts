@@ -1,18 +1,19 @@
 /**
- * The way past the page cache (O_DIRECT), of a file that is open already.
+ * Opens a file a second time with O_DIRECT, so that reads and writes go past the page cache.
  *
- * - Opened by the first who wants it, by the path: null where the file system has no O_DIRECT, and where the path leads to
- *   another file by now (the folder was moved, a copy was put in its place).
- * - The kernel keeps both ways coherent: what the page cache has of a range is written before it is read or written
- *   here, and forgotten when it was written here.
- * - A buffer or a position that it does not take is refused with EINVAL, and nothing has happened then.
+ * - The first caller that needs the direct descriptor opens it, by the path. The descriptor is null where the file
+ *   system has no O_DIRECT, and where the path now leads to another file (the folder was moved, or a copy was put in
+ *   its place).
+ * - The kernel keeps both ways coherent: cached pages of a range are written before the range is read or written
+ *   directly, and are forgotten after a direct write.
+ * - The kernel refuses an unsuitable buffer or position with EINVAL; nothing has happened then.
  */
 import * as fs from 'node:fs'
 import { deviceBlockBytes } from './request.ts'
 
 /**
- * A record of a large file. Less is read again soon, more likely than not, and is best left in the page cache; and with
- * less than this in a call the disk waits for the next one.
+ * Smallest buffer that goes past the page cache: a record of a large file. Smaller buffers are likely to be read
+ * again soon, so the page cache is the better place; and with smaller calls the disk would wait for the next call.
  */
 const directBufferBytesMin = 256 * 1024
 
@@ -21,7 +22,7 @@ export class DirectFile {
 
   constructor(
     private readonly path: string,
-    /** Of the file that is open already; it stays its owner's. */
+    /** Descriptor of the file that is open already. The owner of this descriptor closes it. */
     private readonly other: number,
     private readonly isReadOnly: boolean,
   ) {}
@@ -31,9 +32,12 @@ export class DirectFile {
     return this.opened
   }
 
-  /** For a write of these: null where they are better off in the page cache, or are not likely to be taken. */
+  /**
+   * The descriptor for a direct write of the buffers; null where the page cache suits the buffers better, or where
+   * the kernel would probably refuse them.
+   */
   descriptorFor(buffers: readonly Uint8Array[]): number | null {
-    // Fresh memory of a page and more is page-aligned, a view into a message need not be.
+    // Fresh memory of a page or more is page-aligned; a view into a message need not be.
     const isFit = (bytes: Uint8Array): boolean =>
       bytes.length >= directBufferBytesMin && bytes.byteOffset % deviceBlockBytes === 0
     return buffers.every(isFit) ? this.descriptor : null
@@ -50,7 +54,7 @@ export class DirectFile {
       opened = fs.openSync(this.path, (this.isReadOnly ? O_RDONLY : O_RDWR) | O_DIRECT)
       if (isSameFile(opened, this.other)) return opened
     } catch {
-      // As good as none.
+      // The caller uses the page cache.
     }
     if (opened !== null) fs.closeSync(opened)
     return null

@@ -1,6 +1,6 @@
 /**
- * The calls that the file device makes, as an interface: a test puts short writes, errors and lost syncs here.
- * Each call does what the kernel does, once: it may write less than it was given, and nothing is retried.
+ * The calls that the file device makes, as an interface: a test replaces them to play short writes, errors and lost
+ * syncs. Each call does once what the kernel does: a call may write less than it was given, and no call retries.
  */
 import * as fs from 'node:fs'
 import { StillpointError, systemCodeOf } from '../lib/errors.ts'
@@ -8,18 +8,18 @@ import { DeviceError } from './block-device.ts'
 import { forgetPages, punchHole, reserveSpace, type Reservation } from './libc.ts'
 
 export interface FileCalls {
-  /** Resolves to the bytes written, which may be fewer. */
+  /** Resolves to the number of bytes written, which may be smaller than the number given. */
   writev(descriptor: number, buffers: readonly Uint8Array[], position: number): Promise<number>
-  /** Resolves to the bytes read; 0 is the end of the file. */
+  /** Resolves to the number of bytes read; 0 is the end of the file. */
   read(descriptor: number, target: Uint8Array, position: number): Promise<number>
   readSync(descriptor: number, target: Uint8Array, position: number): number
   fdatasync(descriptor: number): Promise<void>
   reserve(descriptor: number, from: number, bytes: number): Reservation
   forgetPages(descriptor: number, from: number, bytes: number): void
-  /** False where there are no holes. */
+  /** False where the file system has no holes. */
   punch(descriptor: number, from: number, bytes: number): boolean
   truncate(descriptor: number, bytes: number): void
-  /** Bytes of the file system that anybody may still take; null where it does not say. */
+  /** Bytes of the file system that this process may still take; null where the file system does not say. */
   freeBytes(path: string): number | null
 }
 
@@ -53,18 +53,18 @@ export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCodeO
 function freeBytes(path: string): number | null {
   try {
     const { blocks, bavail, bfree, bsize } = fs.statfsSync(path)
-    // What a file system keeps for root is there for root.
+    // Space that the file system keeps for root is available when this process runs as root.
     return blocks === 0 ? null : (process.getuid?.() === 0 ? bfree : bavail) * bsize
   } catch {
     return null
   }
 }
-/** What a person reads of an error. */
+/** The short text of an error for a person: the system's error code where there is one. */
 export function reason(error: unknown): string {
   return systemCodeOf(error) ?? (error instanceof Error ? error.message : String(error))
 }
 
-/** StillpointError `exists`, `disk-full`; else DeviceError. */
+/** Throws StillpointError `exists` and `disk-full`; every other error is a DeviceError. */
 export function openFile(path: string, flags: number): number {
   try {
     return fs.openSync(path, flags, 0o600)

@@ -1,18 +1,20 @@
 /**
  * A block device in a file.
  *
- * - Writes are positioned and vectored, several in flight; a short write is always continued. Those of large records go
- *   past the page cache (decision 0007).
- * - After a failed write or sync every call is refused: what the kernel then remembers of the file is not to be
- *   trusted, and a sync that is tried again can succeed with the data lost.
- * - `writeDurable` has a descriptor of its own, opened O_DSYNC, because a sync of the file waits for all of its dirty
- *   pages (measured with 200 MiB dirty: 61 ms against 0.7 ms).
- * - What `grow` adds is allocated, not only promised, before it counts in `blockCount`. A growth never takes the last space
- *   of the file system: the catalog and the host need some, and a copy-on-write one is very slow without.
- * - While some blocks may have no space of their own (`isSparse`), a write that the file system has no room for has not
- *   failed: nothing that was written before depends on it.
+ * - Writes are positioned and vectored, several in flight; a short write is always continued. Writes of large records
+ *   go past the page cache (decision 0007).
+ * - After a failed write or sync the device refuses every call: the kernel's memory of the file is not to be trusted
+ *   then, and a sync that is tried again can succeed with the data lost.
+ * - `writeDurable` has a descriptor of its own, opened O_DSYNC, because a sync of the file waits for all dirty pages
+ *   of the file (measured with 200 MiB dirty: 61 ms against 0.7 ms).
+ * - `grow` allocates the added blocks, and does not only promise the space, before they count in `blockCount`. A
+ *   growth never takes the last space of the file system: the catalog and the host need some, and a copy-on-write
+ *   file system is very slow without free space.
+ * - While some blocks may have no space of their own (`isSparse`), a write that finds the file system full is not a
+ *   failed write: no earlier write depends on the blocks of the refused one.
  *
- * Errors: those of the contract; StillpointError `disk-full` and `exists` from `create`, `disk-full` from `open`.
+ * Errors: the errors of the contract; StillpointError `disk-full` and `exists` from `create`, `disk-full` from
+ * `open`.
  */
 import type { BlockRun } from '../lib/block-run.ts'
 import * as fs from 'node:fs'
@@ -41,17 +43,17 @@ const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20
 const callsInFlightMax = 4
 const zeroFillBytes = 4 * 2 ** 20
-/** Of the file system, whatever the volume may need. */
+/** Free bytes of the file system that no growth takes, whatever the volume needs. */
 export const keptFreeBytes = 16 * 2 ** 20
-/** The page cache keeps a file in folios of up to so much. */
+/** Largest folio of the page cache, in bytes. */
 const folioBytesMax = 2 * 2 ** 20
-/** Up to here a read may be made at once. */
+/** Longest read that `read` makes at once. */
 const synchronousReadBytesMax = 64 * 1024
-/** For those who want it at once, if it can be: a record of a large file. */
+/** Longest read that `readNow` makes: a record of a large file. */
 const readNowBytesMax = 256 * 1024
 
 interface FileDeviceOptions {
-  /** For checks of a volume that must stay as it is: writing is a bug of the caller. */
+  /** For checks of a volume that must stay unchanged. A write is then a bug of the caller. */
   readonly readOnly?: boolean
   readonly calls?: FileCalls
   readonly clock?: Pick<Clock, 'monotonic'>
@@ -62,7 +64,7 @@ export class FileDevice implements BlockDevice {
   private readonly calls: FileCalls
   private readonly pace: ReadPace
   private readonly descriptor: number
-  /** Null when read-only. */
+  /** Null when the device is read-only. */
   private readonly durableDescriptor: number | null
   private readonly direct: DirectFile
   private readonly active = new Set<Promise<unknown>>()
@@ -95,7 +97,7 @@ export class FileDevice implements BlockDevice {
     return new FileDevice(path, 0, options)
   }
 
-  /** The file must not exist. On an error none is left. */
+  /** Makes the file, which must not exist. An error leaves no file behind. */
   static async create(
     path: string,
     blockCount: number,
@@ -181,7 +183,7 @@ export class FileDevice implements BlockDevice {
 
   async grow(blockCount: number): Promise<void> {
     this.assertWritable()
-    // One after the other: each starts from the size that the one before has left.
+    // Growths take turns: each growth starts from the size that the growth before has left.
     await this.tracked(this.growing.within(() => this.growTo(blockCount)))
   }
 
@@ -214,7 +216,7 @@ export class FileDevice implements BlockDevice {
       : Math.floor(Math.max(0, free - keptFreeBytes) / deviceBlockBytes)
   }
 
-  /** Waits for what is in flight. May be called again. */
+  /** Waits for the calls in flight. A caller may close the device more than once. */
   close(): Promise<void> {
     this.closing ??= this.closeAll()
     return this.closing
@@ -249,7 +251,7 @@ export class FileDevice implements BlockDevice {
     }
   }
 
-  /** Null when the descriptor does not take the buffer or the position (EINVAL). */
+  /** Null when the direct descriptor refuses the buffer or the position (EINVAL). */
   private async readLoop(descriptor: number, target: Uint8Array, position: number): Promise<true | null> {
     let done = 0
     while (done < target.length) {
@@ -268,7 +270,7 @@ export class FileDevice implements BlockDevice {
   }
 
   private async readUncached(target: Uint8Array, position: number): Promise<void> {
-    // What is not on the disk is written first, whole folios of it are forgotten.
+    // The kernel writes dirty pages first and forgets whole folios only, so the range covers whole folios.
     const from = position - (position % folioBytesMax)
     const end = Math.ceil((position + target.length) / folioBytesMax) * folioBytesMax
     this.calls.forgetPages(this.descriptor, from, end - from)
@@ -276,7 +278,7 @@ export class FileDevice implements BlockDevice {
       const direct = this.direct.descriptor
       if (direct !== null) {
         if (await this.readLoop(direct, target, position)) return
-        // Fresh memory of a page and more is page-aligned, a view into an arena need not be.
+        // Fresh memory of a page or more is page-aligned; a view into an arena need not be.
         const aligned = new Uint8Array(target.length)
         if (await this.readLoop(direct, aligned, position)) {
           target.set(aligned)
@@ -303,7 +305,7 @@ export class FileDevice implements BlockDevice {
       }
     }
     const senders = Array.from({ length: Math.min(callsInFlightMax, extents.length) }, sendNext)
-    // Also after a failure nothing may still be reading the buffers when this returns.
+    // No call may still read the buffers when this method returns, after a failure either.
     await Promise.allSettled(senders)
     await Promise.all(senders)
     // Another call's failure may have stopped this one before its end.
@@ -337,7 +339,7 @@ export class FileDevice implements BlockDevice {
         written = await this.calls.writev(descriptor, rest, at)
       } catch (error) {
         if (!this.direct.is(descriptor) || systemCodeOf(error) !== 'EINVAL') throw error
-        // Nothing has happened: an odd buffer, or the rest of a short write.
+        // EINVAL means that nothing has happened: the buffer is odd, or is the rest of a short write.
         return this.writeWhole(this.descriptor, rest, at)
       }
       if (written <= 0) throw new DeviceError('a write made no progress')
@@ -363,7 +365,7 @@ export class FileDevice implements BlockDevice {
     }
   }
 
-  /** From here on the device is not used any more. */
+  /** Marks the device as failed: the device refuses every later call. */
   private failed(cause: unknown, what: string): DeviceError {
     this.failure ??= cause
     return new DeviceError(`${what} on ${this.path}: ${reason(cause)}`, { cause })
@@ -379,7 +381,7 @@ export class FileDevice implements BlockDevice {
     if (this.hasSpaceFor(bytes)) reservation = this.calls.reserve(this.descriptor, from, bytes)
     if (reservation === 'unsupported') reservation = await this.writeZeros(from, bytes)
     if (reservation === 'full') {
-      // Part of it may have been allocated; nobody has written there.
+      // The reservation may have allocated a part; no data has been written there.
       await this.orFail(
         Promise.try(() => this.calls.truncate(this.descriptor, from)),
         'undoing a growth failed',
@@ -414,7 +416,7 @@ export class FileDevice implements BlockDevice {
     })
   }
 
-  /** Without a sync a file system that allocates late has promised nothing yet. */
+  /** Writes zeros and syncs them: without the sync a file system that allocates late has promised nothing yet. */
   private async writeZeros(from: number, bytes: number): Promise<'reserved' | 'full'> {
     const zeros = new Uint8Array(Math.min(bytes, zeroFillBytes))
     const write = async () => {

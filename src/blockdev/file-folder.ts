@@ -26,7 +26,8 @@ export class FileFolder implements BlockFolder {
         await syncFolder(dirname(made))
     }
     const folder = await FileFolder.open(path)
-    // What is made in it later inherits that: the block file, and the files beside it.
+    // Files that are made in the folder later inherit the exemption: the block file and the files beside the block
+    // file.
     if ((await named(path, () => fs.readdir(whole))).length === 0)
       await named(path, async () => exemptFromCopyOnWrite(whole))
     return folder

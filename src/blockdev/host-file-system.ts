@@ -1,15 +1,18 @@
 /**
- * The host's file system is part of the device. On a copy-on-write one a block that was allocated still needs a new block
- * whenever it is written again: on a full disk that fails, and what the volume calls free is not.
+ * Exempts block files from copy-on-write, and tells where the host's file system does not allow that.
  *
- * So a block file is exempted (attribute C) where that exists. The attribute takes effect on an empty file only, or on a
- * folder for the files that are made in it later. A snapshot or a reflink copy of an exempt file shares its blocks, and
- * then the first write of each is a copy after all.
+ * The host's file system is part of the device. On a copy-on-write file system a block that was allocated still needs
+ * a new block each time it is written again. On a full disk such a write fails, so the blocks that the volume counts
+ * as free are not usable.
+ *
+ * So a block file is exempted (attribute C) where the attribute exists. The attribute takes effect on an empty file
+ * only, or on a folder for the files that are made in the folder later. A snapshot or a reflink copy of an exempt
+ * file shares the blocks of the file, so the first write to each shared block is a copy after all.
  */
 import * as fs from 'node:fs'
 import { readInodeFlags, writeInodeFlags } from './libc.ts'
 
-/** By the type that statfs tells. */
+/** The key is the file system type that statfs reports. */
 const copyOnWriteTypes: ReadonlyMap<number, { readonly name: string; readonly canExempt: boolean }> = new Map(
   [
     [0x9123683e, { name: 'btrfs', canExempt: true }],
@@ -21,7 +24,10 @@ const copyOnWriteTypes: ReadonlyMap<number, { readonly name: string; readonly ca
 
 const noCopyOnWrite = 0x0080_0000
 
-/** Of an empty file, or of a folder; does nothing where there is no copy-on-write or no way out of it. */
+/**
+ * Sets the attribute of an empty file or of a folder. Does nothing where the file system does not copy on write or
+ * offers no exemption.
+ */
 export function exemptFromCopyOnWrite(path: string): void {
   if (!typeOf(path)?.canExempt) return
   const descriptor = fs.openSync(path, fs.constants.O_RDONLY)
@@ -33,7 +39,7 @@ export function exemptFromCopyOnWrite(path: string): void {
   }
 }
 
-/** Why a block that the file has may still lack space when it is written, in words; null when it cannot. */
+/** Says in words why a write to a block that the file already has may lack space; null when no such write can. */
 export function copyOnWriteProblem(path: string): string | null {
   const type = typeOf(path)
   if (!type) return null

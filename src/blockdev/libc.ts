@@ -1,5 +1,5 @@
 /**
- * The few calls of the C library that the runtime does not offer. bun:ffi is called experimental, so each of them is
+ * The few calls of the C library that the runtime does not offer. bun:ffi is called experimental, so each call is
  * optional: where a symbol is absent the caller has another way.
  */
 import { dlopen, FFIType, ptr, read } from 'bun:ffi'
@@ -19,13 +19,13 @@ const libraries =
     ? ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]
     : []
 
-/** Null where the library or the symbol does not exist. */
+/** Null where neither the library nor the symbol exists. */
 function load<T>(open: (library: string) => T): T | null {
   for (const library of libraries) {
     try {
       return open(library)
     } catch {
-      // Not this one.
+      // The next library may have the symbol.
     }
   }
   return null
@@ -57,7 +57,7 @@ const locking = load(
     }).symbols,
 )
 
-/** Variadic in C; with a pointer as its third argument the call is the same on the machines that are supported. */
+/** ioctl is variadic in C. With a pointer as its third argument the call is the same on the supported machines. */
 const control = load(
   (library) =>
     dlopen(library, {
@@ -69,7 +69,10 @@ const setInodeFlags = 0x4008_6602
 
 export type Reservation = 'reserved' | 'full' | 'unsupported'
 
-/** Really allocates [from, from + bytes) and extends the file. posix_fallocate returns its error, so no errno here. */
+/**
+ * Really allocates [from, from + bytes) and extends the file. posix_fallocate returns its error code, so errno is not
+ * read.
+ */
 export function reserveSpace(descriptor: number, from: number, bytes: number): Reservation {
   if (!allocate) return 'unsupported'
   const result = allocate(descriptor, from, bytes)
@@ -77,17 +80,23 @@ export function reserveSpace(descriptor: number, from: number, bytes: number): R
   return result === noSpace || result === quotaExceeded || result === fileTooBig ? 'full' : 'unsupported'
 }
 
-/** Gives [from, from + bytes) back to the file system: it reads as zeros. False where that cannot be done. */
+/**
+ * Gives [from, from + bytes) back to the file system; the range reads as zeros afterwards. False where the file
+ * system cannot do that.
+ */
 export function punchHole(descriptor: number, from: number, bytes: number): boolean {
   return changeSpace?.(descriptor, punch | keepSize, from, bytes) === 0
 }
 
-/** Asks the kernel to forget clean pages; a hint. */
+/** Asks the kernel to forget clean pages. The call is a hint: an error is ignored. */
 export function forgetPages(descriptor: number, from: number, bytes: number): void {
   advise?.(descriptor, from, bytes, adviceDontNeed)
 }
 
-/** An exclusive lock that goes with the open file, so with the process at the latest. */
+/**
+ * Takes an exclusive lock on the open file. The lock ends when the file is closed, so at the latest when the process
+ * ends.
+ */
 export function tryLock(descriptor: number): 'locked' | 'busy' | 'unsupported' {
   if (!locking) return 'unsupported'
   if (locking.flock(descriptor, lockExclusive | lockNonBlocking) === 0) return 'locked'
@@ -97,12 +106,12 @@ export function tryLock(descriptor: number): 'locked' | 'busy' | 'unsupported' {
 
 /** The attributes that `lsattr` shows; null where the file system has none. */
 export function readInodeFlags(descriptor: number): number | null {
-  // The kernel writes 32 bits, whatever the size in the name of the call says.
+  // The kernel writes 32 bits, whatever size the definition of the call names.
   const flags = new Uint32Array(2)
   return control?.(descriptor, getInodeFlags, ptr(flags)) === 0 ? flags[0]! : null
 }
 
-/** False when the file system does not take them. */
+/** False when the file system refuses the attributes. */
 export function writeInodeFlags(descriptor: number, flags: number): boolean {
   return control?.(descriptor, setInodeFlags, ptr(new Uint32Array([flags, 0]))) === 0
 }

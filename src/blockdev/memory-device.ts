@@ -1,6 +1,7 @@
 /**
- * A block device in memory: it keeps everything that was written, never fails, and is durable while the process lives.
- * Memory is taken in chunks when they are first written, so an empty device of many blocks is small.
+ * A block device in memory. The device keeps everything that was written, never fails, and is durable while the
+ * process lives. A chunk of memory is taken at the first write to the chunk, so an empty device of many blocks is
+ * small.
  */
 import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
@@ -22,13 +23,13 @@ export class MemoryDevice implements BlockDevice {
   private closed = false
   private writingDurably = false
 
-  /** `blocksMax` plays the disk that gets full. */
+  /** `blocksMax` simulates a disk that gets full: a larger device is refused with `disk-full`. */
   constructor(blockCount = 0, blocksMax = Number.POSITIVE_INFINITY) {
     assert(blockCount <= blocksMax, 'a device within its limit')
     this.store = { chunks: new Map(), blocksMax, blockCount }
   }
 
-  /** What a new open of the same memory gives. */
+  /** Gives a device on the same memory, as a new open of a file does. */
   reopened(): MemoryDevice {
     const device = new MemoryDevice()
     device.store = this.store
@@ -97,7 +98,7 @@ export class MemoryDevice implements BlockDevice {
     if (blockCount > this.store.blockCount) this.store.blockCount = blockCount
   }
 
-  /** Memory is taken when it is written, whatever was promised. */
+  /** Extends as `grow` does: memory is taken at the first write, whatever was promised. */
   extend(blockCount: number): Promise<void> {
     return this.grow(blockCount)
   }
@@ -142,7 +143,10 @@ export class MemoryDevice implements BlockDevice {
     }
   }
 
-  /** Which chunk holds the byte at `position`, where in it, and how many of `wanted` bytes are there. */
+  /**
+   * Finds the chunk that holds the byte at `position`, the place of the byte in the chunk, and how many of the
+   * `wanted` bytes the chunk has.
+   */
   private place(position: number, wanted: number): [chunk: number, from: number, length: number] {
     const chunk = Math.floor(position / chunkBytes)
     const from = position - chunk * chunkBytes

@@ -1,4 +1,4 @@
-/** The block files of a volume in memory: what was closed can be opened again. Contract: block-folder.ts. */
+/** The block files of a volume in memory. A closed file can be opened again. Contract: block-folder.ts. */
 import { assert } from '../lib/assert.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { DeviceError, type BlockDevice } from './block-device.ts'

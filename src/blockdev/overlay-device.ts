@@ -1,6 +1,6 @@
 /**
- * Another device with what is written on top of it in memory: the device below is read and never changed. So a volume can be
- * opened as if it were written, and nothing has happened to it.
+ * A device that keeps writes in memory, on top of a device that is read and never changed. So a caller can open a
+ * volume as if to write the volume, and the volume on disk does not change.
  */
 import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
@@ -8,7 +8,7 @@ import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice, ReadOptions, WriteRun } from './block-device.ts'
 import { assertInside, wholeBlocksOf, closedError, deviceBlockBytes, joinRuns } from './request.ts'
 
-/** More than any volume has. */
+/** Larger than any volume. */
 const blocksMax = 2 ** 40
 
 export class OverlayDevice implements BlockDevice {

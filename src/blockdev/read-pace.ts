@@ -1,13 +1,14 @@
 /**
- * Whether a read is made at once or by a thread.
+ * Decides whether a read is made at once or by a thread.
  *
- * Of what the kernel has in memory a read at once costs least (handing it to a thread: 200 µs). One that has to wait for
- * the disk makes everybody wait; nobody can ask beforehand. So after one that took long the next are handed to threads,
- * where they wait beside each other, before one is tried again.
+ * A read at once is the cheapest way to bytes that the kernel has in memory; a thread costs 200 µs more. But a read
+ * at once that waits for the disk stops the event loop, and the kernel does not tell beforehand which read will wait.
+ * So after a slow read the next reads go to threads, where they wait side by side, before a read is tried at once
+ * again.
  */
 import type { Clock } from '../lib/clock.ts'
 
-/** A read of memory takes a tenth of this. */
+/** A read that took longer waited for the disk; a read from memory takes about a tenth of this time. */
 const waitedMs = 2
 const threadedReadsMax = 32
 
@@ -16,7 +17,7 @@ export class ReadPace {
 
   constructor(private readonly clock: Pick<Clock, 'monotonic'>) {}
 
-  /** False when it is left to a thread. */
+  /** False when the caller has to leave the read to a thread. */
   readAtOnce(read: () => void): boolean {
     if (this.threadedReads > 0) {
       this.threadedReads--

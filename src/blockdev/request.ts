@@ -1,5 +1,5 @@
 /**
- * What every implementation checks and prepares alike, so that a caller's bug shows on all of them.
+ * Checks and preparations that all implementations of the device share, so that a caller's bug shows on each of them.
  *
  * - A buffer is a whole number of blocks, and everything lies below `blockCount`.
  * - The runs of one write do not overlap.
@@ -7,10 +7,12 @@
 import { assert, bug } from '../lib/assert.ts'
 import { DeviceError, type WriteRun } from './block-device.ts'
 
-/** The unit of the contract. The format's geometry has the same number for the same reason; a test compares them. */
+/**
+ * The unit of the contract. The format's geometry has the same number for the same reason; a test compares the two.
+ */
 export const deviceBlockBytes = 4096
 
-/** A contiguous stretch of blocks, as the buffers that fill it in order. */
+/** A contiguous stretch of blocks: its buffers fill the stretch in order. */
 export interface Extent {
   readonly address: number
   readonly buffers: Uint8Array[]
@@ -23,15 +25,18 @@ export function wholeBlocksOf(bytes: Uint8Array): number {
 }
 
 export function assertInside(address: number, blocks: number, blockCount: number): void {
-  // Every read passes here: the text is made when it is needed.
+  // Every read comes through this check, so the text is built only when the check fails.
   if (!(Number.isSafeInteger(address) && address >= 0 && address + blocks <= blockCount))
     bug(`blocks ${address} to ${address + blocks} lie beyond the device of ${blockCount}`)
 }
 
-/** Each buffer of a call costs, so neighbours that are neighbours in memory too become one, up to this. */
+/**
+ * Every buffer makes a call dearer, so buffers of neighbouring runs that lie side by side in memory become one, up to
+ * this length in bytes.
+ */
 const joinedBufferBytesMax = 128 * 1024
 
-/** Sorts the runs and joins neighbours, up to both limits: few, large, vectored writes. */
+/** Sorts the runs and joins neighbours up to both limits, so that the device makes few, large, vectored writes. */
 export function joinRuns(
   runs: readonly WriteRun[],
   blockCount: number,
@@ -74,7 +79,7 @@ function addBuffer(buffers: Uint8Array[], bytes: Uint8Array): void {
   else buffers.push(bytes)
 }
 
-/** A queue in address order is the usual case and is not sorted again. */
+/** Sorts the runs by address. A list that is in order already, the usual case, is returned as it is. */
 function inAddressOrder(runs: readonly WriteRun[]): readonly WriteRun[] {
   for (let i = 1; i < runs.length; i++) {
     if (runs[i - 1]!.address > runs[i]!.address) return runs.toSorted((a, b) => a.address - b.address)

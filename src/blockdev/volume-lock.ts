@@ -1,13 +1,15 @@
 /**
- * Two processes never serve one volume.
+ * Locks a volume, so that two processes never serve one volume.
  *
- * - The lock is an flock on the volume's folder: it goes with the process, whatever ends it, and needs nothing that a full
- *   or a read-only file system would have to write. Where folders take no flock (NFS) it is one on the lock file.
- * - The lock file names the holder, as well as that can be written. It stays; who removed it would let two processes
- *   lock two files of the same name. Where there is no flock at all the name is the lock: it counts while a process with
- *   that id and that start time lives on this boot of the machine.
+ * - The lock is an flock on the volume's folder. The lock ends with the process, whatever ends the process, and needs
+ *   no write that a full or a read-only file system would refuse. Where folders take no flock (NFS) the flock is on
+ *   the lock file.
+ * - The lock file names the holder, when the file can be written. The lock file stays after a release: if a process
+ *   removed the file, two processes could lock two files of the same name. Where flock does not work at all the name
+ *   in the file is the lock: the name counts while a process with the same id and the same start time lives on this
+ *   boot of the machine.
  *
- * Errors: StillpointError `busy`, DeviceError where nothing can be locked; one sentence each.
+ * Errors: StillpointError `busy`; DeviceError where nothing can be locked. Each message is one sentence.
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -22,13 +24,13 @@ interface VolumeLock {
 }
 
 export interface LockOptions {
-  /** For tests of the way without it. */
+  /** A test replaces the call to play a host without flock. */
   readonly tryLock?: typeof tryLock
 }
 
 interface Holder {
   readonly pid: number
-  /** What tells a process from a later one with the same id; null where the system does not say. */
+  /** Distinguishes a process from a later process with the same id; null where the system does not say. */
   readonly started: string | null
   readonly method: 'flock' | 'file'
 }
@@ -50,14 +52,14 @@ export function lockVolume(folder: string, options: LockOptions = {}): VolumeLoc
   }
 }
 
-/** Null where what is there takes no flock. */
+/** Null where the target takes no flock. */
 function lockByFlock(folder: string, target: string, flags: number, options: LockOptions): VolumeLock | null {
   const path = join(folder, lockFileName)
   const descriptor = fs.openSync(target, flags, 0o600)
   try {
     const outcome = (options.tryLock ?? tryLock)(descriptor)
     const holder = readHolder(path)
-    // One that could not use flock holds the volume by its name alone.
+    // A process without flock holds the volume by its name in the file alone.
     const isNamed = holder?.method === 'file' && isAlive(holder)
     if (outcome === 'busy' || isNamed) throw busy(folder, holder)
     if (outcome === 'unsupported') {
@@ -80,18 +82,21 @@ function lockByFlock(folder: string, target: string, flags: number, options: Loc
   }
 }
 
-/** For people and for the sentence of a refusal: a disk that does not take it changes nothing. */
+/**
+ * Writes the holder for people and for the message of a refusal. A disk that refuses the write changes nothing about
+ * the lock.
+ */
 function tellHolder(path: string, text: string): void {
   try {
     fs.writeFileSync(path, text, { mode: 0o600 })
   } catch {
-    // Full, read-only, or something else has the name.
+    // The disk is full or read-only, or something other than a file has the name.
   }
 }
 
 /**
- * The name is taken by renaming a complete file over one whose holder is dead, and read again afterwards: of two that
- * find the same dead holder the last one wins and the first one sees it.
+ * Takes the name: renames a complete file over the file of a dead holder, and reads the name again afterwards. Of two
+ * processes that find the same dead holder the last one wins, and the first one sees the name of the last one.
  */
 function lockByName(folder: string, path: string): VolumeLock {
   const holder = readHolder(path)
@@ -119,13 +124,13 @@ function busy(folder: string, holder: Holder | null): StillpointError {
   )
 }
 
-/** Null for a file that names nobody, or nobody that can be understood. */
+/** Null when the file names no holder, or names a holder in a form that cannot be understood. */
 function readHolder(path: string): Holder | null {
   let text = ''
   try {
     text = fs.readFileSync(path, 'utf8')
   } catch {
-    // Absent, a folder, or not for this user.
+    // The file is absent, is a folder, or is not readable for this user.
   }
   const [pid, started, method] = text.trim().split(' ')
   const id = Number(pid)
@@ -147,12 +152,15 @@ function isAlive(holder: Holder): boolean {
   return holder.started === null || started === null || started === holder.started
 }
 
-/** The boot of the machine and the tick in it at which the process began; null where /proc does not tell. */
+/**
+ * The boot id of the machine and the tick of that boot at which the process began; null where /proc does not tell.
+ */
 function startOf(pid: number): string | null {
   try {
     const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The command's name may hold spaces and brackets: count from behind it. The start is field 22 of all.
+    // The command's name may hold spaces and brackets, so the fields are counted from behind the name. The start is
+    // field 22 of the whole line.
     const tick = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
     return tick === undefined ? null : `${boot}/${tick}`
   } catch {
@@ -164,6 +172,6 @@ function closeQuietly(descriptor: number): void {
   try {
     fs.closeSync(descriptor)
   } catch {
-    // Closed before.
+    // The descriptor was closed before.
   }
 }

@@ -1,4 +1,4 @@
-/** A set of block numbers: one bit each, in chunks that exist where something is in the set. */
+/** A set of block numbers: one bit for each block, in chunks that exist only where the set has a block. */
 import { bitsInByte } from '../../cp-engine/space/space-map.ts'
 
 export const chunkBlocks = 32768
@@ -28,13 +28,13 @@ export class BlockSet {
     return true
   }
 
-  /** Adds what the set has of the chunk to a mask of as many bits, the lowest first. */
+  /** Adds the set's blocks of the chunk to a mask of as many bits, the lowest bit first. */
   addTo(mask: Uint8Array, chunk: number): void {
     const bits = this.chunks.get(chunk)
     if (bits) for (let i = 0; i < bits.length; i++) mask[i]! |= bits[i]!
   }
 
-  /** How many of its blocks the other set has too. */
+  /** Number of blocks that both sets have. */
   countIn(other: BlockSet): number {
     let total = 0
     for (const [index, bits] of this.chunks) {

@@ -1,20 +1,20 @@
 /**
- * Takes a stream of bytes apart into frames, however it was cut into chunks.
+ * Takes a stream of bytes apart into frames, however the stream was cut into chunks.
  *
- * - Memory is bounded by one frame: head, body and data are limited before they are taken in.
- * - A damaged head or body ends the stream (`corrupt`): where the next frame begins is not known any more. Damaged
- *   blocks do not: the run is left out and counted.
+ * - Memory is bounded by one frame: head, body and data are limited before the stream takes them in.
+ * - A damaged head or body ends the stream (`corrupt`), because the begin of the next frame is unknown then. A
+ *   damaged run of blocks does not end the stream: the run is left out and counted.
  */
 import { equalBytes } from '../../lib/bytes.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { decodeFrame, frameHeadBytes, frameLengths, wireSumOf } from '../../format/wire/frames.ts'
 import type { Claim, Message } from '../../format/wire/messages.ts'
 
-/** Blocks that arrived as they were sent. */
+/** A run of blocks that arrived undamaged. */
 export interface ReceivedRun {
   readonly address: number
   readonly blocks: number
-  /** The sum of one that was made from a patch is empty: it is computed here. */
+  /** A run that was made from a patch claims an empty sum: the mirror computes the sum. */
   readonly claim: Claim | null
   readonly bytes: Uint8Array
 }
@@ -22,9 +22,9 @@ export interface ReceivedRun {
 export interface ReceivedFrame {
   readonly message: Message
   readonly runs: readonly ReceivedRun[]
-  /** Runs that were damaged on the way. */
+  /** Number of runs that were damaged on the way. */
   readonly damaged: number
-  /** What travelled. */
+  /** Bytes that travelled. */
   readonly bytes: number
 }
 
@@ -32,17 +32,17 @@ export class FrameStream {
   private readonly head = new Uint8Array(frameHeadBytes)
   private frame: Uint8Array | null = null
   private data: Uint8Array | null = null
-  /** Of the frame whose data is being filled; null when its kind is not known here. */
+  /** Message of the frame whose data arrives now; null when this side does not know the kind. */
   private message: Message | null = null
-  /** Bytes that the part which is being filled has. */
+  /** Bytes that the part has which is being filled. */
   private filled = 0
 
-  /** True between two frames: what ends here was not cut. */
+  /** True between two frames: a stream that ends here was not cut. */
   get isAtBoundary(): boolean {
     return this.frame === null && this.filled === 0
   }
 
-  /** The frames that this chunk completes; those of an unknown kind are left out. */
+  /** Yields the frames that this chunk completes; frames of an unknown kind are left out. */
   *push(chunk: Uint8Array): Generator<ReceivedFrame> {
     let at = 0
     for (;;) {
@@ -66,7 +66,7 @@ export class FrameStream {
       return null
     }
     if (!this.data) {
-      // The length of the data is believed only after the checksum.
+      // The length of the data is believed only after the checksum of the frame is checked.
       const message = decodeFrame(this.frame)
       const { data } = frameLengths(this.frame)
       this.message = message

@@ -1,9 +1,9 @@
 /**
- * Frames over HTTP: the only file of this folder that knows it.
+ * Sends and receives frames over HTTP; no other file of this folder knows HTTP.
  *
- * The primary POSTs batches to `/replica/v1/frames`, two in flight, and keeps one POST to `/replica/v1/answers` waiting.
- * Both are answered with whatever the mirror has to say. So the mirror needs no way to the primary, and any answer that is
- * lost with its connection is said again after the next hello.
+ * The primary POSTs batches to `/replica/v1/frames`, two in flight, and keeps one POST to `/replica/v1/answers`
+ * waiting. The mirror answers both kinds of request with all the frames that it has to send. So the mirror needs no
+ * way to the primary, and an answer that is lost with its connection is given again after the next hello.
  */
 import { timingSafeEqual } from 'node:crypto'
 import { AssertionError } from '../../lib/assert.ts'
@@ -18,18 +18,18 @@ import type { Connection, ConnectionEvents, FrameReceiver, ReplicaTransport } fr
 const framesPath = '/replica/v1/frames'
 const answersPath = '/replica/v1/answers'
 const requestsInFlightMax = 2
-/** Of a request: a batch and one frame more than fit it. */
+/** Limit for a request, in bytes: a batch and one more frame fit. */
 const requestBytesMax = 16 * 2 ** 20
 const answerBytesMax = 16 * 2 ** 20
-/** Below the idle timeout of servers and proxies. */
+/** The wait is shorter than the idle timeouts of servers and proxies. */
 const answerWaitMs = 5000
 const requestMsMax = 30_000
-/** So many bytes are looked through for frames without a break. */
+/** Bytes of an answer that are searched for frames without a break. */
 const lookedThroughBytes = 64 * 1024
 
 interface HttpTransportOptions {
   readonly clock: Clock
-  /** Both sides have the same; null on loopback. */
+  /** The shared secret of both sides; null on loopback. */
   readonly secret: string | null
 }
 
@@ -68,7 +68,8 @@ class HttpConnection implements Connection {
   }
 
   private async pump(): Promise<void> {
-    // Not at once: what is put together with this goes along, and nobody is called back from `wake`.
+    // The pump starts a moment later: frames that the caller queues meanwhile go along, and `wake` itself calls no
+    // event.
     await Promise.resolve()
     for (;;) {
       const batch = this.isOver ? null : this.events.take()
@@ -77,7 +78,7 @@ class HttpConnection implements Connection {
       if (this.isOver) return
       this.events.received()
       await this.hear(answers)
-      // What waited behind a barrier may leave now, also through the other request.
+      // Frames behind a barrier may leave now, also through the other request.
       this.wake()
     }
   }
@@ -162,13 +163,13 @@ async function readLimited(body: ReadableStream<Uint8Array> | null, bytesMax: nu
 
 interface ReplicaFetchOptions {
   readonly clock: Clock
-  /** Null: anyone who can connect is believed; the server then listens on loopback only. */
+  /** Null means that every client is believed; the server then listens on loopback only. */
   readonly secret: string | null
-  /** The answer that says it; `headers` go with it. */
+  /** Makes the response for an error; `headers` go with the response. */
   readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
 }
 
-/** The mirror's side: answers requests under `/replica/v1/`, and null for all others. */
+/** The mirror's side: answers requests under `/replica/`, and gives null for every other request. */
 export function createReplicaFetch(
   receiver: FrameReceiver,
   options: ReplicaFetchOptions,
@@ -185,7 +186,7 @@ export function createReplicaFetch(
     if (request.method !== 'POST') return refuse('method-not-allowed', 'only POST', { Allow: 'POST' })
     if (expected) {
       const given = sha256(encodeUtf8(request.headers.get('authorization') ?? ''))
-      // Hashes have one length, so that comparing says nothing about the secret's.
+      // All hashes have one length, so the comparison tells nothing about the length of the secret.
       if (!timingSafeEqual(given, expected)) return refuse('unauthorized', 'the shared secret is needed')
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
@@ -208,7 +209,7 @@ async function receive(request: Request, receiver: FrameReceiver): Promise<Still
       for (const frame of stream.push(chunk)) await receiver.receive(frame)
     }
   } catch (error) {
-    // A damaged frame: what came before it counts, and the primary begins a new session.
+    // After a damaged frame the frames before it count, and the primary begins a new session.
     if (hasCode(error, 'corrupt')) return cut(error.message)
     if (error instanceof StillpointError || error instanceof AssertionError) throw error
     return cut('the request was cut')
@@ -216,7 +217,10 @@ async function receive(request: Request, receiver: FrameReceiver): Promise<Still
   return stream.isAtBoundary ? null : cut('the last frame was cut')
 }
 
-/** One request waits for answers at a time; the next one takes its place, because the old one may be dead. */
+/**
+ * At most one request waits for answers. The next request takes the place of the waiting one, because the old
+ * connection may be dead.
+ */
 class AnswerQueue {
   private endWait: (() => void) | null = null
 

@@ -1,4 +1,4 @@
-/** How far a mirror is behind: in consistency points, and in time since the first one that it lacks. */
+/** Tells how far a mirror is behind: in consistency points, and in time since the first CP that the mirror lacks. */
 import { cpsPerEpoch } from '../../format/geometry.ts'
 
 const publicationsMax = 64
@@ -12,7 +12,10 @@ export class Lag {
     if (this.publications.length > publicationsMax) this.publications.shift()
   }
 
-  /** `cp`: what the mirror has; null: nothing. The time is a lower bound when it is far behind. */
+  /**
+   * `cp` is the newest CP that the mirror has; null when the mirror has none. The time is a lower bound when the
+   * mirror is far behind.
+   */
   of(cp: number | null, current: number, nowMs: number): { readonly lagCps: number; readonly lagMs: number } {
     const lagCps = Math.max(0, countOf(current) - countOf(cp ?? 0))
     const missed = cp === current ? undefined : this.publications.find((later) => later.cp > (cp ?? 0))

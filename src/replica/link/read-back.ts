@@ -1,7 +1,9 @@
 /**
- * Reads blocks of a mirror, many at once: neighbours in one read, a few reads in flight. `uncached`: past the page cache.
+ * Reads blocks of a mirror, many at once: neighbours in one read, a few reads in flight. `uncached` reads past the
+ * page cache.
  *
- * Before a block is read, every write to it that waits has been done: the caller has made sure that none comes after.
+ * Before a block is read, every waiting write to the block has been done. The caller makes sure that no later write
+ * comes.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
@@ -12,7 +14,10 @@ const readBlocksMax = 256
 const gapBlocksMax = 4
 const readsInFlightMax = 8
 
-/** Calls `found` for each range, with null for one behind the end of the device; the bytes are a view. */
+/**
+ * Calls `found` for each range, with a view of the bytes, or with null for a range that reaches beyond the end of the
+ * device.
+ */
 export async function readBack<R extends BlockRun>(
   device: BlockDevice,
   pipeline: WritePipeline,

@@ -1,4 +1,7 @@
-/** Counts what left for one mirror, by consistency point and kind; one row of each when the mirror has published. */
+/**
+ * Counts the blocks and bytes of transfers to one mirror, by consistency point and kind. When the mirror has
+ * published a CP, the log gives one row for each kind.
+ */
 import type { BlockSource } from '../../format/wire/messages.ts'
 
 /** One row of the table of transfers. */
@@ -10,7 +13,10 @@ export interface Transfer {
   readonly ms: number
 }
 
-/** Live commands are counted before it is known which CP becomes the target; more are never open. */
+/**
+ * Limit for open CPs: live commands are counted before the primary knows which CP becomes the target. More CPs are
+ * never open.
+ */
 const cpsMax = 16
 
 interface Count {
@@ -29,14 +35,14 @@ export class TransferLog {
     return [...this.bytesBySource.values()].reduce((sum, bytes) => sum + bytes, this.offeredBytesEver)
   }
 
-  /** It belongs to whatever brings the most of its CP. */
+  /** The bytes of an offer count for the kind that brings most of the CP. */
   private offered(cp: number, bytes: number): void {
     this.offeredBytesEver += bytes
     this.offeredBytes.set(cp, (this.offeredBytes.get(cp) ?? 0) + bytes)
     if (this.offeredBytes.size > cpsMax) this.offeredBytes.delete(this.offeredBytes.keys().next().value!)
   }
 
-  /** Source null: an offer. */
+  /** A null source is an offer. */
   sent(source: BlockSource | null, cp: number, blocks: number, bytes: number, nowMs: number): void {
     if (source === null) return this.offered(cp, bytes)
     this.bytesBySource.set(source, (this.bytesBySource.get(source) ?? 0) + bytes)
@@ -52,7 +58,7 @@ export class TransferLog {
     counts.set(source, count)
   }
 
-  /** The rows of this CP. Live commands of earlier ones that were never a target count with it. */
+  /** The rows of this CP. Live commands of earlier CPs that were never a target count for this CP. */
   finished(cp: number, nowMs: number): Transfer[] {
     const rows = new Map<BlockSource, Count>()
     for (const [of, counts] of this.open) {

@@ -1,30 +1,30 @@
 /**
- * How frames travel, as seen from the primary. One implementation is HTTP; a simulation has its own. Frames may be lost,
- * doubled, delayed and reordered: the machines at both ends live with that.
+ * The transport of frames, as the primary sees it. One implementation is HTTP; a simulation has its own. Frames may
+ * be lost, doubled, delayed and reordered: the state machines at both ends cope with such frames.
  */
 import type { Message } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from './frame-stream.ts'
 
-/** The body of one request: frames, one behind the other. */
+/** The body of one request: frames, one after another. */
 export interface Batch {
   readonly parts: readonly Uint8Array[]
   readonly bytes: number
 }
 
 export interface ConnectionEvents {
-  /** What may leave now; null when nothing may. */
+  /** The batch that may leave now; null when nothing may leave. */
   take(): Batch | null
   frame(message: Message): void
-  /** The other side has a batch that was taken. */
+  /** The other side has received a batch that was taken. */
   received(): void
-  /** The connection is of no use any more. Called once, and nothing after it. */
+  /** The connection is of no use any more. The transport calls this event once, and no event after it. */
   failed(reason: string): void
 }
 
 export interface Connection {
-  /** There may be something to take. */
+  /** Tells the connection that a batch may be ready to take. */
   wake(): void
-  /** No event is called any more. */
+  /** Ends the connection: no event is called any more. */
   close(): void
 }
 
@@ -32,11 +32,11 @@ export interface ReplicaTransport {
   connect(url: string, events: ConnectionEvents): Connection
 }
 
-/** A mirror's end of a transport: takes frames, and has answers for whoever asks next. */
+/** A mirror's end of a transport: takes frames, and has answers for the next request. */
 export interface FrameReceiver {
   receive(frame: ReceivedFrame): Promise<void>
   readonly hasAnswers: boolean
   takeAnswers(): Uint8Array[]
-  /** Calls the listener once there is an answer; the result ends that. */
+  /** Calls the listener when an answer is ready; the returned function stops that. */
   onAnswer(listener: () => void): () => void
 }

@@ -1,9 +1,10 @@
 /**
- * Walks what a tree has and another one has not: both together, in key order. A subtree under the same pointer in both is
- * skipped whole.
+ * Walks the items that a target tree has and a base tree has not: both trees together, in key order. A subtree under
+ * the same pointer in both trees is skipped whole.
  *
- * Nothing of the target is believed: its nodes come from `obtain`, verified against their pointers, and `verifyNode`
- * holds them to the level and the bounds that the parent gives. The base is a published tree and is read as it is.
+ * Nothing of the target is believed: the target's nodes come from `obtain`, verified against their pointers, and
+ * `verifyNode` holds the nodes to the level and the bounds that the parent gives. The base is a published tree: the
+ * base's nodes come from `readBase`, and `verifyNode` checks their places too.
  */
 import { compareBytes, equalBytes } from '../../lib/bytes.ts'
 import { samePointer } from '../../cp-engine/space/space-map.ts'
@@ -12,12 +13,17 @@ import type { TreeRoot } from '../../format/disk/root.ts'
 import { type NodePlace, type VerifiedNode, verifyNode } from '../../format/disk/tree-node.ts'
 
 export interface DifferenceSteps {
-  /** In the order of the pointers; null for a node that is not there: nothing below it is walked. */
+  /**
+   * The nodes in the order of the pointers. Null stands for a missing node: nothing below a missing node is walked.
+   */
   obtain(pointers: readonly NodePointer[]): Promise<readonly (Uint8Array | null)[]>
   readBase(pointer: NodePointer): Promise<Uint8Array>
-  /** An item of the target that the base has not, or has with another value. */
+  /** Visits an item of the target that the base has not, or has with another value. */
   visit(key: Uint8Array, value: Uint8Array, baseValue: Uint8Array | null): void
-  /** Called once per node: a place to flush what `visit` has gathered, and to let others run. */
+  /**
+   * Called once for each node, so that the caller can flush the items that `visit` gathered, and can let other work
+   * run.
+   */
   pause(): Promise<void>
 }
 
@@ -41,7 +47,7 @@ export async function walkDifference(
   await walkAll([rootOf(target)], beside, steps)
 }
 
-/** Nodes of one level, in key order, with the nodes of the base that may share something with them. */
+/** Walks nodes of one level, in key order, with the nodes of the base that may share a part with them. */
 async function walkAll(
   nodes: readonly Placed[],
   beside: readonly Placed[],
@@ -98,7 +104,7 @@ async function leavesOf(beside: readonly Placed[], steps: DifferenceSteps): Prom
   return leaves
 }
 
-/** One level down. */
+/** Goes one level down. */
 async function expand(nodes: readonly Placed[], steps: DifferenceSteps): Promise<Placed[]> {
   const children: Placed[] = []
   for (const { pointer, place } of nodes) {

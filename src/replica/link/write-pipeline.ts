@@ -1,11 +1,13 @@
 /**
- * Brings received blocks to the device of a mirror: one vectored write at a time, of everything that has come meanwhile.
+ * Brings received blocks to the device of a mirror. Each vectored write takes the blocks that came during the write
+ * before.
  *
- * - No two writes of one block are ever in flight: a batch holds a block once, and batches follow each other.
+ * - Two writes of one block are never in flight: a batch holds a block once, and batches follow each other.
  * - `drained` covers every write that was put before the call.
- * - Bounded: `room` resolves when less than the limit waits. Who puts first waits for it.
- * - Blocks have space before they are written. Without any, everything that waits is dropped (`onNoSpace`); after any
- *   other failure nothing is written any more (`onFailed`).
+ * - The queue is bounded by the caller: `room` resolves when no more than the limit waits, and a caller that puts
+ *   runs waits for room before the next ones.
+ * - Blocks get space before they are written. Without space, everything that waits is dropped (`onNoSpace`). After
+ *   any other failure nothing is written any more (`onFailed`).
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { Bell } from '../../lib/bell.ts'
@@ -14,7 +16,7 @@ import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 
 interface PipelineEvents {
-  /** Makes sure that the blocks have space; resolves to the bytes that are lacking. */
+  /** Makes sure that the blocks have space. Resolves to the number of bytes that are lacking. */
   provide(runs: readonly BlockRun[]): Promise<number>
   onNoSpace(bytesLacking: number): void
   onFailed(error: unknown): void
@@ -58,7 +60,7 @@ export class WritePipeline {
     while (this.waitingBytes > this.bytesMax && !this.hasFailed) await this.progress.next()
   }
 
-  /** Also resolves when what waited was dropped; the events say so. */
+  /** Resolves also when the waiting runs were dropped; the events tell the caller. */
   async drained(): Promise<void> {
     const put = this.putCount
     while (this.doneCount < put && !this.hasFailed) await this.progress.next()
@@ -91,7 +93,10 @@ export class WritePipeline {
     this.events.onNoSpace(bytesLacking)
   }
 
-  /** A host that cannot promise space shows here that there is none. */
+  /**
+   * Returns the number of bytes that found no space: a host that cannot promise space shows only at the write that
+   * there is none.
+   */
   private async write(batch: readonly WriteRun[]): Promise<number> {
     try {
       await this.device.write(batch)
@@ -102,7 +107,7 @@ export class WritePipeline {
     }
   }
 
-  /** As much as one write takes; it ends before a block that the batch already has. */
+  /** The runs of the next write, up to the limit. The batch ends before a block that the batch already has. */
   private nextBatch(): WriteRun[] {
     const blocks = new Set<number>()
     let bytes = 0

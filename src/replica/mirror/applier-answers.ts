@@ -1,11 +1,13 @@
-/** What a mirror says: answers get a number, the CP that they are about, and the base that the mirror has. */
+/**
+ * Makes the answers of a mirror: each answer gets a number, the CP that the answer is about, and the mirror's base.
+ */
 import { type FrameBody, type Message, type WireErrorCode, noUuid } from '../../format/wire/messages.ts'
 import { publishedPosition } from '../link/positions.ts'
 import type { ApplierAction, ApplierFacts } from './applier-events.ts'
 
 export class ApplierAnswers {
   private number = 0
-  /** Frames and runs that were not taken, since the process began. */
+  /** Frames and runs that the mirror has not taken since the process began. */
   refused = 0
 
   constructor(
@@ -13,7 +15,7 @@ export class ApplierAnswers {
     private readonly act: (action: ApplierAction) => void,
   ) {}
 
-  /** A new session counts its frames from the beginning. */
+  /** Starts counting frames again, for a new session. */
   restart(): void {
     this.number = 0
   }

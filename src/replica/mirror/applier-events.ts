@@ -1,4 +1,7 @@
-/** What the mirror's end hears and asks for; `applier.ts` decides, `mirror-applier.ts` does it. */
+/**
+ * Events that the mirror's end of mirroring hears, and actions that it asks for; `applier.ts` decides, and
+ * `mirror-applier.ts` executes.
+ */
 import type { BlockRun } from '../../lib/block-run.ts'
 import type { WriteRun } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
@@ -6,17 +9,17 @@ import type { FixedGeometry } from '../../format/geometry.ts'
 import type { FrameHead, Message, WireErrorCode } from '../../format/wire/messages.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
 
-/** Synchronous looks at the mirror's volume. */
+/** Facts about the mirror's volume that the applier reads synchronously. */
 export interface ApplierFacts {
   readonly side: string
-  /** A new one at each call, and never foreseen. */
+  /** A new session name at each call; nobody can foresee the name. */
   newSession(): string
-  /** Null: empty, the first volume that says hello is adopted. */
+  /** Null means that the mirror is empty and adopts the first volume that says hello. */
   volume(): string | null
   epoch(): FrameHead['epoch']
   geometry(): FixedGeometry
   published(): PublishedRoot | null
-  /** Everything whose blocks must not be written: slots, pins, what readers still use. */
+  /** The roots whose blocks must not be written: slots, pins, and roots that readers still use. */
   kept(): readonly PublishedRoot[]
   uses(address: number, blocks: number): boolean
 }
@@ -27,9 +30,9 @@ export interface Adoption {
   readonly geometry: FixedGeometry
 }
 
-/** `token` comes back with the answer: an answer to a question that is not asked any more is ignored. */
+/** `token` comes back with the answer: the applier ignores the answer to a question that has been replaced. */
 export type ApplierEvent =
-  /** Patches come with the blocks that they make, of the root that `baseOf` named. */
+  /** A frame of patches comes with the blocks that the patches make from the root that `baseOf` named. */
   | { readonly kind: 'frame'; readonly frame: ReceivedFrame }
   | { readonly kind: 'drained'; readonly token: number }
   | { readonly kind: 'adopted'; readonly token: number }
@@ -44,25 +47,25 @@ export type ApplierEvent =
 export type ApplierAction =
   | { readonly kind: 'answer'; readonly message: Message }
   | { readonly kind: 'write'; readonly cp: number; readonly runs: readonly WriteRun[] }
-  /** They came again and are here already. */
+  /** The blocks came again and are here already. */
   | { readonly kind: 'keep'; readonly cp: number; readonly run: BlockRun }
-  /** Say `drained` when every write so far is done. */
+  /** Asks for the event `drained` when every write so far is done. */
   | { readonly kind: 'drain'; readonly token: number }
-  /** Make volume, epoch and geometry durable. */
+  /** Makes volume, epoch and geometry durable. */
   | { readonly kind: 'adopt'; readonly token: number; readonly adoption: Adoption }
-  /** Is there space for a target that has so many blocks beside its base? */
+  /** Asks whether there is space for a target that has `blocks` blocks beside its base. */
   | { readonly kind: 'prepare'; readonly token: number; readonly cp: number; readonly blocks: number }
   | { readonly kind: 'verify'; readonly token: number; readonly target: PublishedRoot }
-  /** All of it is verified: sync, superblock, readers. */
+  /** The whole target is verified: now come sync, superblock and readers. */
   | { readonly kind: 'publish'; readonly token: number; readonly target: PublishedRoot }
-  /** It keeps more roots than it may report: end the readers of the oldest. */
+  /** The mirror keeps more roots than it may report: the readers of the oldest are ended. */
   | { readonly kind: 'cut-readers'; readonly root: PublishedRoot }
-  /** Space is short, on the primary or here: end the readers that have kept a root for long. */
+  /** Space is short, on the primary or here: the readers that have kept a root for long are ended. */
   | { readonly kind: 'cut-long-readers' }
 
 export interface ApplierLimits {
   readonly rootsMax: number
   readonly wantsMax: number
-  /** A block that was wanted so often and still is not right: the primary's is not. */
+  /** A block that is still wrong after so many wants is wrong on the primary. */
   readonly wantsPerBlockMax: number
 }

@@ -5,12 +5,15 @@ import { BlockSet } from '../link/block-set.ts'
 
 export interface Target {
   readonly root: PublishedRoot
-  /** That it has and its base has not, as the primary says; 0 when it was offered whole. */
+  /**
+   * Number of blocks that the target has and its base has not, as the primary says; 0 when the target was offered
+   * whole.
+   */
   blocks: number
   stage: Exclude<MirrorStage, 'idle'>
-  /** Verified, or being verified: not to be written any more. */
+  /** Blocks that are verified or being verified, so that nothing may write them. */
   readonly claimed: BlockSet
-  /** Of the want list that is out: address → blocks. */
+  /** Runs of the current want list that have not arrived: address → blocks. */
   readonly wanted: Map<number, number>
   readonly timesWanted: Map<number, number>
   round: number

@@ -9,14 +9,14 @@
  * | wanting    | a want list is out                                               | all of it has arrived                  |
  * | publishing | writes are awaited, then sync, superblock, readers switch        | published                              |
  *
- * - One session at a time: a hello ends the old one, and is answered when the writes of the old one have drained. The
- *   answer names the new one, so frames of before that are late or come again, a hello among them, are of no session.
- * - Patches are applied to blocks of kept roots only, before they come here, and what they make is treated like what
- *   arrives whole.
- * - Nothing is written that a kept root or a reader uses, that is verified for the target, or that belongs to a CP that
- *   is not above the published one. Whatever is dropped here is wanted later if it is needed.
- * - The target outlives sessions: a root that was offered stays one of the primary's history.
- * - After a failed write nothing is accepted any more.
+ * - One session exists at a time. A hello ends the old session; the answer comes when the old writes have drained.
+ *   The answer names the new session, so a late or repeated older frame, even a hello, belongs to no session.
+ * - Patches are applied to blocks of kept roots only, before they reach the state machine. The blocks that patches
+ *   make are treated like blocks that arrive whole.
+ * - A run is not written when a kept root or a reader uses its blocks, when its blocks are verified for the target,
+ *   or when its CP is not above the published one. A dropped block that is needed is wanted later.
+ * - The target outlives sessions: a root that was offered stays in the primary's history.
+ * - After a failed write the mirror accepts nothing any more.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { unreachable } from '../../lib/assert.ts'
@@ -41,20 +41,20 @@ type BlockHead = FrameHead & { readonly source: BlockSource; readonly runs: read
 
 export class Applier {
   private session: string | null = null
-  /** What the hello that opened it was sent as: its answer, again, goes there. */
+  /** Session name in the hello that opened the session: a repeated answer goes to that name. */
   private greetedAs = noUuid
   private greeting: MessageOf<'hello'> | null = null
   private greetingToken = 0
-  /** Of the session: no frame of it may name a block beyond. */
+  /** Limit of the session: no frame of the session may name a block beyond. */
   private blocksMax = 0
   private target: Target | null = null
   private targetToken = 0
   private isPublishing = false
-  /** Taken over when the running publication has ended. */
+  /** Offer that is taken when the running publication has ended. */
   private nextOffer: MessageOf<'offer'> | null = null
   private tokens = 0
   private lastOffer = 0
-  /** The last offer, while it is asked whether there is space for its difference: it counts as seen with the answer. */
+  /** True while space for the last offer's difference is being checked: the offer counts as seen with the answer. */
   private isLastUnanswered = false
   private needs: MirrorNeed = 'nothing'
   private needsBytes = 0
@@ -76,7 +76,7 @@ export class Applier {
     return this.actions
   }
 
-  /** What the verification of a target may claim, or has; null when it is not asked for any more. */
+  /** Blocks that the verification of a target claims; null when nobody asks for that verification any more. */
   claimsOf(token = this.targetToken): BlockSet | null {
     return this.target && token === this.targetToken ? this.target.claimed : null
   }
@@ -184,7 +184,7 @@ export class Applier {
     const { volume, epoch, geometry } = greeting
     if (this.facts.volume() !== null && epoch.number === this.facts.epoch().number) return this.welcome()
     this.greetingToken = ++this.tokens
-    // What was offered in an older epoch need not be in the history of this one.
+    // A root of an older epoch need not be in the history of this epoch.
     this.dropTarget()
     this.actions.push({ kind: 'adopt', token: this.greetingToken, adoption: { volume, epoch, geometry } })
   }
@@ -204,7 +204,7 @@ export class Applier {
     this.sayHello(opens)
   }
 
-  /** The primary asks from time to time; what it was told and has not heard is said again. */
+  /** The primary polls from time to time: the mirror repeats answers that the primary may not have heard. */
   private poll(remark: PollRemark): void {
     const { target } = this
     if (target?.stage === 'wanting' && !target.hasProgress) this.sayWants(target)
@@ -212,7 +212,7 @@ export class Applier {
     // Somebody may have made room meanwhile; nothing else of the target is under way in these stages.
     if (this.needs === 'space' && target && (target.stage === 'receiving' || target.stage === 'wanting'))
       this.prepareSpace(target)
-    // The need was told with the target that it belonged to; whether it is still there shows with the next offer.
+    // The mirror told the need with the target that needed space; the next offer shows whether the need remains.
     if (this.needs === 'space' && !target) this.needs = 'nothing'
     if (remark === 'no-common-cp') this.needs = 'a-common-cp'
     else if (this.needs === 'a-common-cp') this.needs = 'nothing'
@@ -222,7 +222,7 @@ export class Applier {
 
   // --- Blocks ---
 
-  /** What these patches are to be applied to; null when they would be refused anyway, before that costs a read. */
+  /** The root that these patches apply to; null when a refusal is certain, so that the refusal costs no read. */
   baseOf(message: MessageOf<'patches'>): PublishedRoot | null {
     const isTaken = !this.failure && !problemOfFrame(message, this.facts, this.session)
     return isTaken && this.isWelcome(message) ? this.keptAt(message.base) : null
@@ -254,7 +254,7 @@ export class Applier {
     }
   }
 
-  /** False for what is older than the image, and for what was asked for another target. */
+  /** False for blocks that are older than the image, and for blocks that were read for another target. */
   private isWelcome({ cp, source }: BlockHead): boolean {
     const { target } = this
     if (cp <= (this.facts.published()?.root.cp ?? 0)) return false
@@ -310,11 +310,11 @@ export class Applier {
     this.dropTarget()
     const kept = this.facts.kept()
     if (kept.length + 1 > this.limits.rootsMax) {
-      // The next offer finds room, or the one after.
+      // The next offer finds room, or a later one.
       this.actions.push({ kind: 'cut-readers', root: kept[0]! })
       return this.sayReport()
     }
-    // Whether there is space for this one is asked next.
+    // The mirror checks next whether there is space for this target.
     if (this.needs === 'space' && !message.isComplete) this.needs = 'nothing'
     this.target = newTarget(root)
     this.takeRootBlock(root)
@@ -326,14 +326,14 @@ export class Applier {
     this.answers.refuse(offer, code, `cp ${offer.cp}: ${problem}`)
   }
 
-  /** A volume may grow to what its primary says: how much that is may have been raised since its last root. */
+  /** The volume may grow to the primary's limit, which may have been raised since the last root. */
   private geometry(): Geometry {
     return { ...this.facts.geometry(), blocksMax: this.blocksMax }
   }
 
   private goOn(target: Target, { isComplete, blocks }: MessageOf<'offer'>): void {
     if (isComplete) return target.stage === 'receiving' ? this.verify(target) : undefined
-    // The primary had given it up, and begins again.
+    // The primary had given the target up, and begins again.
     if (target.stage === 'wanting') target.stage = 'receiving'
     if (target.stage !== 'receiving') return
     target.blocks = blocks
@@ -345,7 +345,7 @@ export class Applier {
     this.actions.push({ kind: 'prepare', token: this.ask(null), cp: root.root.cp, blocks })
   }
 
-  /** The offer carries it, so it need not be sent as a block too. */
+  /** The offer carries the root block, so the primary need not send the root as a block too. */
   private takeRootBlock({ address, bytes, hash, root }: PublishedRoot): void {
     if (this.facts.uses(address, 1) || this.presence.has(address, 1, hash)) return
     this.presence.wrote(address, 1, root.cp, hash)
@@ -360,7 +360,7 @@ export class Applier {
 
   private drained(target: Target): void {
     const kind = target.stage === 'publishing' ? 'publish' : 'verify'
-    // From here on nothing that happens to later writes concerns it.
+    // From here on the fate of later writes does not concern a publication.
     this.isPublishing = kind === 'publish'
     this.actions.push({ kind, token: this.ask(null), target: target.root })
   }
@@ -399,7 +399,7 @@ export class Applier {
     if (this.session) this.sayReport()
     const next = this.nextOffer
     this.nextOffer = null
-    // Its base was this root if the primary knew better than this side; else it is offered again.
+    // The base of the offer is this root if the primary knew of the publication; otherwise the primary offers again.
     if (next && isAt(next.base, this.facts)) this.takeOffer(next)
   }
 
@@ -408,11 +408,11 @@ export class Applier {
     this.needs = bytesLacking > 0 ? 'space' : 'nothing'
     this.needsBytes = bytesLacking
     if (bytesLacking > 0) this.actions.push({ kind: 'cut-long-readers' })
-    // It may be waited for.
+    // The primary may wait for this report.
     this.sayReport()
   }
 
-  /** What waited to be written is gone, so nothing that was remembered of it holds. */
+  /** The waiting writes are gone, so every memory of them is wrong. */
   private noSpace(bytesLacking: number): void {
     this.presence.forgetAll()
     if (!this.isPublishing) this.dropTarget()
@@ -436,7 +436,7 @@ export class Applier {
     return this.targetToken
   }
 
-  // --- What it says ---
+  // --- Answers ---
 
   private sayHello(opens: string): void {
     this.answers.say(this.greetedAs, { kind: 'hello-answer', opens, ...this.status() })

@@ -1,4 +1,7 @@
-/** Does a received run have the checksum that the primary claims for it, and nothing behind what is summed? */
+/**
+ * Checks whether a received run has the checksum that the primary claims for the run, and only zeros behind the
+ * summed bytes.
+ */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
@@ -7,9 +10,12 @@ import { recordSum } from '../../format/pointer.ts'
 import type { ReceivedRun } from '../link/frame-stream.ts'
 
 interface ClaimedSum {
-  /** As computed here; null when nothing was claimed, or the volume's seed is not known yet. */
+  /**
+   * The sum as computed here; null when nothing was claimed, when the claim is wrong, or when the volume's seed is
+   * not known yet.
+   */
   readonly sum: Uint8Array | null
-  /** The bytes were damaged before they were framed. */
+  /** True when the bytes were damaged before they were framed. */
   readonly isWrong: boolean
 }
 

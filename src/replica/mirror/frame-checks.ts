@@ -1,4 +1,7 @@
-/** What makes a mirror refuse a frame or a run, whatever it is doing. Pure: first the code, then the words. */
+/**
+ * Reasons for which a mirror refuses a frame or a run, whatever the mirror is doing. Pure. A problem is first a code,
+ * then words.
+ */
 import { equalBytes } from '../../lib/bytes.ts'
 import { type Geometry, isDataRun } from '../../format/geometry.ts'
 import {
@@ -46,7 +49,10 @@ function problemOfOrigin({ volume, epoch }: FrameHead, facts: ApplierFacts): Pro
   return null
 }
 
-/** Null: it may be written. Undefined: it is dropped without a word, because networks repeat and delay things. */
+/**
+ * Null means that the run may be written. Undefined means that the run is dropped without an answer, because networks
+ * repeat and delay frames.
+ */
 export function problemOfRun(
   { address, blocks }: ReceivedRun,
   cp: number,
@@ -64,7 +70,10 @@ export function problemOfRun(
   return presence.isNewer(address, blocks, cp) ? undefined : null
 }
 
-/** Of blocks: any root that is known here, because they may have left before the last report arrived. */
+/**
+ * True when blocks may have this base: any root that is known here, because the blocks may have left before the last
+ * report arrived.
+ */
 export function knows(base: Position, facts: ApplierFacts, target: Target | null): boolean {
   if (isNowhere(base)) return facts.published() === null
   const roots = [...facts.kept(), ...(target ? [target.root] : [])]

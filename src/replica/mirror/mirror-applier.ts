@@ -1,9 +1,10 @@
 /**
- * A mirror's end of mirroring on a real volume: asks `Applier` what to do about each frame and does it.
+ * A mirror's end of mirroring on a real volume: asks `Applier` for the actions on each frame and executes them.
  *
- * - Actions are carried out in the order in which they were decided; what takes time answers with an event.
- * - I2, I7: the superblock is written after a sync that covers every block of the root, all of them verified.
- * - After any failed write or sync nothing is accepted and nothing is published any more; the process should end.
+ * - Actions are started in the order in which they were decided; a slow action answers with an event.
+ * - I2, I7: the superblock is written after a sync that covers every block of the root, and all these blocks are
+ *   verified.
+ * - After a failed write or sync the mirror accepts nothing and publishes nothing any more; the process should end.
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -30,20 +31,23 @@ import { Turn } from '../../lib/turns.ts'
 
 interface MirrorApplierOptions {
   readonly clock: Clock
-  /** Names sessions. */
+  /** Source of the names of sessions. */
   readonly random: Random
-  /** Of received blocks that wait for the device; beyond it `receive` waits. */
+  /** Limit for received blocks that wait for the device, in bytes; above the limit `receive` waits. */
   readonly queueBytesMax: number
   /** Called once, after a failed write or sync. */
   readonly onFailed?: (error: unknown) => void
-  /** The mirror keeps too many roots: end the readers of this one, the oldest, or of the oldest that has any. */
+  /**
+   * The mirror keeps too many roots: the listener ends the readers of this root, the oldest, or of the oldest root
+   * that has readers.
+   */
   readonly onTooManyRoots?: (root: PublishedRoot) => void
-  /** Space is short, on the primary or here: end the readers that have kept a root for long. */
+  /** Space is short, on the primary or here: the listener ends the readers that have kept a root for long. */
   readonly onSpaceShort?: () => void
   readonly onTransfer?: (transfer: Transfer) => void
 }
 
-/** Answers that nobody fetches are dropped, the oldest first: they are said again when they matter. */
+/** Limit for answers that wait. Above the limit the oldest are dropped: the mirror repeats an answer that matters. */
 const answersMax = 256
 
 export class MirrorApplier {
@@ -62,7 +66,7 @@ export class MirrorApplier {
   private lastHeardMs: number | null = null
   private readonly receiving = new Turn()
   private readonly breaks: Breaks
-  /** What the primary has published, as it last said. */
+  /** The CP that the primary has published, according to the primary's last hello or poll. */
   private primaryCp = 0
   private isClosed = false
   private hasFailed = false
@@ -95,8 +99,9 @@ export class MirrorApplier {
   }
 
   /**
-   * Resolves when there is room for the next frame. They are taken one at a time, whoever brings them: else each could
-   * fill the queue by one, and what a patch is made from has to be read.
+   * Resolves when there is room for the next frame. Frames are taken one at a time, whichever request brings them:
+   * otherwise each request could put one frame too many into the queue, and the base blocks of a patch have to be
+   * read.
    */
   receive(frame: ReceivedFrame): Promise<void> {
     this.lastHeardMs = this.clock.monotonic()
@@ -131,7 +136,7 @@ export class MirrorApplier {
     }
   }
 
-  /** With the blocks that its patches make, if it is one of patches that are of use. */
+  /** The frame together with the blocks that its patches make, if the frame has patches that are of use. */
   private async patched(frame: ReceivedFrame): Promise<ReceivedFrame> {
     const { message } = frame
     const base = message.kind === 'patches' ? this.applier.baseOf(message) : null
@@ -141,7 +146,7 @@ export class MirrorApplier {
     return { ...frame, runs, damaged: frame.damaged + refused }
   }
 
-  /** The frames for the primary, encoded; each is given once. */
+  /** The encoded frames for the primary; each frame is given once. */
   takeAnswers(): Uint8Array[] {
     const taken = this.answers
     this.answers = []
@@ -152,7 +157,7 @@ export class MirrorApplier {
     return this.answers.length > 0
   }
 
-  /** Called when there is an answer to take. Returns what ends it. */
+  /** Calls the listener when there is an answer to take. The returned function stops that. */
   onAnswer(listener: () => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
@@ -168,7 +173,7 @@ export class MirrorApplier {
     return { ...this.applier.status(), silentMs, primaryCp, receivedBytes: this.transfers.bytesBySource }
   }
 
-  /** Waits for what has begun; nothing is accepted any more. */
+  /** Waits for the work that has begun; nothing is accepted any more. */
   async close(): Promise<void> {
     this.isClosed = true
     this.space.stop()
@@ -250,7 +255,8 @@ export class MirrorApplier {
   }
 
   private async prepare(token: number, cp: number, blocks: number): Promise<void> {
-    // What came for a target before this one may be of it too; then it comes again if it has been given back.
+    // Blocks that came for an earlier target may belong to this target too; a block that has been given back is sent
+    // again.
     this.space.forgetBefore(cp)
     this.feed({ kind: 'prepared', token, bytesLacking: await this.space.lackingFor(cp, blocks) })
   }
@@ -277,7 +283,7 @@ export class MirrorApplier {
     assert(used, 'what is published was verified')
     const began = this.clock.monotonic()
     await this.volume.device.sync()
-    // An epoch that began meanwhile need not have it in its history.
+    // An epoch that began meanwhile need not have the target in its history.
     if (this.applier.claimsOf(token) === null) return
     const blocksWritten = this.blocksSincePublished
     this.blocksSincePublished = 0

@@ -1,11 +1,11 @@
 /**
- * The space of a mirror's block file, which is sparse: what is written has space of its own first, and what nobody needs
- * any more is given back when the disk is short.
+ * Manages the space of a mirror's block file, which is sparse: blocks get space of their own before they are written,
+ * and unneeded blocks give their space back when the disk is short.
  *
- * - Given back is only what no kept root uses (slots, pins, readers that still drain), what is neither verified nor waits
- *   to be written, and what has not been received for the target or for a later CP; never superblocks or the log. The
- *   look and the punch are one step.
- * - Nothing refers to what is punched, so a crash at any moment costs nothing.
+ * - A block is given back only when no kept root uses the block (slots, pins, readers that still drain), when the
+ *   block is neither verified nor waits to be written, and when the block was not received for the target or for a
+ *   later CP. Superblocks and the log are never given back. The check and the punch are one step.
+ * - Nothing refers to a punched block, so a crash at any moment costs nothing.
  * - Where the host cannot give back or allocate, a write shows whether there is room.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
@@ -24,22 +24,22 @@ interface MirrorSpaceParts {
   readonly clock: BreakClock
   /** Blocks that are verified for the target, or being verified. */
   claimed(): BlockSet | null
-  /** Waits to be written, or is being written. */
+  /** True when a block of the run waits to be written, or is being written. */
   isPending(address: number, blocks: number): boolean
 }
 
-/** One step of giving back: so much at most, so that others have their turn. */
+/** Limits of one step of giving back, so that other work has its turn. */
 const stepRunsMax = 128
 const stepBlocksMax = 16_384
 
 export class MirrorSpace {
-  /** Known to have space, and known to have none; of the rest nothing is known. */
+  /** Blocks known to have space, and blocks known to have none; of all other blocks nothing is known. */
   private readonly real = new BlockSet()
   private readonly holes = new BlockSet()
-  /** Received since the target was taken, by the CP that it is for. */
+  /** Blocks received since the target was taken, by the CP that they are for. */
   private readonly received = new Map<number, BlockSet>()
   private readonly mask = new Uint8Array(chunkBlocks / 8)
-  /** The next chunk that is looked at, and how many were looked at in vain since anything was released. */
+  /** The next chunk to search, and the number of chunks searched in vain since the last release. */
   private cursor = 0
   private inVain = 0
   private canPunch = true
@@ -52,22 +52,25 @@ export class MirrorSpace {
     parts.volume.retention.onRelease(() => (this.inVain = 0))
   }
 
-  // --- What is needed ---
+  // --- Space that is needed ---
 
-  /** Blocks of this CP are about to be written. */
+  /** Notes that blocks of this CP are about to be written. */
   receives(cp: number, run: BlockRun): void {
     let blocks = this.received.get(cp)
     if (!blocks) this.received.set(cp, (blocks = new BlockSet()))
     blocks.add(run.address, run.blocks)
   }
 
-  /** What was received for CPs before this one is not needed for their sake any more. */
+  /** Forgets blocks received for CPs before this one: such blocks are no longer kept for those CPs' sake. */
   forgetBefore(cp: number): void {
     for (const each of this.received.keys()) if (each < cp) this.received.delete(each)
     this.inVain = 0
   }
 
-  /** Makes sure that the blocks have space, and gives back what is needed for that. Resolves to the bytes that are lacking. */
+  /**
+   * Makes sure that the blocks have space, and gives other blocks back where that is needed. Resolves to the number
+   * of bytes that are lacking.
+   */
   async provide(runs: readonly BlockRun[]): Promise<number> {
     let lacking = 0
     for (const run of runs) {
@@ -81,28 +84,30 @@ export class MirrorSpace {
     return lacking
   }
 
-  /** The bytes that are lacking for a target of so many blocks beside its base, some of which have been received. */
+  /**
+   * The bytes that are lacking for a target with `blocks` blocks beside its base, some of which have been received.
+   */
   async lackingFor(cp: number, blocks: number): Promise<number> {
     this.target = { cp, blocks }
     while (this.lacking() > 0 && (await this.giveSomeBack()));
-    // What cannot be given back is still there to be written again, and nobody knows how much of it.
+    // Unneeded blocks keep their space here and can be written again; nobody knows how many such blocks there are.
     return this.canPunch ? this.lacking() : 0
   }
 
-  /** The bytes that are lacking for the target that was last asked for. */
+  /** The bytes that are lacking for the target of the last `lackingFor`. */
   lacking(): number {
     const { cp, blocks } = this.target
-    // What was dropped for want of space has been received, too.
+    // `received` also has blocks that were dropped for want of space, so only blocks with space count.
     const missing = blocks - (this.received.get(cp)?.countIn(this.real) ?? 0)
     return Math.max(0, missing - this.parts.volume.device.freeBlocks()) * blockBytes
   }
 
-  /** Nothing more is given back. */
+  /** From here on nothing more is given back. */
   stop(): void {
     this.isStopped = true
   }
 
-  /** Gives back, in the background, when less than a step of growth is free. */
+  /** Gives space back in the background while less than one step of growth is free. */
   async trim(): Promise<void> {
     if (this.isTrimming) return
     this.isTrimming = true
@@ -118,7 +123,7 @@ export class MirrorSpace {
     for (;;) {
       try {
         if (end > device.blockCount)
-          // How far the image may grow may have been raised since its last root.
+          // The limit of the image's growth may have been raised since the last root.
           await device.extend(Math.max(end, Math.min(blocksMax, Math.ceil(end / growBlocks) * growBlocks)))
         await device.allocate(run)
         return true
@@ -131,14 +136,14 @@ export class MirrorSpace {
     }
   }
 
-  /** An allocation that failed may have got some of it: nobody has written there. */
+  /** Gives back what a failed allocation may have got; nobody has written to these blocks. */
   private undo({ address, blocks }: BlockRun): void {
     for (let block = address; block < address + blocks; block++)
       if (!this.real.has(block) && block < this.parts.volume.device.blockCount && this.canPunch)
         this.punch({ address: block, blocks: 1 })
   }
 
-  // --- What is not ---
+  // --- Space that is given back ---
 
   /** False when there is nothing more to give back. */
   private async giveSomeBack(): Promise<boolean> {
@@ -146,19 +151,19 @@ export class MirrorSpace {
     await clock.yield()
     if (this.isStopped) return false
     if (this.punchSome()) return true
-    // A file system may keep what was freed until its journal has it.
+    // A file system may keep freed space until its journal has the change.
     if (this.isPunchUnsynced) {
       this.isPunchUnsynced = false
       await volume.device.sync()
       return true
     }
-    // What only the older slot names comes back when both name the newest root.
+    // Blocks that only the older slot names come back when both slots name the newest root.
     if (!volume.keepsOlderRoot) return false
     await volume.writeSuperblock()
     return true
   }
 
-  /** One step; false when a whole round has found nothing. */
+  /** Makes one step; false when a whole round has found nothing. */
   private punchSome(): boolean {
     const { device } = this.parts.volume
     const chunks = Math.ceil(device.blockCount / chunkBlocks)
@@ -196,7 +201,7 @@ export class MirrorSpace {
     return true
   }
 
-  /** Runs of a chunk that may have space and that nobody needs. */
+  /** Runs of a chunk that may have space and that nothing needs. */
   private *unneeded(chunk: number): Generator<BlockRun> {
     const { parts, mask } = this
     const { volume } = parts

@@ -1,4 +1,7 @@
-/** Reads an offered root, believing nothing: what contradicts the volume, its history or the offer itself is refused. */
+/**
+ * Reads an offered root and believes nothing: a root that contradicts the volume, its history or the offer is
+ * refused.
+ */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import { hasCode } from '../../lib/errors.ts'
@@ -19,7 +22,7 @@ export function readOfferedRoot(
     const root = decodeRoot(bytes)
     const problem = problemOf(root, offer, base, geometry)
     if (problem) return { code: 'bad-root', problem }
-    // It would be a superblock's: whoever publishes a root may also be promoted on it.
+    // The root would become part of a superblock: a mirror that publishes a root may also be promoted on that root.
     assertWritable('root node', root.features)
     return { root, address, bytes, hash: sha256(bytes) }
   } catch (error) {
@@ -51,11 +54,11 @@ function problemOf(
   for (const epoch of before.epochs) {
     const same = root.epochs.find(({ number }) => number === epoch.number)
     if (same && !equalBytes(same.id, epoch.id)) return `epoch ${epoch.number} has another id: another history`
-    // A full list has dropped the oldest ones.
+    // A full list has dropped its oldest epochs.
     const mayBeDropped = root.epochs.length === epochsMax && epoch.number < root.epochs[0]!.number
     if (!same && !mayBeDropped) return `epoch ${epoch.number} is not in its history`
   }
-  // Numbers without a gap: the base is the root before this one.
+  // Without a gap between the numbers the base is the root before this one.
   if (root.cp === before.cp + 1 && !equalBytes(root.previousHash, base.hash))
     return 'it does not continue its base'
   return null

@@ -1,8 +1,10 @@
 /**
- * Makes blocks of the patches that a mirror received.
+ * Makes blocks from the patches that a mirror received.
  *
- * Only from blocks of a root that is kept here, so that nobody overwrites them, and only those that this root uses.
- * What comes out is believed as little as any block: its checksum is computed here and compared when trees are walked.
+ * - A patch is applied only to blocks of a root that is kept here, so that nobody overwrites the blocks, and only to
+ *   blocks that this root uses.
+ * - The result is believed as little as any block: the mirror computes the checksum, and compares the checksum when
+ *   the trees are walked.
  */
 import { hasCode } from '../../lib/errors.ts'
 import { blockBytes } from '../../format/geometry.ts'
@@ -15,13 +17,13 @@ const nothing = new Uint8Array(0)
 
 interface PatchedRuns {
   readonly runs: readonly ReceivedRun[]
-  /** Patches that could not be applied. */
+  /** Number of patches that could not be applied. */
   readonly refused: number
 }
 
 /**
- * `held`: of a root that is kept. It may be released while blocks are read, so it has to be asked for again then. `pause` is
- * awaited before each run: a read at once is fast, and there may be a thousand.
+ * `held` has the blocks of a kept root. The root may be released while blocks are read, so the caller has to ask for
+ * the root again afterwards. `pause` is awaited before each run: one read is fast, but there may be a thousand.
  */
 export async function patchedRuns(
   runs: readonly PatchedRun[],
@@ -29,7 +31,8 @@ export async function patchedRuns(
   pause: () => Promise<void> = noPause,
 ): Promise<PatchedRuns> {
   const made: ReceivedRun[] = []
-  // One after the other: what is made has its bound by the frame, what it is made from has not.
+  // The runs are made one after the other: the frame bounds the length of the results, but not the length of the base
+  // blocks.
   for (const run of runs) {
     await pause()
     const old = run.base ? await held.read(run.base) : nothing

@@ -1,9 +1,9 @@
 /**
- * What this process has written since the last consistency point, with the checksum that it was found to have.
+ * Remembers the runs that this process has written since the last consistency point, with the checksum of each run.
  *
- * - An entry holds for as long as nothing was written to any of its blocks since.
- * - It is a shortcut, never a duty: what is not remembered is read back. So the number of blocks is limited, and
- *   whatever becomes doubtful is forgotten.
+ * - An entry holds as long as nothing else was written to any of its blocks.
+ * - The memory is a shortcut, never a duty: a block without an entry is read back. So the number of blocks is
+ *   limited, and every doubtful entry is forgotten.
  */
 import { equalBytes } from '../../lib/bytes.ts'
 
@@ -25,7 +25,10 @@ export class Presence {
     return this.byBlock.size
   }
 
-  /** The write has been taken over. `sum` is null when it is not known: then it is only known that it changed. */
+  /**
+   * Notes a write that the device's queue has taken. `sum` is null when the checksum is unknown: then the blocks only
+   * count as changed.
+   */
   wrote(address: number, blocks: number, cp: number, sum: Uint8Array | null): void {
     const entry = sum && this.byBlock.size + blocks <= this.blocksMax ? { address, blocks, cp, sum } : null
     for (let block = address; block < address + blocks; block++) {
@@ -42,13 +45,13 @@ export class Presence {
     return true
   }
 
-  /** True when something of a later cp was written there: what comes now is a straggler. */
+  /** True when blocks of a later CP were written there: the present run is a straggler. */
   isNewer(address: number, blocks: number, cp: number): boolean {
     for (let i = 0; i < blocks; i++) if ((this.byBlock.get(address + i)?.cp ?? 0) > cp) return true
     return false
   }
 
-  /** Entries up to this cp: published, or of no use any more. */
+  /** Forgets entries up to this CP: the CP is published, or the entries are of no use any more. */
   forgetUpTo(cp: number): void {
     for (const [block, entry] of this.byBlock) if (entry.cp <= cp) this.byBlock.delete(block)
   }

@@ -1,13 +1,15 @@
 /**
- * Is everything of an offered root here, and is it right? One pass over what the target has and the base has not: root,
- * maps, file tree, snapshots, records.
+ * Verifies that every block of an offered root is here and right. One pass walks the blocks that the target has and
+ * the base has not: root, maps, file tree, snapshots, records.
  *
- * - Every block is checked against the checksum in its parent: either this process wrote it with that checksum and nothing
- *   since (presence), or it is read back past the page cache.
- * - A block is claimed before it is looked at. From then on the mirror refuses every write to it, so what was verified
- *   stays. A claim is given back when the block turns out to be missing.
- * - A block that a retained root uses is never wanted: it has the right content, or a hold is broken and the root refused.
- * - No number is believed: addresses inside the volume, levels, bounds, nothing named twice, everything in the used map.
+ * - Every block is checked against the checksum in its parent: either this process wrote the block with that checksum
+ *   and nothing since (presence), or the block is read back past the page cache.
+ * - A block is claimed before the check. From then on the mirror refuses every write to the block, so a verified
+ *   block stays right. A claim is given back when the block turns out to be missing.
+ * - A block that a retained root uses is never wanted: either the block has the right content, or a hold is broken
+ *   and the root is refused.
+ * - No number is believed: addresses lie inside the volume, levels and bounds fit, no block is named twice, and every
+ *   block is in the used map.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -90,7 +92,8 @@ export async function verifyTarget(
     }
     if (error instanceof Refusal) return { kind: 'broken', code: error.code, detail: error.message }
     if (hasCode(error, 'newer-format')) return { kind: 'broken', code: 'newer-format', detail: error.message }
-    // A structure of the target that nobody should have written; the base was verified when it was published.
+    // A structure of the target is malformed: no primary should write such a root. The base was verified before its
+    // publication.
     if (hasCode(error, 'corrupt')) return { kind: 'broken', code: 'bad-root', detail: error.message }
     throw error
   }
@@ -99,7 +102,7 @@ export async function verifyTarget(
 class Verification {
   readonly missing: BlockRun[] = []
   private targetUsed: SpaceMap | null = null
-  /** Nodes of this pass, by address: one address has one checksum. */
+  /** Checksums of the nodes of this pass, by address: an address has one checksum only. */
   private readonly nodeSums = new Map<number, Uint8Array>()
   private readonly recordBlocks = new BlockSet()
   private records: { readonly pointer: BlockPointer; readonly isAgain: boolean }[] = []
@@ -168,7 +171,10 @@ class Verification {
     }
   }
 
-  /** Where the map has more levels than that of the base, its first nodes stand above the base's top. */
+  /**
+   * Walks a map. Where the map has more levels than the map of the base, the first nodes of the map stand above the
+   * base's top.
+   */
   private async walkMap(kind: MapKind, map: MapTop, base: MapTop | null): Promise<void> {
     const descend = async (
       level: number,
@@ -200,7 +206,10 @@ class Verification {
     await descend(map.levels, 0, map.top, base?.levels === map.levels ? base.top : null)
   }
 
-  /** Of a snapshot root, file tree and live map exist; nothing else is followed. */
+  /**
+   * Walks the snapshots. Only the file tree and the live map of a snapshot root still exist, so nothing else is
+   * followed.
+   */
   private async walkSnapshots(root: Root, baseRoot: Root | null): Promise<void> {
     const roots: NodePointer[] = []
     await walkDifference(root.snapshotsTree, baseRoot?.snapshotsTree ?? null, {
@@ -228,7 +237,7 @@ class Verification {
 
   // --- Blocks ---
 
-  /** Nodes: their bytes are needed, so they are always read. */
+  /** Obtains nodes. The walk needs the bytes of each node, so every node is read. */
   private async obtain(pointers: readonly NodePointer[]): Promise<(Uint8Array | null)[]> {
     const results = new Array<Uint8Array | null>(pointers.length).fill(null)
     const ranges: { address: number; blocks: number; index: number; sum: Uint8Array }[] = []
@@ -239,7 +248,7 @@ class Verification {
       if (known && !equalBytes(known, sum)) {
         throw new Refusal('bad-root', `block ${address} has two checksums`)
       }
-      // Seen in this pass, by a snapshot that shares it: it is walked already.
+      // A snapshot shares this node, and this pass has walked the node already.
       if (known) continue
       this.nodeSums.set(address, sum)
       this.parts.claimed.add(address, 1)
@@ -277,12 +286,13 @@ class Verification {
   }
 
   /**
-   * Behind a record are zeros. What came there with a difference is damage of the primary's device that no sum covers, and
-   * another copy of it would have it too: so it is put right here. Published is only after this is written, and synced.
+   * Zeros follow a record in its last block. Other bytes that came there with a difference are damage of the
+   * primary's device: no sum covers them, and another copy of the block would have them too. So the mirror writes the
+   * zeros itself. The root is published only after these zeros are written and synced.
    */
   private clean({ address, blocks, payloadBytes }: BlockPointer, bytes: Uint8Array): void {
     const last = blocks - 1
-    // When the target is given up while this is read, the block may be another's by now.
+    // When the target is given up during the read, the block may belong to another root by now.
     if (this.parts.isCancelled() || this.parts.volume.retention.uses(address + last, 1)) return
     const block = bytes.slice(last * blockBytes)
     block.fill(0, payloadBytes - last * blockBytes)

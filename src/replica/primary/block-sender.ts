@@ -1,6 +1,6 @@
 /**
- * Reads blocks of a held root into the outbox: a difference in address order, or what a mirror wants. One at a time, the
- * newest order counts, and only as far ahead as the outbox allows.
+ * Reads blocks of a held root into the outbox: a difference in address order, or the blocks that a mirror wants. The
+ * sender follows one order at a time, the newest one, and reads only as far ahead as the outbox allows.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { Bell } from '../../lib/bell.ts'
@@ -11,7 +11,7 @@ import type { OutgoingRun, Outbox } from './outbox.ts'
 import { positionOf } from '../link/positions.ts'
 import type { ReplacedRuns } from './replaced-runs.ts'
 
-/** Read ahead of the connection. */
+/** Most bytes that may wait in the outbox before the sender reads on. */
 const aheadBytesMax = 8 * 2 ** 20
 const frameBytes = 2 ** 20
 const runsPerFrame = 256
@@ -19,7 +19,7 @@ const runsPerFrame = 256
 interface SenderEvents {
   sentDifference(cp: number): void
   unavailable(cp: number, detail: string): void
-  /** There is something in the outbox. */
+  /** The outbox has something to send. */
   wake(): void
 }
 
@@ -35,7 +35,7 @@ export class BlockSender {
   ) {}
 
   difference(target: PublishedRoot, base: PublishedRoot | null, from: number): void {
-    // The root itself is in its offer.
+    // The root block travels in its offer.
     this.outbox.sentLive.add(target.root.cp, target.address, 1)
     const ranges = async () => {
       const rest = remaining(await this.primary.difference(target, base), from)
@@ -53,7 +53,7 @@ export class BlockSender {
     this.roomChanged()
   }
 
-  /** Something has been taken out of the outbox. */
+  /** Called when the connection has taken a batch out of the outbox. */
   roomChanged(): void {
     this.taken.ring()
   }
@@ -107,7 +107,7 @@ export class BlockSender {
     if (source !== 'want') this.events.sentDifference(cp)
   }
 
-  /** What is wanted travels as it was asked for, or the mirror would not know that it has it. */
+  /** A wanted run travels as the mirror asked for it; in other pieces the mirror would not recognise the run. */
   private pieces(source: BlockSource, run: BlockRun): Iterable<BlockRun> {
     return source === 'want' ? [run] : this.replaced.cut(run)
   }

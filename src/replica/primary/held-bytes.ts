@@ -1,6 +1,6 @@
 /**
- * What the holds of a member keep besides the newest root. Who polls the list of mirrors pays for it once: the answer is
- * remembered for as long as neither the holds nor the newest root change.
+ * Counts the bytes that the holds of a member keep besides the newest root. A caller that polls the list of mirrors
+ * pays for the count once: the answer is remembered while neither the holds nor the newest root change.
  */
 import { toHex } from '../../lib/bytes.ts'
 import type { PrimaryVolume, RootSource } from '../../cp-engine/contract.ts'
@@ -13,7 +13,7 @@ interface Known {
 }
 
 export class HeldBytes {
-  /** By member: one answer each. */
+  /** The key is the member; each member has one answer. */
   private readonly known = new Map<string, Known>()
 
   constructor(
@@ -45,7 +45,7 @@ export class HeldBytes {
   private async count(member: string): Promise<number> {
     const current = this.source.current()
     const others = this.primary.holds.of(member).filter(({ root }) => root.cp !== current.root.cp)
-    // Asked for at once, while all of them are held.
+    // All differences are requested at once, while all roots are held.
     const differences = await Promise.all(others.map((root) => this.primary.difference(root, current)))
     const blocks = new BlockSet()
     for (const runs of differences) for (const run of runs) blocks.add(run.address, run.blocks)

@@ -1,19 +1,23 @@
 /**
- * Which consistency points a mirror has been sent whole while they were written: all commands of the CP, from the first,
- * with nothing dropped, and the mirror at the CP before. Only such a CP can be offered without sending a difference.
+ * Remembers which consistency points (CPs) a mirror has been sent whole while the CPs were written: all commands of
+ * the CP, from the first, with nothing dropped, and with the mirror at the CP before. Only such a CP can be offered
+ * without sending a difference.
  */
 import { type Position, samePosition } from '../../format/wire/messages.ts'
 
 interface LiveCp {
   isWhole: boolean
-  /** The root before it; null until it is sealed. */
+  /** Position of the root before the CP; null until the CP is sealed. */
   base: Position | null
 }
 
 export class LiveLog {
   private readonly cps = new Map<number, LiveCp>()
 
-  /** Commands of the cp leave, or it is sealed: `isSent` says whether the mirror gets all of that. */
+  /**
+   * Notes that commands of the CP leave, or that the CP is sealed. `isSent` says whether the mirror gets all of these
+   * commands.
+   */
   note(cp: number, isSent: boolean): void {
     const entry = this.cps.get(cp)
     if (!entry) this.cps.set(cp, { isWhole: isSent, base: null })
@@ -25,7 +29,7 @@ export class LiveLog {
     this.cps.get(cp)!.base = base
   }
 
-  /** What was sent is lost: the connection is. */
+  /** The connection is lost, and with it everything that was sent. */
   lostAll(): void {
     for (const entry of this.cps.values()) entry.isWhole = false
   }

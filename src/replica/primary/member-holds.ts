@@ -1,15 +1,15 @@
 /**
- * What is held for one mirror: what it last reported, and everything offered since.
+ * The roots that are held for one mirror: the roots that the mirror last reported, and every root offered since.
  *
- * A report says which offers it has seen; only those may go by it. So a report that was on its way while something was
- * offered never releases that.
+ * A report names the last offer that the mirror has seen, and replaces only the holds of that offer and of earlier
+ * offers. So a report that was on its way when a root was offered never releases that root.
  */
 import { toHex } from '../../lib/bytes.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { rootsHeldMax, rootsPerMemberMax } from '../../format/geometry.ts'
 import type { MirrorStatus, Position } from '../../format/wire/messages.ts'
 
-/** With its target; there must be room for the next one. */
+/** Most roots that a mirror may report, its target included; one place stays free for the next target. */
 const reportedRootsMax = rootsHeldMax - 1
 
 export class MemberHolds {
@@ -17,29 +17,33 @@ export class MemberHolds {
   private offered: { readonly offer: number; readonly root: PublishedRoot }[] = []
   private offers = 0
 
-  /** A new session: offers are counted from 1 again, and those of before are gone or reported. */
+  /**
+   * Begins a new session: offers are counted from 1 again, and earlier offers are gone or are part of the mirror's
+   * report.
+   */
   greeted(): void {
     this.offered = []
     this.offers = 0
   }
 
   /**
-   * `find` must still know everything that is held now. False, and nothing changes, when it retains more than a mirror
-   * may, or with what it was offered more than can be held: it says that it has what it was never offered.
+   * Takes a report; `find` must still know every root that is held now. Returns false, and changes nothing, when the
+   * mirror retains more roots than a mirror may, or when the reported and the offered roots are more than can be
+   * held: such a mirror claims roots that it was never offered.
    */
   report({ retained, offerSeen }: MirrorStatus, find: (position: Position) => PublishedRoot | null): boolean {
     if (retained.length > reportedRootsMax) return false
     const { reported, offered } = this
     this.reported = retained.flatMap((position) => find(position) ?? [])
     this.offered = offered.filter(({ offer }) => offer > offerSeen)
-    // There is a target beside them.
+    // The target needs a place beside these roots.
     if (this.roots().length < rootsPerMemberMax) return true
     this.reported = reported
     this.offered = offered
     return false
   }
 
-  /** One that is offered again is held for the last offer. */
+  /** A root that is offered again is held for the last offer only. */
   offer(root: PublishedRoot): number {
     this.offered = this.offered.filter((before) => before.root !== root)
     this.offered.push({ offer: ++this.offers, root })

@@ -1,4 +1,4 @@
-/** One mirror as the primary drives it: feeds its `Shipper` and does what that decides. */
+/** One mirror as the primary drives it: the link feeds the mirror's `Shipper` and executes the shipper's actions. */
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import { unreachable } from '../../lib/assert.ts'
@@ -38,7 +38,9 @@ export interface LinkParts {
 }
 
 interface LinkEvents {
-  /** An unknown mirror answers: make it a member, durably. Rejects with the reason why not. */
+  /**
+   * An unknown mirror answers: the listener makes the mirror a durable member, or rejects with the reason why not.
+   */
   adopt(link: MemberLink, side: string): Promise<void>
   mirrored(): void
   transferred(link: MemberLink, transfer: Transfer): void
@@ -54,7 +56,7 @@ export class MemberLink {
   private cancelTimer: (() => void) | null = null
   private isClosed = false
 
-  /** `member` is null while nobody knows who answers at the URL. */
+  /** `member` is null while the side that answers at the URL is unknown. */
   constructor(
     private readonly parts: LinkParts,
     private readonly events: LinkEvents,
@@ -76,7 +78,7 @@ export class MemberLink {
   sealed(cp: number): void {
     this.dispatch({ kind: 'sealed', cp })
   }
-  /** True when the mirror is to have them: then they wait here, at least until the next turn. */
+  /** True when the mirror is to have the commands: they wait in the outbox, at least until the next turn. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean {
     const { outbox, base } = this.shipper
     const before = outbox.bytes
@@ -88,12 +90,12 @@ export class MemberLink {
     this.dispatch({ kind: 'published' })
   }
 
-  /** A write waits for space: the mirror is asked to end readers that keep it for long. */
+  /** A write waits for space: the mirror is asked to end readers that keep space for long. */
   spaceShort(): void {
     this.dispatch({ kind: 'space-short' })
   }
 
-  /** What the mirror is known to have, in common with this side; 0: nothing. */
+  /** CP that the mirror is known to have and that this side has too; 0 when there is none. */
   get mirroredCp(): number {
     return this.shipper.base?.root.cp ?? 0
   }

@@ -1,10 +1,10 @@
-/** What the primary does about each refusal of a mirror, and its needs in words. */
+/** The primary's reaction to each refusal of a mirror, and the mirror's needs in words. */
 import { unreachable } from '../../lib/assert.ts'
 import type { FrameHead, MirrorStatus, WireErrorCode } from '../../format/wire/messages.ts'
 
 /**
- * `end`: only time or an operator changes it. `ask`: the next report shows where the mirror stands, and that decides;
- * it comes by itself for refused frames, because what was refused and is needed will be wanted.
+ * `end`: only time or an operator changes the refusal. `ask`: the primary polls, and the next report shows where the
+ * mirror stands. `go on`: the primary does nothing, because the mirror will want each refused block that it needs.
  */
 type Reaction = 'reconnect' | 'end' | 'give up target' | 'ask' | 'go on'
 
@@ -28,7 +28,7 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
 type Epoch = FrameHead['epoch']
 export const isHigher = (epoch: Epoch, known: Epoch): boolean => epoch.number > known.number
 
-/** Null for what is mended without an operator: by the next target, or by what is sent again. */
+/** Null for needs that are met without an operator: by the next target, or by sending again. */
 export function needInWords({ needs, needsBytes }: MirrorStatus): string | null {
   switch (needs) {
     case 'space':
@@ -46,7 +46,7 @@ export function needInWords({ needs, needsBytes }: MirrorStatus): string | null 
   }
 }
 
-/** There is no other way yet: what the mirror has cannot be the base of anything that this primary has. */
+/** There is no other way yet: the mirror's root cannot be the base of any root that this primary has. */
 export const startAgain = (cp: number): string =>
   `no common consistency point: it has published ${cp}, which is not kept here. Stop the mirror, empty its folder, start it again; then DELETE /v1/mirrors/ID here and POST /v1/mirrors with its address`
 

@@ -1,9 +1,11 @@
 /**
- * The table of members on a primary: who is mirrored to, where they are, and who waits for them.
+ * The table of members on a primary: the mirrors, their addresses, and the callers that wait for them.
  *
- * - A member is durable before anything is offered to it. Removing one releases its holds, reached or not.
- * - A mirror that was added and has not answered yet has an id of its own, whose version digit is 0; it holds nothing.
- * - What the engine tells is passed on synchronously and never waits.
+ * - A member is durable before anything is offered to it. Removing a member releases its holds, whether the mirror
+ *   can be reached or not.
+ * - A mirror that was added and has not answered yet has a preliminary id, whose version digit is 0, and holds
+ *   nothing.
+ * - The table passes the engine's events on synchronously, and never makes the engine wait.
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
@@ -18,7 +20,7 @@ import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-e
 interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
   readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
-  /** This volume is an older copy: the mirror at the URL has a CP of it that is lost here. */
+  /** Called when this volume is an older copy: the mirror at the URL has a CP of the volume that is lost here. */
   readonly onLostCp?: (url: string, cp: number) => void
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
 }
@@ -31,9 +33,9 @@ interface MirrorInfo {
   readonly lagCps: number
   readonly lagMs: number
   readonly needs: string | null
-  /** What only the holds of this mirror keep. */
+  /** Bytes that the holds of this mirror keep besides the newest root. */
   readonly heldBytes: number
-  /** Wall clock; null: never. */
+  /** Wall clock; null when the mirror was never heard. */
   readonly lastSeenMs: number | null
 }
 
@@ -42,7 +44,7 @@ interface Member {
   readonly link: MemberLink
 }
 
-/** How long adding waits for an answer. */
+/** How long `add` waits for the mirror's first answer. */
 const firstAnswerMs = 1000
 const isPending = (id: string): boolean => id[14] === '0'
 
@@ -75,7 +77,7 @@ export class Mirrors {
     })
     this.stopGivingWay = this.parts.primary.onHoldsInTheWay((carrier) => this.inTheWay(carrier))
     for (const { uuid, url } of this.parts.primary.members()) {
-      // It has never been offered anything.
+      // A pending mirror has never been offered anything.
       if (isPending(uuid)) this.parts.primary.holds.set(uuid, [])
       this.begin(uuid, url)
     }
@@ -88,7 +90,10 @@ export class Mirrors {
     this.wake()
   }
 
-  /** `reached` is false when it has not answered within a second; it is known from now on and tried again. */
+  /**
+   * Adds a mirror. `reached` is false when the mirror has not answered within a second; the mirror is a member all
+   * the same, and the primary keeps trying.
+   */
   async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
     let member = this.members.find(({ link }) => link.url === url)
     if (!member) {
@@ -120,19 +125,27 @@ export class Mirrors {
     return infos
   }
 
-  /** True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds), or `endWaits`. */
+  /**
+   * True when `count` mirrors have published the CP; false at the deadline (monotonic milliseconds) and after
+   * `endWaits`.
+   */
   waitMirrored(cp: number, count: number, deadlineMs: number): Promise<boolean> {
     const isReached = () => this.members.filter(({ link }) => link.mirroredCp >= cp).length >= count
     return this.waitUntil(isReached, () => this.areWaitsOver, deadlineMs)
   }
 
-  /** The primary stops: whoever waits for a mirror hears now whether it has the CP, and so does who asks later. */
+  /**
+   * Ends the waits because the primary stops: each caller that waits for a mirror now, or asks later, learns at once
+   * whether the mirror has the CP.
+   */
   endWaits(): void {
     this.areWaitsOver = true
     this.wake()
   }
 
-  /** True when every mirror that is there has published the CP; false at the deadline. Goes on after `endWaits`. */
+  /**
+   * True when every present mirror has published the CP; false at the deadline. `endWaits` does not end this wait.
+   */
   flush(cp: number, deadlineMs: number): Promise<boolean> {
     const isReached = () => this.members.every(({ link }) => link.mirroredCp >= cp || !isThere(link))
     return this.waitUntil(isReached, () => false, deadlineMs)
@@ -160,7 +173,10 @@ export class Mirrors {
     return true
   }
 
-  /** Only who is there is waited for: what is held for a mirror that is away comes back when it is removed. */
+  /**
+   * Tells a write that lacks space when mirrors may give space back. Only present mirrors count: the space that is
+   * held for an absent mirror comes back when the mirror is removed.
+   */
   private inTheWay(carrier: number): ReturnType<HoldListener> {
     const { primary, source } = this.parts
     const current = source.current().root.cp
@@ -169,7 +185,7 @@ export class Mirrors {
     )
     if (holding.length === 0) return 'nothing'
     for (const { link } of holding) link.spaceShort()
-    // It has everything, and keeps the one before as its older slot: nothing moves that but another CP.
+    // Such a mirror has every CP, and keeps the CP before as its older slot: only another CP moves that slot.
     const waitsForNext = ({ link }: Member) => link.mirroredCp === current && current <= carrier
     return holding.some(waitsForNext) ? 'the next cp' : 'with a report'
   }
@@ -193,22 +209,22 @@ export class Mirrors {
     return member
   }
 
-  /** The first answer of a mirror that was added: from now on it is a member under its own id. */
+  /** Handles the first answer of an added mirror: from now on the mirror is a member under its own id. */
   private async adopt(link: MemberLink, side: string): Promise<void> {
     const member = this.members.find((candidate) => candidate.link === link)
     if (!member) throw new StillpointError('not-found', 'it was removed')
-    // It was adopted already, and the connection ended before the link heard of it.
+    // The mirror was adopted already, and the connection ended before the link heard of the adoption.
     if (member.id === side) return
     const twin = this.members.find((other) => other !== member && other.id === side)
     if (twin) {
       if (twin.link.describe().state !== 'away') {
         throw new StillpointError('exists', `it is a member already, at ${twin.link.url}`)
       }
-      // The same mirror at another address.
+      // The twin is the same mirror at another address.
       twin.link.close()
       this.members.splice(this.members.indexOf(twin), 1)
     }
-    // In one write: a crash must not leave two members at one address.
+    // One write changes both entries: a crash must not leave two members at one address.
     await this.parts.primary.addMember({ uuid: side, url: link.url }, member.id)
     member.id = side
   }

@@ -1,12 +1,14 @@
 /**
- * What waits to leave for one mirror. Pure: whoever owns the connection takes batches from it.
+ * Frames and runs that wait to leave for one mirror. Pure: the owner of the connection takes batches from the outbox.
  *
- * - Bounded in bytes: live commands that find no room are refused (the mirror then gets them as difference), and whoever
- *   sends a difference asks for room first. So a slow mirror never delays the primary, and costs at most this much.
- * - Live commands of a published CP can be dropped; what has left has left.
- * - What a batch may carry as patches is decided when it leaves: later is cheaper, because less is left to send.
- * - Order is kept within the queue. A message behind a barrier leaves only when everything before it has been received,
- *   because batches in flight may overtake each other.
+ * - The outbox is bounded in bytes. Live commands that find no room are refused, and the mirror gets the blocks as
+ *   part of a difference. The sender of a difference reads on only while little waits. So a slow mirror never delays
+ *   the primary, and costs at most these bytes.
+ * - Live commands of a published CP can be dropped, unless the commands have left.
+ * - The outbox decides which runs of a batch travel as patches when the batch leaves: a later decision is cheaper,
+ *   because less is left to send.
+ * - The queue keeps its order. A message behind a barrier leaves only when the mirror has received everything before
+ *   the barrier, because batches in flight may overtake each other.
  */
 import type { PublishedRoot, WriteCommand } from '../../cp-engine/contract.ts'
 import { blockBytes } from '../../format/geometry.ts'
@@ -29,10 +31,13 @@ import { positionOf } from '../link/positions.ts'
 import type { Batch } from '../link/transport.ts'
 import { SentBlocks } from './sent-blocks.ts'
 
-/** What one request carries at most, unless a single frame is larger. */
+/** Limit for one request, in bytes; a single larger frame may exceed the limit. */
 const batchBytesMax = 4 * 2 ** 20
 
-/** What one frame carries at most, unless a single run is longer: so that the work of a batch can be bounded. */
+/**
+ * Limit for one frame, in bytes, so that the work of a batch can be bounded; a single longer run may exceed the
+ * limit.
+ */
 const frameBytesMax = 512 * 1024
 
 export interface OutgoingRun {
@@ -42,19 +47,21 @@ export interface OutgoingRun {
 }
 
 export interface PatchSource {
-  /** Patches for one batch, against blocks of this root; null when it is not held any more. */
+  /**
+   * Begins the patches of one batch, against blocks of `base`; null when the primary does not hold `base` any more.
+   */
   begin(base: PublishedRoot): BatchPatches | null
 }
 
 export interface BatchPatches {
   readonly base: PublishedRoot
-  /** Enough work has been done: the rest is for the next batch. */
+  /** True when the batch has had its share of work: the rest of the queue is for the next batch. */
   readonly isSpent: boolean
-  /** Null: it travels whole. */
+  /** Null means that the run travels whole. */
   of(run: OutgoingRun): PatchedRun | null
 }
 
-/** What all frames of a session have in common. */
+/** Fields that all frames of a session share. */
 export type SessionHead = Pick<FrameHead, 'volume' | 'session' | 'epoch'>
 
 interface Entry {
@@ -67,7 +74,7 @@ interface Entry {
   readonly isBarrier: boolean
 }
 
-/** What left, for the table of transfers. Source null: an offer. */
+/** Reports blocks and bytes that left, for the table of transfers. A null source is an offer. */
 type OnTaken = (source: BlockSource | null, cp: number, blocks: number, bytes: number) => void
 
 export class Outbox {
@@ -98,7 +105,7 @@ export class Outbox {
     this.queue.push({ cp, base, body, source: 'live', runs: [], bytes: 0, isBarrier })
   }
 
-  /** False when there is no room. The root is left out: it is in its offer. */
+  /** Queues live commands; false when there is no room. The root is left out, because its offer carries the root. */
   live(cp: number, base: Position, commands: readonly WriteCommand[]): boolean {
     const bytes = commands.reduce((sum, command) => sum + command.bytes.length, 0)
     if (this.queuedBytes + bytes > this.bytesMax) return false
@@ -122,7 +129,7 @@ export class Outbox {
     }
   }
 
-  /** Drops live commands up to a cp that have not left; the cps that lost some. */
+  /** Drops live commands up to `cpMax` that have not left. Returns the CPs that lost commands. */
   dropLive(cpMax: number): ReadonlySet<number> {
     const cps = new Set<number>()
     this.keep(({ body, source, cp }) => {
@@ -133,12 +140,12 @@ export class Outbox {
     return cps
   }
 
-  /** Drops what was read for a target that is no target any more. */
+  /** Drops blocks that were read for a target that has been given up or reached. */
   dropSent(): void {
     this.keep(({ body, source }) => body !== null || source === 'live')
   }
 
-  /** A new connection: nothing is in flight any more, and numbers begin again. */
+  /** Starts again for a new connection: nothing is in flight, and the frame numbers begin again. */
   restart(): void {
     this.queue = []
     this.queuedBytes = 0
@@ -147,7 +154,10 @@ export class Outbox {
     this.number = 0
   }
 
-  /** The next batch, or null when nothing may leave now. `received` must be called when the other side has it. */
+  /**
+   * The next batch, or null when nothing may leave now. The caller calls `received` when the other side has the
+   * batch.
+   */
   take(head: SessionHead, published: PublishedRoot | null = null, bytesMax = batchBytesMax): Batch | null {
     const patches = published && this.patches ? this.patches.begin(published) : null
     const parts: Uint8Array[] = []
@@ -182,7 +192,7 @@ export class Outbox {
     this.queuedBytes = this.queue.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** A message; or what of the runs can be patched, and then the rest. */
+  /** Yields a message; or the runs that can be patched, and then the other runs whole. */
   private *encode(entry: Entry, head: SessionHead, patches: BatchPatches | null): Generator<Uint8Array> {
     const { cp, base, body, source } = entry
     const frame = (of: FrameBody, at: Position) =>
@@ -200,7 +210,7 @@ export class Outbox {
   }
 }
 
-/** What is wanted was not right the first time: it goes whole. */
+/** A wanted run travels whole: the mirror wants the run because the first copy was missing or wrong. */
 function split(
   { source, runs }: Entry,
   patches: BatchPatches | null,
@@ -232,7 +242,7 @@ function wireRun({ address, bytes, claim }: OutgoingRun): WireRun {
   return { address, blocks: bytes.length / blockBytes, claim, wireSum: wireSumOf(bytes) }
 }
 
-/** A command that is too long for a run of a frame does not exist: records are the longest. */
+/** Every command fits a run of a frame: records are the longest commands. */
 function outgoingRun({ address, bytes, sum, payloadBytes }: WriteCommand): OutgoingRun {
   const kind: ChecksumKind = sum.length === xxh3Bytes ? 'xxh3' : 'sha256'
   return { address, bytes, claim: { payloadBytes, kind, sum } }

@@ -1,11 +1,12 @@
 /**
- * Finds a short patch from one run of blocks to another. It need not be the shortest: time counts as much.
+ * Finds a short patch from one run of blocks to another. The patch need not be the shortest: time counts as much.
  *
- * | what            | how                                                                                      |
+ * | run             | how a match is found                                                                     |
  * |-----------------|------------------------------------------------------------------------------------------|
- * | both            | what begins and what ends alike is found by comparing                                    |
- * | address block   | the middle may have moved in pieces: chunks of the base are looked up by hash            |
- * | record          | a middle of equal length is compared in place; of another length it is looked up by hash |
+ * | both kinds      | an equal begin is found by comparing                                                     |
+ * | address block   | the rest may have moved in pieces: chunks of the base are looked up by hash              |
+ * | record          | an equal end is found by comparing; a middle of equal length is compared in place, a     |
+ * |                 | middle of another length is looked up by hash                                            |
  */
 import { blockBytes } from '../../format/geometry.ts'
 import { PatchWriter } from '../../format/wire/patch-codec.ts'
@@ -14,17 +15,17 @@ import { PatchWriter } from '../../format/wire/patch-codec.ts'
 const matchBytesMin = 8
 const chunkBytes = 8
 const zerosMin = 8
-/** Of places in the base, kept for all calls; a place that is not found again costs bytes, not correctness. */
+/** Table of places in the base, kept for all calls. A place that is not found again costs bytes, not correctness. */
 const tableBits = 13
 const table = new Int32Array(1 << tableBits)
-/** Looking up a longer middle takes too long. */
+/** A longer middle is not looked up, because the search would take too long. */
 const middleBytesMax = 64 * 1024
-/** What begins and ends otherwise, and has nothing in common for so long, is something else. */
+/** A run whose begin and end differ, and that has nothing in common for so many bytes, has unrelated content. */
 const hopelessBytes = 8192
-/** Without a match for so long, every second, third … place is tried. */
+/** After so many bytes without a match the search tries every second place, then every third, and so on. */
 const patienceBytes = 64
 
-/** Null when the patch would be longer than `bytesMax`. Behind `targetEnd` the target is zeros. */
+/** Null when the patch would be longer than `bytesMax`. The target is zeros from `targetEnd` on. */
 export function findPatch(
   base: Uint8Array,
   target: Uint8Array,
@@ -86,7 +87,7 @@ function lookUp({ base, from, end, target, at, to }: Middle, writer: PatchWriter
   for (let i = end - chunkBytes; i >= from; i -= chunkBytes) table[hashAt(base, i)] = i
   let done = at
   let i = at
-  /** How far the base is ahead of the target where the last match was. */
+  /** Distance from the target's place to the base's place at the last match. */
   let shift = 0
   while (i < to && !writer.isTooLong) {
     let place = i + shift
@@ -118,7 +119,7 @@ function lookUp({ base, from, end, target, at, to }: Middle, writer: PatchWriter
   insert(target, done, to, writer)
 }
 
-/** Zeros in between are not sent. */
+/** Inserts bytes of the target. Longer stretches of zeros are written as zeros and do not travel. */
 function insert(target: Uint8Array, from: number, end: number, writer: PatchWriter): void {
   let start = from
   let i = from
@@ -140,14 +141,14 @@ function zerosAt(bytes: Uint8Array, from: number, end: number): number {
   return i - from
 }
 
-/** Of the first bytes that are not followed by anything but zeros. */
+/** Index behind the last byte that is not zero. */
 function endOf(bytes: Uint8Array): number {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end--
   return end
 }
 
-/** How many bytes are equal from here on. Whole blocks are compared at once. */
+/** Number of equal bytes from these places on. Whole blocks are compared at once. */
 function matching(a: Uint8Array, fromA: number, b: Uint8Array, fromB: number, max: number): number {
   let i = 0
   while (i < max && i < chunkBytes && a[fromA + i] === b[fromB + i]) i++
@@ -164,7 +165,7 @@ function matching(a: Uint8Array, fromA: number, b: Uint8Array, fromB: number, ma
   return i
 }
 
-/** How many bytes are equal before these places. */
+/** Number of equal bytes before these places. */
 function matchingBack(a: Uint8Array, endA: number, b: Uint8Array, endB: number, max: number): number {
   let i = 0
   while (

@@ -1,11 +1,11 @@
 /**
- * Decides which blocks leave as patches, and makes them: against blocks of the root that the mirror last reported as
- * published. The primary holds that root, so both sides have the same bytes there.
+ * Decides which blocks leave as patches, and makes the patches. A patch is made against blocks of the root that the
+ * mirror last reported as published. The primary holds that root, so both sides have the same bytes there.
  *
- * - Work of a batch is bounded; what finds no time any more travels whole, and so does what is not read at once: nobody
- *   waits for old blocks of a disk that takes long.
- * - Records that were overwritten with something else are not compared again and again: after each failure twice as
- *   many are let pass.
+ * - The work of a batch is bounded. Blocks for which no time is left travel whole, and so do blocks whose old bytes
+ *   cannot be read at once: nobody waits for old blocks on a slow disk.
+ * - Records that were overwritten with unrelated content are not compared again and again: after each failure the
+ *   maker lets twice as many records pass.
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { HeldBlocks, PrimaryVolume, PublishedRoot } from '../../cp-engine/contract.ts'
@@ -15,12 +15,12 @@ import type { BatchPatches, OutgoingRun, PatchSource } from './outbox.ts'
 import { findPatch } from './patch-finder.ts'
 import type { ReplacedRuns } from './replaced-runs.ts'
 
-/** Of old and new blocks, in one batch: a few milliseconds. */
+/** Bytes of old and new blocks that are compared for one batch: a few milliseconds of work. */
 const comparedBytesMax = 2 ** 20
 const batchMsMax = 10
-/** A patch that is not shorter than this share of the blocks is not worth its work. */
+/** A patch has to be shorter than this share of the blocks to be worth its work. */
 const worthShare = 0.75
-/** It must fit a frame, with others. */
+/** Limit for one patch, in bytes: a patch must fit a frame together with other patches. */
 const patchBytesMax = 48 * 1024
 const failuresMax = 6
 const nothing = new Uint8Array(0)
@@ -97,11 +97,14 @@ interface Old {
 
 const payloadEnd = ({ bytes, claim }: OutgoingRun): number => claim?.payloadBytes ?? bytes.length
 
-/** Or a record that is as long and summed in the same way: it is compared like one, which does no harm. */
+/**
+ * True for an address block, and for a record that has the same length and the same kind of sum. Such a record is
+ * compared like an address block, which does no harm.
+ */
 const isAddressBlock = ({ bytes, claim }: OutgoingRun): boolean =>
   bytes.length === blockBytes &&
   (claim === null || (claim.kind === 'sha256' && claim.payloadBytes === blockBytes))
 
-/** Its zeros need not travel. */
+/** True when a patch without a base is worth making, because the zeros at the end of the run need not travel. */
 const isShort = (run: OutgoingRun): boolean =>
   run.claim !== null && (isAddressBlock(run) || payloadEnd(run) < run.bytes.length * worthShare)

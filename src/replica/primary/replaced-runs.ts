@@ -1,9 +1,11 @@
 /**
- * Which runs of blocks each run of late took the place of, as write commands said. So what a mirror still has under
- * another address is found again, also when it has missed some consistency points.
+ * Remembers which runs of blocks each recent run replaced, according to the write commands. So the primary can find
+ * the old bytes that a mirror still has under another address, also when the mirror has missed some consistency
+ * points.
  *
- * Nothing relies on it: a wrong answer makes a patch long, not wrong. So everything is limited, and the oldest is
- * forgotten. A published root of a mirror never goes back: what came before a run that it has is not kept.
+ * Nothing relies on this memory: a wrong answer makes a patch long, not wrong. So everything is limited, and the
+ * oldest entries are forgotten. A published root of a mirror never goes back, so runs older than a run that the
+ * mirror has are not kept.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import type { HeldBlocks, WriteCommand } from '../../cp-engine/contract.ts'
@@ -11,7 +13,10 @@ import { blockBytes } from '../../format/geometry.ts'
 import { Oldest } from '../../lib/oldest.ts'
 
 const replacedRunsMax = 32_768
-/** Of one run. Then those in the middle go: the newest and what the mirror has are looked for. */
+/**
+ * Limit for one run. Above the limit ancestors in the middle go: the useful ones are the newest, and the ones that
+ * the mirror has.
+ */
 const ancestorsMax = 16
 
 interface Replaced {
@@ -26,11 +31,11 @@ export class ReplacedRuns {
 
   constructor(private readonly runsMax = replacedRunsMax) {}
 
-  /** `held`: what the mirror has, as far as it is known. */
+  /** `held` has the blocks that the mirror is known to have; null when the primary knows of none. */
   note(commands: readonly WriteCommand[], held: HeldBlocks | null): void {
     for (const { address, bytes, replaces } of commands) {
       const ancestors = replaces ? this.ancestorsFrom(replaces, held) : null
-      // It was something else before, and is the youngest now.
+      // The run had another content before, and is the youngest entry now.
       this.byAddress.delete(address)
       if (!ancestors) continue
       this.byAddress.set(address, { blocks: bytes.length / blockBytes, ancestors })
@@ -38,14 +43,14 @@ export class ReplacedRuns {
     }
   }
 
-  /** The newest run that this one came from and that is held. */
+  /** The newest held run that the given run came from. */
   find({ address, blocks }: BlockRun, held: HeldBlocks): BlockRun | null {
     const entry = this.byAddress.get(address)
     if (entry?.blocks !== blocks) return null
     return entry.ancestors.find((run) => held.has(run)) ?? null
   }
 
-  /** The run in pieces, so that what has replaced something is a piece of its own. */
+  /** Cuts the run into pieces, so that each part that has replaced another run is a piece of its own. */
   *cut({ address, blocks }: BlockRun): Generator<BlockRun> {
     const end = address + blocks
     let from = address

@@ -1,7 +1,8 @@
 /**
- * Which blocks have left live in this session, by consistency point. A difference leaves them out: a CP of which some
- * commands found no room, or two CPs that became one target, need not travel twice. It is a guess of what the mirror has,
- * and nothing relies on it: what is missing there is wanted.
+ * Remembers which blocks have left live in this session, by consistency point (CP). A difference leaves such blocks
+ * out: a CP of which some commands found no room, or two CPs that became one target, need not travel twice. The set
+ * is a guess of the mirror's content, and nothing relies on the guess: a mirror asks for a block that is missing
+ * there.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { BlockSet } from '../link/block-set.ts'
@@ -23,7 +24,7 @@ export class SentBlocks {
     this.byCp.clear()
   }
 
-  /** What of the ranges has not been sent with a CP up to this one. */
+  /** The parts of the ranges that have not been sent with a CP up to `cpMax`. */
   *without(ranges: Iterable<BlockRun>, cpMax: number): Generator<BlockRun> {
     const sets = [...this.byCp].flatMap(([cp, set]) => (cp <= cpMax ? [set] : []))
     for (const { address, blocks } of ranges) {

@@ -1,4 +1,4 @@
-/** What the primary's end of mirroring hears and asks for; `shipper.ts` decides. */
+/** Events that the primary's end of mirroring hears, and actions that it asks for; `shipper.ts` decides. */
 import type { BlockRun } from '../../lib/block-run.ts'
 import type { PublishedRoot, WriteCommand } from '../../cp-engine/contract.ts'
 import type { Geometry } from '../../format/geometry.ts'
@@ -6,20 +6,20 @@ import type { FrameHead, Message, Position } from '../../format/wire/messages.ts
 import type { Transfer } from '../link/transfer-log.ts'
 import type { PatchSource } from './outbox.ts'
 
-/** Synchronous looks at the primary. */
+/** Facts about the primary that the shipper reads synchronously. */
 export interface ShipperFacts {
   readonly volume: string
   readonly side: string
   readonly geometry: Geometry
   epoch(): FrameHead['epoch']
   current(): PublishedRoot
-  /** A root that is retained and so can be held; null when there is none at this position. */
+  /** The retained root at this position, which can be held; null when there is none. */
   find(position: Position): PublishedRoot | null
-  /** That the target uses and the base does not. */
+  /** Number of blocks that the target uses and the base does not. */
   differenceBlocks(target: PublishedRoot, base: PublishedRoot | null): number
-  /** The mirror can only have it from this volume as it was later than here. */
+  /** True when a mirror can have the position only from a later state of this volume, which is lost here. */
   hasLost(position: Position): boolean
-  /** Null: everything travels whole. */
+  /** Null means that every block travels whole. */
   readonly patches: PatchSource | null
 }
 
@@ -28,14 +28,14 @@ export type ShipperEvent =
   | { readonly kind: 'leaving'; readonly cp: number; readonly commands: readonly WriteCommand[] }
   | { readonly kind: 'published' }
   | { readonly kind: 'frame'; readonly message: Message }
-  /** The other side has a batch. */
+  /** The mirror has received a batch. */
   | { readonly kind: 'received' }
   | { readonly kind: 'failed'; readonly reason: string }
-  /** Everything of the difference is in the outbox. */
+  /** The whole difference is in the outbox. */
   | { readonly kind: 'difference-read'; readonly cp: number }
   /** A block of the target cannot be read. */
   | { readonly kind: 'unavailable'; readonly cp: number; readonly detail: string }
-  /** The mirror that was met is a member now. */
+  /** The mirror that answered is a member now. */
   | { readonly kind: 'adopted'; readonly side: string }
   | { readonly kind: 'refused'; readonly reason: string }
   /** A write waits for space that the mirror keeps. */
@@ -45,9 +45,9 @@ export type ShipperEvent =
 export type ShipperAction =
   | { readonly kind: 'connect' }
   | { readonly kind: 'disconnect' }
-  /** Must count before anything else is done. */
+  /** The holds must take effect before any later action is done. */
   | { readonly kind: 'hold'; readonly roots: readonly PublishedRoot[] }
-  /** Read it into the outbox, from an address on; ends any other. */
+  /** Reads the difference into the outbox, from an address on. Ends any other sending. */
   | {
       readonly kind: 'send-difference'
       readonly target: PublishedRoot
@@ -60,9 +60,9 @@ export type ShipperAction =
       readonly base: PublishedRoot | null
       readonly wanted: readonly BlockRun[]
     }
-  /** Ends both of the above. */
+  /** Ends `send-difference` and `send-wanted`. */
   | { readonly kind: 'stop-sending' }
-  /** Make it a member, then say `adopted`; or `refused`. */
+  /** Makes the side a member. The event `adopted` or `refused` follows. */
   | { readonly kind: 'adopt'; readonly side: string }
   | { readonly kind: 'met-higher-epoch'; readonly epoch: FrameHead['epoch'] }
   /** The mirror has a CP of this volume that is lost here. */
@@ -73,13 +73,13 @@ export type ShipperAction =
 export interface ShipperLimits {
   readonly outboxBytesMax: number
   readonly heartbeatMs: number
-  /** Nothing heard for so long: the mirror is away. */
+  /** A mirror that is silent for so long is away. */
   readonly silenceMsMax: number
-  /** An offer that had no effect is made again. */
+  /** An offer without effect is made again after this time. */
   readonly offerAgainMs: number
   readonly backoffMsMin: number
   readonly backoffMsMax: number
-  /** After a refusal that only an operator or time can change. */
+  /** Pause after a refusal that only an operator or time can change. */
   readonly troubleMs: number
 }
 
@@ -95,14 +95,14 @@ export const shipperLimits: ShipperLimits = {
 
 export type MirrorState = 'live' | 'catching-up' | 'stalled' | 'away'
 
-/** What `GET /v1/mirrors` shows of one member. */
+/** Status of one member as `GET /v1/mirrors` shows it. */
 export interface ShipperStatus {
   readonly state: MirrorState
   readonly cp: number | null
   readonly lagCps: number
   readonly lagMs: number
   readonly needs: string | null
-  /** Milliseconds since something was heard; null: never. */
+  /** Milliseconds since the mirror was last heard; null when the mirror was never heard. */
   readonly silentMs: number | null
   readonly sentBytes: number
   readonly refused: number

@@ -1,20 +1,20 @@
-/** How a mirror stands, as `GET /v1/mirrors` shows it: from what its machine knows. Pure. */
+/** Derives the status of a mirror, as `GET /v1/mirrors` shows it, from what the mirror's shipper knows. Pure. */
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import type { Lag } from '../link/lag.ts'
 import type { MirrorState, ShipperStatus } from './shipper-events.ts'
 
 interface Standing {
   readonly hasSession: boolean
-  /** Everything that is written goes to the mirror at once. */
+  /** Every write goes to the mirror at once. */
   readonly isLive: boolean
-  /** What the mirror has published. */
+  /** The root that the mirror has published, where this side knows it. */
   readonly base: PublishedRoot | null
   readonly currentCp: number
   readonly lag: Lag
   readonly trouble: string | null
-  /** Why the last connection ended or was none. */
+  /** Why the last connection ended or could not be made. */
   readonly unreached: string | null
-  /** Monotonic milliseconds; null: nothing was ever heard. */
+  /** Monotonic milliseconds of the last frame from the mirror; null when none ever came. */
   readonly heardMs: number | null
   readonly sentBytes: number
   readonly refused: number

@@ -3,11 +3,11 @@ import type { PublishedRoot } from '../../cp-engine/contract.ts'
 
 export interface ShipperTarget {
   readonly root: PublishedRoot
-  /** Its number in the session; 0 before it is offered. */
+  /** Number of the target's first offer in the session; 0 before the target is offered. */
   firstOffer: number
-  /** `asked`: the mirror says first whether it has space. */
+  /** At `asked` the mirror first says whether it has space. */
   stage: 'asked' | 'sending' | 'offered'
-  /** Where its difference begins. */
+  /** Block address at which the difference begins. */
   from: number
   offeredAtMs: number
 }

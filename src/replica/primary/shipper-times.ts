@@ -1,15 +1,15 @@
-/** When the primary does something about one mirror by itself, in monotonic milliseconds. */
+/** Times at which the primary acts on one mirror without being asked, in monotonic milliseconds. */
 import type { Random } from '../../lib/random.ts'
 import type { ShipperLimits } from './shipper-events.ts'
 
 export class ShipperTimes {
-  /** The next connection is made then. */
+  /** Time of the next connection. */
   wakeMs = 0
-  /** The next poll is due then. */
+  /** Time of the next poll. */
   pollMs = 0
-  /** Silence is measured from here: what was heard last, or the begin of the connection. */
+  /** Start of the silence: the last sign of life from the mirror, or the begin of the connection. */
   aliveMs = 0
-  /** Null: nothing was ever heard. */
+  /** Null when the mirror was never heard. */
   heardMs: number | null = null
   private shortMs = -Infinity
   private attempts = 0
@@ -28,7 +28,7 @@ export class ShipperTimes {
     this.heardMs = nowMs
   }
 
-  /** A session has begun: the next failure is the first one again. */
+  /** A session has begun: the next failure counts as the first one again. */
   begun(nowMs: number): void {
     this.attempts = 0
     this.pollLater(nowMs)
@@ -38,13 +38,13 @@ export class ShipperTimes {
     this.pollMs = nowMs + this.limits.heartbeatMs
   }
 
-  /** Exponential, and jittered: from half of it to all of it. */
+  /** The pause is exponential and jittered: between half of the pause and the whole of it. */
   backOff(nowMs: number): void {
     const exponential = Math.min(this.limits.backoffMsMax, this.limits.backoffMsMin * 2 ** this.attempts++)
     this.wakeMs = nowMs + exponential * (0.5 + this.random.bytes(1)[0]! / 512)
   }
 
-  /** A mirror hears that space is short as often as it is polled anyway. */
+  /** True at most once per heartbeat, so that a mirror hears of short space as often as it is polled anyway. */
   maySayShort(nowMs: number): boolean {
     if (nowMs < this.shortMs + this.limits.heartbeatMs) return false
     this.shortMs = nowMs

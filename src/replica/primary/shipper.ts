@@ -1,21 +1,21 @@
 /**
  * The primary's end of mirroring, for one mirror: a state machine without sockets, timers or reads. Events come in,
- * actions go out, and what leaves waits in the outbox.
+ * actions go out, and frames that are to leave wait in the outbox.
  *
  * | state        | meaning                                                                  | left by                    |
  * |--------------|--------------------------------------------------------------------------|----------------------------|
  * | waiting      | no connection, until the back-off has passed                             | connect → greeting         |
  * | greeting     | hello sent                                                               | answer → session; silence  |
  * | session      | without target: up to date, or in trouble                                | a target is chosen         |
- * | … asked      | the mirror had no space lately: it says first whether it has         | its report                 |
+ * | … asked      | the mirror lacked space lately: the mirror first says whether it has any | its report                 |
  * | … sending    | the difference to the target is on its way                               | all of it has left         |
  * | … offered    | the mirror verifies, wants, publishes                                    | its report                 |
  *
- * - What the member last reported and everything offered since is held; a hold is set before anything is sent that
- *   depends on it, and none is given up before the mirror has answered this process's hello.
- * - A target stays until the mirror has published it, and moves only when a block of it is unavailable, or when the
- *   mirror has no space for it.
- * - Nothing that a mirror does makes the primary wait: all it can cost is the outbox and the holds.
+ * - The primary holds the roots that the member last reported and every root offered since. A hold is set before
+ *   anything is sent that depends on it, and none is given up before the mirror has answered this process's hello.
+ * - A target stays until the mirror has published it, and moves only when a block of the target is unavailable, or
+ *   when the mirror has no space for the target.
+ * - A mirror never makes the primary wait: a mirror can cost at most the outbox and the holds.
  */
 import { type Random, formatUuid, newUuid } from '../../lib/random.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
@@ -52,16 +52,16 @@ export class Shipper {
   private session = noUuid
   private readonly times: ShipperTimes
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
-  /** Why the last connection ended or was none; null when it is not known yet. */
+  /** Why the last connection ended or could not be made; null when the reason is not known yet. */
   private unreached: string | null = null
   private status: MirrorStatus | null = null
   private statusNumber = -1
-  /** What the mirror has published, as it last reported: held, so patches may be made against it. */
+  /** Root that the mirror last reported as published. The primary holds this root, so patches may build on it. */
   base: PublishedRoot | null = null
   private target: ShipperTarget | null = null
   private readonly holds = new MemberHolds()
   private isHoldDue = false
-  /** It had no space for the last target: the next one is not sent before it has some. */
+  /** The mirror had no space for the last target: the next target is not sent before the mirror has some. */
   private isMirrorShort = false
   private answer: MessageOf<'hello-answer'> | null = null
   private readonly live = new LiveLog()
@@ -71,7 +71,7 @@ export class Shipper {
   private actions: ShipperAction[] = []
   private nowMs = 0
 
-  /** `member`: the side UUID that must answer; null: whoever answers is to be adopted. */
+  /** `member`: the side UUID that must answer; null means that the first side that answers is adopted. */
   constructor(
     private readonly facts: ShipperFacts,
     private readonly limits: ShipperLimits,
@@ -91,14 +91,14 @@ export class Shipper {
     this.nowMs = nowMs
     this.actions = []
     this.decide(event)
-    // First: what is sent because of this event relies on it.
+    // The hold comes first, because frames that are sent for this event rely on it.
     if (this.isHoldDue)
       this.actions.unshift({ kind: 'hold', roots: this.holds.roots(this.target?.root ?? null) })
     this.isHoldDue = false
     return this.actions
   }
 
-  /** When a tick is due, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which a tick is due. */
   get wakeAtMs(): number {
     const { wakeMs, silentMs, pollMs } = this.times
     if (this.phase === 'waiting') return wakeMs
@@ -125,7 +125,7 @@ export class Shipper {
     return statusOf(standing, nowMs)
   }
 
-  /** The mirror's published or target CP is the newest one: what is written next goes to it at once. */
+  /** True when the mirror's published or target CP is the newest one: the next writes go to the mirror at once. */
   private get isLive(): boolean {
     if (this.phase !== 'session' || this.trouble || !this.status || this.answer) return false
     const at = this.target?.root ?? this.base
@@ -221,7 +221,7 @@ export class Shipper {
     this.actions.push({ kind: 'stop-sending' }, { kind: 'disconnect' })
   }
 
-  /** Something that only time or an operator changes. `endsSession`: nothing can be said to this mirror. */
+  /** Notes a trouble that only time or an operator ends. `endsSession`: nothing can be said to this mirror. */
   private inTrouble(reason: string, endsSession: boolean): void {
     if (endsSession && this.phase !== 'waiting') {
       this.disconnect()
@@ -234,7 +234,7 @@ export class Shipper {
     this.outbox.message(cp, this.status?.published ?? nowhere, body, isBarrier)
   }
 
-  // --- What the mirror says ---
+  // --- Frames of the mirror ---
 
   private frame(message: Message): void {
     if (message.session !== this.session || this.phase === 'waiting') return
@@ -307,7 +307,7 @@ export class Shipper {
     return this.base !== null || (this.status !== null && isNowhere(this.status.published))
   }
 
-  /** A target outlives the connection, and even this process when its hold does. */
+  /** A target outlives the connection, and even this process when the hold of the target does. */
   private resume(status: MirrorStatus): void {
     const root = this.target?.root ?? this.facts.find(status.target)
     this.target = null
@@ -324,14 +324,14 @@ export class Shipper {
     }
     const need = needInWords(status)
     const { target } = this
-    // What it said before it saw this target is about another one.
+    // A report from before the mirror saw this target is about another target.
     const isAnswer = target === null || status.offerSeen >= target.firstOffer
     if (!need && isAnswer && target?.stage === 'asked') this.sendDifference(target)
     if (!need) return
     if (status.needs !== 'space') return this.inTrouble(need, false)
     this.isMirrorShort = true
     if (!isAnswer) return
-    // The next target may be smaller: this one is not waited for. It is tried when it is due, however often this is said.
+    // The next target may be smaller, so this one is given up. A repeated need does not delay the next try.
     this.giveUpTarget()
     if (this.trouble) this.trouble = { ...this.trouble, reason: need }
     else this.inTrouble(need, false)
@@ -370,7 +370,7 @@ export class Shipper {
     const { cp } = this.current.root
     this.lag.published(cp, this.nowMs)
     const isNext = !this.target && this.base !== null && this.live.isWhole(cp, positionOf(this.base))
-    // What is not offered now is superseded before it can be: it is not kept, and not sent.
+    // A CP that is not offered now is superseded before it could be offered: its waiting commands are dropped.
     if (!isNext) for (const lost of this.outbox.dropLive(cp)) this.live.note(lost, false)
     this.pursue()
     this.live.forgetBefore(cp)
@@ -381,7 +381,7 @@ export class Shipper {
     const { current } = this
     if (this.target) return this.repeatOffer(this.target)
     if (this.base && this.base.root.cp >= current.root.cp) return
-    // It reports fewer roots when its readers have ended.
+    // The next report may make room: a mirror reports fewer roots when its readers have ended.
     if (!this.holds.hasRoomFor(current, null)) return
     this.target = newShipperTarget(current)
     if (this.live.isWhole(current.root.cp, this.status.published)) this.offer(this.target, true)
@@ -411,7 +411,7 @@ export class Shipper {
     this.say(root.cp, { kind: 'offer', offer, address, isComplete, blocks, root: bytes }, true)
   }
 
-  /** An offer or its report was lost, or the mirror has begun again: nothing of it is there to wait for. */
+  /** An offer or its report was lost, or the mirror has begun again and knows no target. */
   private repeatOffer(target: ShipperTarget): void {
     if (target.stage === 'sending' || this.nowMs < target.offeredAtMs + this.limits.offerAgainMs) return
     if (target.stage === 'asked') return this.offer(target, false)
@@ -435,7 +435,7 @@ export class Shipper {
     if (this.target?.root.root.cp !== cp) return
     const { root } = this.target
     this.giveUpTarget()
-    // A newer root may not have it any more; the same one is tried again later.
+    // A newer root may not use the block any more; the same root is tried again later.
     if (equalBytes(this.current.hash, root.hash)) this.inTrouble(detail, false)
     else this.pursue()
   }
