@@ -50,13 +50,14 @@ export class MemberHolds {
     return this.offers
   }
 
-  roots(...more: readonly (PublishedRoot | null)[]): PublishedRoot[] {
-    const all = [...this.reported, ...this.offered.map(({ root }) => root), ...more]
+  /** Everything that is held, each root once, and one more. */
+  roots(more: PublishedRoot | null = null): PublishedRoot[] {
+    const all = [...this.reported, ...this.offered.map(({ root }) => root), more]
     const byHash = new Map(all.flatMap((root) => (root ? [[toHex(root.hash), root]] : [])))
     return [...byHash.values()]
   }
 
-  hasRoomFor(root: PublishedRoot, target: PublishedRoot | null): boolean {
-    return this.roots(target, root).length <= rootsHeldMax
+  hasRoomFor(root: PublishedRoot): boolean {
+    return this.roots(root).length <= rootsHeldMax
   }
 }

@@ -97,10 +97,6 @@ export class Outbox {
     return this.queue.length === 0
   }
 
-  hasRoom(bytes: number): boolean {
-    return this.queuedBytes + bytes <= this.bytesMax || this.queue.length === 0
-  }
-
   message(cp: number, base: Position, body: Exclude<FrameBody, { kind: 'blocks' }>, isBarrier = false): void {
     this.queue.push({ cp, base, body, source: 'live', runs: [], bytes: 0, isBarrier })
   }

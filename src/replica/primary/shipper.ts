@@ -311,7 +311,7 @@ export class Shipper {
   private resume(status: MirrorStatus): void {
     const root = this.target?.root ?? this.facts.find(status.target)
     this.target = null
-    if (!root || root.root.cp <= status.published.cp || !this.holds.hasRoomFor(root, null)) return
+    if (!root || root.root.cp <= status.published.cp || !this.holds.hasRoomFor(root)) return
     this.target = newShipperTarget(root)
     const isSame = samePosition(status.target, positionOf(root))
     if (isSame && status.stage !== 'receiving') this.offer(this.target, true)
@@ -382,7 +382,7 @@ export class Shipper {
     if (this.target) return this.repeatOffer(this.target)
     if (this.base && this.base.root.cp >= current.root.cp) return
     // The next report may make room: a mirror reports fewer roots when its readers have ended.
-    if (!this.holds.hasRoomFor(current, null)) return
+    if (!this.holds.hasRoomFor(current)) return
     this.target = newShipperTarget(current)
     if (this.live.isWhole(current.root.cp, this.status.published)) this.offer(this.target, true)
     else this.send(this.target, 0)
