@@ -20,7 +20,9 @@ import type { BlockPointer } from '../../format/pointer.ts'
 import type { WriteCommand } from '../contract.ts'
 import type { Readers } from '../space/readers.ts'
 
-/** Loan of bytes that their owner wants back. `isKept` becomes true once a reader may have the bytes. */
+/**
+ * Loan of bytes that their owner wants back. `isKept` becomes true once a reader or an observer may have the bytes.
+ */
 export interface Loan {
   isKept: boolean
 }
