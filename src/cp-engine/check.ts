@@ -152,7 +152,7 @@ class Check {
       return await readCopy(this.device, slot, copy)
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error
-      // No one can tell then which of the two copies is newer.
+      // The check cannot tell then which of the two copies is newer.
       this.unreadable.add(slot * superblockCopies + copy)
       this.find('superblock-copy', superblockAddress(slot, copy), messageOf(error))
       return null

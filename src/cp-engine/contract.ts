@@ -347,7 +347,7 @@ export interface HeldBlocks {
   read(run: BlockRun): Promise<Uint8Array | null>
 }
 
-/** Everything that the replica floor needs of a primary besides Engine. */
+/** Services of a primary for the replica floor, besides Engine. */
 export interface PrimaryVolume {
   readonly volumeUuid: string
   readonly holds: Holds

@@ -1,11 +1,11 @@
 /**
  * The coordinator: the duties of a primary, as a table of contents. Operations are gathered and applied
- * (operations.ts) to the open state (open-state.ts); the intent log makes them durable before their CP
- * (intent-log.ts); consistency points are asked for (cp-cycle.ts) and taken (cp-writer.ts); space is watched
+ * (operations.ts) to the open state (open-state.ts). The intent log makes operations durable before their CP
+ * (intent-log.ts). Consistency points are asked for (cp-cycle.ts) and taken (cp-writer.ts). Space is watched
  * (space.ts).
  *
  * - A poisoned engine gives no acknowledgement any more, at any level, for whatever reason a write or a sync failed.
- * - A fenced engine: see fence.ts.
+ * - A fenced engine only reads, see fence.ts.
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -35,8 +35,7 @@ import { RecordReader } from './records/record-reader.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
 /**
- * Milliseconds: long against the time between two groups of a busy client, short against the time in which a disk
- * rots.
+ * Milliseconds: long against the pause between two groups of a busy client, short against the time until a disk rots.
  */
 const logSealIdleMsDefault = 20
 /** Milliseconds that a full queue which no CP can empty stays full before one more record is let in. */
@@ -205,7 +204,7 @@ export class CpEngine implements contract.Engine {
     }
   }
 
-  /** True when nothing makes room: all callers that prepared the queue's records may be waiting here for the rest. */
+  /** True when nothing makes room: all callers that filled the queue may be waiting here to prepare the rest. */
   private async waitForRoom(): Promise<boolean> {
     this.ask('high-water')
     await Promise.race([this.queue.change(), this.clock.sleep(stallMs)])
@@ -277,7 +276,8 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * Poisons the engine. After a failed write or sync the bytes on the device are not known: see docs/crash-safety.md.
+   * Ends all acknowledgement: after a failed write or sync the bytes on the device are unknown
+   * (docs/crash-safety.md).
    */
   poison(error: unknown): void {
     if (this.poisonedBy) return
@@ -294,9 +294,8 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * Called when a higher epoch has been met, or a later CP of this one: from now on nothing is changed or
-   * acknowledged. Resolves when every later open will know. Earlier changes may still be published, so that they can
-   * be read.
+   * Called when a higher epoch, or a later CP of this volume, has been met: no change and no acknowledgement from now
+   * on. Resolves when every later open will know. Earlier changes may still be published, so that they can be read.
    */
   fence(reason: contract.FenceReason = 'another primary'): Promise<void> {
     return this.fencing.raise(reason)
@@ -336,10 +335,7 @@ export class CpEngine implements contract.Engine {
     return this.relief.onHoldsInTheWay(listener)
   }
 
-  /**
-   * Called first after an open, before anything is promised: see replay.ts. Publishes the operations of the log, and
-   * how far the volume may grow.
-   */
+  /** Publishes the operations of the log, and how far the volume may grow: before any promise (see replay.ts). */
   async recover(plan: ReplayPlan, opening: Opening): Promise<void> {
     const { allocator, queue, spaceWatch: space, state, volume } = this
     await replay(plan, { allocator, queue, space, state, volume })
@@ -373,7 +369,7 @@ export class CpEngine implements contract.Engine {
       this.ask('high-water')
   }
 
-  /** True when the open tree has more than a quarter of the cache: operations then wait for its CP. */
+  /** Operations wait for the CP when the open tree has more than a quarter of the cache. */
   private readonly isThrottled = () => this.state.tree.dirtyNodes > this.dirtyNodesMax
 
   private async untilSmaller(): Promise<void> {
@@ -385,8 +381,8 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * Takes a CP also when nothing is dirty: records that were flushed after their CP was sealed lie behind the mark of
-   * this CP, and only the next CP has a mark behind the records.
+   * Takes a CP also when nothing is dirty: records that were flushed after a seal lie behind the mark of that CP, and
+   * only the next CP has a mark behind these records.
    */
   private async makeLogRoom(): Promise<void> {
     const { cp } = this.current().root
@@ -409,10 +405,7 @@ export class CpEngine implements contract.Engine {
     else await this.writeSuperblock()
   }
 
-  /**
-   * Writes the same root again: the superblock carries holds and members, and a root that only the older slot named
-   * goes.
-   */
+  /** Writes the same root again with new holds and members; a root that only the older slot named is released. */
   async writeSuperblock(change: Parameters<Volume['writeSuperblock']>[0] = {}): Promise<void> {
     this.assertAlive()
     try {

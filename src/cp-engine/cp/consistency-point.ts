@@ -5,10 +5,10 @@
  * | step   | state after the step                                                                |
  * |--------|-------------------------------------------------------------------------------------|
  * | send   | the device has every queued command of the CP                                       |
- * | build  | the device has its tree, its maps and its root; nothing of the CP changes any more  |
- * | commit | all of it is synced, then a superblock names it: published                          |
+ * | build  | the device has tree, maps and root of the CP; nothing of the CP changes any more    |
+ * | commit | every block is synced, and then a superblock names the root: the CP is published    |
  *
- * A throw in any step leaves the CP before as it was, and poisons the engine.
+ * A throw in any step leaves the CP before unchanged, and poisons the engine.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/checksum.ts'

@@ -42,8 +42,8 @@ export class OpenNewest implements NewestView {
 }
 
 /**
- * A short reader of the open tree. Each `read` sees one instant. Records named by that instant stay readable until
- * the view is released, in the queue or on the device, whatever happens to the records meanwhile.
+ * A short reader of the open tree. Each `read` sees one instant. Records that a `read` has returned stay readable
+ * until the view is released, in the queue or on the device, whatever happens to the records meanwhile.
  */
 export class OpenView extends OpenNewest implements TreeView {
   readonly release: () => void

@@ -2,8 +2,8 @@
  * Replay applies the operations that the log has above the published root again, as one change that ends in one CP.
  * Replay needs no file system, evaluates no precondition and reads no clock.
  *
- * - Of every key only the last outcome counts, and of every address the last write: replaced outcomes need no space.
- *   So replay never needs more blocks or nodes than the opening before had when it ended.
+ * - Replay counts only the last outcome of every key, and only the last write to every address: replaced outcomes
+ *   need no space. So replay never needs more blocks or nodes than the opening before had when that opening ended.
  * - Replay is planned first (`planReplay`, which reads and changes nothing), so that every fault of the log is known
  *   before anything is written.
  * - Every address that replay writes or names is reserved before the first node is allocated.

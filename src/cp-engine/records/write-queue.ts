@@ -28,8 +28,8 @@ export interface Loan {
 }
 
 /**
- * A command before its operation is applied does not know which run the record replaces. No observer has seen the
- * command by then.
+ * A command learns which run its record replaces only when the operation of the record is applied. No observer has
+ * seen the command by then.
  */
 type Queued = Omit<WriteCommand, 'replaces'> & { replaces?: BlockRun | null }
 

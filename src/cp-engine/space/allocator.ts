@@ -67,7 +67,7 @@ export class Allocator {
   private stretchHand = 0
   private freeness = 0
   private stretchesRefused = 0
-  /** Length of which no run was found since the last release; Infinity when no such length is known. */
+  /** Length from which on no run was found since the last release; Infinity when no search has failed. */
   private knownLongest = { outside: Infinity, anywhere: Infinity }
   /** Groups below this one have no free map block. */
   private lowestMapGroup = 0
@@ -257,7 +257,9 @@ export class Allocator {
     return found
   }
 
-  /** Goes on in the blocks behind the stretch, or in a new stretch; false when no stretch is free enough. */
+  /**
+   * Lengthens a used-up stretch by the blocks behind, or begins a new stretch; false when no stretch is free enough.
+   */
   private lengthen(stretch: Stretch): boolean {
     if (!this.isStretch(stretch.end)) {
       const start = this.findStretch()

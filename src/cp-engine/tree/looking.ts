@@ -20,7 +20,7 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
  */
 const loadsAtOnceMax = 64
 const loadingMsMax = 5
-/** A look that stops more often than this needs many nodes: from then on the nodes that it loads are kept. */
+/** Number of stops beyond which a look counts as one that needs many nodes: from then on its nodes are kept. */
 const stopsMax = 4
 /** Limit for the nodes that are kept for one look. */
 const keptMax = 2 ** 16

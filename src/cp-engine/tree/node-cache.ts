@@ -9,13 +9,13 @@
  *   frames.
  * - One operation or a recovery may take frames beyond the limit, up to 4 GiB, since neither can do with fewer.
  *
- * | state   | in memory only | checksum | evictable | who changes its bytes                           |
+ * | state   | in memory only | checksum | evictable | code that changes the bytes                     |
  * |---------|----------------|----------|-----------|-------------------------------------------------|
  * | free    |                |          |           |                                                 |
- * | dirty   | yes            | no       | no        | the tree while open; nobody once sealed         |
- * | encoded | until written  | yes      | no        | nobody                                          |
- * | recent  | no             | yes      | no        | nobody                                          |
- * | clean   | no             | yes      | yes       | nobody                                          |
+ * | dirty   | yes            | no       | no        | the open tree; no code after the seal           |
+ * | encoded | until written  | yes      | no        | none                                            |
+ * | recent  | no             | yes      | no        | none                                            |
+ * | clean   | no             | yes      | yes       | none                                            |
  *
  * A node that was written in CP n stays recent until CP n+1 is published. Copies of its parent that were made before
  * the checksum of the node was known take the checksum from the recent frame.
