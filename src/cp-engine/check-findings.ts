@@ -1,7 +1,4 @@
-/**
- * The closed list of findings that a check may report, by kind. docs/cli.md explains each kind to people and
- * programs.
- */
+/** The closed list of findings of a check, by kind. docs/cli.md explains each kind to people and programs. */
 export const findingKinds = {
   'superblock-copy': 'one copy of a superblock slot is unreadable, or older than the other',
   'superblock-slot': 'both copies of a superblock slot cannot be read',
@@ -28,10 +25,7 @@ export const findingKinds = {
 
 export type FindingKind = keyof typeof findingKinds
 
-/**
- * A warning means that nothing has been lost: an open mends the damage, or the damage is of a kind that a crash may
- * leave.
- */
+/** A warning means that nothing has been lost: an open mends the damage, or a crash may leave damage of this kind. */
 type Severity = 'error' | 'warning'
 
 export interface CheckFinding {

@@ -317,10 +317,7 @@ class Check {
     }
   }
 
-  /**
-   * Compares a map with the blocks that the walk reached (I4), unless the walk met something that cannot be read
-   * here.
-   */
+  /** Compares a map with the blocks that the walk reached (I4), unless a part of the root is unreadable here. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
     if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
@@ -357,10 +354,7 @@ class Check {
     }
   }
 
-  /**
-   * Reports an error. A sound structure that cannot be read here is no damage; nothing is said about the blocks
-   * behind it.
-   */
+  /** Reports an error. A sound structure that cannot be read here is no damage, and hides the blocks behind. */
   private findError(kind: FindingKind, address: number | null, error: unknown, before = ''): void {
     const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
     if (isOfFormat) this.isPartlyRead = true

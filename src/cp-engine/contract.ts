@@ -53,10 +53,7 @@ export interface PrepareOptions {
    * operation. Large records always leave early.
    */
   readonly leavesEarly?: boolean | undefined
-  /**
-   * Size of the records that the bytes become (a power of two), in one run and one write where free space has such a
-   * run.
-   */
+  /** Size of the records that the bytes become (a power of two), in one run and one write where free space allows. */
   readonly recordBytes?: number
   /**
    * For records that leave early: called once, when their writes have ended, maybe before `prepare` has resolved.
@@ -66,10 +63,7 @@ export interface PrepareOptions {
   readonly onWritten?: ((isFree: boolean) => void) | undefined
 }
 
-/**
- * The open tree as one operation sees and changes it. No other operation or reader sees a change before the function
- * has returned.
- */
+/** The open tree as one operation sees and changes it. Changes stay invisible until the function has returned. */
 export interface Tx extends ItemReader {
   /** The CP that will first contain this operation. */
   readonly cp: number
@@ -158,10 +152,7 @@ export interface TreeView {
    * Does the same as `recordPart`, at once and through `target`; null also where `target` has no room for the blocks.
    */
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null
-  /**
-   * Ends the reader: blocks that the reader could reach may be reused. A second call is harmless; every view must be
-   * released.
-   */
+  /** Ends the reader, so that its blocks may be reused. A second call is harmless; every view must be released. */
   release(): void
 }
 
@@ -205,10 +196,7 @@ export interface CpPublished {
 
 export interface RunOptions {
   readonly floor?: SpaceFloor
-  /**
-   * Prepared records that the operation may use. Records that the operation did not use are discarded, also when it
-   * throws.
-   */
+  /** Prepared records that the operation may use. Unused records are discarded, also when the operation throws. */
   readonly records?: readonly PreparedRecord[]
   /** The stream whose records this operation names; the engine syncs the records before the operation is applied. */
   readonly stream?: RecordStream
@@ -250,10 +238,7 @@ export interface Engine extends RootSource {
    */
   runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null
   openStream(): RecordStream
-  /**
-   * Resolves with the reached level, which may be higher than asked for. Throws when the engine is poisoned or
-   * fenced.
-   */
+  /** Resolves with the reached level, maybe a higher one. Throws when the engine is poisoned or fenced. */
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
   /** The published CP that contains everything applied so far; the engine takes a CP only if something is dirty. */
   requestCp(cause: CpCause): Promise<PublishedRoot>
@@ -280,10 +265,7 @@ export interface WriteCommand {
   /** The checksum in the pointer to this record or node, over the first `payloadBytes` bytes. */
   readonly sum: Uint8Array
   readonly payloadBytes: number
-  /**
-   * A hint: the run whose content this write replaces. A mirror that still has this content needs only the
-   * difference.
-   */
+  /** A hint: the run whose content this write replaces. A mirror with this content needs only the difference. */
   readonly replaces?: BlockRun | null
   /** True for the root node: the root is offered, so the root need not travel as a block too. */
   readonly isRoot?: boolean

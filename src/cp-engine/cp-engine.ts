@@ -275,10 +275,7 @@ export class CpEngine implements contract.Engine {
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
-  /**
-   * Ends all acknowledgement: after a failed write or sync the bytes on the device are unknown
-   * (docs/crash-safety.md).
-   */
+  /** Ends all acknowledgement. After a failed write or sync the device's bytes are unknown (docs/crash-safety.md). */
   poison(error: unknown): void {
     if (this.poisonedBy) return
     this.poisonedBy = { error }

@@ -27,10 +27,7 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly nodeCacheBytesMax: number
   /** Bytes that the volume may grow to from now on, if that is more than before. A fenced volume keeps its limit. */
   readonly raiseVolumeTo?: number | null
-  /**
-   * True when the operator accepts that a superblock slot is lost: the open goes back to the root that the other slot
-   * names.
-   */
+  /** True when the operator accepts the loss of a superblock slot: the open goes back to the other slot's root. */
   readonly acceptSuperblockLoss?: boolean
   /**
    * True when the operator accepts that the log is damaged: the log ends at its first operation that cannot be kept.
@@ -99,8 +96,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     options,
   )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
-  // Nothing is promised before a root says how far the volume may grow: the log may name blocks that only this size
-  // allows.
+  // Nothing is promised before a root says how far the volume may grow: the log may need that size.
   if (plan.operations > 0 || isRaised) await engine.recover(plan, opening)
   else await volume.writeSuperblock(opening)
   return engine

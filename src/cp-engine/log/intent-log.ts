@@ -168,10 +168,7 @@ export class IntentLog {
     return { nonce: this.start.nonce, position: this.position, chain: this.chain }
   }
 
-  /**
-   * Drops the records up to `sequence`, which a published CP has made needless; the ring begins at the mark of this
-   * CP.
-   */
+  /** Drops the records up to `sequence`, which a published CP has made needless. The ring begins at `mark` now. */
   published(sequence: number, mark: LogStart): void {
     this.tail = Math.max(this.tail, mark.position)
     this.publishedSequence = Math.max(this.publishedSequence, sequence)

@@ -123,8 +123,7 @@ export class LogReader {
     const head = this.headAt(block, 0, end.nonce)
     if (head?.position === end.position)
       return head.recordCount === 0 ? { isWhole: true } : { isWhole: false, head, isReadable: true }
-    // A head fits a sector, so no crash tears a head. A head that is nearly of this opening was whole before some
-    // damage.
+    // A head fits a sector, so no crash tears a head: a head that is nearly of this opening was damaged later.
     const isDamaged = !head && isNearly(block.subarray(logGroupLayout.at.nonce), end.nonce)
     return isDamaged ? { isWhole: false, head: null, isReadable: true } : { isWhole: true }
   }
@@ -186,10 +185,7 @@ export class LogReader {
     return bytes
   }
 
-  /**
-   * Reads from a block of the ring on. The bytes of an unreadable block become zeros, where the place accepts such
-   * blocks.
-   */
+  /** Reads from a block of the ring on. Unreadable blocks become zeros, where the place accepts such blocks. */
   private async readRing(block: number, target: Uint8Array): Promise<void> {
     const address = this.place.geometry.logAddress + block
     try {

@@ -205,8 +205,7 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
     damaged,
     problem: { kind: 'log-group', position, sequence, address: reader.addressOf(position), message },
     lost: [atItself, ...behind.map(lostGroup)],
-    // A new group must not fall on the place of a group that is given up, nor be taken for the successor of such a
-    // group.
+    // A new group must not fall on the place of a group that is given up, nor count as its successor.
     nextPosition: Math.max(position, last.position + blockBytes),
   }
 }

@@ -115,8 +115,7 @@ export class OpenState {
   }
 
   /**
-   * A replaced record that has not left never reached a mirror: the hint names the record that this record replaced
-   * itself.
+   * A record that was replaced before it left reached no mirror: the hint names the run that this record replaced.
    */
   private hintsOf({ replaced }: Change): readonly Replacement[] {
     if (replaced.length === 0) return replaced

@@ -146,10 +146,7 @@ export class Operations {
     return stream !== undefined || records.some((record) => this.parts.state.intake.hasLeft(record))
   }
 
-  /**
-   * Syncs records that the log names by pointer: such a record must be durable before the log says that the record is
-   * there.
-   */
+  /** Syncs records that the log will name by pointer, since the log may name only durable records. */
   private async syncWhatHasLeft({ records = [], stream }: RunOptions): Promise<void> {
     const { state, dataSync } = this.parts
     const left: Pick<PreparedRecord, 'pointer'>[] = records.filter((record) => state.intake.hasLeft(record))
@@ -185,8 +182,7 @@ export class Operations {
     if (record) {
       recordBytes = logRecordBytes(record, volume.current().root.sums.kind)
       if (!log.canEverHold(recordBytes)) {
-        // After a CP, the changes of the stream are no longer part of the log record of the operation that names the
-        // object.
+        // After a CP, the log record of this operation no longer has to hold the changes of the stream.
         if (options.stream && this.unpublished(options.stream).items.length > 0)
           return { applied: null, needs: 'log room' }
         throw new StillpointError('too-large', `an operation of ${recordBytes} bytes does not fit the log`)

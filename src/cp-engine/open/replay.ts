@@ -86,10 +86,7 @@ export class MergedLog {
     return this.last?.counters ?? null
   }
 
-  /**
-   * False when the record leaves a gap, or counts on a CP that is not there; no later record can be replayed then
-   * either.
-   */
+  /** False when the record leaves a gap, or counts on a missing CP; no later record can be replayed then either. */
   add(record: LogRecord): boolean {
     if (record.sequence <= this.rootSequence) return true
     const first = record.sequence - record.sequenceCount + 1
@@ -118,10 +115,7 @@ export class MergedLog {
 const nameOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString('latin1')
 
-/**
- * Looks up in the published root all items that the log replaces, and reports the operations that contradict the
- * root.
- */
+/** Looks up in the published root all items that the log replaces, and reports contradictions. */
 export async function planReplay(
   merged: MergedLog,
   volume: Volume,
@@ -208,8 +202,7 @@ async function forEach(
 ): Promise<void> {
   for (const item of items)
     for (;;) {
-      // The loop waits only where something is missing: a promise for each item would cost as much as the item's
-      // step.
+      // The loop waits only where something is missing: a promise for each item costs as much as its step.
       const seen = lookOnce(() => step(item))
       if (!seen) break
       if (seen instanceof NotLoaded) volume.loader.load(seen)

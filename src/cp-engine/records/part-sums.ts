@@ -43,10 +43,7 @@ export class PartSums {
       bytes.set(recordSum(payload.subarray(from, from + size), sums), to)
   }
 
-  /**
-   * The parts that have bytes [start, end) of a remembered record, as a range of whole blocks; null for other
-   * records.
-   */
+  /** The parts of a remembered record that have bytes [start, end), as a range of blocks; null for other records. */
   extentOf(
     pointer: BlockPointer,
     start: number,

@@ -110,10 +110,7 @@ export class RecordIntake {
     return Promise.all(running)
   }
 
-  /**
-   * Gives the payloads their addresses. The payloads come from `raw`, which lies at `offset` of the bytes of the
-   * caller.
-   */
+  /** Gives the payloads of `raw` their addresses. `raw` lies at `offset` of the bytes that the caller has given. */
   private place(
     payloads: readonly Payload[],
     raw: Uint8Array,

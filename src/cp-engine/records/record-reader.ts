@@ -99,10 +99,7 @@ export class RecordReader {
     }
   }
 
-  /**
-   * The same as `part`, but at once and through `target`; null where the device would have to wait, or `target` is
-   * too small.
-   */
+  /** The same as `part`, but at once and through `target`; null where the device would wait, or `target` is small. */
   partNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
     const { sums } = this
     const queued = this.queued(pointer)

@@ -70,10 +70,7 @@ export async function readRecordAndPadding(
   return { raw: decodeRecord(blocks, pointer, sums), isPaddingZero: hasZeroPadding(blocks, pointer) }
 }
 
-/**
- * Tells whether the device really has the record, by a read past the page cache. `buffer` has room for the largest
- * record.
- */
+/** Tells whether the disk has the record, by a read past the page cache. `buffer` has room for any record. */
 export async function isRecordOnDisk(
   device: BlockDevice,
   pointer: BlockPointer,

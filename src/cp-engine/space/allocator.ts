@@ -27,20 +27,11 @@ const pageBytes = blocksPerMapPage / 8
 
 /** Blocks at the start of each map page's reach; other classes take from these only when no other block is left. */
 const mapRunBlocks = 128
-/**
- * Free blocks that a map run must have to be chosen: half of a run, so that few runs are chosen and each CP stays in
- * one.
- */
+/** Free blocks of a map run that the allocator chooses: half of a run, so that each CP stays in one run. */
 const mapRunFreeMin = mapRunBlocks / 2
-/**
- * Blocks of a stretch of nodes or of records. A used-up stretch goes on in the blocks behind, when these are free as
- * well.
- */
+/** Blocks of a stretch of nodes or of records. A used-up stretch goes on in the blocks behind, if they are free. */
 const stretchBlocks = 64
-/**
- * Free blocks that a stretch must have when a class begins with it: the most first, then less when no stretch has so
- * many.
- */
+/** Free blocks of a stretch that a class begins with: the most first, and fewer when no stretch has so many. */
 const stretchFreeMins = [stretchBlocks, stretchBlocks / 2, stretchBlocks / 4]
 /** Stretches that one call looks at, so that a call never searches all of a large volume. */
 const stretchesLookedAtMax = 16_384
@@ -159,10 +150,7 @@ export class Allocator {
     return address
   }
 
-  /**
-   * Takes a named run, for replay of the log, which does not choose its addresses. False when a part of the run is
-   * not writable.
-   */
+  /** Takes a named run for replay, which cannot choose. False when a part of the run is not writable. */
   takeAt(address: number, blocks: number): boolean {
     if (address + blocks > this.blockCount) return false
     for (let i = 0; i < blocks; i++) if (!this.isWritable(address + i)) return false

@@ -42,10 +42,7 @@ export interface BuiltMaps {
   readonly commands: readonly WriteCommand[]
   /** Number of map blocks of the CP before that this CP no longer has. */
   readonly replaced: number
-  /**
-   * Blocks that were allocated for pages or nodes that are not stored in the end: nothing was written to these
-   * blocks.
-   */
+  /** Blocks that were allocated for pages or nodes that are not stored in the end; nothing was written there. */
   readonly unused: readonly number[]
 }
 

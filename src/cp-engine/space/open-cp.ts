@@ -26,8 +26,8 @@ export class OpenCp {
   }
 
   /**
-   * Takes the run out of the born runs. True when this CP gave the run out: the caller then decides whether the run
-   * was sent.
+   * Takes a run out of the born runs. True when this CP gave the run out; the caller then looks whether the run was
+   * sent.
    */
   unbear({ address, blocks }: Run): boolean {
     const given = this.bornRuns.get(address)

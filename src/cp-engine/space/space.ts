@@ -17,18 +17,12 @@ import { mapBlocksWorstCase } from './map-builder.ts'
 
 /** Milliseconds after a failed extension of the file until the next try. */
 const growRetryMs = 5_000
-/**
- * Share of the file that may be free and scattered: with more free blocks, the engine uses these before the file
- * grows.
- */
+/** Share of the file that may be free and scattered: a larger share is used before the file grows. */
 const scatteredMax = 1 / 16
 /** Milliseconds that a reservation waits while blocks may still be released. */
 const waitMsMax = 5_000
 const waitStepMs = 50
-/**
- * Rounds without a gained block after which no more blocks are expected: two slots, and one round for the reaper's
- * queue.
- */
+/** Rounds without a gained block before the wait ends: two slots, and one round for the reaper's queue. */
 const idleRoundsMax = 3
 
 export interface Reclaimer {
@@ -38,10 +32,7 @@ export interface Reclaimer {
    * Takes a CP, or only writes a superblock when nothing is dirty. `carrier` is the carrier at the begin of the wait.
    */
   reclaim(carrier: number): Promise<void>
-  /**
-   * True while another party than the caller may still release so many blocks: a reader, a connected mirror, the
-   * reaper.
-   */
+  /** True while a reader, a connected mirror or the reaper, but not the caller, may still release so many blocks. */
   mayRelease(floor: SpaceFloor, blocks: number, carrier: number): boolean
   /** Mirrors whose holds keep space, for the operator who has to make room. */
   holders(): readonly Holder[]

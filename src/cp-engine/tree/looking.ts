@@ -14,10 +14,7 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
   }
 }
 
-/**
- * Nodes that one look may load by itself: so many that a look rarely begins again, so few that no other caller waits
- * for long.
- */
+/** Nodes that one run may load by itself: enough that a run rarely begins again, and no other caller waits long. */
 const loadsAtOnceMax = 64
 const loadingMsMax = 5
 /** Number of stops beyond which a look counts as one that needs many nodes: from then on its nodes are kept. */

@@ -32,10 +32,7 @@ export const wordsPerFrame = blockBytes / 2
 // Slots and header fields are read as 16-bit words in place.
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'a little-endian machine')
 
-/**
- * A node that a synchronous look at a tree needs. A look that may not load more nodes throws this error: see
- * looking.ts.
- */
+/** A node that a look at a tree needs. A look that may not load more nodes throws this error (looking.ts). */
 export class NotLoaded extends Error implements NodePlace {
   override readonly name = 'NotLoaded'
   constructor(
@@ -57,10 +54,7 @@ export const cacheBytesMax = (framesLimit - framesBeyond) * blockBytes
 export interface CacheOptions {
   /** Limit for all frames together, in bytes; clean frames are evicted beyond this limit. */
   readonly bytesMax: number
-  /**
-   * Bytes by which nodes of one large operation may exceed the limit before the next `trim`, without a move of
-   * memory.
-   */
+  /** Bytes of nodes that one operation may take beyond the limit before the next `trim`, without a move of memory. */
   readonly slackBytes: number
   /**
    * Clean frames that always stay, also beyond the limit, so that an operation can gather the nodes that it needs.
@@ -96,10 +90,7 @@ export class NodeCache {
   private numbers = new Float64Array(0)
   private meta = new Uint8Array(0)
   private framesReserved = 0
-  /**
-   * Hash table with open addressing, from addresses to frames. The table grows, so that the table of a small cache
-   * stays dense.
-   */
+  /** Hash table with open addressing, from addresses to frames; the table grows, and so stays dense when small. */
   private table = new Int32Array(2 ** tableBitsMin)
   private shift = 32 - tableBitsMin
   private readonly free: number[] = []
@@ -147,10 +138,7 @@ export class NodeCache {
   get framesClean(): number {
     return this.clean
   }
-  /**
-   * Number of times that a frame was given to a node or taken from one: while the number is the same, no node has
-   * moved.
-   */
+  /** Count of frames given to a node or taken from one: while the count is the same, no node has moved. */
   get moves(): number {
     return this.moveCount
   }
@@ -226,10 +214,7 @@ export class NodeCache {
   setSum(frame: number, sum: Uint8Array): void {
     this.meta.set(sum, frame * metaBytes + sumOffset)
   }
-  /**
-   * True when the checksum of the frame is the one at `at` of `bytes`. The checksum is zeros while the frame is
-   * dirty.
-   */
+  /** True when the frame's checksum is the one at `at` of `bytes`; a dirty frame has zeros there. */
   sumIs(frame: number, bytes: Uint8Array, at: number): boolean {
     const meta = this.meta
     const from = frame * metaBytes + sumOffset
@@ -241,10 +226,7 @@ export class NodeCache {
     for (let i = 0; i < sha256Bytes; i++) target[at + i] = this.meta[from + i]!
   }
 
-  /**
-   * Gives a frame to the node at `address`; the bytes of the frame are arbitrary. A clean frame of that address gives
-   * way.
-   */
+  /** Gives a frame with arbitrary bytes to the node at `address`. A clean frame of that address gives way. */
   allocate(address: number, state: number, generation: number): number {
     this.forget(address)
     if (this.free.length === 0 && this.fresh === this.framesReserved) this.reserveMore()
@@ -286,10 +268,7 @@ export class NodeCache {
     this.release(frame)
   }
 
-  /**
-   * Evicts clean frames until the limit holds again, unless all frames are kept. No caller of `trim` may still use
-   * frame numbers.
-   */
+  /** Evicts clean frames down to the limit, unless nodes are kept. Frame numbers from before become invalid. */
   trim(): void {
     if (this.isKept || this.used <= this.framesMax) return
     // Evicting a little more than needed spares the hand from passing the same dirty frames for every single frame.

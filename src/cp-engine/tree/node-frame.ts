@@ -142,10 +142,7 @@ export function equalValueAt(bytes: Uint8Array, item: number, value: Uint8Array)
 export const fits = (cache: NodeCache, frame: number, bytesMore: number): boolean =>
   usedOf(cache, frame) + slotBytes + bytesMore <= nodeRoomBytes
 
-/**
- * Makes room for an item of `length` bytes at `index`, and returns its offset. The caller has made sure that the item
- * fits.
- */
+/** Makes room for an item of `length` bytes at `index`, and returns its offset. The item must fit. */
 function open(cache: NodeCache, frame: number, index: number, length: number): number {
   const words = cache.words
   const first = frame * wordsPerFrame

@@ -46,10 +46,7 @@ export class NodeLoader {
     }
   }
 
-  /**
-   * Resolves when it is the caller's turn. No node is evicted from then on until the caller calls the returned
-   * function.
-   */
+  /** Resolves when it is the caller's turn. The cache evicts no node until the caller calls the returned function. */
   async keep(): Promise<() => void> {
     const end = await this.keeping.take()
     this.cache.isKept = true

@@ -23,10 +23,7 @@ import {
 /** Number of inserts in a row, each to the right of the one before, that count as a bulk load. */
 const runMin = 3
 
-/**
- * Moves the upper part of `left` to the empty frame `right`, the new item included. Returns the key that separates
- * both.
- */
+/** Moves the upper part of `left`, with the new item, to the empty frame `right`. Returns the separating key. */
 export function splitNode(
   cache: NodeCache,
   left: number,
@@ -58,8 +55,7 @@ function cutOf(cache: NodeCache, frame: number, index: number, more: number): nu
   const count = countOf(cache, frame)
   const sizeAt = (i: number) => itemBytes(cache.bytes, itemAt(cache, frame, i)) + slotBytes
   if (cache.insertRun(frame) >= runMin) {
-    // No further items are expected below the run, so the items there stay packed, and so do the items that the run
-    // leaves behind.
+    // No more items are expected below the run, so the items there stay packed, and also those that the run passes.
     if (index === count) return count
     let below = more
     for (let i = 0; i < index; i++) below += sizeAt(i)

@@ -44,10 +44,7 @@ import { splitNode } from './tree-split.ts'
 
 const noKey = new Uint8Array(0)
 const unknownSum = new Uint8Array(sha256Bytes)
-/**
- * A node that uses fewer bytes looks for a neighbour to join, and joins the neighbour if the result leaves room to
- * grow.
- */
+/** A node that uses fewer bytes joins a neighbour, if the result leaves room to grow. */
 const joinBelowBytes = nodeRoomBytes / 4
 const joinedBytesMax = (nodeRoomBytes * 3) / 4
 /** Upper limit for the children of an inner node. */
@@ -73,15 +70,11 @@ export class OpenTree {
   /** Frames of the CP that was published last. */
   private recent: readonly number[] = []
   private sealing = false
-  /**
-   * Address of each node that was made since the last seal → address of the older node that it was copied or split
-   * from.
-   */
+  /** Address of each node made since the last seal → address of the older node that was copied or split. */
   private copied = new Map<number, number>()
 
   /**
-   * The tree calls `freed` for every node that leaves the tree, and tells whether the node was born since the last
-   * seal.
+   * The tree calls `freed` for each node that leaves the tree, and tells whether its birth was after the last seal.
    */
   constructor(
     cache: NodeCache,
@@ -193,10 +186,7 @@ export class OpenTree {
     return sealed
   }
 
-  /**
-   * Copies the nodes of the path that are older than the open CP, from the root down. Every change of the leaf needs
-   * this.
-   */
+  /** Copies the path's nodes that are older than the open CP, from the root down; comes before any change. */
   private makeDirty(): void {
     this.changeCount++
     this.path.forget()
@@ -267,10 +257,7 @@ export class OpenTree {
     this.lowerRoot()
   }
 
-  /**
-   * Joins the node with its right or left neighbour, if the neighbour is in memory: a delete never needs another
-   * node.
-   */
+  /** Joins a node with its right or left neighbour, if that is in memory: a delete never needs another node. */
   private join(depth: number): boolean {
     const cache = this.cache
     const parent = this.path.frames[depth - 1]!

@@ -41,10 +41,7 @@ export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry
 type OnSlot = (slot: number, superblock: Superblock) => void
 
 export interface OpenOptions {
-  /**
-   * True when nothing can be written: a torn copy and an unfinished going back stay unchanged, and nothing is
-   * promised.
-   */
+  /** True when nothing can be written: torn copies and an unfinished going back stay, and nothing is promised. */
   readonly readOnly?: boolean
   /** True when the operator accepts that an unreadable slot is lost, with everything that only this slot named. */
   readonly acceptLoss?: boolean
@@ -164,10 +161,7 @@ export class SuperblockStore {
   }
 }
 
-/**
- * Slots of an open that goes back because one slot is lost: both name the other slot's root, and the lost slot has
- * the mark.
- */
+/** Slots after the loss of one: both name the remaining slot's root, and the lost slot has the mark. */
 function withoutLost(lost: number, remaining: Superblock | null, options: OpenOptions): Superblock[] {
   const what = remaining
     ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`

@@ -41,8 +41,8 @@ import { Looking, lookOnce, lookWith } from '../tree/looking.ts'
 import { treeReader } from '../tree/tree.ts'
 
 /**
- * Milliseconds that a reader may keep a root while space is short: twice as long as a CP stays readable for its next
- * use.
+ * Milliseconds that a reader may keep a root while space is short: twice the time that a CP stays readable for its
+ * next use.
  */
 export const pinMsMax = 60_000
 
@@ -323,10 +323,7 @@ export class Volume implements RootSource {
     }
   }
 
-  /**
-   * Lists the holds for the next slot and keeps their roots from now on: a hold may go while the slot is being
-   * written.
-   */
+  /** Lists the holds for the next slot, and keeps their roots: a hold may go while the slot is being written. */
   private listHolds(): Superblock['holds'] {
     const listed = this.superblock.members.flatMap(({ uuid }) =>
       this.holdsOf(formatUuid(uuid)).map((held) => ({ uuid, held })),
