@@ -354,7 +354,9 @@ class Check {
     }
   }
 
-  /** Reports an error. A sound structure that cannot be read here is no damage, and hides the blocks behind. */
+  /**
+   * Reports an error. A sound structure that cannot be read here is no damage; the blocks behind it are not judged.
+   */
   private findError(kind: FindingKind, address: number | null, error: unknown, before = ''): void {
     const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
     if (isOfFormat) this.isPartlyRead = true

@@ -50,7 +50,7 @@ export interface PreparedRecord {
 export interface PrepareOptions {
   /**
    * The record goes to the device at once, and no longer fills the queue of a caller that prepares much before its
-   * operation. Large records always leave early.
+   * operation. Large records leave early by default.
    */
   readonly leavesEarly?: boolean | undefined
   /** Size of the records that the bytes become (a power of two), in one run and one write where free space allows. */

@@ -55,7 +55,7 @@ function cutOf(cache: NodeCache, frame: number, index: number, more: number): nu
   const count = countOf(cache, frame)
   const sizeAt = (i: number) => itemBytes(cache.bytes, itemAt(cache, frame, i)) + slotBytes
   if (cache.insertRun(frame) >= runMin) {
-    // No more items are expected below the run, so the items there stay packed, and also those that the run passes.
+    // No more items are expected below the run: the items there stay packed, and the run leaves packed nodes behind.
     if (index === count) return count
     let below = more
     for (let i = 0; i < index; i++) below += sizeAt(i)
