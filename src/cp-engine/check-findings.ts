@@ -1,4 +1,4 @@
-/** What the check may find, by kind: a closed list, which docs/cli.md has for people and programs. */
+/** The closed list of findings of a check, by kind. docs/cli.md explains each kind to people and programs. */
 export const findingKinds = {
   'superblock-copy': 'one copy of a superblock slot is unreadable, or older than the other',
   'superblock-slot': 'both copies of a superblock slot cannot be read',
@@ -25,15 +25,15 @@ export const findingKinds = {
 
 export type FindingKind = keyof typeof findingKinds
 
-/** A warning costs nothing: an open mends it, or it says what a crash may leave. */
+/** A warning means that nothing has been lost: an open mends the damage, or a crash may leave damage of this kind. */
 type Severity = 'error' | 'warning'
 
 export interface CheckFinding {
   readonly severity: Severity
   readonly kind: FindingKind
-  /** The CP of the root that it belongs to; null for the superblocks and the log. */
+  /** CP of the root that the finding belongs to; null for the superblocks and the log. */
   readonly cp: number | null
-  /** Of the block; null when it is of no single one. */
+  /** Address of the block; null when the finding is not about a single block. */
   readonly address: number | null
   readonly message: string
 }

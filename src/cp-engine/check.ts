@@ -1,16 +1,19 @@
 /**
- * The check: the oracle of the tests, and what `stillpoint check` runs offline.
+ * The check: the oracle of the tests, and the work of `stillpoint check`, offline.
  *
- * For every root that a superblock slot names (its own and those that it holds): each address block matches its
- * checksum and its parent, each record matches its checksum, no block is reached twice, the live map is exactly what the
- * root reaches, and the used map is exactly that plus the used map's own blocks (I4). Nothing lies in a fixed area or
- * behind the end of the volume. What no used map names is writable (I5), by the way the allocator is made at open. The roots
- * of the two slots follow each other by their hashes, and a primary's device has every block that a root counts.
+ * The check walks every root that a superblock slot names (its own root and the held roots):
+ * - Each address block matches its checksum and its parent, and each record matches its checksum.
+ * - No block is reached twice. The live map is exactly the set of blocks that the root reaches, and the used map is
+ *   exactly this set plus the used map's own blocks (I4).
+ * - No block lies in a fixed area or behind the end of the volume.
+ * - Blocks that no used map names are writable (I5), by the way the allocator is made at open.
+ * - The roots of the two slots follow each other by their hashes, and a primary's device has every block that a root
+ *   counts.
  *
- * Then the log, by opening the volume in memory: what an open replays or why it refuses; and when it replays, the root that
- * it would publish is checked like the others.
+ * The check then opens the volume in memory for the log: the operations that an open replays, or the reason why an
+ * open refuses. When the open replays, the root that the open would publish is checked like the others.
  *
- * It reads; it never writes, and goes on after a finding.
+ * The check only reads, and goes on after a finding.
  */
 import { equalBytes, readU32, toHex } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'
@@ -37,11 +40,11 @@ import { readCopy } from './volume/superblock-store.ts'
 import { SpaceMap } from './space/space-map.ts'
 import type { MapKind } from '../format/disk/map-page.ts'
 
-/** What the log has for the newest root. */
+/** Content of the log for the newest root. */
 interface CheckedLog {
-  /** Good groups, empty ones too. */
+  /** Number of good groups, empty ones included. */
   readonly groups: number
-  /** What an open replays; null: nothing. */
+  /** Number of operations that an open replays; the sequence numbers are null when there are none. */
   readonly operations: number
   readonly firstSequence: number | null
   readonly lastSequence: number | null
@@ -51,7 +54,9 @@ interface CheckedLog {
 export interface CheckReport {
   readonly findings: readonly CheckFinding[]
   readonly cps: readonly number[]
-  /** Blocks and records that were read and verified, each once. */
+  /**
+   * Number of address blocks and map blocks that were read, for each root anew; `records` counts each record once.
+   */
   readonly nodes: number
   readonly records: number
   /** Null when an open would not come to the log. */
@@ -61,11 +66,12 @@ export interface CheckReport {
 
 interface CheckOptions {
   /**
-   * Sees every item of every checked root in key order, with the raw bytes of the records that it names; the floors above
-   * know what they mean, or throw `newer-format`. Null for a record that was read for an earlier root, or cannot be read.
+   * Sees every item of every checked root in key order, with the raw bytes of the records that the item names. The
+   * floors above know what the items mean, or throw `newer-format`. Null stands for a record that was read for an
+   * earlier root, or that cannot be read.
    */
   readonly onItem?: (root: Root, item: Item, records: readonly (Uint8Array | null)[]) => void
-  /** Called when all items of a root have been seen; not for one of which a part cannot be read here. */
+  /** Called when all items of a root have been seen; not called for a root of which a part cannot be read here. */
   readonly onRoot?: (root: Root) => void
   readonly findingsMax?: number
 }
@@ -81,13 +87,13 @@ class Check {
   readonly findings: CheckFinding[] = []
   readonly cps: number[] = []
   nodes = 0
-  /** Records by address, with the beginning of their checksum: verified once, and the same for every root. */
+  /** Address of each verified record → the beginning of its checksum. A record is verified once for all roots. */
   readonly verified = new Map<number, number>()
   /** Copies of superblocks that the device could not read. */
   private readonly unreadable = new Set<number>()
   private readonly roots: PublishedRoot[] = []
   private cp: number | null = null
-  /** Of the root that is being checked: something in it is of a later program. */
+  /** True when a part of the root that is being checked is of another format, which cannot be read here. */
   private isPartlyRead = false
 
   constructor(
@@ -134,7 +140,7 @@ class Check {
     return found
   }
 
-  /** One copy of a later program is enough: the others may be of before. */
+  /** One copy of a later program is enough for a refusal: the other copies may be from an earlier program. */
   private refusedSlots(error: unknown): Superblock[] {
     if (!(error instanceof StillpointError)) throw error
     this.findError('superblock-slot', null, error)
@@ -146,14 +152,14 @@ class Check {
       return await readCopy(this.device, slot, copy)
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error
-      // Which of the two copies is newer cannot be said then.
+      // The check cannot tell then which of the two copies is newer.
       this.unreadable.add(slot * superblockCopies + copy)
       this.find('superblock-copy', superblockAddress(slot, copy), messageOf(error))
       return null
     }
   }
 
-  /** What an open would do, and whether what it would publish is sound. */
+  /** Finds out what an open would do, and whether the root that the open would publish is sound. */
   private async checkOpen(
     newest: Superblock | null,
     seen: Set<string>,
@@ -173,7 +179,7 @@ class Check {
     }
     if (open.outcome === 'refused' && !hasErrors(this.findings)) {
       this.cp = null
-      // A later program has said that this one may read and not write: that much has just been checked.
+      // A later program has said that this program may read and not write; reading has just been checked.
       if (isOfReading(error)) this.warn('newer-format', null, open.message)
       else this.findError('open', null, error)
     }
@@ -192,7 +198,7 @@ class Check {
     for (const { position, damage, address } of damaged)
       if (damage === 'empty group')
         this.warn('log-seal', address, `an empty group is damaged (log position ${position})`)
-      // A crash may have torn the last one behind its records.
+      // A crash may have torn the last group behind its records.
       else if (position === lastPosition)
         this.warn('padding', address, `the last group has other bytes behind its records`)
       else
@@ -212,7 +218,7 @@ class Check {
     this.cp = root.cp
     this.cps.push(root.cp)
     this.roots.push({ root, address: pointer.address, bytes, hash: pointer.sum })
-    // A mirror has the blocks that the root uses: it need not have room for more.
+    // A mirror has the blocks that the root uses, and need not have room for more.
     if (superblock.role === 'primary' && root.blockCount > this.device.blockCount)
       this.warn(
         'block-count',
@@ -311,7 +317,7 @@ class Check {
     }
   }
 
-  /** I4: the map is what the walk reached, unless the walk met what it cannot read. */
+  /** Compares a map with the blocks that the walk reached (I4), unless a part of the root is unreadable here. */
   private compare(map: SpaceMap, reached: Reached, kind: MapKind): void {
     if (this.isPartlyRead) return
     for (const { address, blocks } of map.runsNotIn(reached.asMap(map)))
@@ -348,7 +354,9 @@ class Check {
     }
   }
 
-  /** A structure that is sound and cannot be read here is no damage; nothing is said about what lies behind it. */
+  /**
+   * Reports an error. A sound structure that cannot be read here is no damage; the blocks behind it are not judged.
+   */
   private findError(kind: FindingKind, address: number | null, error: unknown, before = ''): void {
     const isOfFormat = hasCode(error, 'newer-format') || hasCode(error, 'older-format')
     if (isOfFormat) this.isPartlyRead = true

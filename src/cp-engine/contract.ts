@@ -1,11 +1,14 @@
 /**
- * What the floors above may ask of the engine. Both sides are a RootSource; only a primary is an Engine.
+ * The contract of the engine: everything that the floors above may ask for. Both sides are a RootSource; only a
+ * primary is an Engine.
  *
- * Reading and changing follow one pattern: a synchronous function over an ItemReader or Tx. It runs against nodes in
- * memory. Some that are missing are loaded while it waits; when that would keep others for too long, the engine stops
- * it (by throwing NotLoaded through it: never catch what you do not know) and runs it again from the start later. So
- * the function must have no effect outside of the reader or Tx, may run any number of times, and what its last run saw
- * is one instant. A StillpointError that it throws reaches the caller, and nothing has changed.
+ * Reading and changing follow one pattern: the caller gives a synchronous function over an ItemReader or Tx.
+ * - The function runs against nodes in memory, and the engine loads some missing nodes while the function waits.
+ * - When loading would keep other callers for too long, the engine throws NotLoaded through the function, and runs
+ *   the function again from the start later. So the function must never catch an error that it does not know.
+ * - The function may run any number of times, so it must have no effect outside of the reader or Tx. Its last run has
+ *   seen one instant.
+ * - A StillpointError that the function throws reaches the caller, and nothing has changed.
  */
 import type { BlockRun } from '../lib/block-run.ts'
 import type { BlockPointer, ChecksumKind } from '../format/pointer.ts'
@@ -16,7 +19,7 @@ export interface Item {
   readonly value: Uint8Array
 }
 
-/** Keys sort as bytes. Everything returned is a copy. */
+/** Reads items; keys sort as bytes, and every result is a copy. */
 export interface ItemReader {
   get(key: Uint8Array): Uint8Array | null
   /** The greatest item with lowest ≤ its key ≤ key. */
@@ -25,7 +28,7 @@ export interface ItemReader {
   scan(from: Uint8Array, end: Uint8Array, itemsMax: number): Item[]
 }
 
-/** Names one content of one resource for ever; the strong ETag is made from it. */
+/** Names one content of one resource for ever; the strong ETag is made from the version. */
 export interface Version {
   readonly epoch: number
   readonly opening: number
@@ -34,63 +37,66 @@ export interface Version {
 
 /**
  * A record that has an address, a checksum and a place in memory, and is not yet part of any tree. `prepare` cuts the
- * bytes where free space has no run of the full length, so one buffer may become several records, in order. What would
- * be a record of zeros alone is left out: a buffer may become none.
+ * bytes where free space has no run of the full length, so one buffer may become several records, in order. Records
+ * that would be zeros alone are left out: a buffer may become no record at all.
  */
 export interface PreparedRecord {
   readonly pointer: BlockPointer
-  /** Where it begins in the bytes that were prepared, and how many of them it holds. */
+  /** Place where the record begins in the prepared bytes, and the number of these bytes that the record holds. */
   readonly offset: number
   readonly length: number
 }
 
 export interface PrepareOptions {
   /**
-   * It goes to the device at once, and no longer fills the queue of whoever prepares much before its operation; so
-   * large records always do.
+   * The record goes to the device at once, and no longer fills the queue of a caller that prepares much before its
+   * operation. Large records leave early by default.
    */
   readonly leavesEarly?: boolean | undefined
-  /** The bytes become records of this many (a power of two), in one run and one write where free space has one. */
+  /** Size of the records that the bytes become (a power of two), in one run and one write where free space allows. */
   readonly recordBytes?: number
   /**
-   * For what leaves early: called once, when its writes have ended, maybe before `prepare` has resolved. `isFree`: no
-   * reader and no observer may have the bytes either, so they may be changed.
+   * For records that leave early: called once, when their writes have ended, maybe before `prepare` has resolved.
+   * `isFree` means that the device has the bytes and that no reader and no observer may have them, so the caller may
+   * change them.
    */
   readonly onWritten?: ((isFree: boolean) => void) | undefined
 }
 
-/** The open tree as one operation sees and changes it. Nothing is visible to others before the function has returned. */
+/** The open tree as one operation sees and changes it. Changes stay invisible until the function has returned. */
 export interface Tx extends ItemReader {
   /** The CP that will first contain this operation. */
   readonly cp: number
-  /** Wall clock, milliseconds: the same for the whole operation. */
+  /** Wall clock in milliseconds, the same for the whole operation. */
   readonly nowMs: number
-  /** Key and value together at most `itemBytesMax`, else `too-large`. */
+  /** Puts an item; throws `too-large` when key and value together have more than `itemBytesMax` bytes. */
   put(key: Uint8Array, value: Uint8Array): void
   delete(key: Uint8Array): void
   /**
-   * Makes a prepared record part of this operation, for a value that names the pointer; when none does in the end, the
-   * record is discarded. A pointer that was in a value before the operation and is in none after it is freed; moving it
-   * to another key keeps it.
+   * Makes a prepared record part of this operation, for a value that names the pointer. When no value names the
+   * pointer in the end, the record is discarded. A pointer that was in a value before the operation and is in none
+   * afterwards is freed; a move of the pointer to another key keeps the record.
    */
   use(record: PreparedRecord): BlockPointer
-  /** Eight integers that the tree carries for its owner (next id, number of files …). */
+  /** One of eight integers that the tree carries for its owner (next id, number of files …). */
   counter(index: number): number
   setCounter(index: number, value: number): void
-  /** A new one at each call. */
+  /** Gives a new version at each call. */
   nextVersion(): Version
 }
 
 export interface Applied<T> {
   readonly result: T
   readonly cp: number
-  /** Of the last sequence number that it took; 0 when it changed nothing. */
+  /**
+   * The last sequence number of the operation. An operation that changed nothing has the last number given before.
+   */
   readonly sequence: number
 }
 
 /**
- * The floors of space: writes stop first, deletes later, the reaper and what removes holds last. A write that gives back
- * at least as much as it takes, as a rename does, stops with the deletes.
+ * The floors of space: writes stop first, deletes later, the reaper and the removal of holds last. A write that gives
+ * back at least as much as the write takes, like a rename, stops with the deletes.
  */
 export type SpaceFloor = 'write' | 'delete' | 'reclaim'
 
@@ -104,11 +110,11 @@ export type CpCause =
   | 'shutdown'
   | 'back-to-back'
   | 'recovery'
-  /** On a mirror: the primary took it. */
+  /** Cause on a mirror: the primary took the CP. */
   | 'mirrored'
   | 'create'
 
-/** A root that has been verified and published, with what it is called by others. */
+/** A root that has been verified and published, with the address and the hash that name the root. */
 export interface PublishedRoot {
   readonly root: Root
   readonly address: number
@@ -119,51 +125,61 @@ export interface PublishedRoot {
 
 /** One image: a published root for ever, or the open tree (which moves on between two calls of `read`). */
 export interface TreeView {
-  /** On the open tree: the CP that carries, or will carry, everything seen so far. */
+  /** The CP of the image; on the open tree, the CP that carries, or will carry, everything seen so far. */
   readonly cp: number
   read<T>(look: (items: ItemReader) => T): Promise<T>
-  /** The raw bytes of a record that `read` of this view has returned: verified, or `corrupt`. */
+  /** The verified raw bytes of a record that `read` of this view has returned. Throws `corrupt`. */
   record(pointer: BlockPointer): Promise<Uint8Array>
-  /** Bytes [start, end) of it, fewer at its end. All of it is verified, and only what is returned stays in memory. */
+  /**
+   * Bytes [start, end) of the record, fewer at its end. The bytes are verified, and the whole record does not stay in
+   * memory unless the caller asked for most of it.
+   */
   recordPart(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array>
   /**
-   * As `record`, for records whose blocks follow each other: by one read into `target`, as long as their blocks. Where
-   * they were read the results are parts of it; after an error it may still be being filled.
+   * Reads records like `record`, by one read, for records whose blocks follow each other. `target` is as long as
+   * these blocks. The results are parts of `target`, unless they came from the queue; after an error the device may
+   * still be filling `target`.
    */
   recordRun(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]>
-  /** As `read`, at once: null when a node would have to be loaded. */
+  /** Does the same as `read`, at once: null when a node would have to be loaded. */
   readNow<T extends {}>(look: (items: ItemReader) => T): T | null
   /**
-   * As `record`, at once: null for one that takes so long that others would wait. It may be read into `target`, which has
-   * room for its blocks.
+   * Does the same as `record`, at once: null for a record that takes so long that other callers would wait. The
+   * record may be read into `target`, which has room for its blocks.
    */
   recordNow(pointer: BlockPointer, target?: Uint8Array | null): Uint8Array | null
-  /** As `recordPart`, at once, by way of `target`; null also where that has no room for what has to be read. */
+  /**
+   * Does the same as `recordPart`, at once and through `target`; null also where `target` has no room for the blocks.
+   */
   recordPartNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null
-  /** Ends the reader: blocks that it could reach may be reused. Idempotent; every view must be released. */
+  /** Ends the reader, so that its blocks may be reused. A second call is harmless; every view must be released. */
   release(): void
 }
 
-/** Looks at an image after which nothing else runs until what they gave has been used. */
+/** Looks at an image for callers that use the results before any other code runs. */
 export type ImageNow = Pick<TreeView, 'cp' | 'readNow' | 'recordNow' | 'recordPartNow'>
 
-/** The newest image at every moment. No reader has to be known for what ends at once, so it is not released. */
+/**
+ * The newest image at every moment. A look that ends at once needs no registered reader, so the view is not released.
+ */
 export interface NewestView extends ImageNow {
-  /** Another number after every change: while it is the same, every look sees the same. */
+  /** Number that differs after every change: while the number is the same, every look sees the same image. */
   readonly changes: number
-  /** Of the sums in its values. */
+  /** Kind of the sums in the image's values. */
   readonly kind: ChecksumKind
 }
 
 export interface RootSource {
   current(): PublishedRoot
-  /** Every root whose image can be read now: retained, pinned. Ascending by cp. */
+  /** Every root whose image can be read now, retained or pinned; ascending by cp. */
   readable(): readonly PublishedRoot[]
-  /** A short reader: it delays the release of whatever is dropped meanwhile. */
+  /** Opens a short reader, which delays the release of everything that is dropped meanwhile. */
   view(published: PublishedRoot): TreeView
-  /** Keeps exactly this root readable until released: for `?cp=`, cursors, and streams that a client may read slowly. */
+  /**
+   * Keeps exactly this root readable until released: for `?cp=`, cursors, and streams that a client may read slowly.
+   */
   pin(published: PublishedRoot): { release(): void }
-  /** Called after each publication, in order. Returns what ends it. */
+  /** Calls the listener after each publication, in order. Returns the function that removes the listener. */
   onPublished(listener: (event: CpPublished) => void): () => void
 }
 
@@ -172,7 +188,7 @@ export interface CpPublished {
   readonly cause: CpCause
   readonly blocksWritten: number
   readonly bytesWritten: number
-  /** Write commands that were replaced before they left. */
+  /** Number of write commands that were replaced before they left. */
   readonly coalesced: number
   /** Milliseconds of each phase. */
   readonly phases: { readonly send: number; readonly build: number; readonly commit: number }
@@ -180,52 +196,58 @@ export interface CpPublished {
 
 export interface RunOptions {
   readonly floor?: SpaceFloor
-  /** Prepared records that the operation may use. Those that it did not use are discarded, also when it throws. */
+  /** Prepared records that the operation may use. Unused records are discarded, also when the operation throws. */
   readonly records?: readonly PreparedRecord[]
-  /** The stream whose records this operation names; they are synced before it is applied. */
+  /** The stream whose records this operation names; the engine syncs the records before the operation is applied. */
   readonly stream?: RecordStream
 }
 
 /**
- * Large content on its way under a hidden object: its items go into the tree as they arrive, without a sequence and
- * without the log, and consistency points carry them off. One operation run with `stream` gives them a name. A stream
- * that is never named leaves items that the reaper must find.
+ * Large content on its way under a hidden object. The items of the stream go into the tree as they arrive, without a
+ * sequence number and without the log, and consistency points carry them off. One operation that runs with `stream`
+ * gives the items a name. A stream that is never named leaves items that the reaper must find.
  */
 export interface RecordStream {
-  /** Puts items that no operation can see or touch. `records` as in RunOptions. */
+  /** Puts items that no operation can see or touch. `records` has the same meaning as in RunOptions. */
   add(change: (tx: Tx) => void, records: readonly PreparedRecord[]): Promise<void>
 }
 
 export type DurabilityLevel = 'buffered' | 'logged' | 'committed'
 
 export interface Engine extends RootSource {
-  /** A short reader of the open tree. */
+  /** Opens a short reader of the open tree. */
   openView(): TreeView
   /** The open tree. */
   readonly newest: NewestView
   /**
    * Cuts, encodes and sums the bytes (1 … recordBytesMax) and gives them addresses. Waits while the queues are full
-   * (back-pressure) and while CPs may yet free space; then `disk-full`. What is prepared must be used or discarded.
+   * (back-pressure) and while CPs may yet free space, and throws `disk-full` after that. The caller must use or
+   * discard every prepared record.
    */
   prepare(bytes: Uint8Array, floor?: SpaceFloor, options?: PrepareOptions): Promise<PreparedRecord[]>
-  /** As `prepare` for a write that stays in the queue, at once; null when something has to be waited for. */
+  /**
+   * Does the same as `prepare`, at once, for a write that stays in the queue; null when the call would have to wait.
+   */
   prepareNow(bytes: Uint8Array): PreparedRecord[] | null
   discard(records: readonly PreparedRecord[]): void
-  /** Gathers, then applies in one synchronous step. */
+  /** Gathers the operation, then applies it in one synchronous step. */
   run<T>(operation: (tx: Tx) => T, options?: RunOptions): Promise<Applied<T>>
   /**
-   * As `run`, at once. Null when something has to be waited for: then nothing has happened, and `records` are still the
-   * caller's.
+   * Does the same as `run`, at once. Null when the call would have to wait: nothing has happened then, and `records`
+   * still belong to the caller.
    */
   runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null
   openStream(): RecordStream
-  /** Resolves when the level is reached; `poisoned` when it never will be. Answers the level that was reached. */
+  /** Resolves with the reached level, maybe a higher one. Throws when the engine is poisoned or fenced. */
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
-  /** The published CP that contains everything applied so far; takes one only if something is dirty. */
+  /** The published CP that contains everything applied so far; the engine takes a CP only if something is dirty. */
   requestCp(cause: CpCause): Promise<PublishedRoot>
-  /** Steps of the reaper and of streams are not operations: no sequence, no log, and only hidden items may change. */
+  /**
+   * Runs a step of the reaper or of a stream. A step is no operation: a step has no sequence number and no log
+   * record, and may only change hidden items.
+   */
   runHidden<T>(operation: (tx: Tx) => T, options?: RunOptions): Promise<T>
-  /** Writable blocks now, blocks that wait for a CP or a reader, blocks in use, and the limit, in blocks. */
+  /** Numbers of blocks: writable now, waiting for a CP or a reader, in use, and the limit. */
   space(): {
     readonly writable: number
     readonly pending: number
@@ -234,42 +256,48 @@ export interface Engine extends RootSource {
   }
 }
 
-/** One write of the CP: whole blocks for one address. Its bytes never change while anybody has it. */
+/**
+ * One write of the CP: whole blocks for one address. The bytes never change while any reader or observer has them.
+ */
 export interface WriteCommand {
   readonly address: number
   readonly bytes: Uint8Array
-  /** The checksum that the pointer to it has, and over how many of the bytes. */
+  /** The checksum in the pointer to this record or node, over the first `payloadBytes` bytes. */
   readonly sum: Uint8Array
   readonly payloadBytes: number
-  /** A hint: the run whose content this one takes the place of. Who still has that needs only what differs. */
+  /** A hint: the run whose content this write replaces. A mirror with this content needs only the difference. */
   readonly replaces?: BlockRun | null
-  /** The root node: it is offered, so it need not travel as a block too. */
+  /** True for the root node: the root is offered, so the root need not travel as a block too. */
   readonly isRoot?: boolean
 }
 
-/** What a mirror's shipper hears; called synchronously, must not throw and must not keep the engine waiting. */
+/**
+ * Observer of consistency points, for the shipper of a mirror. The engine calls the methods synchronously; they must
+ * not throw and must not keep the engine waiting.
+ */
 export interface CpObserver {
-  /** The CP has been sealed; commands of it may have left before (large records of streams). */
+  /** The CP has been sealed; commands of the CP may have left before (large records of streams). */
   sealed(cp: number): void
   /**
-   * These leave for the local device now, in address order, and should leave for the mirrors at the same time. False
-   * when the observer has not kept the bytes: they may change once the device has them.
+   * The commands leave for the local device now, in address order, and should leave for the mirrors at the same time.
+   * False when the observer has not kept the bytes: the bytes may then change once the device has them.
    */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean
   published(event: CpPublished): void
 }
 
-/** Members and what each holds; a hold keeps a root's blocks from being written again. */
+/** Holds of the members; a hold keeps a root's blocks from being written again. */
 export interface Holds {
   /**
-   * Replaces what a member holds. Additions count at once; a removal counts when neither superblock slot lists it any
-   * more. At most `rootsPerMemberMax`. Never makes a CP dirty: it rides in the next superblock.
+   * Replaces the holds of a member, at most `rootsPerMemberMax`. Additions count at once; a removal counts when
+   * neither superblock slot lists the hold any more. The change never makes a CP dirty: the next superblock carries
+   * the change.
    */
   set(memberUuid: string, roots: readonly PublishedRoot[]): void
   of(memberUuid: string): readonly PublishedRoot[]
 }
 
-/** Why a primary only reads, in words. */
+/** Reasons why a primary only reads, in words. */
 export const fences = {
   'another primary': 'another primary has taken over: this one only reads',
   'an older copy':
@@ -278,8 +306,8 @@ export const fences = {
 export type FenceReason = keyof typeof fences
 
 /**
- * Space is short: what may still be let go of roots before the carrier. `the next cp`: a mirror that is there keeps one
- * only as its older slot, and the next CP moves that.
+ * Called when space is short: tells whether roots before the carrier can still be let go. `the next cp` means that a
+ * connected mirror keeps one of these roots only as its older slot, and that the next CP moves this slot.
  */
 export type HoldListener = (carrier: number) => 'nothing' | 'with a report' | 'the next cp'
 
@@ -289,41 +317,48 @@ export interface Member {
   readonly url: string
 }
 
-/** The blocks of a root that is retained while this is used: nobody overwrites them. */
+/** The blocks of a retained root: no block is overwritten while the root is retained. */
 export interface HeldBlocks {
-  /** The root uses every block of the run. */
+  /** True when the root uses every block of the run. */
   has(run: BlockRun): boolean
-  /** As they are on the device, unverified; null when they cannot be read, or not at once. */
+  /**
+   * Bytes of the run as they are on the device, unverified; null when the device cannot read them, or not at once.
+   */
   readNow(run: BlockRun): Uint8Array | null
-  /** As `readNow`, and it waits. The root may have been released by then, and the blocks overwritten. */
+  /** Does the same as `readNow`, and waits. The root may have been released meanwhile, and the blocks overwritten. */
   read(run: BlockRun): Promise<Uint8Array | null>
 }
 
-/** What the replica floor needs of a primary besides Engine. */
+/** Services of a primary for the replica floor, besides Engine. */
 export interface PrimaryVolume {
   readonly volumeUuid: string
   readonly holds: Holds
   members(): readonly Member[]
   /**
-   * Durable when resolved: written with a superblock. Removing a member releases its holds; `insteadOf` removes one in
-   * the same write.
+   * Adds a member; durable when resolved, since a superblock has been written. `insteadOf` removes another member in
+   * the same write; the removal of a member releases its holds.
    */
   addMember(member: Member, insteadOf?: string): Promise<void>
   removeMember(uuid: string): Promise<void>
   observe(observer: CpObserver): () => void
-  /** Called, maybe often, while a write waits for space. Returns what ends it. */
+  /**
+   * Calls the listener, maybe often, while a write waits for space. Returns the function that removes the listener.
+   */
   onHoldsInTheWay(listener: HoldListener): () => void
-  /** used(target) and not used(base), in address order, runs of at most `recordBlocksMax`; everything when base is null. */
+  /**
+   * Runs in used(target) and not in used(base), in address order, each of at most `recordBlocksMax` blocks. A null
+   * base means all of used(target).
+   */
   difference(target: PublishedRoot, base: PublishedRoot | null): Promise<Iterable<BlockRun>>
-  /** How many blocks that are; both roots are retained. */
+  /** Number of blocks in this difference; both roots are retained. */
   differenceBlocks(target: PublishedRoot, base: PublishedRoot | null): number
   /** Raw blocks as they are on the device, for shipping; the caller holds the root that uses them. */
   readBlocks(address: number, blocks: number): Promise<Uint8Array>
   /**
-   * True when this position can only come from this volume as it was later than here: the volume is an older copy. False
-   * also when nothing is known about it.
+   * True when this position can only come from a later state of this volume: the volume here is an older copy. False
+   * also when the engine knows nothing about the position.
    */
   hasLost(position: { readonly cp: number; readonly hash: Uint8Array }): boolean
-  /** Null when the root is not retained any more. */
+  /** Blocks of the root; null when the root is not retained any more. */
   held(root: PublishedRoot): HeldBlocks | null
 }

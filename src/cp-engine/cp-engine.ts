@@ -1,10 +1,11 @@
 /**
- * The coordinator: what a primary does, as a table of contents. Operations are gathered and applied (operations.ts) to
- * the open state (open-state.ts); the intent log makes them durable before their CP (intent-log.ts); consistency points
- * are asked for (cp-cycle.ts) and taken (cp-writer.ts); space is watched (space.ts).
+ * The coordinator: the duties of a primary, as a table of contents. Operations are gathered and applied
+ * (operations.ts) to the open state (open-state.ts). The intent log makes operations durable before their CP
+ * (intent-log.ts). Consistency points are asked for (cp-cycle.ts) and taken (cp-writer.ts). Space is watched
+ * (space.ts).
  *
- * Poisoned means: no acknowledgement any more, at any level, for whatever reason a write or a sync failed. Fenced: see
- * fence.ts.
+ * - A poisoned engine gives no acknowledgement any more, at any level, for whatever reason a write or a sync failed.
+ * - A fenced engine only reads, see fence.ts.
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -33,9 +34,11 @@ import type { Volume } from './volume/volume.ts'
 import { RecordReader } from './records/record-reader.ts'
 import { WriteQueue } from './records/write-queue.ts'
 
-/** Long against the time between two groups of a client that goes on, short against that in which a disk rots. */
+/**
+ * Milliseconds: long against the pause between two groups of a busy client, short against the time until a disk rots.
+ */
 const logSealIdleMsDefault = 20
-/** How long a full queue that no CP can empty stays as it is before one record more is let in. */
+/** Milliseconds that a full queue which no CP can empty stays full before one more record is let in. */
 const stallMs = 20
 
 interface EngineParts {
@@ -43,11 +46,11 @@ interface EngineParts {
   readonly allocator: Allocator
   readonly maps: Maps
   readonly clock: Clock
-  /** With the largest size that the next root says. */
+  /** Geometry with the largest size that the next root says. */
   readonly geometry: Geometry
   /** The first cp that this opening gives. */
   readonly firstCp: number
-  /** Of this opening: empty, with its own nonce. */
+  /** Start of this opening's log: empty, with its own nonce. */
   readonly logStart: LogStart
   readonly recovery: RecoveryReport
 }
@@ -201,7 +204,7 @@ export class CpEngine implements contract.Engine {
     }
   }
 
-  /** True when nothing makes room: all who prepared what fills the queue may be waiting here for the rest. */
+  /** True when nothing makes room: all callers that filled the queue may be waiting here to prepare the rest. */
   private async waitForRoom(): Promise<boolean> {
     this.ask('high-water')
     await Promise.race([this.queue.change(), this.clock.sleep(stallMs)])
@@ -246,7 +249,7 @@ export class CpEngine implements contract.Engine {
     if (level === 'buffered') return level
     if (level === 'logged') {
       await this.log.reach(applied.sequence)
-      // A poisoned engine answers nobody, also when the sync that it waited for had still succeeded.
+      // A poisoned engine answers no caller, even when the sync that the caller waited for had still succeeded.
       this.assertWritable()
       return this.current().root.cp >= applied.cp ? 'committed' : level
     }
@@ -265,14 +268,14 @@ export class CpEngine implements contract.Engine {
 
   observe = (observer: contract.CpObserver) => this.writer.observe(observer)
 
-  /** A last CP when something is dirty; nothing may be running any more. */
+  /** Takes a last CP when something is dirty; no operation may be running any more. */
   async close(): Promise<void> {
     this.cycle.stop()
     await this.log.close()
     if (!this.poisonedBy) await this.cycle.request('shutdown')
   }
 
-  /** After a failed write or sync nothing is known about what the device has: see docs/crash-safety.md. */
+  /** Ends all acknowledgement. After a failed write or sync the device's bytes are unknown (docs/crash-safety.md). */
   poison(error: unknown): void {
     if (this.poisonedBy) return
     this.poisonedBy = { error }
@@ -288,8 +291,8 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * A higher epoch has been met, or a later CP of this one: from now on nothing is changed or acknowledged. Resolves when
-   * every later open knows. What was applied before may still be published, so that it can be read.
+   * Called when a higher epoch, or a later CP of this volume, has been met: no change and no acknowledgement from now
+   * on. Resolves when every later open will know. Earlier changes may still be published, so that they can be read.
    */
   fence(reason: contract.FenceReason = 'another primary'): Promise<void> {
     return this.fencing.raise(reason)
@@ -319,20 +322,17 @@ export class CpEngine implements contract.Engine {
     }
   }
 
-  /** Called when space is short: the reaper hurries. The listener says whether it still has something to free. */
+  /** Adds a listener for short space: the reaper hurries, and answers whether there is still something to free. */
   onSpaceShort(listener: () => boolean): void {
     this.relief.onSpaceShort(listener)
   }
 
-  /** Called when space is short: see PrimaryVolume. */
+  /** Adds a listener for short space: see PrimaryVolume. */
   onHoldsInTheWay(listener: contract.HoldListener): () => void {
     return this.relief.onHoldsInTheWay(listener)
   }
 
-  /**
-   * The first thing after an open, before anything is promised: see replay.ts. Publishes what the log had, and how far the
-   * volume may grow.
-   */
+  /** Publishes the operations of the log, and how far the volume may grow: before any promise (see replay.ts). */
   async recover(plan: ReplayPlan, opening: Opening): Promise<void> {
     const { allocator, queue, spaceWatch: space, state, volume } = this
     await replay(plan, { allocator, queue, space, state, volume })
@@ -366,7 +366,7 @@ export class CpEngine implements contract.Engine {
       this.ask('high-water')
   }
 
-  /** The open tree may hold a quarter of the cache; beyond that operations wait for its CP. */
+  /** Operations wait for the CP when the open tree has more than a quarter of the cache. */
   private readonly isThrottled = () => this.state.tree.dirtyNodes > this.dirtyNodesMax
 
   private async untilSmaller(): Promise<void> {
@@ -378,8 +378,8 @@ export class CpEngine implements contract.Engine {
   }
 
   /**
-   * Also when nothing is dirty: records that were flushed after their CP was sealed lie behind its mark, and only the next
-   * CP has one behind them.
+   * Takes a CP also when nothing is dirty: records that were flushed after a seal lie behind the mark of that CP, and
+   * only the next CP has a mark behind these records.
    */
   private async makeLogRoom(): Promise<void> {
     const { cp } = this.current().root
@@ -389,7 +389,7 @@ export class CpEngine implements contract.Engine {
   }
 
   private ask(cause: contract.CpCause): void {
-    // Whoever waits for the CP hears of a failure; this caller only wants it to begin.
+    // Callers that wait for the CP hear of a failure; this caller only wants the CP to begin.
     this.cycle.request(cause).catch(() => {})
   }
 
@@ -402,7 +402,7 @@ export class CpEngine implements contract.Engine {
     else await this.writeSuperblock()
   }
 
-  /** The same root again: holds and members ride in it, and what only the older slot named is released. */
+  /** Writes the same root again with new holds and members; a root that only the older slot named is released. */
   async writeSuperblock(change: Parameters<Volume['writeSuperblock']>[0] = {}): Promise<void> {
     this.assertAlive()
     try {
@@ -416,7 +416,7 @@ export class CpEngine implements contract.Engine {
 
   // --- Small things ---
 
-  /** The CP that carries, or will carry, everything that the open tree shows now. */
+  /** The CP that carries, or will carry, the present state of the open tree. */
   private carrier(): number {
     if (this.state.isDirty) return this.state.cp
     return this.writer.writingCp ?? this.current().root.cp

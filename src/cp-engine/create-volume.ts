@@ -1,9 +1,10 @@
 /**
- * New volumes. The device is a file that nobody else can see yet: it appears under its name only after everything here
- * is synced, so half a volume never exists.
+ * Creation of new volumes. The device is a file that no other process can see yet: the file appears under its name
+ * only after everything here is synced. So half a volume never exists.
  *
- * A primary begins with a first CP, empty, made by the same steps as every other. A mirror begins with no root, and on a
- * sparse device: the first volume that reaches it adopts it, with its geometry.
+ * - A primary begins with an empty first CP, which is made by the same steps as every other CP.
+ * - A mirror begins without a root and on a sparse device. The first volume that reaches the mirror adopts the mirror
+ *   and gives its own geometry.
  */
 import type { Clock } from '../lib/clock.ts'
 import { newUuid } from '../lib/random.ts'
@@ -99,7 +100,7 @@ export async function createPrimary(device: BlockDevice, options: CreatePrimaryO
 
 export async function createMirror(device: BlockDevice, options: CreateOptions): Promise<void> {
   const geometry = options.geometry
-  // Its log is only used by whoever is promoted: until then it takes no space.
+  // Only a promoted mirror uses its log, so the log takes no space until a promotion.
   await device.extend(geometry.logAddress + geometry.logBlocks)
   for (const run of superblockRuns) await device.allocate(run)
   await SuperblockStore.create(device, newSuperblock('mirror', geometry, options.random))
@@ -126,7 +127,7 @@ function newSuperblock(role: Role, geometry: Geometry, random: Random): Superblo
   }
 }
 
-/** The fixed areas and one step of growth. */
+/** Number of blocks for the fixed areas and one step of growth. */
 function firstExtent(geometry: Geometry): number {
   return Math.min(geometry.blocksMax, geometry.logAddress + geometry.logBlocks + geometry.growBlocks)
 }

@@ -1,15 +1,17 @@
-/** How an engine is told to behave, beside what its volume says. */
+/** Options that tell an engine how to behave, beside the settings of its volume. */
 import type { Packing } from './records/payloads.ts'
 
 export interface EngineOptions {
-  /** Milliseconds from the first change to its CP, unless something asks for one earlier. */
+  /** Milliseconds from the first change to its CP, unless a request asks for a CP earlier. */
   readonly cpIntervalMs: number
-  /** Of the open CP; the one being written may have as much again. */
+  /** Limit for the open CP, in bytes; the CP that is being written may have as much again. */
   readonly queueBytesMax: number
-  /** Records are stored from now on as this makes them, where that saves blocks. Null: as they come. */
+  /** Packing for new records, used where packing saves blocks. Null means that records are stored unpacked. */
   readonly packing?: Packing | null
-  /** After so long without a group the log is idle, and its last group is sealed; null: never. */
+  /** Milliseconds without a new group after which the log is idle and its last group is sealed; null means never. */
   readonly logSealIdleMs?: number | null
-  /** Called once, after a failed write or sync: nothing is acknowledged any more and the process should end. */
+  /**
+   * Called once, after a failed write or sync: the engine acknowledges nothing any more, and the process should end.
+   */
   readonly onPoisoned?: (error: unknown) => void
 }

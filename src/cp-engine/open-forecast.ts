@@ -1,6 +1,7 @@
 /**
- * What an open of a volume would do, by opening it in memory: reads go to the device, writes to an overlay that is
- * forgotten. So the answer is that of the open itself, and the volume as it would be afterwards can be looked at.
+ * The forecast tells what an open of a volume would do, by an open in memory: reads go to the device, writes to an
+ * overlay that is forgotten. So the answer is the answer of the open itself, and a caller can look at the volume
+ * after the open.
  */
 import { DeviceError } from '../blockdev/block-device.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
@@ -17,16 +18,16 @@ import { Volume } from './volume/volume.ts'
 export type OpenForecast =
   | {
       readonly outcome: 'opens'
-      /** What it serves then: of a mirror that has received nothing, null. */
+      /** The cp that the volume serves after the open; null for a mirror that has received nothing. */
       readonly cp: number | null
       readonly sequence: number | null
       readonly replayed: number
-      /** Why a primary only reads; null when it takes writes. */
+      /** Reason why a primary only reads; null when the primary takes writes. */
       readonly fenced: string | null
     }
   | {
       readonly outcome: 'refused'
-      /** One of the contract, or `device`: the device could not be read. */
+      /** An error code of the contract, or `device` when the device could not be read. */
       readonly code: string
       readonly message: string
       readonly waysOut: readonly string[]
@@ -34,15 +35,15 @@ export type OpenForecast =
 
 interface Forecast {
   readonly open: OpenForecast
-  /** What an open has thrown. */
+  /** Error that the open has thrown; null when the volume opens. */
   readonly error: unknown
-  /** Null when the open did not come to the log, or there is none. */
+  /** Null when the open did not come to the log, or when there is no log. */
   readonly log: Omit<LogPlan, 'plan'> | null
-  /** The volume as it would be; null when it does not open. */
+  /** The volume after the open; null when the volume does not open. */
   readonly after: { readonly device: BlockDevice; readonly published: PublishedRoot | null } | null
 }
 
-/** The same volume has the same forecast: no clock runs, and there is no chance. */
+/** The same volume has the same forecast, so the clock stands still and the random bytes are fixed. */
 const stillClock: Clock = {
   now: () => 0,
   monotonic: () => 0,
@@ -52,7 +53,7 @@ const stillClock: Clock = {
 }
 const noChance: Random = { bytes: (length) => new Uint8Array(length).fill(0x5a) }
 
-/** Enough for a look that goes through the tree once. */
+/** Bytes of the node cache: enough for a look that goes through the tree once. */
 const cacheBytes = 2 ** 24
 
 export async function forecastOpen(device: BlockDevice, role: Role): Promise<Forecast> {
@@ -82,7 +83,7 @@ export async function forecastOpen(device: BlockDevice, role: Role): Promise<For
     }
   } catch (error) {
     if (error instanceof DeviceError && !heard.log)
-      // What of the log can be read says more than that some of it cannot.
+      // The readable part of the log says more than the fact that another part cannot be read.
       await openPrimary(new OverlayDevice(device), { ...options, acceptLogLoss: true }).catch(() => {})
     return { open: refusedBy(error), log: heard.log, error, after: null }
   }

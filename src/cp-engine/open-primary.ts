@@ -1,8 +1,9 @@
 /**
- * Opening a primary: superblock, retained roots, maps, allocator, and a new opening before anything is promised.
+ * Opens a primary: superblock, retained roots, maps, allocator, and a new opening before anything is promised.
  *
- * I3: this opening gives cps above whatever could have been promised: four above the published CP and above the first
- * of the opening before (one may have been writing and one open; the rest is margin).
+ * I3: this opening gives cps above every cp that could have been promised. The first one is four above both the
+ * published CP and the first cp of the opening before (one CP may have been writing and one open; the rest is
+ * margin).
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -24,18 +25,20 @@ export interface OpenPrimaryOptions extends EngineOptions {
   readonly clock: Clock
   readonly random: Random
   readonly nodeCacheBytesMax: number
-  /** The volume may grow to this from now on, if that is more than before. A fenced one stays as it is. */
+  /** Bytes that the volume may grow to from now on, if that is more than before. A fenced volume keeps its limit. */
   readonly raiseVolumeTo?: number | null
-  /** The operator accepts that a superblock slot is lost: back to the root that the other one names. */
+  /** True when the operator accepts the loss of a superblock slot: the open goes back to the other slot's root. */
   readonly acceptSuperblockLoss?: boolean
-  /** The operator accepts that the log is damaged: its first operation that cannot be kept ends it. */
+  /**
+   * True when the operator accepts that the log is damaged: the log ends at its first operation that cannot be kept.
+   */
   readonly acceptLogLoss?: boolean
   /**
-   * The operator knows that this may be an older copy of the volume, and gives up what came after it: a new epoch begins,
-   * so that nothing given before is given again.
+   * True when the operator knows that this may be an older copy of the volume, and gives up all later consistency
+   * points. A new epoch begins, so that no number that was given before is given again.
    */
   readonly acceptHistoryLoss?: boolean
-  /** Hears what the log has before an open that cannot go on throws. */
+  /** Hears the plan for the log, also before an open throws because of the log. */
   readonly onLogRead?: (log: LogPlan) => void
 }
 
@@ -80,7 +83,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   const { plan, state, lost, nextPosition } = log
   const counted = Math.max(published.root.cp % cpsPerEpoch, volume.superblock.firstCp % cpsPerEpoch)
   const firstCp = volume.superblock.epoch.number * cpsPerEpoch + counted + cpsPerOpening
-  // The ring goes on behind the last good group; the nonce keeps what is left of the opening before apart.
+  // The ring goes on behind the last good group; the new nonce tells the groups of this opening from older ones.
   const logStart = {
     nonce: options.random.bytes(8),
     position: nextPosition,
@@ -93,13 +96,13 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
     options,
   )
   const opening = { opening: volume.superblock.opening + 1, firstCp, log: logStart }
-  // Nothing is promised before a root says how far the volume may grow: the log may name blocks that only that allows.
+  // Nothing is promised before a root says how far the volume may grow: the log may need that size.
   if (plan.operations > 0 || isRaised) await engine.recover(plan, opening)
   else await volume.writeSuperblock(opening)
   return engine
 }
 
-/** For a volume that is only read: how many operations were acknowledged after its published root. */
+/** Number of operations that were acknowledged after the published root, for a volume that is only read. */
 export const operationsInLog = async (volume: Volume): Promise<number> =>
   (await planLog(volume, true)).plan.operations
 
@@ -109,13 +112,13 @@ function blocksMaxOf({ geometry, superblock }: Volume, { raiseVolumeTo }: OpenPr
   return Math.max(geometry.blocksMax, blocks)
 }
 
-/** Throws `corrupt` when something is lost that the operator has not given up. */
+/** Throws `corrupt` when the log has lost something that the operator has not given up. */
 async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<LogPlan> {
   const accepts = (options.acceptLogLoss ?? false) || volume.superblocks.goesBack
   const log = await planLog(volume, accepts)
   options.onLogRead?.(log)
   const [problem] = log.problems
-  // Going back gives up what the lost CP had let the log forget.
+  // Going back gives up the operations that the lost CP had let the log forget.
   if (problem && !accepts) {
     const { problems, lost } = log
     throw new StillpointError(
@@ -132,7 +135,7 @@ async function readLog(volume: Volume, options: OpenPrimaryOptions): Promise<Log
   return log
 }
 
-/** Going back abandons what came after the older root, so its successors must not look like them. */
+/** Going back abandons the consistency points after the older root, so their successors must not look like them. */
 function newEpoch(remaining: Superblock, random: Random): SuperblockChange {
   return { epoch: { number: remaining.epoch.number + 1, id: random.bytes(8) } }
 }

@@ -1,4 +1,4 @@
-/** What the replica floor needs of a primary: members, holds, differences and raw blocks. */
+/** The primary's side of PrimaryVolume, for the replica floor: members, holds, differences and raw blocks. */
 import { assert } from '../lib/assert.ts'
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { formatUuid, parseUuid } from '../lib/random.ts'

@@ -1,11 +1,11 @@
-/** Which blocks a walk of a root has come by. */
+/** The set of blocks that a walk of a root has reached. */
 import { isDataRun } from '../format/geometry.ts'
 import type { Geometry } from '../format/geometry.ts'
 import { blocksPerMapPage } from '../format/disk/map-page.ts'
 import { noNode } from '../format/pointer.ts'
 import { SpaceMap } from './space/space-map.ts'
 
-/** The blocks that a walk has come by, each at most once. */
+/** Blocks that a walk has reached, each at most once. */
 export class Reached {
   private readonly pages = new Map<number, Uint8Array>()
 
@@ -15,7 +15,7 @@ export class Reached {
     private readonly find: (address: number, message: string) => void,
   ) {}
 
-  /** False when a block is outside of the volume, fixed, or reached before: the walk must not follow. */
+  /** False when a block is outside of the volume, fixed, or reached before: the walk must not follow the pointer. */
   add(address: number, blocks: number): boolean {
     if (!isDataRun(this.geometry, address, blocks) || address + blocks > this.blockCount) {
       this.find(address, `a pointer names ${blocks} blocks that no tree may use`)

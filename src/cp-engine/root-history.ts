@@ -1,7 +1,9 @@
 /**
- * Whether the roots of a volume are of one history. Each names the hash of the root before it: on a primary that is what
- * the older slot has, unless both slots name one root; a mirror leaves roots out, so there only neighbours by number say
- * something. Of a root that begins an epoch the list of epochs says the same hash.
+ * Tells whether the roots of a volume are of one history. Each root names the hash of the root before.
+ *
+ * - On a primary the root before is the root of the older slot, unless both slots name one root.
+ * - A mirror leaves roots out, so on a mirror only roots with neighbouring numbers can be compared.
+ * - For a root that begins an epoch, the list of epochs must name the same hash.
  */
 import { equalBytes } from '../lib/bytes.ts'
 import { sha256 } from '../lib/checksum.ts'

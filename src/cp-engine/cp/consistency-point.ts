@@ -1,14 +1,14 @@
 /**
- * Writing one sealed CP (docs/architecture.md): send, build, commit. Each step is a function; nodes are encoded while the commands
- * are sent, and nothing of a step leaves before the one before it has ended.
+ * The writing of one sealed CP (docs/architecture.md): send, build, commit. Each step is a function. Nodes are
+ * encoded while the commands are sent, and no bytes of a step leave before the step before has ended.
  *
- * | step   | after it                                                                            |
+ * | step   | state after the step                                                                |
  * |--------|-------------------------------------------------------------------------------------|
  * | send   | the device has every queued command of the CP                                       |
- * | build  | the device has its tree, its maps and its root; nothing of the CP changes any more  |
- * | commit | all of it is synced, then a superblock names it: published                          |
+ * | build  | the device has tree, maps and root of the CP; nothing of the CP changes any more    |
+ * | commit | every block is synced, and then a superblock names the root: the CP is published    |
  *
- * A throw anywhere leaves the CP before as it was; the engine is poisoned by it.
+ * A throw in any step leaves the CP before unchanged, and poisons the engine.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/checksum.ts'
@@ -26,17 +26,20 @@ import { batchNodes } from '../tree/sealed-tree.ts'
 import type { Run, SpaceMap } from '../space/space-map.ts'
 import type { SuperblockChange } from '../volume/superblock-store.ts'
 
-/** Requests go on after each slice of building. */
+/** Milliseconds of building after which requests get a turn. */
 const sliceMs = 2
-/** One vectored write takes about this much. */
+/** Approximate bytes of one vectored write. */
 const groupBytes = batchNodes * blockBytes
 
 export interface SealedCp extends SealedState {
   readonly cp: number
   readonly cause: CpCause
-  /** What its superblock says besides the root: where replay of this root begins. */
+  /**
+   * Content of the CP's superblock besides the root: the place where replay of this root begins, and more after a
+   * recovery.
+   */
   readonly superblock: SuperblockChange & { readonly log: LogStart }
-  /** What the root says that is not made here. */
+  /** Content of the root that these steps do not make. */
   readonly facts: Omit<
     Root,
     'fileTree' | 'liveMap' | 'usedMap' | 'committedAtMs' | 'cp' | 'blockCount' | 'blocksMax'
@@ -51,15 +54,15 @@ export interface Maps {
 export interface CpContext {
   readonly device: BlockDevice
   readonly clock: Clock
-  /** The maps of the CP before. */
+  /** Maps of the CP before. */
   readonly maps: Maps
   readonly previous: PublishedRoot | null
-  /** What the nodes of the tree are encoded into. */
+  /** Buffers that the nodes of the tree are encoded into. */
   readonly nodeBuffers: NodeBuffers
   allocateMapBlock(): number
-  /** One that was allocated and is not needed; nothing was written to it. */
+  /** Gives back a block that was allocated and is not needed; nothing was written to the block. */
   giveBackMapBlock(address: number): void
-  /** True when somebody has kept the bytes, which then never change. */
+  /** True when an observer has kept the bytes, which then never change. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean
   sync(): Promise<void>
 }
@@ -67,7 +70,7 @@ export interface CpContext {
 interface BuiltCp {
   readonly published: PublishedRoot
   readonly maps: Maps
-  /** Everything that this CP has and the one before has not. */
+  /** Number of blocks that this CP has and the CP before has not. */
   readonly blocksWritten: number
 }
 
@@ -85,7 +88,7 @@ export async function sendCommands(sealed: SealedCp, context: CpContext): Promis
   await leave(sealed.cp, group, context)
 }
 
-/** `sent` resolves when the device has the commands. */
+/** Builds the tree, the maps and the root. `sent` resolves when the device has the commands. */
 export async function buildTrees(
   sealed: SealedCp,
   context: CpContext,
@@ -107,7 +110,7 @@ export async function buildTrees(
   }
 
   await sent
-  // The root is a part of what its own maps describe, so it gets its block before they are built.
+  // The root is a part of what its own maps describe, so the root gets its block before the maps are built.
   const rootRun: Run = { address: context.allocateMapBlock(), blocks: 1 }
   sealed.blocks.born(rootRun)
   if (context.previous) sealed.blocks.free({ address: context.previous.address, blocks: 1 })
@@ -132,7 +135,7 @@ export async function buildTrees(
   return { published, maps: built, blocksWritten }
 }
 
-/** I2: the superblock of this CP is written only after this. */
+/** Syncs every block of the CP; the superblock of the CP is written only after this sync (I2). */
 export async function syncBlocks(sealed: SealedCp, context: CpContext): Promise<void> {
   await sealed.writesBefore
   await context.sync()
@@ -142,7 +145,7 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
   const root: Root = {
     ...sealed.facts,
     cp: sealed.cp,
-    // The file may have grown since the seal, and the maps may lie in what came.
+    // The file may have grown since the seal, and the maps may lie in the new blocks.
     blockCount: Math.min(context.device.blockCount, maps.used.blocksMax),
     blocksMax: maps.used.blocksMax,
     fileTree: sealed.tree.root(),
@@ -154,7 +157,7 @@ function makeRoot(sealed: SealedCp, context: CpContext, address: number, maps: M
   return { root, address, bytes, hash: sha256(bytes) }
 }
 
-/** The history of epochs as a root of `cp` carries it: a new epoch begins with its first CP. */
+/** The history of epochs for the root of `cp`: a new epoch begins with its first CP. */
 export function epochsAt(cp: number, previous: PublishedRoot, epoch: Superblock['epoch']): Root['epochs'] {
   const { epochs } = previous.root
   if (epochs.at(-1)?.number === epoch.number) return epochs
@@ -167,7 +170,10 @@ function topOf(map: SpaceMap) {
   return top
 }
 
-/** Their buffers come back in the order in which they were taken, which is that of addresses. */
+/**
+ * Writes nodes and other commands in address order. The buffers of the nodes go back in this order, which is also the
+ * order in which they were taken.
+ */
 async function leaveNodes(
   cp: number,
   nodes: WriteCommand[],
@@ -181,7 +187,10 @@ async function leaveNodes(
 
 const byAddress = (a: WriteCommand, b: WriteCommand): number => a.address - b.address
 
-/** The device has them, and nothing reads their bytes any more unless somebody has kept them: true then. */
+/**
+ * Writes the commands. When the promise resolves, the device has the commands and no writer reads their bytes any
+ * more, except an observer that has kept the bytes: the answer is true then.
+ */
 async function leave(cp: number, commands: readonly WriteCommand[], context: CpContext): Promise<boolean> {
   if (commands.length === 0) return false
   const isKept = context.leaving(cp, commands)

@@ -1,7 +1,9 @@
 /**
- * When consistency points are taken. One is written at a time; whatever asks meanwhile shares the next one.
+ * The cycle decides when consistency points are taken. One CP is written at a time; requests that come meanwhile
+ * share the next CP.
  *
- * open → (sealed →) writing → published. `take` seals synchronously when it is called, and resolves when published.
+ * open → (sealed →) writing → published. `take` seals synchronously when the cycle calls it, and resolves when the CP
+ * is published.
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { CpCause } from '../contract.ts'
@@ -27,19 +29,19 @@ export class CpCycle {
     return this.writing !== null
   }
 
-  /** Something was applied: a CP comes within the interval. */
+  /** Called when an operation was applied: a CP comes within the interval. */
   markDirty(): void {
     if (this.cancelTimer || this.isStopped) return
     this.cancelTimer = this.clock.after(this.intervalMs, () => {
       this.cancelTimer = null
-      // A failure poisons the engine, which tells whoever waits.
+      // A failure poisons the engine, which tells every caller that waits.
       this.request('timer').catch(() => {})
     })
   }
 
   /** Resolves when everything that has been applied by now is published. */
   request(cause: CpCause): Promise<void> {
-    // Whoever asks between the end of one CP and the begin of the next must not start a third.
+    // A request between the end of one CP and the begin of the next must not start a third CP.
     if (this.next) return this.next
     if (!this.steps.isDirty()) return this.writing ?? Promise.resolve()
     if (!this.writing) return this.start(cause)
@@ -51,7 +53,7 @@ export class CpCycle {
     return this.next
   }
 
-  /** No timer starts a CP any more. */
+  /** Ends the timer, so that no timer starts a CP any more. */
   stop(): void {
     this.isStopped = true
     this.cancelTimer?.()

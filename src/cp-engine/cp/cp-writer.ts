@@ -1,6 +1,7 @@
 /**
- * Takes one CP: seals the open state, writes what was sealed by the steps of consistency-point.ts, publishes it, and
- * lets go of what only it kept. Seals are synchronous; one CP is written at a time.
+ * The writer takes one CP: the writer seals the open state, writes the sealed state by the steps of
+ * consistency-point.ts, publishes the CP, and gives back the blocks that only this CP kept. A seal is synchronous,
+ * and one CP is written at a time.
  */
 import { assert } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -17,7 +18,7 @@ import type { OpenState } from '../open/open-state.ts'
 import type { Volume } from '../volume/volume.ts'
 import type { WriteQueue } from '../records/write-queue.ts'
 
-/** What first appears in a superblock with the CP that ends a recovery. */
+/** Values that first appear in a superblock with the CP that ends a recovery. */
 export interface Opening {
   readonly opening: number
   readonly firstCp: number
@@ -32,7 +33,7 @@ interface CpWriterParts {
   readonly queue: WriteQueue
   readonly log: IntentLog
   readonly dataSync: DataSync
-  /** Of the published root. */
+  /** Maps of the published root. */
   readonly maps: Maps
 }
 
@@ -41,7 +42,7 @@ export class CpWriter {
   private readonly nodeBuffers = new NodeBuffers()
   private maps: Maps
   private writing: SealedCp | null = null
-  /** Until the CP of a recovery is published. */
+  /** Opening that the superblock of the recovery's CP begins; null once this CP is published. */
   private opening: Opening | null = null
 
   constructor(private readonly parts: CpWriterParts) {
@@ -52,7 +53,7 @@ export class CpWriter {
     return this.writing?.cp ?? null
   }
 
-  /** In the published root and the CP that is being written. */
+  /** Number of blocks that the published root and the CP that is being written use. */
   usedBlocks(): number {
     return this.maps.used.count() + (this.writing?.blocks.growth ?? 0)
   }
@@ -62,7 +63,7 @@ export class CpWriter {
     return () => this.observers.delete(observer)
   }
 
-  /** The next CP ends a recovery, and its superblock begins this opening. */
+  /** Notes that the next CP ends a recovery, and that its superblock begins this opening. */
   beginWith(opening: Opening): void {
     this.opening = opening
   }
@@ -116,7 +117,7 @@ export class CpWriter {
     let sentAt = sealedAt
     const sending = sendCommands(sealed, context).then(() => (sentAt = now()))
     const building = buildTrees(sealed, context, sending)
-    // Neither goes on when this throws.
+    // After this wait neither promise is still running, also when one of them fails.
     await Promise.allSettled([sending, building])
     const built = await building
     const builtAt = now()
@@ -152,7 +153,7 @@ export class CpWriter {
     return address
   }
 
-  /** To the mirrors, at the same time as to the device. True when one of them has kept the bytes. */
+  /** Shows the commands to the mirrors, at the same time as to the device. True when a mirror has kept the bytes. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean {
     let isKept = false
     for (const observer of this.observers) isKept = observer.leaving(cp, commands) || isKept

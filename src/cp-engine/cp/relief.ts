@@ -1,9 +1,10 @@
 /**
- * What can be done when space is short: who keeps it, and who may still let it go.
+ * Relief tells what the engine can do when space is short: which holders keep blocks, and which of them may still let
+ * go.
  *
- * A block comes back when no root uses it any more: the roots before the one that carries what is freed now are named by
- * two slots, by pins, and by mirrors, which have two slots as well. So up to two consistency points give everything
- * back, and what remains then waits for readers.
+ * A block comes back when no root uses the block any more. The roots before the carrier (the root that carries the
+ * present frees) are named by two slots, by pins, and by mirrors, which have two slots as well. So up to two
+ * consistency points give everything back, and the rest waits for readers.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid } from '../../lib/random.ts'
@@ -16,11 +17,11 @@ interface ReliefParts {
   readonly volume: Volume
   readonly clock: Clock
   carrier(): number
-  /** Blocks that neither the newest tree uses nor anybody may write. */
+  /** Number of blocks that the newest tree does not use and that may not be written yet. */
   pending(): number
-  /** Something that a CP alone gives back. */
+  /** True when there are blocks that a CP alone gives back. */
   hasSpent(): boolean
-  /** Takes a CP when something is dirty, or when `always`; else writes a superblock. */
+  /** Takes a CP when the open state is dirty, or when `always` is set; writes only a superblock otherwise. */
   turn(always: boolean): Promise<void>
   failed(error: unknown): void
 }

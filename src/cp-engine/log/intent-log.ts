@@ -1,16 +1,18 @@
 /**
- * The intent log: operations that are acknowledged before their CP is published. A ring of groups inside the block
+ * The intent log makes operations durable before their CP is published. The log is a ring of groups inside the block
  * file, in operation order (format/disk/log-group.ts).
  *
- * - Records are appended by applying, in order, whatever durability was asked for; a flush writes all of them. So the
- *   log has no holes, except where a published CP made records needless before anybody flushed them.
- * - One group is written at a time, by a write that is durable when it resolves; whoever waits meanwhile shares the
- *   next one. So batches grow with the load and nobody waits for a timer.
- * - A group's room in the ring was reserved when its records were appended, as if each were a group of its own.
- * - The ring is reclaimed up to where replay of the newest published root starts.
- * - When the log has been idle for some milliseconds, an empty group seals the last one: damage to that is not taken for
- *   a torn tail any more. A seal is never in the way: none is written while records wait for a flush, none when a
- *   published CP has all of the last group, and none when the ring has no room besides what is reserved.
+ * - Applying an operation appends its record, whatever durability the caller asked for; a flush writes all appended
+ *   records. So the log has no holes, except where a published CP made records needless before a caller flushed them.
+ * - The log writes one group at a time, and the write is durable when it resolves. Callers that wait meanwhile share
+ *   the next group. So batches grow with the load, and no caller waits for a timer.
+ * - The room that a group takes in the ring is reserved when its records are appended, as if each record were a group
+ *   of its own.
+ * - The log reclaims the ring up to the place where replay of the newest published root starts.
+ * - When the log has been idle for some milliseconds, an empty group seals the last group: from then on damage to the
+ *   last group is not mistaken for a torn tail.
+ * - A seal is never in the way. The log writes no seal while records wait for a flush, none when a published CP has
+ *   all of the last group, and none when the ring has no room besides the reserved bytes.
  */
 import { assert } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -29,9 +31,14 @@ import type { LogRecord } from '../../format/disk/log-record.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
 import type { LogStart } from '../../format/disk/superblock.ts'
 
-/** Beyond this share of the ring a CP is asked for, so that operations rarely have to wait for room. */
+/**
+ * The engine asks for a CP when more than this share of the ring is in use, so that operations rarely wait for room.
+ */
 const fullShare = 1 / 2
-/** Groups up to this size are made in one buffer that is kept: memory that is touched first costs more than the copy. */
+/**
+ * Groups up to this size, in bytes, are made in one buffer that is kept: the first touch of new memory costs more
+ * than the copy.
+ */
 const keptBufferBytesMax = 8 * 2 ** 20
 
 interface Pending {
@@ -50,7 +57,9 @@ export interface LogContext {
   readonly volumeUuid: Uint8Array
   readonly sums: ChecksumKind
   readonly clock: Pick<Clock, 'monotonic' | 'after'>
-  /** The log is idle when no group has been written for so long; null: nothing is sealed. */
+  /**
+   * The log is idle when no group has been written for this many milliseconds; null means that no group is sealed.
+   */
   readonly sealIdleMs: number | null
   /** A fenced primary writes nothing that it need not write. */
   isFenced(): boolean
@@ -61,24 +70,24 @@ export class IntentLog {
   private pending: Pending[] = []
   private reservedBytes = 0
   private waiters: Waiter[] = []
-  /** The group that is being written. */
+  /** The group that is being written; null when no group is. */
   private writing: Promise<void> | null = null
   private isStopped = false
-  /** Nothing is sealed any more. */
+  /** A closed log seals no group any more. */
   private isClosed = false
   private position: number
   private chain: Uint8Array
   private tail: number
   private durableSequence: number
   private publishedSequence: number
-  /** Of the last group; 0 when nothing is there to be sealed. */
+  /** Sequence number of the last group's last operation; 0 when no group needs a seal. */
   private unsealedSequence = 0
   private groupEndedAt = 0
   private cancelSeal: (() => void) | null = null
-  /** Of the group that is being written: one is at a time. */
+  /** Buffer of the group that is being written. One buffer is enough, since the log writes one group at a time. */
   private buffer = new Uint8Array(0)
 
-  /** `start` is what the superblock of this opening says: empty, with its own nonce. */
+  /** `start` is the start of the log in this opening's superblock: an empty log with a nonce of its own. */
   constructor(
     private readonly context: LogContext,
     private readonly start: LogStart,
@@ -114,7 +123,10 @@ export class IntentLog {
     return this.bytesInUse > this.ringBytes * fullShare
   }
 
-  /** Part of applying: synchronous, and room has been made sure of. `bytes`: what the record will take. */
+  /**
+   * Appends the record of an operation that is being applied. The call is synchronous, and the caller has made sure
+   * of the room. `bytes` is the size of the record in the log.
+   */
   append(record: LogRecord, bytes: number): void {
     assert(this.hasRoom(bytes), 'the log has room for an operation before it is applied')
     this.pending.push({ record, bytes })
@@ -129,14 +141,14 @@ export class IntentLog {
     return reached
   }
 
-  /** The engine is poisoned: nothing is written any more, and whoever waits is let go to hear of it. */
+  /** Ends all writing because the engine is poisoned; every caller that waits goes on and hears of the failure. */
   stop(): void {
     this.isStopped = true
     this.cancelSeal?.()
     for (const { resolve } of this.waiters.splice(0)) resolve()
   }
 
-  /** Nothing is sealed any more: resolves when the device has nothing of the log on its way. */
+  /** Ends all sealing; resolves when the device has no write of the log under way. */
   async close(): Promise<void> {
     this.isClosed = true
     this.cancelSeal?.()
@@ -144,14 +156,14 @@ export class IntentLog {
   }
 
   /**
-   * Where replay of a root sealed now begins. A group that is being written belongs before it; records that wait may
-   * be flushed behind it, and replay skips them by their sequence.
+   * Gives the place where replay of a root that is sealed now begins. A group that is being written lies before the
+   * mark. Records that wait may be flushed behind the mark, and replay skips them by their sequence numbers.
    */
   mark(): LogStart {
     return { nonce: this.start.nonce, position: this.position, chain: this.chain }
   }
 
-  /** A CP with everything up to `sequence` is published: its records are needless, and the ring begins at its mark. */
+  /** Drops the records up to `sequence`, which a published CP has made needless. The ring begins at `mark` now. */
   published(sequence: number, mark: LogStart): void {
     this.tail = Math.max(this.tail, mark.position)
     this.publishedSequence = Math.max(this.publishedSequence, sequence)
@@ -170,7 +182,7 @@ export class IntentLog {
     this.begin(this.writeGroup())
   }
 
-  /** One group is written at a time; its failure is the engine's. */
+  /** Starts the only write that may be under way; a failure of the write is a failure of the engine. */
   private begin(work: Promise<void>): void {
     this.writing = work
       .catch((error: unknown) => this.context.failed(error))
@@ -206,7 +218,10 @@ export class IntentLog {
 
   // --- Sealing the last group ---
 
-  /** A timer is there, or none is needed: one that a later group overtakes is set again when it ends. */
+  /**
+   * Makes sure that a timer runs when a seal may be needed. A timer that a later group overtakes is set again when
+   * the timer ends.
+   */
   private sealWhenIdle(): void {
     const { clock, sealIdleMs } = this.context
     this.groupEndedAt = clock.monotonic()

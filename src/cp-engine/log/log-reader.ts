@@ -1,15 +1,18 @@
 /**
- * Reading the log: the groups that continue a root without a gap, and what to think of where they end.
+ * The reader of the log finds the groups that continue a root without a gap, and judges the place where the groups
+ * end.
  *
- * | what stands behind the last good group                         | it is                                         |
+ * | bytes behind the last good group                               | meaning                                       |
  * |----------------------------------------------------------------|-----------------------------------------------|
- * | nothing of this opening                                        | the end                                       |
- * | one group that is not whole, and nothing behind                | torn by the crash, or damaged while unsealed  |
- * | a group of this opening that knew more to be synced            | corruption: refused, or lost when accepted    |
+ * | nothing of this opening                                        | the end of the log                            |
+ * | one group that is not whole, and nothing behind the group      | torn by the crash, or damaged while unsealed  |
+ * | a later group, written when the broken group had been synced   | corruption: refused, or lost when accepted    |
  *
- * Only the last group can be torn, because one group is written at a time. Nothing that is read is believed before its
- * sums are checked, and a group counts only when it continues the chain. An empty group that is damaged is made again
- * from what is before it: the group behind it proves that it was there.
+ * - Only the last group can be torn, because the log writes one group at a time.
+ * - The reader believes no bytes before their sums are checked, and a group counts only when the group continues the
+ *   chain.
+ * - The reader makes a damaged empty group again from the chain before the group. The next good group proves that the
+ *   empty group was there.
  */
 import { equalBytes } from '../../lib/bytes.ts'
 import { hasCode } from '../../lib/errors.ts'
@@ -36,34 +39,40 @@ import { countBits } from '../space/space-map.ts'
 export interface LogGroup {
   readonly position: number
   readonly records: readonly LogRecord[]
-  /** Where the next group would begin. */
+  /** Place where the next group would begin. */
   readonly end: LogStart
-  /** Damage that has cost nothing: bytes behind the records, or an empty group that was made again. */
+  /** Damage that has cost nothing: bytes behind the records, or an empty group that the reader made again. */
   readonly damage: 'padding' | 'empty group' | null
 }
 
-/** What stands where the next group would begin; a head only when it can be read. */
+/** State of the place where the next group would begin. The head is null when the head cannot be read. */
 export type LogEnd =
   | { readonly isWhole: true }
   | { readonly isWhole: false; readonly head: LogGroupHead | null; readonly isReadable: boolean }
 
-/** Where the ring is in a volume, and whose. */
+/** Place of the ring in a volume, and the identity of the volume. */
 interface LogPlace {
   readonly geometry: Geometry
   readonly volumeUuid: Uint8Array
   readonly kind: ChecksumKind
-  /** What the device cannot read counts as damaged. Otherwise DeviceError: the next try may read it. */
+  /**
+   * True: blocks that the device cannot read count as damaged. False: such a block is a DeviceError, since the next
+   * try may read the block.
+   */
   readonly acceptsUnreadable: boolean
 }
 
-/** Groups are read so many blocks at a time. */
+/** Number of blocks that the reader reads ahead. */
 const aheadBlocks = 256
-/** All of the ring is looked at in parts that a device reads at once and a core keeps in its cache. */
+/**
+ * Number of blocks per read when the reader scans the whole ring: a device reads so many at once, and a core keeps
+ * them in its cache.
+ */
 const scanBlocks = 16
 
 export class LogReader {
   private readonly ringBytes: number
-  /** Of the ring, from this offset on: groups are views of it, and most reads find theirs here. */
+  /** Bytes of the ring from `offset` on. Groups are views of these bytes, and most reads are answered from here. */
   private ahead = { offset: 0, bytes: new Uint8Array(0) }
   /** Addresses of blocks that the device could not read. */
   private readonly unreadable = new Set<number>()
@@ -75,7 +84,7 @@ export class LogReader {
     this.ringBytes = place.geometry.logBlocks * blockBytes
   }
 
-  /** The good groups from `start`, in order. */
+  /** Yields the good groups from `start` on, in order. */
   async *groups(start: LogStart): AsyncGenerator<LogGroup> {
     let end = start
     for (;;) {
@@ -86,7 +95,10 @@ export class LogReader {
     }
   }
 
-  /** Heads of the same opening that stand behind `end`: the group at `end` was synced, and is damaged. */
+  /**
+   * Finds heads of the same opening that stand behind `end` and know more than `end` to be synced. Any such head
+   * proves that the group at `end` was synced, and is damaged.
+   */
   async headsBehind(end: LogStart): Promise<LogGroupHead[]> {
     const found: LogGroupHead[] = []
     const { logBlocks } = this.place.geometry
@@ -103,7 +115,7 @@ export class LogReader {
     return found.sort((a, b) => a.position - b.position)
   }
 
-  /** Whether a group of this opening begins at `end` and is not whole: torn by a crash, or damaged since. */
+  /** Tells whether a group of this opening begins at `end` and is not whole: torn by a crash, or damaged later. */
   async endAt(end: LogStart): Promise<LogEnd> {
     const block = await this.read(end.position, blockBytes)
     if (this.unreadable.has(this.addressOf(end.position)))
@@ -111,12 +123,12 @@ export class LogReader {
     const head = this.headAt(block, 0, end.nonce)
     if (head?.position === end.position)
       return head.recordCount === 0 ? { isWhole: true } : { isWhole: false, head, isReadable: true }
-    // A head fits a sector, so no crash tears it: one that is nearly of this opening was whole before it was damaged.
+    // A head fits a sector, so no crash tears a head: a head that is nearly of this opening was damaged later.
     const isDamaged = !head && isNearly(block.subarray(logGroupLayout.at.nonce), end.nonce)
     return isDamaged ? { isWhole: false, head: null, isReadable: true } : { isWhole: true }
   }
 
-  /** Of the block at a position. */
+  /** Address of the block at a position. */
   addressOf(position: number): number {
     return this.place.geometry.logAddress + (position % this.ringBytes) / blockBytes
   }
@@ -130,7 +142,7 @@ export class LogReader {
     const head = this.headAt(await this.read(position, blockBytes), 0, nonce)
     if (!head || head.position !== position || !equalBytes(head.chain, at.chain)) return null
     const length = logGroupBytes(head.payloadBytes)
-    // A ring never holds more than itself.
+    // All groups together never exceed the ring.
     if (position + length - first > this.ringBytes) return null
     try {
       const bytes = await this.read(position, length)
@@ -143,7 +155,7 @@ export class LogReader {
     }
   }
 
-  /** One that cannot be read any more, when the group behind it is chained to exactly what it must have been. */
+  /** Makes an unreadable empty group again, when the next group is chained to exactly the sum of this empty group. */
   private async emptyGroupAt(at: LogStart, first: number): Promise<LogGroup | null> {
     const { position, nonce } = at
     const { bytes, sum } = emptyLogGroup({ volumeUuid: this.place.volumeUuid, ...at })
@@ -154,7 +166,7 @@ export class LogReader {
     return { position, records: [], end: { nonce, position: next, chain: sum }, damage: 'empty group' }
   }
 
-  /** Whole blocks. What is given out never changes. */
+  /** Reads whole blocks. Bytes that were given to a caller never change. */
   private async read(position: number, length: number): Promise<Uint8Array> {
     const offset = position % this.ringBytes
     const first = Math.min(length, this.ringBytes - offset)
@@ -173,7 +185,7 @@ export class LogReader {
     return bytes
   }
 
-  /** From a block of the ring on. One that cannot be read is zeros, where that is accepted. */
+  /** Reads from a block of the ring on. Unreadable blocks become zeros, where the place accepts such blocks. */
   private async readRing(block: number, target: Uint8Array): Promise<void> {
     const address = this.place.geometry.logAddress + block
     try {
@@ -190,10 +202,10 @@ export class LogReader {
     }
   }
 
-  /** The head of a group of this opening that begins at `start`; null for anything else. Throws `newer-format`. */
+  /** The head of a group of this opening that begins at `start`; null for any other bytes. Throws `newer-format`. */
   private headAt(bytes: Uint8Array, start: number, nonce: Uint8Array): LogGroupHead | null {
     const { at } = logGroupLayout
-    // Most blocks are something else: do not pay for an error or a view for each.
+    // Most blocks have no head of this opening: the quick tests spare an error and a view for each block.
     if (bytes[start + at.kind] !== structures.logGroup.kind) return null
     for (let i = 0; i < nonce.length; i++) if (bytes[start + at.nonce + i] !== nonce[i]) return null
     try {
@@ -206,7 +218,9 @@ export class LogReader {
   }
 }
 
-/** A few bits differ: two nonces that have nothing to do with each other differ in about half of theirs. */
+/**
+ * True when few bits differ. Two nonces that have nothing to do with each other differ in about half of their bits.
+ */
 function isNearly(bytes: Uint8Array, nonce: Uint8Array): boolean {
   const differences = nonce.map((byte, i) => byte ^ bytes[i]!)
   return countBits(differences) <= nonce.length

@@ -1,4 +1,4 @@
-/** The log record of an operation: its outcome in the engine's terms (docs/format.md). */
+/** The log record of an operation: the outcome of the operation in the engine's terms (docs/format.md). */
 import { compareBytes } from '../../lib/bytes.ts'
 import type { InlineWrite, LogRecord } from '../../format/disk/log-record.ts'
 import type { BlockPointer } from '../../format/pointer.ts'
@@ -13,7 +13,7 @@ interface Outcome {
   readonly before: number
   readonly atMs: number
   readonly published: number
-  /** What its stream has put into CPs that are not published yet; null without one. */
+  /** Changes that the operation's stream has put into CPs that are not published yet; null without a stream. */
   readonly added: Added | null
 }
 
@@ -30,7 +30,8 @@ export function logRecordOf({ change, intake, before, atMs, published, added }: 
   return {
     sequence: change.sequence,
     sequenceCount: change.sequence - before,
-    // Steps of the stream that are published by now are in no log: without that CP the operation is of nothing.
+    // Steps of the stream that are published by now are in no log: without the CP that published them, the operation
+    // would name a missing object.
     countedOnCp: added || namedWrites.length > 0 ? published : 0,
     atMs,
     counters: change.counters,
@@ -40,7 +41,7 @@ export function logRecordOf({ change, intake, before, atMs, published, added }: 
   }
 }
 
-/** Each key once, the last outcome of it, in key order. */
+/** Merges both lists into one in key order, with only the last outcome of each key. */
 function merge(hidden: Change['items'], items: Change['items']): Change['items'] {
   if (hidden.length === 0) return items
   const last = new Map<string, Change['items'][number]>()

@@ -1,13 +1,14 @@
 /**
- * What an open does with the log, before it does anything: which operations it replays, where the log ends and why, and
- * what is lost when the operator accepts a loss. The open and the check ask the same.
+ * The plan for the log, made by an open before the open changes anything: the operations to replay, the end of the
+ * log with its reason, and the loss when the operator accepts one. The open and the check use the same plan.
  *
- * - The log is an ordered prefix (I9): the first operation that cannot be kept ends it, and everything from there on is
- *   lost. What comes later may stand on what is missing, and a volume that is opened is sound.
- * - A record that the log names is read past the page cache and verified before its operation is kept: it was synced
- *   before the operation was acknowledged, so a wrong one is damage. Those that later operations have replaced do not count.
- * - What the device cannot read is an error of the device, since the next try may read it, and damage only when a loss is
- *   accepted, or asked about.
+ * - The log is an ordered prefix (I9). The first operation that cannot be kept ends the log, and everything from
+ *   there on is lost: later operations may stand on the missing one, and an opened volume must be sound.
+ * - A record that the log names is read past the page cache and verified before its operation is kept. The record was
+ *   synced before the operation was acknowledged, so a wrong record is damage. Records that later operations have
+ *   replaced do not count.
+ * - Bytes that the device cannot read are an error of the device, since the next try may read them. Such bytes count
+ *   as damage only when the operator accepts a loss, or asks about one.
  */
 import type { LogGroupHead } from '../../format/disk/log-group.ts'
 import type { LogRecord } from '../../format/disk/log-record.ts'
@@ -18,14 +19,17 @@ import type { Volume } from '../volume/volume.ts'
 import { NamedRecords } from './named-records.ts'
 import { MergedLog, type ReplayPlan, type ReplayProblem, planReplay } from './replay.ts'
 
-/** Torn: the last group is not whole, and nobody can say whether it was ever acknowledged. */
+/**
+ * State of the end of the log. Torn means that the last group is not whole, and that no program can tell whether the
+ * group was ever acknowledged.
+ */
 export type LogState = 'clean' | 'torn' | 'damaged'
 
 interface LogProblem {
   readonly kind: 'log-group' | 'log-operation' | 'log-record'
-  /** Of the group, in the endless numbering of bytes. */
+  /** Position of the group, in the endless numbering of bytes. */
   readonly position: number
-  /** Of the last operation before, when the operation itself is not known. */
+  /** Sequence number of the operation; of the last operation before, when the operation itself is not known. */
   readonly sequence: number
   readonly address: number | null
   readonly message: string
@@ -34,9 +38,9 @@ interface LogProblem {
 /** Operations of one group that are not replayed. */
 interface LostGroup {
   readonly position: number
-  /** 0 of an empty group. */
+  /** Sequence number of the group's first lost operation; 0 for an empty group. */
   readonly firstSequence: number
-  /** Null: the group says nothing any more. */
+  /** Number of lost operations; null when the group is too damaged to tell. */
   readonly operations: number | null
 }
 
@@ -45,7 +49,10 @@ type DamagedGroup = Pick<LogGroup, 'position' | 'damage'> & { readonly address: 
 export interface LogPlan {
   readonly plan: ReplayPlan
   readonly state: LogState
-  /** Groups that continue the root, and what an open replays of them; null: no operation. */
+  /**
+   * Number of groups that continue the root. The next three fields tell what an open replays of these groups; the
+   * sequence numbers are null when there is no operation to replay.
+   */
   readonly groups: number
   readonly operations: number
   readonly firstSequence: number | null
@@ -54,22 +61,22 @@ export interface LogPlan {
   readonly lost: readonly LostGroup[]
   /** Groups with damage that has cost nothing. */
   readonly damaged: readonly DamagedGroup[]
-  /** Of the last good group; null without any. */
+  /** Position of the last good group; null when there is none. */
   readonly lastPosition: number | null
-  /** Where the next opening goes on: behind everything that this one may have left. */
+  /** Position where the next opening goes on: behind all groups that this opening may have left. */
   readonly nextPosition: number
 }
 
-/** What an open has found in the log. */
+/** Findings of an open about the log. */
 export interface RecoveryReport {
-  /** Operations that the log had above the published root. */
+  /** Number of operations that the log had above the published root. */
   readonly replayed: number
   readonly log: LogState
-  /** What was given up; empty unless the operator accepted a loss. */
+  /** Groups that were given up; empty unless the operator accepted a loss. */
   readonly lost: readonly LostGroup[]
 }
 
-/** An operation of the log, and the group that it is in. */
+/** An operation of the log, and the position of its group. */
 interface Logged {
   readonly record: LogRecord
   readonly position: number
@@ -114,7 +121,7 @@ export async function planLog(volume: Volume, acceptsUnreadable: boolean): Promi
   }
 }
 
-/** Where each begins that is not replayed, and how many there are of its group. */
+/** The lost operations by group: the first lost operation of each group, and how many of its operations are lost. */
 function lostOperations(operations: readonly Logged[]): LostGroup[] {
   const lost = new Map<number, LostGroup>()
   for (const { record, position } of operations) {
@@ -128,7 +135,7 @@ function lostOperations(operations: readonly Logged[]): LostGroup[] {
   return [...lost.values()]
 }
 
-/** Up to the first that does not continue the one before. */
+/** Merges operations up to the first one that does not continue the operation before. */
 function merged(operations: readonly Logged[], root: Root): { log: MergedLog; refused: LogProblem | null } {
   const log = new MergedLog(root.cp, root.sequence)
   for (const { record, position } of operations) {
@@ -159,7 +166,7 @@ interface FoundGroups {
   readonly isTorn: boolean
   readonly damaged: readonly DamagedGroup[]
   readonly problem: LogProblem | null
-  /** The damaged group and those behind it. */
+  /** The damaged group and the groups behind it. */
   readonly lost: readonly LostGroup[]
   readonly nextPosition: number
 }
@@ -198,7 +205,7 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
     damaged,
     problem: { kind: 'log-group', position, sequence, address: reader.addressOf(position), message },
     lost: [atItself, ...behind.map(lostGroup)],
-    // A new group must not fall on the place of one that is given up, nor be taken for its successor.
+    // A new group must not fall on the place of a group that is given up, nor count as its successor.
     nextPosition: Math.max(position, last.position + blockBytes),
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Records that the log names by pointer, as the disk has them. They were synced before their operations were acknowledged,
- * so a wrong one is damage; they are read past the page cache, because a replay publishes them as they are.
+ * Records that the log names by pointer, as the disk has them. The records were synced before their operations were
+ * acknowledged, so a wrong record is damage. The records are read past the page cache, because a replay publishes
+ * them as they are on the disk.
  */
 import { DeviceError } from '../../blockdev/block-device.ts'
 import { recordBytesMax } from '../../format/geometry.ts'
@@ -9,17 +10,17 @@ import { isRecordOnDisk } from '../records/records.ts'
 import type { Volume } from '../volume/volume.ts'
 import { type ReplayProblem, type ReplayWrite, isSamePointer } from './replay.ts'
 
-/** So many are read at a time, each into a buffer of the largest record. */
+/** Number of reads at a time, each into a buffer of the largest record. */
 const readsMax = 8
 
 interface Seen {
   readonly pointer: BlockPointer
-  /** What is wrong with it. */
+  /** Damage of the record, for people; null for a good record. */
   readonly damage: string | null
 }
 
 export class NamedRecords {
-  /** By address: the plan of fewer operations may name the same again. */
+  /** Results by address: the plan of fewer operations may name the same record again. */
   private readonly seen = new Map<number, Seen>()
 
   constructor(

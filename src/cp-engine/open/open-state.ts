@@ -1,6 +1,7 @@
 /**
- * The open side of a primary: the open tree, what the open CP has given out, the counters and the last sequence
- * number. Only `apply` changes it, synchronously; `seal` hands everything over to the CP and begins the next one.
+ * The open side of a primary: the open tree, the blocks that the open CP has given out, the counters and the last
+ * sequence number. Only `apply` changes this state, synchronously; `seal` hands everything over to the CP and begins
+ * the next CP.
  */
 import { assert } from '../../lib/assert.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
@@ -75,7 +76,10 @@ export class OpenState {
     return this.blocks.isDirty
   }
 
-  /** Nodes are loaded, space and log room are made sure of: it cannot fail half-way. */
+  /**
+   * Applies a change. The change cannot fail half-way: its nodes are loaded, and the caller has made sure of space
+   * and of room in the log.
+   */
   apply(change: Change, use: (record: PreparedRecord) => void = (record) => this.intake.use(record)): void {
     const hints = this.hintsOf(change)
     for (const pointer of change.freed) this.intake.free(pointer)
@@ -105,12 +109,14 @@ export class OpenState {
     return sealed
   }
 
-  /** The addresses are given to something new: nothing cached may answer for them. */
+  /** Drops cached nodes of the addresses, which are given to something new. */
   forget(address: number, blocks: number): void {
     for (let i = 0; i < blocks; i++) this.parts.volume.nodes.forget(address + i)
   }
 
-  /** What was replaced before it left stands for what it replaced itself. */
+  /**
+   * A record that was replaced before it left reached no mirror: the hint names the run that this record replaced.
+   */
   private hintsOf({ replaced }: Change): readonly Replacement[] {
     if (replaced.length === 0) return replaced
     const { queue } = this.parts

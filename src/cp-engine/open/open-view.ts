@@ -9,11 +9,11 @@ export interface OpenViewParts {
   readonly volume: Volume
   readonly tree: { readonly reader: ItemReader; readonly changes: number }
   readonly records: RecordReader
-  /** The CP that carries, or will carry, what the open tree shows now. */
+  /** The CP that carries, or will carry, the present state of the open tree. */
   readonly carrier: () => number
 }
 
-/** The open tree as it is at every moment. */
+/** View of the open tree that follows every change. */
 export class OpenNewest implements NewestView {
   constructor(protected readonly parts: OpenViewParts) {}
 
@@ -42,8 +42,8 @@ export class OpenNewest implements NewestView {
 }
 
 /**
- * A short reader of the open tree. Each `read` sees one instant; records that it returned stay readable until the view
- * is released, in the queue or on the device, whatever happens to them meanwhile.
+ * A short reader of the open tree. Each `read` sees one instant. Records that a `read` has returned stay readable
+ * until the view is released, in the queue or on the device, whatever happens to the records meanwhile.
  */
 export class OpenView extends OpenNewest implements TreeView {
   readonly release: () => void

@@ -1,6 +1,6 @@
 /**
- * What a stream of records has put under a hidden object and no published CP has yet. The operation that names the
- * object lists it in its log record, because the hidden steps themselves are not in the log.
+ * Changes that a stream of records has put under a hidden object and that no published CP has yet. The operation that
+ * names the object lists these changes in its log record, because the hidden steps themselves are not in the log.
  */
 import { assert } from '../../lib/assert.ts'
 import type { PreparedRecord, RecordStream, Tx } from '../contract.ts'
@@ -28,7 +28,7 @@ export class OperationStream implements RecordStream {
     this.steps.push({ cp, change })
   }
 
-  /** Later steps win: by key, in the order in which they were added. */
+  /** Changes that no published CP has, in the order in which they were added: for the same key, later steps win. */
   unpublished(publishedCp: number): Added {
     this.forget(publishedCp)
     return {
@@ -38,7 +38,7 @@ export class OperationStream implements RecordStream {
   }
 
   private forget(publishedCp: number): void {
-    // The oldest come first: usually there is nothing to do.
+    // The oldest steps come first: usually no step has been published since the last call.
     if ((this.steps[0]?.cp ?? Infinity) > publishedCp) return
     this.steps = this.steps.filter(({ cp }) => cp > publishedCp)
   }

@@ -1,9 +1,10 @@
 /**
- * One operation over the open tree: a synchronous function sees the tree through an overlay of its own changes. So it
- * can throw anywhere and leave nothing, run again when a node was missing, and hold a batch of any kind.
+ * One operation over the open tree: a synchronous function sees the tree through an overlay of its own changes. So
+ * the function can throw anywhere and leave nothing behind, can run again when a node was missing, and can hold a
+ * batch of any kind.
  *
- * `finish` turns the overlay into what the engine applies: items, and the net difference of block pointers. A pointer
- * that moved from one key to another is in neither list.
+ * `finish` turns the overlay into the change that the engine applies: items, and the net difference of block
+ * pointers. A pointer that moved from one key to another is in neither list.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
@@ -23,20 +24,20 @@ export interface OperationFacts {
   readonly sequence: number
   readonly counters: readonly number[]
   readonly sums: ChecksumKind
-  /** Hidden steps take no sequence number. */
+  /** True for a hidden step, which takes no sequence number. */
   readonly isHidden: boolean
 }
 
 interface ChangedItem {
   readonly key: Uint8Array
   readonly value: Uint8Array | null
-  /** What the key had. */
+  /** Value of the key before the operation; null when there was none. */
   readonly before: Uint8Array | null
 }
 
 export interface Change {
   readonly isChange: boolean
-  /** In key order; null deletes. */
+  /** Changed items in key order; a null value deletes. */
   readonly items: readonly ChangedItem[]
   readonly used: readonly PreparedRecord[]
   readonly freed: readonly BlockRun[]
@@ -45,7 +46,7 @@ export interface Change {
   readonly sequence: number
 }
 
-/** What an operation may use. */
+/** Records that an operation may use. */
 export type GivenRecords = Pick<ReadonlySet<PreparedRecord>, 'has'>
 
 type Overlaid = { readonly key: Uint8Array; value: Uint8Array | null; readonly before: Uint8Array | null }
@@ -53,7 +54,7 @@ type Overlaid = { readonly key: Uint8Array; value: Uint8Array | null; readonly b
 export class OperationTx implements Tx {
   readonly cp: number
   readonly nowMs: number
-  /** In key order. Most operations change one item, so nothing here is made for many. */
+  /** Changes in key order. Most operations change one item, so the overlay is not built for many items. */
   private readonly overlay: Overlaid[] = []
   private readonly used: PreparedRecord[] = []
   private readonly counters: number[]
@@ -81,7 +82,7 @@ export class OperationTx implements Tx {
       const below = this.tree.floor(at, lowest)
       const mine = this.overlayFloor(key, lowest)
       if (below && this.placeOf(below.key) >= 0) {
-        // Deleted or replaced here: the next candidate of the tree is the one before it.
+        // The operation has deleted or replaced this item: the next candidate of the tree is the item before.
         if (mine && compareBytes(mine.key, below.key) >= 0) return mine
         const before = predecessor(below.key, lowest)
         if (!before) return mine
@@ -173,7 +174,7 @@ export class OperationTx implements Tx {
     else this.overlay.splice(~at, 0, { key: key.slice(), value, before: this.tree.get(key) })
   }
 
-  /** Of the change of this key, or ~(where it would be). */
+  /** Index of the change of this key, or ~(index where the change would be). */
   private placeOf(key: Uint8Array): number {
     let low = 0
     let high = this.overlay.length
@@ -203,7 +204,10 @@ export class OperationTx implements Tx {
   }
 }
 
-/** It gives back at least as much as it takes, of records and of items: as a deletion does, and a rename. */
+/**
+ * True when the change gives back at least as much as the change takes, of records and of items. A deletion or a
+ * rename does so.
+ */
 export function givesBack({ items, used, freed }: Change): boolean {
   let bytes = 0
   for (const { key, value, before } of items) {
@@ -214,10 +218,12 @@ export function givesBack({ items, used, freed }: Change): boolean {
   return bytes <= 0 && blocks(used.map(({ pointer }) => pointer)) <= blocks(freed)
 }
 
-/** Put and deleted again. */
+/** True for a key that was put and deleted again. */
 const isNothing = ({ value, before }: Overlaid): boolean => value === null && before === null
 
-/** The greatest key below `key` that is not below `lowest`, among keys of any length up to the limit; null for none. */
+/**
+ * The greatest key below `key` that is not below `lowest`, among keys of any length up to the limit; null for none.
+ */
 function predecessor(key: Uint8Array, lowest: Uint8Array): Uint8Array | null {
   let before: Uint8Array
   if (key.at(-1) === 0) before = key.slice(0, -1)

@@ -1,7 +1,8 @@
 /**
- * Gather, then apply. Gathering may wait: for nodes, for space, for room in the log, for large records to
- * be synced. Then one synchronous attempt runs the operation again from the start, and applies it when nothing is
- * missing. Between the last look at the open tree and the end of the change nothing else runs.
+ * Operations are gathered, then applied. Gathering may wait for nodes, for space, for room in the log, and for the
+ * sync of large records. Then one synchronous attempt runs the operation again from the start, and applies the
+ * operation when nothing is missing. No other code runs between the last look at the open tree and the end of the
+ * change.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -30,14 +31,14 @@ interface OperationsParts {
   readonly dataSync: DataSync
   /** Throws when the engine is poisoned or fenced. */
   assertWritable(): void
-  /** The open tree is too large: operations wait until a CP has made it smaller. */
+  /** True when the open tree is too large: operations wait until a CP has made the tree smaller. */
   isThrottled(): boolean
   untilSmaller(): Promise<void>
   /** Resolves when a CP has made room in the log. */
   makeLogRoom(): Promise<void>
-  /** The CP that carries what the open tree shows. */
+  /** The CP that carries, or will carry, the present state of the open tree. */
   carrier(): number
-  /** Something was applied. */
+  /** Called when an operation was applied. */
   applied(): void
   poison(error: unknown): void
 }
@@ -61,7 +62,7 @@ export class Operations {
     return this.gather(operation, options, false)
   }
 
-  /** As `run` when there is nothing to wait for; else null, and nothing has happened. */
+  /** Does the same as `run` when there is nothing to wait for; otherwise returns null, and nothing has happened. */
   runNow<T>(operation: (tx: Tx) => T, records: readonly PreparedRecord[]): Applied<T> | null {
     const { intake } = this.parts.state
     const given: GivenRecords = { has: (record) => records.includes(record) }
@@ -85,7 +86,10 @@ export class Operations {
     return (await this.gather(operation, options, true)).result
   }
 
-  /** See RecordStream: what it adds is remembered until a published CP has it, for the record that names it. */
+  /**
+   * Opens a stream, see RecordStream. The changes of the stream are remembered until a published CP has them, for the
+   * log record of the operation that names the object.
+   */
   openStream(): RecordStream {
     const { state } = this.parts
     const stream = new OperationStream(async (change, records) => {
@@ -119,14 +123,14 @@ export class Operations {
           looking.end()
           await this.parts.untilSmaller()
         }
-        // Usually every node is in memory, and nothing is waited for from here to the end of the change.
+        // Usually every node is in memory, and nothing waits from here to the end of the change.
         const attempt = looking.once(() => this.attempt(operation, options, unused, isHidden))
         if (attempt instanceof NotLoaded) await looking.load(attempt)
         else if (attempt.applied) {
           for (const record of attempt.change.used) unused.delete(record)
           return attempt
         } else {
-          // Who makes room may need nodes as well.
+          // The CP that makes room may need nodes as well.
           looking.end()
           if (attempt.needs === 'log room') await this.parts.makeLogRoom()
           else await space.ensure(attempt.needs.blocks, attempt.needs.floor)
@@ -142,7 +146,7 @@ export class Operations {
     return stream !== undefined || records.some((record) => this.parts.state.intake.hasLeft(record))
   }
 
-  /** A record named by pointer in the log must be durable before anything says that it is there. */
+  /** Syncs records that the log will name by pointer, since the log may name only durable records. */
   private async syncWhatHasLeft({ records = [], stream }: RunOptions): Promise<void> {
     const { state, dataSync } = this.parts
     const left: Pick<PreparedRecord, 'pointer'>[] = records.filter((record) => state.intake.hasLeft(record))
@@ -165,7 +169,7 @@ export class Operations {
   ): Attempt<T> {
     const { state, space, log, volume } = this.parts
     this.parts.assertWritable()
-    // From here on every node stays that has been seen.
+    // From here on every node stays that the look has seen.
     volume.nodes.trim()
     const tx = new OperationTx(state.tree.reader, this.facts(isHidden), records)
     const result = operation(tx)
@@ -178,7 +182,7 @@ export class Operations {
     if (record) {
       recordBytes = logRecordBytes(record, volume.current().root.sums.kind)
       if (!log.canEverHold(recordBytes)) {
-        // A CP takes what a stream has added out of the record of who names it.
+        // After a CP, the log record of this operation no longer has to hold the changes of the stream.
         if (options.stream && this.unpublished(options.stream).items.length > 0)
           return { applied: null, needs: 'log room' }
         throw new StillpointError('too-large', `an operation of ${recordBytes} bytes does not fit the log`)
@@ -192,7 +196,7 @@ export class Operations {
     const blocks = state.tree.nodesWorstCase(keys.length, puts)
     const { floor: asked = 'write' } = options
     if (space.available(asked) < blocks) {
-      // What gives back as much as it takes must not stop before deletes do.
+      // An operation that gives back as much as it takes must not stop before deletes do.
       const floor = asked === 'write' && givesBack(change) ? 'delete' : asked
       if (space.available(floor) < blocks) return { applied: null, needs: { blocks, floor } }
     }
@@ -202,7 +206,7 @@ export class Operations {
       state.apply(change)
       if (record) log.append(record, recordBytes)
     } catch (error) {
-      // Half an operation is in memory: a bug, and nothing of this process may be believed any more.
+      // Half an operation is in memory: this is a bug, and no state of this process may be believed any more.
       this.parts.poison(error)
       throw error
     }

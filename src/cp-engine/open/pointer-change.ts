@@ -1,8 +1,8 @@
 /**
- * What an operation does to block pointers: which prepared records its items name now, and which runs none names any
- * more. A pointer that moved from one key to another is in neither list.
+ * Effect of an operation on block pointers: the prepared records that its items name now, and the runs that no item
+ * names any more. A pointer that moved from one key to another is in neither list.
  *
- * Always true: no run is in two items, and one that was in none before comes from a prepared record.
+ * Always true: no run is in two items, and a run that was in no item before comes from a prepared record.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
@@ -15,7 +15,7 @@ interface ChangedValue {
   readonly before: Uint8Array | null
 }
 
-/** A new record took the place that another had in the value of the same key. */
+/** A new record that took the place of another record in the value of the same key. */
 export interface Replacement {
   readonly address: number
   readonly was: BlockRun
@@ -30,7 +30,7 @@ interface PointerChange {
 const noRuns: readonly BlockRun[] = []
 const noReplaced: readonly Replacement[] = []
 
-/** `given`: the records that the operation said it uses. */
+/** Compares the pointers before and after the operation; `given` are the records that the operation said it uses. */
 export function pointerChange(
   items: readonly ChangedValue[],
   given: readonly PreparedRecord[],
@@ -39,7 +39,7 @@ export function pointerChange(
   return items.length === 1 ? ofOne(items[0]!, given, sums) : ofMany(items, given, sums)
 }
 
-/** The usual operation: two runs at most on either side, so nothing is made to find them in. */
+/** The usual operation has at most two runs on either side, so no index is built to find the runs. */
 function ofOne({ value, before }: ChangedValue, given: readonly PreparedRecord[], sums: ChecksumKind) {
   const olds = runsOf(before, sums)
   const news = runsOf(value, sums)
@@ -79,7 +79,7 @@ function ofMany(
     }
     replaced = replacedIn(olds, news, replaced)
   }
-  // A later step of a batch may have replaced what an earlier one put.
+  // A later step of a batch may have replaced the pointer that an earlier step put.
   const used: PreparedRecord[] = []
   for (const record of given) {
     const { address } = record.pointer

@@ -1,16 +1,16 @@
 /**
- * Replay: the operations that the log has above the published root, applied again as one change, which ends in one CP.
- * It needs no file system, evaluates no precondition and reads no clock.
+ * Replay applies the operations that the log has above the published root again, as one change that ends in one CP.
+ * Replay needs no file system, evaluates no precondition and reads no clock.
  *
- * - Of every key only the last outcome counts, and of every address the last write: what others replaced needs no
- *   space, so replay never needs more blocks or nodes than the opening before had when it ended.
- * - It is planned first (`planReplay`, which reads and changes nothing), so that what is wrong with the log is known
+ * - Replay counts only the last outcome of every key, and only the last write to every address: replaced outcomes
+ *   need no space. So replay never needs more blocks or nodes than the opening before had when that opening ended.
+ * - Replay is planned first (`planReplay`, which reads and changes nothing), so that every fault of the log is known
  *   before anything is written.
- * - Every address that it writes or names is reserved before the first node is allocated.
- * - A power cut may have taken back growths of the file that the opening before has used, for records or for nodes: they
- *   are made again.
- * - Nothing is appended to the log and nothing is promised before its CP is published. So a crash meanwhile leaves
- *   what it started from, and it begins again.
+ * - Every address that replay writes or names is reserved before the first node is allocated.
+ * - A power cut may have taken back growths of the file that the opening before has used, for records or for nodes:
+ *   replay makes these growths again.
+ * - Nothing is appended to the log and nothing is promised before replay's CP is published. So a crash meanwhile
+ *   leaves the state that replay started from, and the next open begins replay again.
  */
 import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
@@ -27,29 +27,32 @@ import type { Space } from '../space/space.ts'
 import type { Volume } from '../volume/volume.ts'
 import type { WriteQueue } from '../records/write-queue.ts'
 
-/** Each with the operation that made it the outcome. */
+/** The last outcome of a key, with the operation that made this outcome. */
 type Item = { readonly key: Uint8Array; readonly value: Uint8Array | null; readonly sequence: number }
-/** Null payload: named by pointer, and on the device already. */
+/**
+ * A record that replay makes part of the tree. A null payload means that the log names the record by pointer, and
+ * that the record is on the device already.
+ */
 export interface ReplayWrite {
   readonly pointer: BlockPointer
   readonly payload: Uint8Array | null
   readonly sequence: number
 }
 
-/** What is to be changed, and nothing of it has happened yet. */
+/** Changes that replay will make; the plan itself changes nothing. */
 export interface ReplayPlan {
   readonly operations: number
   readonly sequence: number
   readonly counters: readonly number[] | null
-  /** In the order of their keys. */
+  /** Outcomes in the order of their keys. */
   readonly items: readonly Item[]
-  /** What the items name and the published root does not. */
+  /** Records that the items name and the published root does not. */
   readonly born: readonly ReplayWrite[]
-  /** What the published root names and the items replace. */
+  /** Records that the published root names and the items replace. */
   readonly freed: readonly BlockPointer[]
 }
 
-/** An operation that contradicts the published root, or another. */
+/** An operation that contradicts the published root, or another operation. */
 export interface ReplayProblem {
   readonly sequence: number
   readonly address: number
@@ -64,7 +67,7 @@ interface ReplayParts {
   readonly space: Pick<Space, 'growTo' | 'lacks' | 'growFor'>
 }
 
-/** The outcome of many records, each of which continues the one before. */
+/** The outcome of many log records, each of which continues the record before. */
 export class MergedLog {
   private readonly items = new Map<string, Item>()
   private readonly writes = new Map<number, ReplayWrite>()
@@ -83,7 +86,7 @@ export class MergedLog {
     return this.last?.counters ?? null
   }
 
-  /** False: the record leaves a gap, or counts on a CP that is not there; nothing behind it can be replayed either. */
+  /** False when the record leaves a gap, or counts on a missing CP; no later record can be replayed then either. */
   add(record: LogRecord): boolean {
     if (record.sequence <= this.rootSequence) return true
     const first = record.sequence - record.sequenceCount + 1
@@ -108,11 +111,11 @@ export class MergedLog {
   }
 }
 
-/** One character a byte: equal for equal keys. */
+/** One character for each byte, so equal keys have equal names. */
 const nameOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString('latin1')
 
-/** Looks at the published root for whatever the log replaces; says what cannot be. */
+/** Looks up in the published root all items that the log replaces, and reports contradictions. */
 export async function planReplay(
   merged: MergedLog,
   volume: Volume,
@@ -148,7 +151,7 @@ export async function planReplay(
 export const isSamePointer = (a: BlockPointer, b: BlockPointer): boolean =>
   a.blocks === b.blocks && a.payloadBytes === b.payloadBytes && compareBytes(a.sum, b.sum) === 0
 
-/** A write belongs to blocks that no retained root uses, and to no block of another write. */
+/** A write must have blocks that no retained root uses, and that no other write has. */
 function usedByOthers(born: readonly ReplayWrite[], { geometry, retention }: Volume): ReplayProblem[] {
   const problems: ReplayProblem[] = []
   let end = 0
@@ -189,7 +192,9 @@ export async function replay(plan: ReplayPlan, parts: ReplayParts): Promise<void
   state.blocks.isDirty = true
 }
 
-/** One step for each item; one that meets a missing node, or has to wait, has changed nothing, and is made again. */
+/**
+ * Runs one step for each item. A step that meets a missing node, or has to wait, has changed nothing and runs again.
+ */
 async function forEach(
   items: readonly Item[],
   volume: Volume,
@@ -197,7 +202,7 @@ async function forEach(
 ): Promise<void> {
   for (const item of items)
     for (;;) {
-      // Waits only where something is missing: a promise for each item costs as much as its step.
+      // The loop waits only where something is missing: a promise for each item costs as much as its step.
       const seen = lookOnce(() => step(item))
       if (!seen) break
       if (seen instanceof NotLoaded) volume.loader.load(seen)

@@ -1,12 +1,14 @@
 /**
- * Sums of the parts of large records, made when a record has been verified whole: a later read of a part verifies that
- * part alone, and is as sure of it.
+ * Sums of the parts of large records. The sums are made when a reader has verified a whole record, so that a later
+ * read of a part verifies that part alone, with the same certainty.
  *
- * - A place answers for one address and one sum of a record, so for one content: what has been written there since has
- *   another sum.
- * - It says yes or nothing: bytes that do not match are for the sum of the record to judge.
- * - A fixed number of places, taken when the first is needed; a newer record takes that of an older one.
- * - Only for XXH3: where the sums have to hold against malice every record is read whole.
+ * - A place answers for one address and one sum of a record, so for one content. A record that was written to the
+ *   same address later has another sum.
+ * - A check of parts says yes or nothing: for bytes that do not match, the sum of the whole record decides.
+ * - The number of places is fixed, and their memory is taken with the first record; a newer record replaces an older
+ *   one in its place.
+ * - Parts have sums only where records have XXH3 sums. A record is always read whole where its sum has to hold
+ *   against malice.
  */
 import { assert } from '../../lib/assert.ts'
 import { blockBytes, recordBytesDefault } from '../../format/geometry.ts'
@@ -16,10 +18,10 @@ const placesLog2 = 15
 const partsMax = 16
 const partBytesMin = 16 * 1024
 const sumBytes = 8
-/** Address, the sum of the record, the sums of its parts. */
+/** Bytes of a place: address, sum of the record, sums of the parts. */
 const placeBytes = sumBytes * (2 + partsMax)
 
-/** Parts are whole blocks, and at most `partsMax`. */
+/** Size of a part in bytes. Parts are whole blocks, and a record has at most `partsMax` parts. */
 const partBytesOf = ({ payloadBytes }: BlockPointer): number =>
   Math.max(partBytesMin, 2 ** Math.ceil(Math.log2(payloadBytes / partsMax)))
 
@@ -41,7 +43,7 @@ export class PartSums {
       bytes.set(recordSum(payload.subarray(from, from + size), sums), to)
   }
 
-  /** The blocks that have bytes [start, end) of a record that is remembered, as parts of it; else null. */
+  /** The parts of a remembered record that have bytes [start, end), as a range of blocks; null for other records. */
   extentOf(
     pointer: BlockPointer,
     start: number,
@@ -55,7 +57,7 @@ export class PartSums {
     return { from, bytes: to - from }
   }
 
-  /** Bytes [start, end) of the record, out of what was read of that extent; null unless the parts match. */
+  /** Bytes [start, end) of the record, taken from the bytes of that extent; null unless all parts match. */
   verified(
     pointer: BlockPointer,
     from: number,
@@ -83,7 +85,7 @@ export class PartSums {
   }
 }
 
-/** A smaller record is read whole as fast. */
+/** A smaller record is read whole just as fast. */
 const isPartitioned = ({ encoding, payloadBytes }: BlockPointer, { kind }: RecordSums): boolean =>
   kind === 'xxh3' && encoding === 'raw' && payloadBytes > recordBytesDefault
 
@@ -95,7 +97,7 @@ function emptyPlaces() {
   return { bytes, addresses }
 }
 
-/** Neighbours go to places that are far apart. */
+/** The hash sends neighbouring addresses to places that are far apart. */
 const placeOf = ({ address }: BlockPointer): number =>
   (Math.imul(address, 0x9e37_79b1) >>> (32 - placesLog2)) * placeBytes
 

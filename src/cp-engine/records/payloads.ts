@@ -1,26 +1,28 @@
 /**
- * The bytes of records as they are stored: as they came, or in zstd where that saves a block at least.
+ * The bytes of records as the device stores them: unchanged, or packed with zstd where packing saves a block at
+ * least.
  *
- * - A record of zeros alone is none: whoever reads finds nothing there, and takes that for zeros.
- * - Packing is decided for each record by itself, and said by its pointer, so a volume may hold both and the wish may
- *   change with every start. What is within one block is never tried.
+ * - A record of nothing but zeros is not stored. A reader that finds no record reads zeros.
+ * - Packing is decided for each record by itself, and the pointer names the encoding. So a volume may hold both
+ *   kinds, and the option may change with every start.
+ * - Bytes that fit one block are never packed.
  */
 import { blockBytes } from '../../format/geometry.ts'
 import type { Encoding } from '../../format/pointer.ts'
 import { isZeros } from '../../lib/bytes.ts'
 import { pack, packNow } from '../../lib/zstd.ts'
 
-/** What makes bytes shorter. */
+/** A method that makes bytes shorter. */
 export interface Packing {
   now(bytes: Uint8Array): Uint8Array
-  /** In a thread: the bytes must not change meanwhile. */
+  /** Packs in a thread: the caller must not change the bytes meanwhile. */
   later(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 export const zstd: Packing = { now: packNow, later: pack }
 
 export interface Payload {
-  /** What it holds of the bytes that were given: from here, so many. */
+  /** Place in the given bytes where this payload begins, and the number of the given bytes that the payload holds. */
   readonly offset: number
   readonly length: number
   readonly bytes: Uint8Array
@@ -29,7 +31,7 @@ export interface Payload {
 
 export const blocksOf = (bytes: number): number => Math.ceil(bytes / blockBytes)
 
-/** In records of `recordBytes`, uncopied, without those that would be zeros alone. */
+/** Cuts the bytes into records of `recordBytes` without a copy, and leaves out records that would be zeros alone. */
 export function asTheyCame(raw: Uint8Array, recordBytes: number): Payload[] {
   const payloads: Payload[] = []
   for (let offset = 0; offset < raw.length; offset += recordBytes) {
@@ -47,14 +49,14 @@ export function packed(packing: Packing, payloads: readonly Payload[]): Promise<
   )
 }
 
-/** At once: while the bytes are so few that nobody has to wait for long. */
+/** Packs before the call returns, for bytes so few that no other caller has to wait for long. */
 export function packedNow(packing: Packing, payloads: readonly Payload[]): Payload[] {
   return payloads.map((payload) =>
     isWorthTrying(payload) ? shorter(payload, packing.now(payload.bytes)) : payload,
   )
 }
 
-/** The blocks that the bytes take as they came: no cut makes them more. */
+/** Blocks that the bytes take unpacked. No cut raises this number. */
 export const rawBlocksOf = (payloads: readonly Payload[]): number =>
   payloads.reduce((sum, { length }) => sum + blocksOf(length), 0)
 

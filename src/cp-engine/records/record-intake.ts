@@ -1,8 +1,10 @@
 /**
- * From raw bytes to records with an address: cutting, summing, allocating, and letting large ones leave at once.
+ * The intake makes records with an address out of raw bytes: the intake cuts, sums, allocates, and lets large records
+ * leave at once.
  *
- * A record that left before any operation used it lies in blocks that nothing references: a crash or a discard costs
- * nothing, but the blocks rest until the CP that was open at the discard has been published (see OpenCp.spend).
+ * - A record that left before any operation used the record lies in blocks that nothing references. So a crash or a
+ *   discard costs nothing; after a discard the blocks rest until the CP that was open then has been published (see
+ *   OpenCp.spend).
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
@@ -22,15 +24,15 @@ interface IntakeContext {
   readonly queue: WriteQueue
   readonly sums: RecordSums
   openCp(): OpenCp
-  /** The addresses are given to something new: nothing cached may answer for them. */
+  /** Drops cached content of the addresses, which are given to something new. */
   forget(address: number, blocks: number): void
-  /** True when somebody has kept the bytes. */
+  /** True when an observer has kept the bytes. */
   leaving(cp: number, commands: readonly WriteCommand[]): boolean
   failed(error: unknown): void
 }
 
 export class RecordIntake {
-  /** Prepared records whose bytes went to the device already. */
+  /** Addresses of prepared records whose bytes have already gone to the device. */
   private readonly leftEarly = new Set<number>()
   /** Writes that have begun and not ended, by address. */
   private readonly writes = new Map<number, Promise<void>>()
@@ -38,8 +40,9 @@ export class RecordIntake {
   constructor(private readonly context: IntakeContext) {}
 
   /**
-   * `payloads` are all that is stored of `raw`. The caller has made sure that there is space for them as they came, since
-   * free space without a long enough run for the payloads cuts the bytes in halves.
+   * Prepares records; `payloads` are all bytes of `raw` that are stored. The caller has made sure that there is space
+   * for the raw bytes unpacked: when no free run is long enough for the payloads, the intake cuts the raw bytes in
+   * halves.
    */
   prepare(
     raw: Uint8Array,
@@ -55,7 +58,7 @@ export class RecordIntake {
     return records
   }
 
-  /** The operation that uses the record is being applied to the open CP. */
+  /** Called when the operation that uses the record is being applied to the open CP. */
   use({ pointer }: PreparedRecord): void {
     this.context.openCp().born(pointer)
     if (!this.leftEarly.delete(pointer.address)) this.context.queue.enqueue(pointer.address)
@@ -67,7 +70,7 @@ export class RecordIntake {
     this.context.allocator.giveBack(pointer)
   }
 
-  /** A record that no item names any more. */
+  /** Frees a record that no item names any more. */
   free(run: BlockRun): void {
     const { allocator, queue } = this.context
     const openCp = this.context.openCp()
@@ -80,7 +83,7 @@ export class RecordIntake {
     return this.leftEarly.has(pointer.address)
   }
 
-  /** The bytes as they are queued, of a record that has not left. */
+  /** The payload of a prepared record that has not left, without the zeros that fill its blocks. */
   payloadOf({ pointer }: PreparedRecord): Uint8Array {
     const command = this.context.queue.findPrepared(pointer.address)
     assert(command, `the record at ${pointer.address} is prepared`)
@@ -93,21 +96,21 @@ export class RecordIntake {
     if (!this.hasLeft(record)) this.leave([record])
   }
 
-  /** The writes of all records that have left and are not on the device yet. */
+  /** Resolves when all writes of records that have left have ended. */
   inFlight(): Promise<unknown> {
     const all = Promise.all(this.writes.values())
-    // Asked for at the seal and awaited later; the engine has heard of a failure by then.
+    // The seal asks for the writes and the CP awaits them later; the engine has heard of a failure by then.
     all.catch(() => {})
     return all
   }
 
-  /** The device has the records that have left; nothing is said about a sync. */
+  /** Resolves when the device has the records that have left; the promise says nothing about a sync. */
   written(records: readonly { readonly pointer: BlockPointer }[]): Promise<unknown> {
     const running = records.map(({ pointer }) => this.writes.get(pointer.address) ?? Promise.resolve())
     return Promise.all(running)
   }
 
-  /** `raw` is what the payloads are of, and lies at `offset` of what was given. */
+  /** Gives the payloads of `raw` their addresses. `raw` lies at `offset` of the bytes that the caller has given. */
   private place(
     payloads: readonly Payload[],
     raw: Uint8Array,
@@ -161,7 +164,7 @@ export class RecordIntake {
         throw error
       },
     )
-    // Whoever waits for the write hears of it as well.
+    // A caller that waits for the write hears of the failure as well.
     write.catch((error: unknown) => this.context.failed(error))
     for (const address of addresses) this.writes.set(address, write)
   }

@@ -1,8 +1,11 @@
 /**
- * The records of one image: all of one, a part of one, or several that lie behind each other; in their time, or at once.
+ * The reader of the records of one image. A caller reads a whole record, a part of one, or a run of records that lie
+ * behind each other; the answer comes as a promise, or at once.
  *
- * - What is given has been verified, whole or in the part that is asked for, since it was read.
- * - A record that is still queued is given from there: its bytes may not be on the device yet, and never change.
+ * - The reader gives out only bytes that have been verified since they were read: the whole record, or the part that
+ *   the caller asks for.
+ * - A record that is still queued is given from the queue. The bytes of the record may not be on the device yet, and
+ *   never change.
  */
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes, recordBytesMax } from '../../format/geometry.ts'
@@ -12,21 +15,21 @@ import { BufferPool } from '../../lib/buffer-pool.ts'
 import type { PartSums } from './part-sums.ts'
 import { checkWithin, decodeRecord, readRecord } from './records.ts'
 
-/** A larger one is not worth stopping everybody else for. */
+/** Bytes of the largest record that is read at once: a larger record is not worth the wait of all other callers. */
 const nowBytesMax = 64 * 1024
 const scratchRestingMax = 8
 
-/** What the readers of one volume share. */
+/** Parts that the readers of one volume share. */
 interface RecordPlace {
   readonly device: BlockDevice
   readonly partSums: PartSums
-  /** Read into for a part of it; nobody else sees these. */
+  /** Buffers for records of which only a part is given out; no caller sees these buffers. */
   readonly scratch: BufferPool
 }
 
 export const newScratch = (): BufferPool => new BufferPool(scratchRestingMax * recordBytesMax)
 
-/** Null: it is on the device. */
+/** Null means that the record is on the device. */
 type FindQueued = (pointer: BlockPointer) => Uint8Array | null
 const nothingQueued: FindQueued = () => null
 
@@ -44,7 +47,7 @@ export class RecordReader {
       : readRecord(this.place.device, pointer, this.sums)
   }
 
-  /** Null for a record that the device would have to wait for. */
+  /** Null when the device would have to wait for the record, or when the record is too large to be read at once. */
   wholeNow(pointer: BlockPointer, target: Uint8Array | null = null): Uint8Array | null {
     const { sums } = this
     const queued = this.queued(pointer)
@@ -58,7 +61,10 @@ export class RecordReader {
     return device.readNow(pointer.address, blocks) ? decodeRecord(blocks, pointer, sums) : null
   }
 
-  /** Bytes [start, end) of the record, in memory of their own; what has not been verified before is verified whole. */
+  /**
+   * Bytes [start, end) of the record. The answer never shares a buffer that is used again. A record whose parts are
+   * not remembered is verified whole.
+   */
   async part(pointer: BlockPointer, start: number, end: number): Promise<Uint8Array> {
     const { sums } = this
     const queued = this.queued(pointer)
@@ -80,7 +86,7 @@ export class RecordReader {
     try {
       if (!device.readNow(pointer.address, blocks)) await device.read(pointer.address, blocks)
     } catch (error) {
-      // The device may still be filling it.
+      // The device may still be writing into the buffer.
       scratch.giveUp(taken)
       throw error
     }
@@ -93,7 +99,7 @@ export class RecordReader {
     }
   }
 
-  /** The same at once, by way of `target`; null where the device would have to wait, or there is no room for it. */
+  /** The same as `part`, but at once and through `target`; null where the device would wait, or `target` is small. */
   partNow(pointer: BlockPointer, start: number, end: number, target: Uint8Array): Uint8Array | null {
     const { sums } = this
     const queued = this.queued(pointer)
@@ -118,7 +124,7 @@ export class RecordReader {
 
   /** See `TreeView.recordRun`. */
   async run(pointers: readonly BlockPointer[], target: Uint8Array): Promise<Uint8Array[]> {
-    // A buffer that is still queued is as good as the device's copy, and is not copied.
+    // A buffer that is still queued is as good as the device's copy, and needs no copy.
     if (pointers.some((pointer) => this.queued(pointer)))
       return Promise.all(pointers.map((pointer) => this.whole(pointer)))
     const { device } = this.place

@@ -1,4 +1,6 @@
-/** Records on their way between raw bytes and blocks: the only place that encodes and decodes them. */
+/**
+ * Encoding and decoding of records: no other file turns raw bytes into blocks of records, or blocks into raw bytes.
+ */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { equalBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -11,7 +13,7 @@ import type { BlockPointer, RecordSums } from '../../format/pointer.ts'
 import type { WriteCommand } from '../contract.ts'
 import { type Payload, blocksOf } from './payloads.ts'
 
-/** Whole blocks; the bytes behind the payload are zeros. The payload is not copied when it fills its blocks. */
+/** Encodes a record as whole blocks with zeros behind the payload. A payload that fills its blocks is not copied. */
 export function encodeRecord(
   { bytes: payload, encoding }: Pick<Payload, 'bytes' | 'encoding'>,
   address: number,
@@ -31,7 +33,7 @@ export function encodeRecord(
   }
 }
 
-/** The raw bytes behind a pointer; `corrupt` when the blocks do not have the checksum that it names. */
+/** The raw bytes behind a pointer. Throws `corrupt` when the blocks do not match the checksum in the pointer. */
 export function decodeRecord(blocks: Uint8Array, pointer: BlockPointer, sums: RecordSums): Uint8Array {
   const payload = blocks.length === pointer.payloadBytes ? blocks : blocks.subarray(0, pointer.payloadBytes)
   if (!equalBytes(recordSum(payload, sums), pointer.sum))
@@ -53,10 +55,12 @@ export async function readRecord(
   return decodeRecord(await readRecordBlocks(device, pointer), pointer, sums)
 }
 
-/** Bytes behind the payload, which nothing reads: encoders leave zeros there. */
+/** True when zeros are behind the payload. Encoders write zeros there, and no reader uses these bytes. */
 const hasZeroPadding = (blocks: Uint8Array, { payloadBytes }: Pick<BlockPointer, 'payloadBytes'>): boolean =>
   isZero(blocks, payloadBytes, blocks.length)
-/** As `readRecord`, and whether zeros are behind the payload: no sum covers those. */
+/**
+ * Reads a record like `readRecord`, and tells whether zeros are behind the payload: no sum covers the bytes there.
+ */
 export async function readRecordAndPadding(
   device: BlockDevice,
   pointer: BlockPointer,
@@ -66,7 +70,7 @@ export async function readRecordAndPadding(
   return { raw: decodeRecord(blocks, pointer, sums), isPaddingZero: hasZeroPadding(blocks, pointer) }
 }
 
-/** Past the page cache: whether the device really has the record. `buffer` has room for the largest. */
+/** Tells whether the disk has the record, by a read past the page cache. `buffer` has room for any record. */
 export async function isRecordOnDisk(
   device: BlockDevice,
   pointer: BlockPointer,
@@ -80,7 +84,7 @@ export async function isRecordOnDisk(
   return equalBytes(recordSum(bytes.subarray(0, payloadBytes), sums), sum)
 }
 
-/** All of them as they are, unverified. */
+/** The blocks of a record as they are on the device, unverified. */
 async function readRecordBlocks(device: BlockDevice, pointer: BlockRun): Promise<Uint8Array> {
   checkWithin(device, pointer)
   const blocks = new Uint8Array(pointer.blocks * blockBytes)

@@ -1,12 +1,16 @@
 /**
- * Write commands between the moment a record gets its address and the moment the device has it.
+ * The queue holds write commands between the moment when a record gets its address and the moment when the device has
+ * the record.
  *
- * A command is prepared (an address and bytes, part of no CP), then queued in the open CP, then leaves: with its CP, or
- * earlier when it is large. Its bytes never change. A queued command whose record is replaced before it left is
- * dropped: that is the coalescing, and its blocks were never written. Readers of a queued record get the buffer, and a
- * dropped buffer stays findable for as long as a reader may still hold the pointer.
- *
- * Bounded: prepared and open commands together by `bytesMax`, those of the CP being written by as much again.
+ * - A command is prepared first (an address and bytes, part of no CP), then queued in the open CP, then leaves: with
+ *   its CP, or earlier when the command is large.
+ * - The bytes of a command never change.
+ * - A queued command whose record is replaced before the command left is dropped. This is the coalescing: the blocks
+ *   of the command are never written.
+ * - A reader of a queued record gets the buffer of the command. A dropped buffer stays findable for as long as a
+ *   reader may still hold the pointer.
+ * - Prepared and open commands together are bounded by `bytesMax`; commands of the CP that is being written may have
+ *   as much again.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
@@ -16,22 +20,27 @@ import type { BlockPointer } from '../../format/pointer.ts'
 import type { WriteCommand } from '../contract.ts'
 import type { Readers } from '../space/readers.ts'
 
-/** Of bytes that somebody wants back: kept, once a reader may have them. */
+/**
+ * Loan of bytes that their owner wants back. `isKept` becomes true once a reader or an observer may have the bytes.
+ */
 export interface Loan {
   isKept: boolean
 }
 
-/** What it replaces is known only when its operation is applied; nobody else has seen it by then. */
+/**
+ * A command learns which run its record replaces only when the operation of the record is applied. No observer has
+ * seen the command by then.
+ */
 type Queued = Omit<WriteCommand, 'replaces'> & { replaces?: BlockRun | null }
 
-/** On their way to the device before their CP. */
+/** Limit, in bytes, for commands that are on their way to the device before their CP. */
 const leavingBytesMax = 24 * 2 ** 20
 
 export class WriteQueue {
   private readonly prepared = new Map<number, Queued>()
   private open = new Map<number, Queued>()
   private writing = new Map<number, Queued>()
-  /** Left already, not yet on the device. */
+  /** Commands that have left and are not on the device yet, by address. */
   private readonly leaving = new Map<number, { readonly command: WriteCommand; readonly loan: Loan }>()
   private readonly dropped = new Map<number, WriteCommand>()
   private openBytes = 0
@@ -39,7 +48,7 @@ export class WriteQueue {
   private droppedBytes = 0
   private dropCount = 0
   private readonly changed = new Bell()
-  /** Of the way to the device: enough to keep the device busy, and no more memory than that. */
+  /** Gate for the bytes on their way to the device: enough to keep the device busy, and no more memory than that. */
   readonly leavingRoom = new ByteGate(leavingBytesMax)
 
   constructor(
@@ -47,7 +56,10 @@ export class WriteQueue {
     private readonly readers: Readers,
   ) {}
 
-  /** Bytes that are prepared, queued in the open CP, or on their way to the device from it. */
+  /**
+   * Bytes that are prepared, queued in the open CP, on their way to the device before their CP, or dropped and still
+   * kept for readers.
+   */
   get bytes(): number {
     return this.openBytes
   }
@@ -60,14 +72,14 @@ export class WriteQueue {
   }
 
   /**
-   * No CP would make room: those who prepared all this may be waiting for the rest of their operation. What readers keep
-   * of dropped commands comes back with them, and nobody knows when.
+   * True when no CP would make room: the callers that prepared all these bytes may be waiting for the rest of their
+   * operations. Dropped bytes come back when their readers end, at a time that the queue cannot know.
    */
   get isOnlyPrepared(): boolean {
     return this.openBytes === this.preparedBytes + this.droppedBytes
   }
 
-  /** Resolves when something has made room, or the engine has woken everybody to look again. */
+  /** Resolves when a command has made room, or when the engine wakes all callers to look again. */
   change(): Promise<void> {
     return this.changed.next()
   }
@@ -98,20 +110,20 @@ export class WriteQueue {
     return command
   }
 
-  /** What a command of the open CP says that it replaces. */
+  /** The run that a command of the open CP replaces; null without such a run or command. */
   replacedBy(address: number): BlockRun | null {
     return this.open.get(address)?.replaces ?? null
   }
 
-  /** Says so to a command that has not left. */
+  /** Notes the replaced run in a command that has not left. */
   setReplaced(address: number, run: BlockRun): void {
     const command = this.open.get(address)
     if (command) command.replaces = run
   }
 
   /**
-   * Takes a queued command of the open CP out before it left; false when there is none, or when readers keep so much of
-   * what was dropped that no CP would make room: then it leaves with its CP.
+   * Takes a queued command of the open CP out before the command has left. False when there is no such command, or
+   * when readers keep so many dropped bytes that no CP would make room; the command then leaves with its CP.
    */
   drop(address: number, released: () => void): boolean {
     const command = this.open.get(address)
@@ -129,7 +141,7 @@ export class WriteQueue {
     return true
   }
 
-  /** A prepared command leaves before any CP: its buffer stays findable until it `hasLeft`. */
+  /** Lets a prepared command leave before any CP. The buffer of the command stays findable until `hasLeft`. */
   leaveEarly(address: number, loan: Loan = { isKept: false }): WriteCommand {
     const command = this.takePrepared(address)
     this.leaving.set(address, { command, loan })
@@ -137,7 +149,7 @@ export class WriteQueue {
     return command
   }
 
-  /** The device has them. */
+  /** Called when the device has the commands at these addresses. */
   hasLeft(addresses: readonly number[]): void {
     let bytes = 0
     for (const address of addresses) {
@@ -150,7 +162,10 @@ export class WriteQueue {
     this.leavingRoom.letGo(bytes)
   }
 
-  /** The open commands become those of the CP being written: in address order, with how many were dropped. */
+  /**
+   * Turns the open commands into the commands of the CP that is being written. The answer has them in address order,
+   * and the number of commands that were dropped.
+   */
   seal(): { commands: WriteCommand[]; coalesced: number } {
     assert(this.writing.size === 0, 'only one CP is written at a time')
     this.writing = this.open
@@ -163,13 +178,13 @@ export class WriteQueue {
     return { commands, coalesced }
   }
 
-  /** The device has everything of the CP being written. */
+  /** Called when the device has everything of the CP that is being written. */
   written(): void {
     this.writing = new Map()
     this.wake()
   }
 
-  /** The bytes of a record that may not be on the device yet. */
+  /** The bytes of a record that may not be on the device yet; null when the queue does not have the record. */
   find(pointer: BlockPointer): Uint8Array | null {
     const { address } = pointer
     const queued = this.open.get(address) ?? this.writing.get(address)

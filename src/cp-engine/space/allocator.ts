@@ -1,14 +1,18 @@
 /**
- * Which blocks may be written now: one bit a block, 1 = writable. Deciding when a block becomes writable again is
- * retention's work (I1, I5); this only gives out and takes back.
+ * The allocator knows which blocks may be written now: one bit for each block, 1 = writable. Retention decides when a
+ * block becomes writable again (I1, I5); the allocator only gives blocks out and takes them back.
  *
- * A block's life in four verbs: `extend` brings it in with the file, `take` hands it out, `giveBack` undoes a take that
- * reached no disk and no tree, `release` returns what no retained root uses any more.
+ * Four verbs make the life of a block: `extend` brings the block in with the file, `take` hands the block out,
+ * `giveBack` undoes a take that reached no disk and no tree, `release` returns blocks that no retained root uses any
+ * more.
  *
- * Three classes live apart: map blocks in reserved runs at the start of every map page's reach (else changing one page
- * would dirty many others), tree nodes and records in stretches that were free when their class began with them, as a
- * whole if there are such, else as far as possible. They are taken in turns and leave one class after the other, so else
- * no two of a class would be neighbours, and each block a write of its own.
+ * Three classes of blocks live apart:
+ * - Map blocks live in reserved runs at the start of every map page's reach. Otherwise a change of one page would
+ *   dirty many other pages.
+ * - Tree nodes and records live in stretches that were free when their class began with them: wholly free if there
+ *   are such stretches, otherwise as free as possible. Blocks of both classes are taken in turns and leave one class
+ *   after the other. So without stretches no two blocks of a class would be neighbours, and each block would be a
+ *   write of its own.
  */
 import { assert, bug } from '../../lib/assert.ts'
 import type { Geometry } from '../../format/geometry.ts'
@@ -21,15 +25,15 @@ export type BlockClass = 'map' | 'node' | 'record'
 
 const pageBytes = blocksPerMapPage / 8
 
-/** At the start of each map page's reach; others take from it only when nothing else is left. */
+/** Blocks at the start of each map page's reach; other classes take from these only when no other block is left. */
 const mapRunBlocks = 128
-/** Half of a run: it keeps them few, and each CP in one. */
+/** Free blocks of a map run that the allocator chooses: half of a run, so that each CP stays in one run. */
 const mapRunFreeMin = mapRunBlocks / 2
-/** Of nodes or of records; one that is used up goes on in what follows it, when that is free as well. */
+/** Blocks of a stretch of nodes or of records. A used-up stretch goes on in the blocks behind, if they are free. */
 const stretchBlocks = 64
-/** So many blocks of a stretch are free when a class begins with it: what can be had, the most first. */
+/** Free blocks of a stretch that a class begins with: the most first, and fewer when no stretch has so many. */
 const stretchFreeMins = [stretchBlocks, stretchBlocks / 2, stretchBlocks / 4]
-/** Looked at in one call: a large volume is not searched at once. */
+/** Stretches that one call looks at, so that a call never searches all of a large volume. */
 const stretchesLookedAtMax = 16_384
 assert(blocksPerMapPage % stretchBlocks === 0 && mapRunBlocks % stretchBlocks === 0, 'stretches fill a page')
 
@@ -40,20 +44,23 @@ interface Stretch {
 
 export class Allocator {
   private bits: Uint8Array
-  /** The same, so that a stretch is two of them. */
+  /** The same bits in words of 32: a stretch is two words. */
   private words = new Int32Array(0)
   private blockCount = 0
   private free = 0
   private fixedCount = 0
   private readonly cursors = { node: 0, record: 0 }
   private readonly stretches = { node: { next: 0, end: 0 }, record: { next: 0, end: 0 } }
-  /** The next stretch is looked for from here on, of this class of freeness; so many in a row were not. */
+  /**
+   * The search for the next stretch goes on from `stretchHand`, for the class of freeness `freeness`; the last
+   * `stretchesRefused` stretches in a row were not free enough.
+   */
   private stretchHand = 0
   private freeness = 0
   private stretchesRefused = 0
-  /** No run this long was found since the last release; Infinity when that is not known. */
+  /** Length from which on no run was found since the last release; Infinity when no search has failed. */
   private knownLongest = { outside: Infinity, anywhere: Infinity }
-  /** Groups below it have nothing free. */
+  /** Groups below this one have no free map block. */
   private lowestMapGroup = 0
   private mapGroup = 0
 
@@ -67,7 +74,7 @@ export class Allocator {
   get extent(): number {
     return this.blockCount
   }
-  /** Blocks of the extent that are not fixed. */
+  /** Number of blocks of the extent that are not fixed. */
   get usable(): number {
     return this.blockCount - this.fixedCount
   }
@@ -76,7 +83,7 @@ export class Allocator {
     return ((this.bits[address >>> 3]! >>> (address & 7)) & 1) === 1
   }
 
-  /** The file has really grown to `blockCount`. */
+  /** Called when the file has really grown to `blockCount`. */
   extend(blockCount: number): void {
     assert(blockCount >= this.blockCount && blockCount <= this.geometry.blocksMax, 'a volume only grows')
     const before = this.blockCount
@@ -109,7 +116,7 @@ export class Allocator {
     this.lookForStretches()
   }
 
-  /** At open: what a page of a retained root's used map names is not writable. */
+  /** Called at open: blocks in a page of a retained root's used map are not writable. */
   withhold(pageIndex: number, bits: Uint8Array): void {
     const at = pageIndex * pageBytes
     for (let i = 0; i < bits.length && at + i < this.bits.length; i++) {
@@ -120,7 +127,7 @@ export class Allocator {
     }
   }
 
-  /** A page's worth of blocks that no retained root uses any more. */
+  /** Returns the blocks of one page that no retained root uses any more. */
   releasePage(pageIndex: number, mask: Uint8Array): void {
     const at = pageIndex * pageBytes
     for (let i = 0; i < mask.length; i++) {
@@ -134,7 +141,7 @@ export class Allocator {
     this.lookForStretches()
   }
 
-  /** A run of exactly `blocks`, or null when free space has none. */
+  /** Takes a run of exactly `blocks`; null when free space has no such run. */
   take(kind: BlockClass, blocks: number): number | null {
     if (blocks > this.free) return null
     const address = kind === 'map' ? this.takeMap(blocks) : this.takeRun(kind, blocks)
@@ -143,7 +150,7 @@ export class Allocator {
     return address
   }
 
-  /** Takes a named run: replay of the log, which allocates nothing. False when a part of it is not writable. */
+  /** Takes a named run for replay, which cannot choose. False when a part of the run is not writable. */
   takeAt(address: number, blocks: number): boolean {
     if (address + blocks > this.blockCount) return false
     for (let i = 0; i < blocks; i++) if (!this.isWritable(address + i)) return false
@@ -169,7 +176,7 @@ export class Allocator {
       if (this.isWhollyFree(at)) this.lookForStretches()
   }
 
-  /** No stretch is free as a whole: what is taken from now on is scattered. */
+  /** True when no stretch is free as a whole: blocks that are taken from now on are scattered. */
   get isScattered(): boolean {
     return this.freeness > 0
   }
@@ -194,8 +201,8 @@ export class Allocator {
   }
 
   /**
-   * Stays in one group while it can, then takes the lowest one that has many free: the holes that old map blocks leave
-   * are one to a group, and filling each would change another page.
+   * Stays in one group while the group has room, then goes to the lowest group that has many free blocks. Old map
+   * blocks leave one hole in each group, and filling each hole would change another page.
    */
   private takeMap(blocks: number): number | null {
     const groups = Math.ceil(this.blockCount / blocksPerMapPage)
@@ -228,17 +235,19 @@ export class Allocator {
   }
 
   private takeFrom(stretch: Stretch, blocks: number): number | null {
-    // What is longer is a long run by itself.
+    // A longer run needs no stretch: the run has neighbours enough of its own.
     if (blocks > stretchBlocks) return null
     let found = this.find(stretch.next, stretch.end, blocks, true)
-    // A stretch with holes need not have more than one block in a row.
+    // A stretch with holes need not have more than one free block in a row.
     if (found === null && (blocks === 1 || this.freeness === 0) && this.lengthen(stretch))
       found = this.find(stretch.next, stretch.end, blocks, true)
     if (found !== null) stretch.next = found + blocks
     return found
   }
 
-  /** By what follows it, else it begins anew; false when nothing is free enough. */
+  /**
+   * Lengthens a used-up stretch by the blocks behind, or begins a new stretch; false when no stretch is free enough.
+   */
   private lengthen(stretch: Stretch): boolean {
     if (!this.isStretch(stretch.end)) {
       const start = this.findStretch()
@@ -276,7 +285,9 @@ export class Allocator {
     return this.words[stretch / 32] === -1 && this.words[stretch / 32 + 1] === -1
   }
 
-  /** One that is free enough and nobody's. Behind the end of the file nothing is free. */
+  /**
+   * True for a stretch that is free enough and belongs to no class. Blocks behind the end of the file are not free.
+   */
   private isStretch(address: number): boolean {
     if (address % blocksPerMapPage < mapRunBlocks) return false
     if (this.isWhollyFree(address)) return true
@@ -324,7 +335,7 @@ export class Allocator {
         continue
       }
       if ((address & 7) === 0 && blocks - length > 8 && this.bits[address >>> 3] === 0xff) {
-        // Eight at once, as long as the run does not end among them, nor the scope.
+        // The loop takes eight blocks at once, as long as neither the run nor the scope ends among them.
         if (address + 8 <= end && (anywhere || address % blocksPerMapPage >= mapRunBlocks)) {
           address += 8
           length += 8
@@ -340,7 +351,7 @@ export class Allocator {
   }
 }
 
-/** Of 32 bits. */
+/** Number of set bits in a word of 32 bits. */
 function bitsIn(word: number): number {
   const pairs = word - ((word >>> 1) & 0x55555555)
   const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)

@@ -1,16 +1,16 @@
 /**
- * Makes the live map and the used map of a CP from those of the CP before.
+ * The builder makes the live map and the used map of a CP from the maps of the CP before.
  *
- * Maps change because maps are written: a changed page needs a new block, which is a change of the page that covers
- * that block. So this works from a list: a page becomes dirty at most once in a CP and gets its address then, and it
- * ends because there are finitely many pages. The allocator keeps map blocks together (its class `map`), so that the
- * list stays as short as the change. Checksums come last, from the pages up.
+ * Maps change because maps are written: a changed page needs a new block, and this changes the page that covers the
+ * block. So the builder works from a list: a page becomes dirty at most once in a CP and gets its address then. The
+ * list ends because there are finitely many pages. The allocator keeps map blocks together (its class `map`), so that
+ * the list stays as short as the change. Checksums come last, from the pages up.
  *
  * used = live + what the snapshots keep + the used map's own blocks.
  *
- * A page without a bit, and an index node that names nothing, are not stored. Which ones these are is known only when the
- * list has ended: then each gives the block back that it was given, which clears a bit in a page that is dirty already,
- * and may empty that one. So that ends as well.
+ * A page without a bit, and an index node that names nothing, are not stored. The builder knows these only when the
+ * list has ended: each of them then gives its block back, which clears a bit in a page that is dirty already, and may
+ * empty that page. So this ends as well.
  */
 import { assert, bug } from '../../lib/assert.ts'
 import { sha256 } from '../../lib/checksum.ts'
@@ -32,7 +32,7 @@ import type { MapIndex, MapPage, Run } from './space-map.ts'
 export interface MapChange {
   readonly born: Iterable<Run>
   readonly freed: Iterable<Run>
-  /** Blocks that leave the live map and stay used, because the newest snapshot has them. */
+  /** True for blocks that leave the live map and stay used, because the newest snapshot has them. */
   readonly keptBySnapshot: (address: number) => boolean
 }
 
@@ -40,13 +40,13 @@ export interface BuiltMaps {
   readonly live: SpaceMap
   readonly used: SpaceMap
   readonly commands: readonly WriteCommand[]
-  /** Map blocks of the CP before that this one no longer has. */
+  /** Number of map blocks of the CP before that this CP no longer has. */
   readonly replaced: number
-  /** Blocks that were allocated for what is not stored in the end: nothing was written to them. */
+  /** Blocks that were allocated for pages or nodes that are not stored in the end; nothing was written there. */
   readonly unused: readonly number[]
 }
 
-/** An address of 0: it is not stored. */
+/** A map in the making. An address of 0 means that the page or node is not stored. */
 interface Draft {
   readonly base: SpaceMap
   readonly pages: Map<number, { address: number; bits: Uint8Array }>
@@ -152,7 +152,7 @@ export function buildMaps(
   return { ...maps, commands, replaced, unused }
 }
 
-/** What is dirty and has become empty, from the pages up. */
+/** Drops dirty pages and nodes that have become empty, from the pages up. */
 function dropEmpty(draft: Draft, giveUp: (address: number) => void): void {
   const { pages, indexes } = draft
   for (const page of pages.values()) {
@@ -233,8 +233,8 @@ function encode(
 }
 
 /**
- * The most blocks that building both maps can need when every page of the blocks that there are changes; the last floor of
- * space covers it. The levels are those of the size that the volume may grow to.
+ * Upper limit for the blocks that building both maps needs when every page of the present blocks changes; the last
+ * floor of space covers this number. The number of levels follows from the size that the volume may grow to.
  */
 export function mapBlocksWorstCase(blockCount: number, blocksMax = blockCount): number {
   let width = Math.ceil(blockCount / blocksPerMapPage)

@@ -1,6 +1,6 @@
 /**
- * Short readers. What is dropped while one runs stays readable until it has ended: a reader that began before a
- * release may still follow pointers into what was released.
+ * Short readers. Blocks and buffers that are dropped while a reader runs stay readable until the reader has ended: a
+ * reader that began before a release may still follow pointers into the released blocks.
  */
 export class Readers {
   private tick = 0
@@ -11,7 +11,7 @@ export class Readers {
     return this.running.size
   }
 
-  /** Returns what ends the reader; calling that twice is harmless. */
+  /** Begins a reader, and returns the function that ends the reader; a second call of that function is harmless. */
   begin(): () => void {
     const tick = ++this.tick
     this.running.add(tick)
@@ -20,7 +20,7 @@ export class Readers {
     }
   }
 
-  /** Calls back when every reader that runs now has ended; at once when there is none. */
+  /** Calls `release` when every reader that runs now has ended; at once when no reader runs. */
   afterCurrent(release: () => void): void {
     if (this.running.size === 0) release()
     else this.waiting.push({ tick: this.tick, release })

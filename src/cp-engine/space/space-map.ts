@@ -1,9 +1,10 @@
 /**
- * A bitmap of blocks as one root has it: immutable, in pages that are shared by identity between CPs wherever they did
- * not change. Two maps that hold the same page object agree on it without looking, and that is what keeps releasing,
- * comparing and shipping cheap.
+ * The bitmap of blocks of one root. A map is immutable and has pages, which CPs share by identity wherever the pages
+ * did not change. Two maps that hold the same page object agree on this page without a comparison; so releasing,
+ * comparing and shipping stay cheap.
  *
- * On disk a page is a block (format/disk/map-page.ts) below an index of fixed depth; a missing page means that nothing is used.
+ * On disk a page is a block (format/disk/map-page.ts) below an index of fixed depth; a missing page means that none
+ * of its blocks is used.
  */
 import { assert } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -19,11 +20,11 @@ import type { NodePointer } from '../../format/pointer.ts'
 
 export interface MapPage {
   readonly pointer: NodePointer
-  /** One bit a block, the lowest first; 1 means used. */
+  /** One bit for each block, the lowest first; 1 means used. */
   readonly bits: Uint8Array
 }
 
-/** An index node: only its pointer and those of its children are kept. */
+/** An index node; only the pointers of the node and of its children are kept. */
 export interface MapIndex {
   readonly pointer: NodePointer
 }
@@ -33,7 +34,7 @@ export interface Run {
   readonly blocks: number
 }
 
-/** Reads one block of a map and checks it against the pointer. */
+/** Reads one block of a map and checks the block against the pointer. */
 type ReadNode = (pointer: NodePointer) => Promise<Uint8Array>
 
 export class SpaceMap {
@@ -41,7 +42,7 @@ export class SpaceMap {
     readonly kind: MapKind,
     readonly blocksMax: number,
     readonly pages: readonly (MapPage | null)[],
-    /** indexes[level - 1][i]; the last level has one node, the top. */
+    /** The index node i of a level is indexes[level - 1][i]; the last level has one node, the top. */
     readonly indexes: readonly (readonly (MapIndex | null)[])[],
   ) {}
 
@@ -58,8 +59,9 @@ export class SpaceMap {
   }
 
   /**
-   * The same blocks in a volume that may grow further. Where that takes more levels, the top is the first child of the
-   * first node above, which has no block before it is built: a CP changes a page of either map, and so every node above.
+   * The same blocks in a volume that may grow further. Where the larger size takes more levels, the old top becomes
+   * the first child of the first node above. This node has no block before a CP builds the map: a CP changes a page
+   * of either map, and so every node above.
    */
   grownTo(blocksMax: number): SpaceMap {
     assert(blocksMax >= this.blocksMax, 'how far a volume may grow never falls')
@@ -73,7 +75,7 @@ export class SpaceMap {
     )
   }
 
-  /** Pages that one of `known` has under the same pointer are taken from there and not read. */
+  /** Loads a map. Pages that a map of `known` has under the same pointer are shared with that map and not read. */
   static async load(
     kind: MapKind,
     blocksMax: number,
@@ -123,7 +125,7 @@ export class SpaceMap {
     return ((page.bits[bit >>> 3]! >>> (bit & 7)) & 1) === 1
   }
 
-  /** What this map has and `base` has not, in address order. */
+  /** Runs of blocks that this map has and `base` has not, in address order. */
   *runsNotIn(base: SpaceMap | null, blocksMaxPerRun = Infinity): Generator<Run> {
     let start = -1
     let length = 0
@@ -150,14 +152,14 @@ export class SpaceMap {
     if (length > 0) yield { address: start, blocks: length }
   }
 
-  /** How many blocks it has. */
+  /** Number of blocks that this map has. */
   count(): number {
     let total = 0
     for (const page of this.pages) if (page) total += countBits(page.bits)
     return total
   }
 
-  /** How many blocks it has and `base` has not. */
+  /** Number of blocks that this map has and `base` has not. */
   countNotIn(base: SpaceMap | null): number {
     let total = 0
     for (const [index, page] of this.pages.entries()) {
@@ -168,7 +170,7 @@ export class SpaceMap {
     return total
   }
 
-  /** The blocks that the map itself lives in. */
+  /** Pointers to the blocks that the map itself is stored in. */
   *ownBlocks(): Generator<NodePointer> {
     for (const page of this.pages) if (page) yield page.pointer
     for (const nodes of this.indexes) for (const node of nodes) if (node) yield node.pointer
@@ -195,7 +197,7 @@ function copySubtree(
   }
 }
 
-/** The bytes of a bitmap that a run lies in, each with its bits of the run. */
+/** Calls `change` for each byte of a bitmap that a run lies in, with the bits of the run in this byte. */
 export function eachByte(
   address: number,
   blocks: number,

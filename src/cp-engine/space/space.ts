@@ -1,9 +1,11 @@
 /**
- * Space, before anything is applied: how much may be promised, to whom, and what to do when it is short.
+ * Space decides before an operation is applied: how many blocks may be promised, to which callers, and what happens
+ * when space is short.
  *
- * Three floors: writes stop first, deletes later, the reaper and what removes holds last. Below the last
- * there is always enough for two CPs that dirty every map page, so that a full volume can still free itself.
- * Space counts as free only where the file has really been extended.
+ * - There are three floors: writes stop first, deletes later, the reaper and the removal of holds last.
+ * - Below the last floor there is always enough for two CPs that dirty every map page, so that a full volume can
+ *   still free blocks.
+ * - Space counts as free only where the file has really been extended.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { hasCode, StillpointError } from '../../lib/errors.ts'
@@ -13,26 +15,28 @@ import type { Allocator } from './allocator.ts'
 import type { SpaceFloor } from '../contract.ts'
 import { mapBlocksWorstCase } from './map-builder.ts'
 
-/** After a failed extension of the file the next is tried after this. */
+/** Milliseconds after a failed extension of the file until the next try. */
 const growRetryMs = 5_000
-/** So much of the file may be free and scattered: more is used before the file grows. */
+/** Share of the file that may be free and scattered: a larger share is used before the file grows. */
 const scatteredMax = 1 / 16
-/** How long a reservation waits while something may still be released. */
+/** Milliseconds that a reservation waits while blocks may still be released. */
 const waitMsMax = 5_000
 const waitStepMs = 50
-/** Rounds without a block gained before nothing more is expected: two slots, and one for what the reaper queued. */
+/** Rounds without a gained block before the wait ends: two slots, and one round for the reaper's queue. */
 const idleRoundsMax = 3
 
 export interface Reclaimer {
-  /** The CP that will carry what is freed by now: whoever keeps only this one, and later ones, is not in the way. */
+  /** The CP that will carry the frees of now: a holder that keeps only this CP and later CPs is not in the way. */
   carrier(): number
-  /** Takes a CP, or only writes a superblock when nothing is dirty. `carrier`: of the begin of the wait. */
+  /**
+   * Takes a CP, or only writes a superblock when nothing is dirty. `carrier` is the carrier at the begin of the wait.
+   */
   reclaim(carrier: number): Promise<void>
-  /** True while somebody else than who asks may still release so much: a reader, a mirror that is there, the reaper. */
+  /** True while a reader, a connected mirror or the reaper, but not the caller, may still release so many blocks. */
   mayRelease(floor: SpaceFloor, blocks: number, carrier: number): boolean
-  /** Whose holds keep space, for who has to make room. */
+  /** Mirrors whose holds keep space, for the operator who has to make room. */
   holders(): readonly Holder[]
-  /** The device failed while the file was extended, other than by being full. */
+  /** Called when the device failed while the file was extended, other than by being full. */
   failed(error: unknown): void
 }
 
@@ -54,12 +58,15 @@ export class Space {
     private readonly reclaimer: Reclaimer,
   ) {}
 
-  /** Blocks that someone of this floor may take. */
+  /** Number of blocks that a caller of this floor may take. */
   available(floor: SpaceFloor): number {
     return this.allocator.writable - this.floorBlocks(floor)
   }
 
-  /** Resolves when `blocks` are available to this floor; else `disk-full`. Nothing is reserved: look again. */
+  /**
+   * Resolves when `blocks` are available to this floor, and throws `disk-full` otherwise. Nothing is reserved: the
+   * caller must look again.
+   */
   async ensure(blocks: number, floor: SpaceFloor): Promise<void> {
     if (this.available(floor) >= blocks) return this.growAhead()
     while (this.available(floor) < blocks && this.canGrow()) await this.grow()
@@ -70,7 +77,7 @@ export class Space {
     const { reclaimer } = this
     const deadline = this.clock.monotonic() + waitMsMax
     const carrier = reclaimer.carrier()
-    // Each CP takes blocks and gives others back: only more than there ever was is progress.
+    // Each CP takes blocks and gives others back: only a number above all earlier ones is progress.
     let best = this.allocator.writable
     for (let idle = 0, rounds = 0; this.available(floor) < blocks; rounds++) {
       await reclaimer.reclaim(carrier)
@@ -82,7 +89,7 @@ export class Space {
       const lacking = blocks - this.available(floor)
       if (lacking <= 0) return
       const isHopeful = reclaimer.mayRelease(floor, lacking, carrier)
-      // What somebody has let go returns with the slots that do not list it any more.
+      // Blocks that a holder has let go return once no slot lists the hold any more.
       idle = isHopeful ? 0 : idle + 1
       if (idle >= idleRoundsMax || this.clock.monotonic() >= deadline) throw this.full(blocks, floor)
       if (isHopeful && rounds >= idleRoundsMax) await this.clock.sleep(waitStepMs)
@@ -116,7 +123,7 @@ export class Space {
     )
   }
 
-  /** Extends in the background before anyone has to wait for it, or has to do with holes. */
+  /** Extends the file in the background, before a caller has to wait for space or has to take scattered blocks. */
   growAhead(): void {
     if (this.growing || !(this.isShort() || this.isScattered()) || !this.canGrow()) return
     this.grow().catch((error: unknown) => this.reclaimer.failed(error))
@@ -126,7 +133,7 @@ export class Space {
     return this.available('write') <= this.geometry.growBlocks / 4
   }
 
-  /** Little is free, and none of it together: what fills holes is written one block at a time. */
+  /** True when little is free, and no stretch of it is wholly free: scattered blocks are written one at a time. */
   private isScattered(): boolean {
     return this.allocator.isScattered && this.allocator.writable <= this.allocator.extent * scatteredMax
   }
@@ -137,14 +144,14 @@ export class Space {
   }
 
   /**
-   * For replay: a power cut may have taken back a growth of which the log, which waits for no sync, has used blocks. Throws
-   * `disk-full` when the file system has no room for them any more.
+   * Extends the file for replay: a power cut may have taken back a growth while the log, which waits for no sync, has
+   * used its blocks. Throws `disk-full` when the file system has no room for the growth any more.
    */
   async growTo(end: number): Promise<void> {
     while (this.allocator.extent < Math.min(end, this.geometry.blocksMax)) await this.extendTo(end)
   }
 
-  /** For replay as well: true while nodes that the log stands for need a growth first. */
+  /** Tells replay that the file must grow before there are blocks for so many nodes. */
   lacks(nodes: number): boolean {
     return this.available('reclaim') < nodes && this.allocator.extent < this.geometry.blocksMax
   }
@@ -158,12 +165,12 @@ export class Space {
       await this.extend()
     } catch (error) {
       this.growFailedAt = this.clock.monotonic()
-      // Whoever waits hears of it when it looks for space again.
+      // A caller that waits hears of the failure when the caller looks for space again.
       if (!hasCode(error, 'disk-full')) this.reclaimer.failed(error)
     }
   }
 
-  /** By a step, or where there is no room for one as far as it has to be. */
+  /** Extends by a step, or only to `end` where the file system has no room for a step. */
   private async extendTo(end: number): Promise<void> {
     try {
       await this.extend()

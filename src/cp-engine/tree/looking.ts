@@ -4,7 +4,7 @@ import { type BreakClock, Breaks } from '../../lib/breaks.ts'
 import { NotLoaded } from './node-cache.ts'
 import type { LoadAllowance, NodeLoader } from './node-loader.ts'
 
-/** One look at a tree: what it gives, or the node that was missing. */
+/** Runs one look at a tree: the answer is the result of the look, or the node that was missing. */
 export function lookOnce<T>(at: () => T): T | NotLoaded {
   try {
     return at()
@@ -14,26 +14,27 @@ export function lookOnce<T>(at: () => T): T | NotLoaded {
   }
 }
 
-/** What a look loads by itself: so much that it rarely has to begin again, so little that nobody waits for long. */
+/** Nodes that one run may load by itself: enough that a run rarely begins again, and no other caller waits long. */
 const loadsAtOnceMax = 64
 const loadingMsMax = 5
-/** What stops more often than this needs much: what it loads is kept from then on. */
+/** Number of stops beyond which a look counts as one that needs many nodes: from then on its nodes are kept. */
 const stopsMax = 4
-/** So much can be kept for one. */
+/** Limit for the nodes that are kept for one look. */
 const keptMax = 2 ** 16
 
 /**
- * One look that is made again from its start until nothing is missing, so that its last run saw one instant. Others have
- * their turn in between, and what they load may push out what this one has loaded. So one that needs much waits for its
- * turn to have all of it kept until it ends; there is one at a time.
+ * One look that begins again from its start until no node is missing, so that its last run sees one instant. Other
+ * callers have their turn between two runs, and the nodes that they load may push out the nodes of this look. So a
+ * look that needs many nodes waits for its turn to keep all of them until the look ends; one look at a time has this
+ * turn.
  */
 export class Looking implements LoadAllowance {
   private stops = 0
   private breaks: Breaks | null = null
   private letGo: (() => void) | null = null
-  /** Of those that are kept. */
+  /** Nodes that have been loaded since the look began, or since its nodes are kept. */
   private kept = 0
-  /** Of the look that is under way. */
+  /** Nodes that the present run has loaded by itself. */
   private loads = 0
   private beganMs = 0
 
@@ -56,7 +57,10 @@ export class Looking implements LoadAllowance {
     return true
   }
 
-  /** Before the next look. `too-large` for one that needs more of the tree than can be in memory at once. */
+  /**
+   * Loads the missing node before the next run. Throws `too-large` when the look needs more of the tree than memory
+   * can hold at once.
+   */
   async load(missing: NotLoaded): Promise<void> {
     if (++this.stops > stopsMax && !this.letGo) {
       this.letGo = await this.loader.keep()
@@ -69,7 +73,10 @@ export class Looking implements LoadAllowance {
     await this.breaks.maybe()
   }
 
-  /** It has seen all, or waits for something else than nodes. Always called in the end. */
+  /**
+   * Lets the kept nodes go. Every look calls this in the end: when the look has seen all, and also when the look
+   * waits for something else than nodes.
+   */
   end(): void {
     this.letGo?.()
     this.letGo = null
@@ -77,7 +84,7 @@ export class Looking implements LoadAllowance {
   }
 }
 
-/** Runs a look until it has all that it needs. */
+/** Runs a look until no node is missing. */
 export async function lookWith<T>(looking: Looking, at: () => T): Promise<T> {
   try {
     for (;;) {

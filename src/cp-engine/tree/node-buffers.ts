@@ -1,23 +1,24 @@
 /**
- * Buffers of one block that the nodes of consistency points are encoded into, used again: memory that is touched for the
- * first time costs more than hashing a node.
+ * Buffers of one block each, which the nodes of consistency points are encoded into. The buffers are used again,
+ * since the first touch of new memory costs more than hashing a node.
  *
- * Whoever takes buffers owns them. They come back only when the device has their bytes and no mirror has kept them; what
- * does not come back is left to the collector. Those that are taken together lie next to each other as far as possible,
- * so that what is next to each other on the device as well is one buffer of a write.
+ * - A caller that takes buffers owns them. A caller gives buffers back only when the device has their bytes and no
+ *   mirror has kept them; the garbage collector frees all other buffers.
+ * - Buffers that are taken together lie next to each other as far as possible. So nodes that are neighbours on the
+ *   device as well become one buffer of a write.
  */
 import { blockBytes } from '../../format/geometry.ts'
 
-/** Allocated together. */
+/** Buffers that are allocated together. */
 const chunkBuffers = 32
-/** Kept for the next CP: what one vectored write has. */
+/** Buffers that are kept for the next CP: as many as one vectored write has. */
 const keptMax = 2048
 
 export class NodeBuffers {
-  /** The next to be taken is the last. */
+  /** Free buffers; the next one to be taken is the last. */
   private readonly free: Uint8Array[] = []
 
-  /** Their bytes are anything. */
+  /** Takes buffers with arbitrary content. */
   take(count: number): Uint8Array[] {
     const taken: Uint8Array[] = []
     while (taken.length < count) {
@@ -27,7 +28,7 @@ export class NodeBuffers {
     return taken
   }
 
-  /** In the order in which they were taken. */
+  /** Takes buffers back, in the order in which they were taken. */
   giveBack(buffers: readonly Uint8Array[]): void {
     const room = keptMax - this.free.length
     for (let i = Math.min(buffers.length, room) - 1; i >= 0; i--) this.free.push(buffers[i]!)

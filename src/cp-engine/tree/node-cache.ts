@@ -2,21 +2,23 @@
  * Tree nodes in memory: frames of 4 KiB in one large buffer, found by address.
  *
  * Always true:
- * - A frame holds the layout of `format/disk/tree-node.ts`, with holes while it is dirty. Frame 0 is scratch, so 0 means none.
+ * - A frame holds the layout of `format/disk/tree-node.ts`, with holes while the frame is dirty. Frame 0 is scratch,
+ *   so 0 means no frame.
  * - An address is in at most one frame.
- * - Only `trim` evicts, and only clean frames. A synchronous function between two calls of it keeps all its frames.
- * - What one operation or a recovery needs beyond the limit is taken, up to 4 GiB: neither can do with less.
+ * - Only `trim` evicts, and only clean frames. A synchronous function between two calls of `trim` keeps all its
+ *   frames.
+ * - One operation or a recovery may take frames beyond the limit, up to 4 GiB, since neither can do with fewer.
  *
- * | state   | in memory only | checksum | evictable | who changes its bytes                           |
+ * | state   | in memory only | checksum | evictable | code that changes the bytes                     |
  * |---------|----------------|----------|-----------|-------------------------------------------------|
  * | free    |                |          |           |                                                 |
- * | dirty   | yes            | no       | no        | the tree while open; nobody once sealed         |
- * | encoded | until written  | yes      | no        | nobody                                          |
- * | recent  | no             | yes      | no        | nobody                                          |
- * | clean   | no             | yes      | yes       | nobody                                          |
+ * | dirty   | yes            | no       | no        | the open tree; no code after the seal           |
+ * | encoded | until written  | yes      | no        | none                                            |
+ * | recent  | no             | yes      | no        | none                                            |
+ * | clean   | no             | yes      | yes       | none                                            |
  *
- * A node written in CP n stays recent until n+1 is published: copies of its parent that were made before its checksum
- * was known take it from here.
+ * A node that was written in CP n stays recent until CP n+1 is published. Copies of its parent that were made before
+ * the checksum of the node was known take the checksum from the recent frame.
  */
 import { assert } from '../../lib/assert.ts'
 import { sha256Bytes } from '../../lib/checksum.ts'
@@ -30,7 +32,7 @@ export const wordsPerFrame = blockBytes / 2
 // Slots and header fields are read as 16-bit words in place.
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'a little-endian machine')
 
-/** A node that a synchronous look at a tree needs. Thrown through the look when it may not load more: see looking.ts. */
+/** A node that a look at a tree needs. A look that may not load more nodes throws this error (looking.ts). */
 export class NotLoaded extends Error implements NodePlace {
   override readonly name = 'NotLoaded'
   constructor(
@@ -45,20 +47,22 @@ export class NotLoaded extends Error implements NodePlace {
 
 const cacheBytesLimit = 2 ** 32
 const framesLimit = cacheBytesLimit / blockBytes
-/** Beyond the limit there is always room for what one operation needs and dirties. */
+/** Frames beyond the limit: one operation always finds room for the nodes that the operation needs and dirties. */
 const framesBeyond = framesLimit / 4
 export const cacheBytesMax = (framesLimit - framesBeyond) * blockBytes
 
 export interface CacheOptions {
-  /** Clean frames are evicted when all frames together exceed this. */
+  /** Limit for all frames together, in bytes; clean frames are evicted beyond this limit. */
   readonly bytesMax: number
-  /** Nodes of one large operation may exceed the limit by this much before the next `trim`, and no memory is moved. */
+  /** Bytes of nodes that one operation may take beyond the limit before the next `trim`, without a move of memory. */
   readonly slackBytes: number
-  /** So many clean frames stay even then, so that an operation can gather what it needs. */
+  /**
+   * Clean frames that always stay, also beyond the limit, so that an operation can gather the nodes that it needs.
+   */
   readonly cleanFramesMin?: number
 }
 
-/** What the cache knows of a frame: 64 bytes, one cache line. */
+/** Bytes of metadata for each frame: one cache line. */
 const metaBytes = 64
 const metaNumbers = metaBytes / 8
 const sumOffset = 16
@@ -68,14 +72,16 @@ const blankOffset = 50
 const insertRunOffset = 51
 const lastInsertOffset = 52
 const tableBitsMin = 10
-/** The cache of a small volume stays this small; the first node beyond it takes the whole reservation at once. */
+/**
+ * The cache of a small volume stays this small; the first node beyond this size takes the whole reservation at once.
+ */
 const framesAtFirst = 512
 
 export class NodeCache {
   readonly framesMax: number
-  /** Somebody needs many nodes at once: none is evicted meanwhile. */
+  /** True while a look needs many nodes at once: no node is evicted meanwhile. */
   isKept = false
-  /** Reserved with the first node that is more than a small volume has. */
+  /** Frames that are reserved with the first node that a small cache has no room for. */
   private readonly framesExpected: number
   private readonly cleanFramesMin: number
   private frameBytes = new Uint8Array(0)
@@ -84,7 +90,7 @@ export class NodeCache {
   private numbers = new Float64Array(0)
   private meta = new Uint8Array(0)
   private framesReserved = 0
-  /** Open addressing, from addresses to frames; it grows, so that a cache that is hardly used stays dense. */
+  /** Hash table with open addressing, from addresses to frames; the table grows, and so stays dense when small. */
   private table = new Int32Array(2 ** tableBitsMin)
   private shift = 32 - tableBitsMin
   private readonly free: number[] = []
@@ -108,14 +114,17 @@ export class NodeCache {
   }
 
   /**
-   * Called by a look that misses a node, and may bring it: the look goes on then. Throws what is missing else. The loader's
-   * to set.
+   * Called by a look that misses a node. The function either brings the node, so that the look goes on, or throws the
+   * missing node. The loader sets this function.
    */
   bring: (missing: NotLoaded) => void = (missing) => {
     throw missing
   }
 
-  /** All frames: the bytes of frame f begin at f × blockBytes. Read it again after `allocate`, which may move it. */
+  /**
+   * All frames: the bytes of frame f begin at f × blockBytes. A caller reads this again after `allocate`, which may
+   * move the bytes.
+   */
   get bytes(): Uint8Array {
     return this.frameBytes
   }
@@ -129,17 +138,17 @@ export class NodeCache {
   get framesClean(): number {
     return this.clean
   }
-  /** How often a frame was given to a node or taken from one: while it is the same, every node is where it was. */
+  /** Count of frames given to a node or taken from one: while the count is the same, no node has moved. */
   get moves(): number {
     return this.moveCount
   }
 
-  /** Names one tree between two seals; never given twice. */
+  /** Names one tree between two seals; no number is given twice. */
   nextGeneration(): number {
     return ++this.generation
   }
 
-  /** The frame of the node at this address, 0 when there is none. */
+  /** The frame of the node at this address; 0 when there is none. */
   find(address: number): number {
     const table = this.table
     const mask = table.length - 1
@@ -161,11 +170,11 @@ export class NodeCache {
   hasSum(frame: number): boolean {
     return this.stateOf(frame) !== frameState.dirty
   }
-  /** Second chance: a frame that was touched is not the next to be evicted. */
+  /** Gives the frame a second chance: a touched frame is not the next to be evicted. */
   touch(frame: number): void {
     this.meta[frame * metaBytes + touchedOffset] = 1
   }
-  /** An inner node may have pointers whose checksum is not known yet. */
+  /** True when an inner node may have pointers whose checksum is not known yet. */
   mayBeBlank(frame: number): boolean {
     return this.meta[frame * metaBytes + blankOffset] === 1
   }
@@ -173,7 +182,7 @@ export class NodeCache {
     this.meta[frame * metaBytes + blankOffset] = may ? 1 : 0
   }
 
-  /** How many inserts in a row went one to the right each: tells a bulk load. */
+  /** Number of inserts in a row that each went one slot to the right: a long run is a bulk load. */
   insertRun(frame: number): number {
     return this.meta[frame * metaBytes + insertRunOffset]!
   }
@@ -205,7 +214,7 @@ export class NodeCache {
   setSum(frame: number, sum: Uint8Array): void {
     this.meta.set(sum, frame * metaBytes + sumOffset)
   }
-  /** Whether the checksum is the one at `at` of some bytes; it is zeros while the frame is dirty. */
+  /** True when the frame's checksum is the one at `at` of `bytes`; a dirty frame has zeros there. */
   sumIs(frame: number, bytes: Uint8Array, at: number): boolean {
     const meta = this.meta
     const from = frame * metaBytes + sumOffset
@@ -217,7 +226,7 @@ export class NodeCache {
     for (let i = 0; i < sha256Bytes; i++) target[at + i] = this.meta[from + i]!
   }
 
-  /** A frame for the node at `address`; its bytes are whatever they were. A clean frame of that address gives way. */
+  /** Gives a frame with arbitrary bytes to the node at `address`. A clean frame of that address gives way. */
   allocate(address: number, state: number, generation: number): number {
     this.forget(address)
     if (this.free.length === 0 && this.fresh === this.framesReserved) this.reserveMore()
@@ -251,7 +260,7 @@ export class NodeCache {
     this.meta[frame * metaBytes + stateOffset] = state
   }
 
-  /** The address has been given to something else, or its block was overwritten. */
+  /** Drops the node at an address that belongs to something else now, or whose block was overwritten. */
   forget(address: number): void {
     const frame = this.find(address)
     if (frame === 0) return
@@ -259,13 +268,10 @@ export class NodeCache {
     this.release(frame)
   }
 
-  /**
-   * Evicts clean frames until the limit is kept again, unless all are kept. Never called while somebody uses frame
-   * numbers.
-   */
+  /** Evicts clean frames down to the limit, unless nodes are kept. Frame numbers from before become invalid. */
   trim(): void {
     if (this.isKept || this.used <= this.framesMax) return
-    // A little more than needed, so that the hand does not pass the same dirty frames for every single one.
+    // Evicting a little more than needed spares the hand from passing the same dirty frames for every single frame.
     const target = this.framesMax - (this.framesMax >>> 6)
     let steps = 2 * this.fresh
     while (this.used > target && this.clean > this.cleanFramesMin && steps-- > 0) {
@@ -284,7 +290,7 @@ export class NodeCache {
     this.reserve(frames < this.framesExpected ? this.framesExpected : Math.min(2 * frames, framesLimit))
   }
 
-  /** What nobody has touched costs nothing in a fresh process. */
+  /** Reserves memory for frames. Memory that no code has touched costs nothing in a fresh process. */
   private reserve(frames: number): void {
     const buffer = new ArrayBuffer(frames * blockBytes)
     const bytes = new Uint8Array(buffer)
@@ -318,7 +324,7 @@ export class NodeCache {
     for (const frame of frames) this.putInTable(frame)
   }
 
-  /** Linear probing without tombstones: what follows moves up. */
+  /** Linear probing without tombstones: later entries move up into the hole. */
   private removeFromTable(frame: number): void {
     const table = this.table
     const mask = table.length - 1
@@ -326,7 +332,7 @@ export class NodeCache {
     while (table[hole] !== frame) hole = (hole + 1) & mask
     for (let i = (hole + 1) & mask; table[i] !== 0; i = (i + 1) & mask) {
       const home = this.hash(this.addressOf(table[i]!))
-      // It may move when its home does not lie behind the hole.
+      // An entry may move when its home does not lie behind the hole.
       if (((i - home) & mask) >= ((i - hole) & mask)) {
         table[hole] = table[i]!
         hole = i

@@ -1,8 +1,8 @@
 /**
- * One frame of the cache as a node: search it, change it in place. Layout and invariants: `format/disk/tree-node.ts`, with
- * holes between the items while `garbage` counts them.
+ * One frame of the cache as a node: search in the node, and changes in place. `format/disk/tree-node.ts` has the
+ * layout and the invariants; the node may have holes between the items, and `garbage` counts their bytes.
  *
- * These are the hot loops: they compare bytes in the one large buffer, and make no views.
+ * The hot loops are here: they compare bytes in the one large buffer, and make no views.
  */
 import { assert } from '../../lib/assert.ts'
 import { writeU16 } from '../../lib/bytes.ts'
@@ -24,7 +24,7 @@ const garbageWord = treeNodeLayout.at.garbage / 2
 const slotsWord = nodeHeaderBytes / 2
 const kindWord = structures.treeNode.kind | (structures.treeNode.version << 8)
 const none = new Uint8Array(0)
-/** Its bytes are free to use by whoever runs; nothing in it lasts. */
+/** Frame that any function may use while the function runs; the bytes of this frame do not last. */
 const scratchFrame = 0
 
 export function initNode(cache: NodeCache, frame: number, level: number): void {
@@ -42,7 +42,7 @@ export const levelOf = (cache: NodeCache, frame: number): number =>
 export const countOf = (cache: NodeCache, frame: number): number =>
   cache.words[frame * wordsPerFrame + countWord]!
 
-/** What slots and items take, without the holes. */
+/** Bytes that slots and items take, without the holes. */
 export function usedOf(cache: NodeCache, frame: number): number {
   const words = cache.words
   const first = frame * wordsPerFrame
@@ -54,7 +54,7 @@ export function usedOf(cache: NodeCache, frame: number): number {
   )
 }
 
-/** Where an item begins in the cache's bytes. */
+/** Offset in the cache's bytes where an item begins. */
 export const itemAt = (cache: NodeCache, frame: number, index: number): number =>
   frame * blockBytes + cache.words[frame * wordsPerFrame + slotsWord + index]!
 
@@ -76,7 +76,10 @@ export function valueOf(cache: NodeCache, frame: number, index: number): Uint8Ar
   return cache.bytes.slice(from, from + valueLengthAt(cache.bytes, item))
 }
 
-/** The item with this key, or ~(where it would be); `from` is 1 for an inner node, whose first key is empty. */
+/**
+ * Index of the item with this key, or ~(index where the item would be). `from` is 1 for an inner node, whose first
+ * key is empty.
+ */
 export function search(cache: NodeCache, frame: number, key: Uint8Array, from: number): number {
   const bytes = cache.bytes
   const words = cache.words
@@ -85,7 +88,8 @@ export function search(cache: NodeCache, frame: number, key: Uint8Array, from: n
   const length = key.length
   let low = from
   let high = words[frame * wordsPerFrame + countWord]!
-  // Keys between two others share what both share with the wanted one: it need not be compared again.
+  // All keys between two others share with the wanted key at least the prefix that both others share with the wanted
+  // key, so the loop does not compare this prefix again.
   let lowPrefix = 0
   let highPrefix = 0
   while (low < high) {
@@ -109,13 +113,13 @@ export function search(cache: NodeCache, frame: number, key: Uint8Array, from: n
   return ~low
 }
 
-/** The child whose range holds the key. */
+/** Index of the child whose range holds the key. */
 export function searchChild(cache: NodeCache, frame: number, key: Uint8Array): number {
   const found = search(cache, frame, key, 1)
   return found >= 0 ? found : ~found - 1
 }
 
-/** < 0 when the item's key sorts before `key`. */
+/** Negative when the item's key sorts before `key`. */
 export function compareKeyAt(bytes: Uint8Array, item: number, key: Uint8Array): number {
   const itemLength = keyLengthAt(bytes, item)
   const shorter = itemLength < key.length ? itemLength : key.length
@@ -138,7 +142,7 @@ export function equalValueAt(bytes: Uint8Array, item: number, value: Uint8Array)
 export const fits = (cache: NodeCache, frame: number, bytesMore: number): boolean =>
   usedOf(cache, frame) + slotBytes + bytesMore <= nodeRoomBytes
 
-/** Makes room for an item of `length` bytes at `index`, and returns where it begins. The caller knows that it fits. */
+/** Makes room for an item of `length` bytes at `index`, and returns its offset. The item must fit. */
 function open(cache: NodeCache, frame: number, index: number, length: number): number {
   const words = cache.words
   const first = frame * wordsPerFrame
@@ -203,7 +207,9 @@ export function truncateItems(cache: NodeCache, frame: number, count: number): v
   words[first + countWord] = count
 }
 
-/** In place when the length is the same. False when a longer value does not fit: then the item is gone. */
+/**
+ * Replaces in place when the length is the same. False when a longer value does not fit: the item is removed then.
+ */
 export function replaceValue(
   cache: NodeCache,
   frame: number,
@@ -222,7 +228,7 @@ export function replaceValue(
   return true
 }
 
-/** The first key of an inner node is empty. Returns what it was. */
+/** Makes the first key of an inner node empty, and returns the key that was there. */
 export function stripFirstKey(cache: NodeCache, frame: number): Uint8Array {
   const bytes = cache.bytes
   const item = itemAt(cache, frame, 0)
@@ -239,8 +245,9 @@ export function stripFirstKey(cache: NodeCache, frame: number): Uint8Array {
 }
 
 /**
- * The node in canonical form, no holes, as a block of `target` from `base` on, which lies apart from its frame. Items that
- * lie together in key order already are copied together: most nodes have hardly changed.
+ * Writes the node in canonical form, without holes, as a block of `target` from `base` on. The block lies apart from
+ * the node's frame. Items that lie together in key order already are copied together, since most nodes have hardly
+ * changed.
  */
 export function packNode(cache: NodeCache, frame: number, target: Uint8Array, base: number): void {
   const { bytes, words } = cache
@@ -249,7 +256,7 @@ export function packNode(cache: NodeCache, frame: number, target: Uint8Array, ba
   const count = words[slots - slotsWord + countWord]!
   copyBytes(bytes, first, first + nodeHeaderBytes, target, base)
   let start = blockBytes
-  // Of the items that are not copied yet, and where they go.
+  // The bytes from `from` to `end` are the items that are not copied yet; these bytes go to `start`.
   let from = blockBytes
   let end = blockBytes
   for (let i = 0; i < count; i++) {
@@ -280,7 +287,10 @@ function compact(cache: NodeCache, frame: number): void {
   cache.bytes.copyWithin(frame * blockBytes, scratchFrame * blockBytes, (scratchFrame + 1) * blockBytes)
 }
 
-/** Joins two nodes in scratch and puts the result in `target`, one of them. For inner nodes the right one's first key is `separator`. */
+/**
+ * Joins two nodes in scratch and puts the result in `target`, which is one of them. In an inner node, `separator`
+ * becomes the first key of the right node.
+ */
 export function joinNodes(
   cache: NodeCache,
   left: number,
@@ -302,7 +312,7 @@ export function joinNodes(
   cache.setInsertRun(target, 0)
 }
 
-/** Where the node pointer of an inner item begins in the cache's bytes. */
+/** Offset in the cache's bytes where the node pointer of an inner item begins. */
 export function pointerAt(cache: NodeCache, frame: number, index: number): number {
   const item = itemAt(cache, frame, index)
   return item + itemHeadBytes + keyLengthAt(cache.bytes, item)
@@ -331,13 +341,13 @@ export function setPointer(cache: NodeCache, frame: number, index: number, addre
   cache.setMayBeBlank(frame, true)
 }
 
-/** True when the frame has the checksum that the pointer says, if it says one. */
+/** True when the frame has the checksum in the pointer, or when the pointer has none yet. */
 export const sumMatches = (cache: NodeCache, pointer: number, frame: number): boolean =>
   cache.sumIs(frame, cache.bytes, pointer + 8) || isBlank(cache.bytes, pointer)
 
 /**
- * Fills in the checksums of children that are known by now, and says how many of these were born in the generation. The
- * frame is no longer one that may be blank when none is missing.
+ * Fills in the checksums of children that are known by now, and returns how many of these children were born in
+ * `generation`. When no checksum is missing, the frame is marked as having no blank pointers.
  */
 export function fillSums(cache: NodeCache, frame: number, generation = 0): number {
   if (!cache.mayBeBlank(frame)) return 0
@@ -349,7 +359,7 @@ export function fillSums(cache: NodeCache, frame: number, generation = 0): numbe
   for (let index = words[slots - slotsWord + countWord]! - 1; index >= 0; index--) {
     const item = first + words[slots + index]!
     const pointer = item + itemHeadBytes + keyLengthAt(bytes, item)
-    // Nearly all have a sum, and most of those do not begin with zero.
+    // Nearly all pointers have a sum, and most sums do not begin with zero.
     if (bytes[pointer + 8] !== 0 || !isBlank(bytes, pointer)) continue
     const child = cache.find(addressAt(bytes, pointer))
     if (child !== 0 && cache.hasSum(child)) {

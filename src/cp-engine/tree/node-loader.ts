@@ -1,4 +1,7 @@
-/** Brings nodes from the device into the cache; nothing enters it that was not verified against its parent. */
+/**
+ * The loader brings nodes from the device into the cache. No node enters the cache unverified: the parent's checksum
+ * and the place in the tree must match.
+ */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -8,9 +11,9 @@ import { verifyNode } from '../../format/disk/tree-node.ts'
 import { type NodeCache, type NotLoaded, frameState } from './node-cache.ts'
 import { Turn } from '../../lib/turns.ts'
 
-/** Of a look that is under way. */
+/** Allowance of a look that is under way. */
 export interface LoadAllowance {
-  /** Asked before each node. */
+  /** Asked before each node that the look would load. */
   mayLoad(): boolean
 }
 
@@ -21,7 +24,7 @@ export class NodeLoader {
   private readonly cache: NodeCache
   private readonly block = new Uint8Array(blockBytes)
   private allowance = nothing
-  /** Of those who have asked to keep what they load: resolves when the last of them has let go. */
+  /** Turn of the looks that keep the nodes that they load: one look has the turn at a time. */
   private readonly keeping = new Turn()
 
   constructor(device: BlockDevice, cache: NodeCache) {
@@ -30,7 +33,9 @@ export class NodeLoader {
     cache.bring = (missing) => this.bring(missing)
   }
 
-  /** Runs a synchronous look that may load nodes by itself, as long as it is allowed to, while nothing is evicted. */
+  /**
+   * Runs a synchronous look, during which no node is evicted. The look may load nodes by itself within the allowance.
+   */
   during<T>(allowance: LoadAllowance, look: () => T): T {
     const before = this.allowance
     this.allowance = allowance
@@ -41,7 +46,7 @@ export class NodeLoader {
     }
   }
 
-  /** Resolves when it is the caller's turn; nothing is evicted then until what it gives is called. */
+  /** Resolves when it is the caller's turn. The cache evicts no node until the caller calls the returned function. */
   async keep(): Promise<() => void> {
     const end = await this.keeping.take()
     this.cache.isKept = true
@@ -52,8 +57,9 @@ export class NodeLoader {
   }
 
   /**
-   * Between two looks. `corrupt` for wrong bytes, DeviceError when they cannot be read. It reads synchronously (2 µs for
-   * a cached block, against 36), so two loads of one node never overlap: the second finds it.
+   * Loads a node between two looks. Throws `corrupt` for wrong bytes, and DeviceError when the device cannot read
+   * them. The read is synchronous (2 µs for a cached block, against 36 µs), so two loads of one node never overlap:
+   * the second load finds the node.
    */
   load(missing: NotLoaded): void {
     const { address, sum } = missing.pointer
@@ -68,7 +74,7 @@ export class NodeLoader {
   }
 
   private bring(missing: NotLoaded): void {
-    // Who is there under another checksum gives way between two looks: this one may stand on it.
+    // A node under another checksum gives way only between two looks, since the present look may stand on that node.
     if (this.cache.find(missing.pointer.address) !== 0 || !this.allowance.mayLoad()) throw missing
     this.read(missing)
   }

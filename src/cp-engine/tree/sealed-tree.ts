@@ -1,5 +1,5 @@
 /**
- * The nodes that one CP changed, as they were when it was sealed: the open tree copies them before it changes them.
+ * The nodes that one CP changed, in the state of the seal: the open tree copies these nodes before it changes them.
  *
  * seal → encode, to its end → written (the CP has been published) → the next seal.
  */
@@ -15,7 +15,7 @@ export interface EncodedNode {
   readonly address: number
   readonly bytes: Uint8Array
   readonly sum: Uint8Array
-  /** The node that this one was copied or split from. */
+  /** The node that this node was copied or split from. */
   readonly replaces: BlockRun | null
 }
 
@@ -25,7 +25,7 @@ interface DirtyNode {
   readonly level: number
 }
 
-/** So many get their buffers together. */
+/** Nodes that get their buffers together. */
 export const batchNodes = 2048
 
 export class SealedTree {
@@ -34,7 +34,7 @@ export class SealedTree {
   private sealedRoot: TreeRoot
   /** All frames of the generation that the tree has. */
   private readonly dirty: ReadonlySet<number>
-  /** Address of a node → that of the older one that it was made from. */
+  /** Address of a node → address of the older node that the node was made from. */
   private readonly copied: ReadonlyMap<number, number>
   private readonly published: (frames: readonly number[]) => void
   private readonly frames: number[] = []
@@ -61,8 +61,9 @@ export class SealedTree {
   }
 
   /**
-   * Children before parents: level by level, each in the order of addresses. The caller may do other things between two
-   * nodes, and change the open tree. The bytes are taken from `buffers` and belong to the caller.
+   * Encodes children before parents: level by level, each level in the order of addresses. The caller may do other
+   * things between two nodes, and may change the open tree. The bytes are taken from `buffers` and belong to the
+   * caller.
    */
   *encode(buffers: NodeBuffers = new NodeBuffers()): Generator<EncodedNode> {
     assert(this.state === 'sealed', 'a sealed tree is encoded once')
@@ -86,7 +87,7 @@ export class SealedTree {
       }
     }
     if (nodes.length > 0) {
-      // Each was named by a parent of this CP, but the root.
+      // A parent of this CP names each node except the root.
       assert(children === nodes.length - 1, 'every dirty node is reached')
       const { address } = this.sealedRoot.pointer
       this.sealedRoot = {
@@ -97,13 +98,13 @@ export class SealedTree {
     this.state = 'encoded'
   }
 
-  /** Once `encode` is exhausted. */
+  /** The root; known once `encode` is exhausted. */
   root(): TreeRoot {
     assert(this.state !== 'sealed', 'the root is known after encoding')
     return this.sealedRoot
   }
 
-  /** The CP has been published. */
+  /** Called when the CP has been published. */
   written(): void {
     assert(this.state === 'encoded', 'what is written was encoded')
     this.state = 'written'
@@ -122,7 +123,7 @@ export class SealedTree {
   }
 }
 
-/** Nodes that are neighbours on the device get neighbours in memory. */
+/** Gives nodes that are neighbours on the device buffers that are neighbours in memory. */
 function inAddressOrder(
   nodes: readonly DirtyNode[],
   buffers: readonly Uint8Array[],

@@ -1,9 +1,11 @@
 /**
- * A way down a tree: the frame at each depth and which of its children (in the leaf: which item) was taken. It is valid
- * until the tree is changed or a frame is given to another node, so it lives within one synchronous call.
+ * A way down a tree: the frame at each depth, and the index of the child (in the leaf: of the item) that was taken
+ * there. A path is valid until the tree is changed or a frame is given to another node, so a path lives within one
+ * synchronous call.
  *
- * An operation looks at its key, makes sure of the way to it, and changes it: the way is kept as long as it is valid
- * and goes to the same key. Whoever changes a node in place says `forget`; the cache counts the rest.
+ * An operation looks at its key, makes sure of the way to the key, and changes the item: the path is kept as long as
+ * the path is valid and the key is the same. Code that changes a node in place calls `forget`; the cache counts all
+ * other moves.
  */
 import { assert } from '../../lib/assert.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -26,10 +28,13 @@ import {
 export class TreePath {
   readonly frames = new Int32Array(treeLevelMax + 1)
   readonly slots = new Int32Array(treeLevelMax + 1)
-  /** Of the leaf. */
+  /** Depth of the leaf. */
   depth = 0
   private readonly cache: NodeCache
-  /** Where it leads, below which root, and how often frames had moved then. No length: nowhere. */
+  /**
+   * Key that the path leads to. `rootAddress` and `moves` are the root and the cache's move count at that time; a
+   * negative `keyLength` means that the path leads nowhere.
+   */
   private readonly key = new Uint8Array(keyBytesMax)
   private keyLength = -1
   private rootAddress = 0
@@ -44,8 +49,8 @@ export class TreePath {
   }
 
   /**
-   * Down to the leaf whose range holds the key. The last slot is the item with the key, or ~(where it would be), and
-   * is returned. Throws NotLoaded. The tree is not empty.
+   * Goes down to the leaf whose range holds the key, and returns the last slot: the index of the item with the key,
+   * or ~(index where the item would be). Throws NotLoaded. The tree must not be empty.
    */
   descend(root: TreeRoot, key: Uint8Array): number {
     if (this.leadsTo(root, key)) return this.slots[this.depth]!
@@ -63,12 +68,12 @@ export class TreePath {
     return found
   }
 
-  /** Something on the way has changed. */
+  /** Called when something on the path has changed. */
   forget(): void {
     this.keyLength = -1
   }
 
-  /** To the first item of the leaf after this one; false when there is none. */
+  /** Goes to the first item of the next leaf; false when there is none. */
   nextLeaf(): boolean {
     this.forget()
     let depth = this.depth - 1
@@ -79,7 +84,7 @@ export class TreePath {
     return true
   }
 
-  /** To the last item of the leaf before this one; false when there is none. */
+  /** Goes to the last item of the previous leaf; false when there is none. */
   previousLeaf(): boolean {
     this.forget()
     let depth = this.depth - 1
@@ -90,7 +95,7 @@ export class TreePath {
     return true
   }
 
-  /** The bounds of what the path has taken at this depth; of the leaf when it is given `this.depth − 1`. */
+  /** Lower bound of the child that the path has taken at this depth; `this.depth − 1` gives the bound of the leaf. */
   lowerBound(depth: number): Uint8Array | null {
     for (let d = depth; d >= 0; d--) {
       if (this.slots[d]! > 0) return keyOf(this.cache, this.frames[d]!, this.slots[d]!)
@@ -106,7 +111,7 @@ export class TreePath {
     return null
   }
 
-  /** The frame of a child when it is in memory and is what its parent says; else 0. */
+  /** The frame of a child that is in memory and has the checksum in its parent's pointer; 0 otherwise. */
   childInMemory(frame: number, slot: number): number {
     const cache = this.cache
     const pointer = pointerAt(cache, frame, slot)
@@ -167,7 +172,7 @@ export class TreePath {
       cache.bring(missing(pointer, level, this.lowerBound(depth), this.upperBound(depth)))
       child = cache.find(pointer.address)
     }
-    // It was verified as somebody's child, perhaps not as this one's: a foreign tree may name a node twice.
+    // The child was verified under some parent, perhaps not under this one: a foreign tree may name a node twice.
     if (levelOf(cache, child) !== level) throw misplaced(cache.addressOf(child))
     return child
   }

@@ -1,4 +1,4 @@
-/** Reads one tree. Everything throws NotLoaded for a node that is not in memory; what is returned are copies. */
+/** The reader of one tree. Every method throws NotLoaded for a node that is not in memory, and returns copies. */
 import { compareBytes } from '../../lib/bytes.ts'
 import type { TreeRoot } from '../../format/disk/root.ts'
 import type { Item, ItemReader } from '../contract.ts'
@@ -31,7 +31,7 @@ export class TreeReader implements ItemReader {
     const found = path.descend(root, key)
     let slot = found >= 0 ? found : ~found - 1
     if (slot < 0) {
-      // All that is left of this leaf is below its bound: often that says that there is nothing.
+      // Items before this leaf are below the leaf's lower bound: the bound alone often proves that there is no item.
       const bound = path.lowerBound(path.depth - 1)
       if (!bound || compareBytes(bound, lowest) <= 0 || !path.previousLeaf()) return null
       slot = path.slots[path.depth]!
@@ -56,7 +56,7 @@ export class TreeReader implements ItemReader {
         items.push(this.item(leaf, slot))
       }
       if (items.length === itemsMax) break
-      // Do not load a leaf of which nothing is wanted.
+      // A leaf without wanted items is not loaded.
       const bound = path.upperBound(path.depth - 1)
       if (!bound || compareBytes(bound, end) >= 0 || !path.nextLeaf()) break
       slot = 0

@@ -1,6 +1,6 @@
 /**
- * Splits a node into which one more item must go. Always in two: an item is at most a quarter of a node, so cut in the
- * middle by bytes each half has room.
+ * Splits a node that one more item must go into. A split always makes two nodes: an item is at most a quarter of a
+ * node, so after a cut in the middle by bytes each half has room.
  */
 import { assert } from '../../lib/assert.ts'
 import { itemHeadBytes, nodeRoomBytes, slotBytes } from '../../format/disk/tree-node.ts'
@@ -20,10 +20,10 @@ import {
   usedOf,
 } from './node-frame.ts'
 
-/** So many inserts in a row, each to the right of the one before, are taken for a bulk load. */
+/** Number of inserts in a row, each to the right of the one before, that count as a bulk load. */
 const runMin = 3
 
-/** Moves the upper part of `left` to the empty frame `right`, the new item included. Returns what separates them. */
+/** Moves the upper part of `left`, with the new item, to the empty frame `right`. Returns the separating key. */
 export function splitNode(
   cache: NodeCache,
   left: number,
@@ -50,12 +50,12 @@ export function splitNode(
   return level > 0 ? stripFirstKey(cache, right) : separatorOf(cache, left, right)
 }
 
-/** How many items, the new one at `index` counted, stay left. */
+/** Number of items that stay left, the new item at `index` included. */
 function cutOf(cache: NodeCache, frame: number, index: number, more: number): number {
   const count = countOf(cache, frame)
   const sizeAt = (i: number) => itemBytes(cache.bytes, itemAt(cache, frame, i)) + slotBytes
   if (cache.insertRun(frame) >= runMin) {
-    // What is below the run will not be added to: it stays packed, and so is what the run leaves behind.
+    // No more items are expected below the run: the items there stay packed, and the run leaves packed nodes behind.
     if (index === count) return count
     let below = more
     for (let i = 0; i < index; i++) below += sizeAt(i)
@@ -65,14 +65,14 @@ function cutOf(cache: NodeCache, frame: number, index: number, more: number): nu
   let bytes = 0
   for (let i = 0; i <= count; i++) {
     const size = i < index ? sizeAt(i) : i === index ? more : sizeAt(i - 1)
-    // Cut where the halves differ least.
+    // The cut goes where the halves differ least.
     if (bytes + size / 2 > half) return Math.max(1, i)
     bytes += size
   }
   return count
 }
 
-/** The shortest key above everything in `left` and not above anything in `right`. */
+/** The shortest key that is above all keys in `left` and not above any key in `right`. */
 function separatorOf(cache: NodeCache, left: number, right: number): Uint8Array {
   const key = keyOf(cache, right, 0)
   const last = itemAt(cache, left, countOf(cache, left) - 1)

@@ -1,12 +1,15 @@
 /**
- * The open copy-on-write B+tree. Nodes of the open CP are changed in place, older ones are copied to a fresh address
+ * The open copy-on-write B+tree. Nodes of the open CP are changed in place; older nodes are copied to a fresh address
  * first, so a sealed or published tree never changes.
  *
  * Always true:
  * - A node of the open generation has only ancestors of the open generation.
- * - A parent names its child by address; the checksum is filled in when it is known, at the latest when it is encoded.
- * - Every address that `allocate` gave is in the tree or was given to `freed`; so are those of the tree it began with.
- * - No node is empty. The first key of an inner node is empty: its child begins where the node does.
+ * - A parent names its child by address. The parent gets the checksum of the child when the checksum is known, at the
+ *   latest when the parent is encoded.
+ * - Every address that `allocate` gave is in the tree or was given to `freed`; the same is true of the addresses of
+ *   the tree that the open tree began with.
+ * - No node is empty. The first key of an inner node is empty: the first child's range begins where the node's range
+ *   begins.
  */
 import { assert } from '../../lib/assert.ts'
 import { sha256Bytes } from '../../lib/checksum.ts'
@@ -41,10 +44,10 @@ import { splitNode } from './tree-split.ts'
 
 const noKey = new Uint8Array(0)
 const unknownSum = new Uint8Array(sha256Bytes)
-/** A node that uses less looks for a neighbour to join, and joins one if the result leaves room to grow. */
+/** A node that uses fewer bytes joins a neighbour, if the result leaves room to grow. */
 const joinBelowBytes = nodeRoomBytes / 4
 const joinedBytesMax = (nodeRoomBytes * 3) / 4
-/** More children than any inner node can have. */
+/** Upper limit for the children of an inner node. */
 const childrenMax = Math.ceil(nodeRoomBytes / (itemHeadBytes + slotBytes + nodePointerBytes))
 
 /** Reads the tree of one root, or of the root that the function names at that moment. */
@@ -64,13 +67,15 @@ export class OpenTree {
   /** Frames of the open generation. */
   private dirty = new Set<number>()
   private changeCount = 0
-  /** Frames of the CP published last. */
+  /** Frames of the CP that was published last. */
   private recent: readonly number[] = []
   private sealing = false
-  /** Since the last seal: address of a node → that of the older one that it was copied or split from. */
+  /** Address of each node made since the last seal → address of the older node that was copied or split. */
   private copied = new Map<number, number>()
 
-  /** `freed` hears of every node that left the tree, and whether it was born since the last seal. */
+  /**
+   * The tree calls `freed` for each node that leaves the tree, and tells whether its birth was after the last seal.
+   */
   constructor(
     cache: NodeCache,
     root: TreeRoot,
@@ -86,28 +91,28 @@ export class OpenTree {
     this.reader = new TreeReader(cache, () => this.openRoot, this.path)
   }
 
-  /** The checksum is zeros while the root node is dirty. */
+  /** The present root; its checksum is zeros while the root node is dirty. */
   root(): TreeRoot {
     return this.openRoot
   }
 
-  /** Another number after every change: while it is the same, every look sees the same. */
+  /** Number that differs after every change: while the number is the same, every look sees the same tree. */
   get changes(): number {
     return this.changeCount
   }
 
-  /** Since the last seal. */
+  /** Number of nodes that are dirty since the last seal. */
   get dirtyNodes(): number {
     return this.dirty.size
   }
 
-  /** Makes sure of the ways to the keys: a change of them needs no other node. Throws NotLoaded. */
+  /** Makes sure of the ways to the keys, so that a change of the items needs no other node. Throws NotLoaded. */
   ready(keys: readonly Uint8Array[]): void {
     if (this.openRoot.pointer.address === 0) return
     for (const key of keys) this.path.descend(this.openRoot, key)
   }
 
-  /** Never fails half-way: NotLoaded is thrown before anything has changed. */
+  /** Puts an item, and never fails half-way: NotLoaded is thrown before anything has changed. */
   put(key: Uint8Array, value: Uint8Array): void {
     assert(key.length > 0 && key.length <= keyBytesMax, 'a key within its limits')
     assert(key.length + value.length <= itemBytesMax, 'an item within its limits')
@@ -125,7 +130,7 @@ export class OpenTree {
     this.insert(path.depth, slot, key, value)
   }
 
-  /** False when there was no such item; then nothing has changed. */
+  /** Deletes an item. False when there was no such item; nothing has changed then. */
   delete(key: Uint8Array): boolean {
     if (this.openRoot.pointer.address === 0) return false
     const path = this.path
@@ -138,9 +143,10 @@ export class OpenTree {
   }
 
   /**
-   * How many nodes changing so many keys allocates at most, `puts` of them other than by deleting: copies of the ways to
-   * them, and splits, which a deletion never needs. Of a level at most twice the nodes that are touched split (a bulk
-   * load leaves a full node behind), and after that one for two splits below.
+   * Upper limit for the nodes that changing `keys` keys allocates; `puts` of these changes are not deletions. The
+   * tree allocates copies of the ways to the keys, and splits, which a deletion never needs. On each level at most
+   * twice the touched nodes split (a bulk load leaves a full node behind), and beyond that one node for two splits on
+   * the level below.
    */
   nodesWorstCase(keys: number, puts = keys): number {
     if (keys === 0) return 0
@@ -152,12 +158,12 @@ export class OpenTree {
       if (level > 0) splits = Math.min(splits, 2 * touched + Math.ceil(splits / 2))
       nodes += touched + splits
     }
-    // Roots above the one of now.
+    // Roots above the present root.
     for (; splits > 0; splits = Math.floor(splits / 2)) nodes += 1 + Math.floor(splits / 2)
     return nodes
   }
 
-  /** O(1). The CP before must have been written. */
+  /** Seals the tree in O(1). The CP before must have been published. */
   seal(): SealedTree {
     assert(!this.sealing, 'one CP is written at a time')
     this.sealing = true
@@ -180,7 +186,7 @@ export class OpenTree {
     return sealed
   }
 
-  /** Before any change below: copies what is older than the open CP, from the root down. */
+  /** Copies the path's nodes that are older than the open CP, from the root down; comes before any change. */
   private makeDirty(): void {
     this.changeCount++
     this.path.forget()
@@ -194,7 +200,7 @@ export class OpenTree {
       cache.bytes.copyWithin(frame * blockBytes, old * blockBytes, (old + 1) * blockBytes)
       cache.setMayBeBlank(frame, cache.mayBeBlank(old))
       cache.copyInsertRun(old, frame)
-      // What is known now may leave memory before this copy is encoded.
+      // A child whose checksum is known now may leave memory before this copy is encoded.
       fillSums(cache, frame)
       frames[d] = frame
       const address = cache.addressOf(frame)
@@ -232,7 +238,7 @@ export class OpenTree {
     cache.setMayBeBlank(root, true)
   }
 
-  /** After an item has left the leaf of the path: removes empty nodes, joins small ones, lowers the root. */
+  /** Removes empty nodes, joins small nodes, and lowers the root after an item has left the leaf of the path. */
   private shrink(): void {
     const cache = this.cache
     const { frames, slots } = this.path
@@ -251,7 +257,7 @@ export class OpenTree {
     this.lowerRoot()
   }
 
-  /** With the neighbour to the right or left, if it is in memory: a delete never needs another node. */
+  /** Joins a node with its right or left neighbour, if that is in memory: a delete never needs another node. */
   private join(depth: number): boolean {
     const cache = this.cache
     const parent = this.path.frames[depth - 1]!
@@ -276,7 +282,7 @@ export class OpenTree {
     return false
   }
 
-  /** An inner root with one child gives way to it. */
+  /** Replaces an inner root that has one child by this child. */
   private lowerRoot(): void {
     const cache = this.cache
     for (;;) {
@@ -326,7 +332,7 @@ export class OpenTree {
     return pointer
   }
 
-  /** With the checksum, if it is known by now. */
+  /** The root with its checksum, if the checksum is known by now. */
   private resolved(root: TreeRoot): TreeRoot {
     const { address, sum } = root.pointer
     if (address === 0 || sum.some((byte) => byte !== 0)) return root

@@ -1,6 +1,7 @@
 /**
- * Syncs of the block file, shared: whoever asks while one runs shares the next one, because a sync covers only writes
- * that had resolved when it was called. A failed sync is never retried; it poisons whoever asked.
+ * Shared syncs of the block file. A sync covers only writes that had resolved when the sync was called, so callers
+ * that come while one sync runs share the next sync. A failed sync is never retried; the failure poisons the engine
+ * of every caller.
  */
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Whether a primary may change anything. Fenced means: no change and no acknowledgement any more, because another primary
- * has taken over, or because this is an older copy of the volume; reads go on, and every later open knows.
+ * The fence decides whether a primary may change anything. A fenced primary makes no change and gives no
+ * acknowledgement any more, because another primary has taken over, or because this volume is an older copy. Reads go
+ * on, and every later open finds the fence.
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { type FenceReason, fences } from '../contract.ts'
@@ -21,7 +22,7 @@ export class Fence {
     return this.reason !== null
   }
 
-  /** In words, with what helps; null when it is not up. */
+  /** Reason for people, with advice; null when the fence is not up. */
   get why(): string | null {
     return this.reason && fences[this.reason]
   }
@@ -30,7 +31,7 @@ export class Fence {
     if (this.reason) throw new StillpointError('fenced', fences[this.reason])
   }
 
-  /** Counts at once. Resolves when every later open knows. */
+  /** Raises the fence at once. Resolves when every later open will find the fence. */
   async raise(reason: FenceReason): Promise<void> {
     if (this.reason === reason || this.reason === 'another primary') return
     this.reason = reason

@@ -1,4 +1,4 @@
-/** Looks at the blocks of a root that is retained, on either side: what a patch is made from. */
+/** Reads blocks of a root that is retained, on either side; patches are made from these blocks. */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { DeviceError } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'

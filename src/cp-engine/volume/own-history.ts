@@ -1,9 +1,12 @@
 /**
- * Which consistency points of its own numbers a primary has never had: whoever shows one has seen this volume newer than
- * it is here. So an old copy of a volume, put back in its place, finds out from the first mirror that it meets.
+ * The history of a primary's own consistency points, to recognise numbers that this primary never had. A mirror that
+ * shows such a consistency point has seen the volume newer than the volume is here. So an old copy of a volume, put
+ * back in its place, finds out from the first mirror that the copy meets.
  *
- * The numbers between the root that was opened and the first of this opening were given by nobody, and what this process
- * has published it remembers, up to a bound; of anything else it says nothing.
+ * - This copy never gave the numbers between the root that was opened and the first number of this opening.
+ * - This process remembers the consistency points that this process has published, up to a bound. A number of this
+ *   opening that was never published here, or that was published with another hash, is of the newer volume as well.
+ * - The history says nothing about forgotten numbers, about numbers up to the opened root, and about other epochs.
  */
 import { equalBytes } from '../../lib/bytes.ts'
 import { Oldest } from '../../lib/oldest.ts'
@@ -15,10 +18,10 @@ const rememberedMax = 4096
 export class OwnHistory {
   private readonly hashes = new Map<number, Uint8Array>()
   private readonly oldest = new Oldest(this.hashes)
-  /** Of those up to here nothing is remembered. */
+  /** Number up to which published consistency points are forgotten. */
   private forgottenTo = 0
 
-  /** `openedCp`: of the root that the device had. */
+  /** `openedCp` is the number of the root that the device had. */
   constructor(
     private readonly openedCp: number,
     private readonly firstCp: number,

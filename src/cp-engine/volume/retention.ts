@@ -1,13 +1,13 @@
 /**
- * Which roots are kept, and therefore which blocks may not be written (I1, I5).
+ * Retention keeps roots, and so decides which blocks may not be written (I1, I5).
  *
- * - A root is retained while a superblock slot names it, either slot lists a hold on it, a hold is set that no slot
- *   lists yet, or it is pinned.
- * - A root that nothing retains any more still drains: its blocks stay until every reader that began before has ended.
- * - What a root uses and no other kept root uses is released when it has drained: page by page, skipping pages that
- *   another kept root shares.
- *
- * It serves both sides. On a mirror nobody allocates; there `uses` refuses frames, and `kept` is what it reports.
+ * - A root is retained while a superblock slot names the root, while either slot lists a hold on it, while a hold is
+ *   set that no slot lists yet, or while the root is pinned.
+ * - A root that nothing retains any more still drains: its blocks stay until every reader that began before has
+ *   ended.
+ * - Blocks that a drained root uses, and that no other kept root uses, are released: page by page, without the pages
+ *   that another kept root shares.
+ * - Both sides use retention. A mirror has no allocator: there `uses` refuses frames, and the mirror reports `kept`.
  */
 import { assert } from '../../lib/assert.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -15,10 +15,10 @@ import type { PublishedRoot } from '../contract.ts'
 import type { Readers } from '../space/readers.ts'
 import type { SpaceMap } from '../space/space-map.ts'
 
-/** Why a root is retained. */
+/** Reason why a root is retained. */
 export type Reason = 'slot 0' | 'slot 1' | 'listed' | 'pin' | 'offered' | `hold ${string}`
 
-/** By root hash: after a failover two roots may have one cp. */
+/** Roots are named by hash, since after a failover two roots may have the same cp. */
 const names = new WeakMap<PublishedRoot, string>()
 
 function nameOf(published: PublishedRoot): string {
@@ -34,7 +34,7 @@ interface Kept {
   draining: boolean
 }
 
-/** Told which blocks nobody uses any more: a mask over one map page. */
+/** Hears of blocks that no root uses any more: a mask over one map page. */
 export type OnReleased = (pageIndex: number, mask: Uint8Array) => void
 
 export class Retention {
@@ -46,7 +46,7 @@ export class Retention {
     private readonly onReleased: OnReleased = () => {},
   ) {}
 
-  /** The same root may be kept for many reasons, and several times for one. */
+  /** Keeps a root. The same root may be kept for many reasons, and several times for one reason. */
   keep(published: PublishedRoot, used: SpaceMap, reason: Reason): void {
     const key = nameOf(published)
     let kept = this.roots.get(key)
@@ -66,12 +66,12 @@ export class Retention {
     this.readers.afterCurrent(() => this.release(kept))
   }
 
-  /** Retained, and so readable: ascending by cp. */
+  /** Retained roots, which are the readable ones; ascending by cp. */
   retained(): readonly PublishedRoot[] {
     return this.sorted((kept) => !kept.draining)
   }
 
-  /** Retained or draining: everything whose blocks must not be written. Ascending by cp. */
+  /** Retained and draining roots: no block of any of these may be written. Ascending by cp. */
   kept(): readonly PublishedRoot[] {
     return this.sorted(() => true)
   }
@@ -102,7 +102,7 @@ export class Retention {
     return false
   }
 
-  /** Calls back whenever blocks have been released: for those who wait for space. */
+  /** Calls the listener whenever blocks have been released, for callers that wait for space. */
   onRelease(listener: () => void): void {
     this.listeners.push(listener)
   }

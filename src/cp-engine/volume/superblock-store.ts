@@ -1,16 +1,19 @@
 /**
- * Two slots, each stored twice (docs/crash-safety.md).
+ * The store of superblocks: two slots, each stored twice (docs/crash-safety.md).
  *
- * 1. Every write goes to the slot that is not the newest, one at a time: copy 1, sync, copy 2, sync. So at every moment
- *    at most one copy of one slot is being written, and two unreadable copies of one slot are never a crash.
- * 2. What a slot names is complete before the first copy is written: the caller has synced it.
- * 3. After a failed sync the page cache can hold what the disk does not. So open reads past it, and rewrites and syncs
- *    the slot that it chose before anything relies on it. A copy is rewritten only while the other one is good.
- * 4. After a failed write nothing is written any more: which bytes the device has is not known.
- * 5. Going back marks the older root in the lost slot first; an open in between finds the mark and finishes.
- * 6. Opening has two steps: `read` looks at all four copies and writes nothing, `settle` repairs and finishes. So a volume
- *    that must not be opened, of a later program above all, is refused as it was found; and one copy of a later program is
- *    enough for that, whatever the others are.
+ * 1. Every write goes to the slot that is not the newest, one write at a time: copy 1, sync, copy 2, sync. So at
+ *    every moment at most one copy of one slot is being written, and two unreadable copies of one slot are never the
+ *    result of a crash.
+ * 2. Everything that a slot names is complete before the first copy is written: the caller has synced it.
+ * 3. After a failed sync the page cache can hold bytes that the disk does not have. So an open reads past the page
+ *    cache, and rewrites and syncs the chosen slot before anything relies on the slot. A copy is rewritten only while
+ *    the other is good.
+ * 4. After a failed write the store writes nothing any more: the bytes on the device are not known.
+ * 5. Going back first marks the older root in the lost slot; an open in between finds the mark and finishes the going
+ *    back.
+ * 6. Opening has two steps: `read` looks at all four copies and writes nothing, `settle` repairs and finishes. So a
+ *    volume that must not be opened, above all a volume of a later program, is refused and left unchanged. One copy
+ *    of a later program is enough for a refusal, whatever the other copies are.
  */
 import { assert } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -34,19 +37,19 @@ export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry
   readonly geometry?: Superblock['geometry']
 }
 
-/** Called when a slot has a new content, before anything else is written. */
+/** Called when a slot has a new content, before any other write. */
 type OnSlot = (slot: number, superblock: Superblock) => void
 
 export interface OpenOptions {
-  /** Nothing can be written: a torn copy and an unfinished going back stay as they are, and nothing is promised. */
+  /** True when nothing can be written: torn copies and an unfinished going back stay, and nothing is promised. */
   readonly readOnly?: boolean
-  /** The operator accepts that a slot that cannot be read is lost, with whatever only it named. */
+  /** True when the operator accepts that an unreadable slot is lost, with everything that only this slot named. */
   readonly acceptLoss?: boolean
-  /** What a going back changes in the superblock besides the root: a primary raises its epoch. */
+  /** Makes the change of a going back in the superblock besides the root: a primary raises its epoch. */
   readonly goBack?: (remaining: Superblock) => SuperblockChange
 }
 
-/** The copies of a slot; null: unreadable. */
+/** The copies of a slot; null stands for an unreadable copy. */
 type Found = readonly (Superblock | null)[]
 
 export class SuperblockStore {
@@ -56,9 +59,9 @@ export class SuperblockStore {
   private constructor(
     private readonly device: BlockDevice,
     private readonly slots: Superblock[],
-    /** What was read of each slot, until it is settled. */
+    /** Copies of each slot as they were read; null once the store is settled. */
     private found: readonly Found[] | null,
-    /** This open goes back to the CP before, or finishes what an earlier open had begun. */
+    /** True when this open goes back to the CP before, or finishes a going back that an earlier open had begun. */
     readonly goesBack: boolean,
   ) {}
 
@@ -75,7 +78,10 @@ export class SuperblockStore {
     return store
   }
 
-  /** Reads and chooses. `corrupt` names the slot that cannot be read; `newer-format` also for what may only be read. */
+  /**
+   * Reads all copies and chooses. Throws `corrupt` with the slot that cannot be read, and `newer-format` also for a
+   * volume that this program may only read.
+   */
   static async read(device: BlockDevice, options: OpenOptions = {}): Promise<SuperblockStore> {
     const found: Found[] = []
     for (let slot = 0; slot < superblockSlots; slot++) {
@@ -91,7 +97,7 @@ export class SuperblockStore {
     return new SuperblockStore(device, slots, found, goingBack)
   }
 
-  /** Once, before anything relies on what was read: makes the chosen slot safe, and both of them whole. */
+  /** Makes the chosen slot safe and both slots whole; called once, before anything relies on the slots. */
   async settle(): Promise<void> {
     const { found } = this
     assert(found, 'superblocks are settled once')
@@ -118,8 +124,8 @@ export class SuperblockStore {
   }
 
   /**
-   * Durable when resolved. Changes are applied to what is newest when the write begins, so that two callers never undo
-   * each other; `change` may be a function for the same reason.
+   * Writes a superblock; durable when resolved. The change is applied to the superblock that is newest when the write
+   * begins, so that two callers never undo each other; `change` may be a function for the same reason.
    */
   async write(
     change: SuperblockChange | ((newest: Superblock) => SuperblockChange),
@@ -143,7 +149,7 @@ export class SuperblockStore {
     })
   }
 
-  /** Bad or older copies first; then, of the chosen slot, the one that was good: never both at once. */
+  /** Rewrites bad or older copies first, and then the good copies of the chosen slot: never all copies at once. */
   private async repair(slot: number, copies: Found, chosen: boolean): Promise<void> {
     const best = this.slots[slot]!
     const isGood = copies.map((copy) => copy !== null && copy.generation === best.generation)
@@ -155,7 +161,7 @@ export class SuperblockStore {
   }
 }
 
-/** What an open goes back to when nothing of one slot can be read: the root of the other one, marked, in both. */
+/** Slots after the loss of one: both name the remaining slot's root, and the lost slot has the mark. */
 function withoutLost(lost: number, remaining: Superblock | null, options: OpenOptions): Superblock[] {
   const what = remaining
     ? `both copies of superblock slot ${lost} cannot be read; the other slot names cp ${cpOf(remaining)}, and a newer one may be lost`
@@ -172,20 +178,20 @@ function withoutLost(lost: number, remaining: Superblock | null, options: OpenOp
     ...remaining,
     ...options.goBack?.(remaining),
     holds: remaining.holds.filter((hold) => hold.cp <= cp),
-    // The lost slot may have had the next generation, so the mark goes above it.
+    // The lost slot may have had the next generation, so the mark goes above that.
     generation: remaining.generation + 2,
     goingBack: true,
   }
   return lost === 0 ? [marked, remaining] : [remaining, marked]
 }
 
-/** An open writes: what only reads is `check`. */
+/** An open writes, so a volume that may only be read is refused; only `check` reads such a volume. */
 function assertMayWrite({ features, root }: Superblock): void {
   assertWritable('superblock', features)
   if (root) assertWritable('root node', decodeRoot(root.bytes).features)
 }
 
-/** A mirror that has received nothing has none. */
+/** The cp that a superblock names; 0 for a mirror that has received nothing. */
 const cpOf = ({ root }: Superblock): number => (root ? decodeRoot(root.bytes).cp : 0)
 
 function newestOf(a: Superblock | null, b: Superblock | null): Superblock | null {
@@ -199,8 +205,8 @@ function newestOf(a: Superblock | null, b: Superblock | null): Superblock | null
 }
 
 /**
- * A process that ended between a copy and its sync leaves one that the disk gives and can still lose. It has to be safe
- * before the other copy is written.
+ * A process that ended between a copy and its sync leaves a copy that the device shows and can still lose. This copy
+ * has to be safe before the other copy is written.
  */
 const keepWhatWasRead = (device: BlockDevice): Promise<void> => device.sync()
 
@@ -218,7 +224,10 @@ async function writeBytes(device: BlockDevice, bytes: Uint8Array, slot: number, 
   await device.sync()
 }
 
-/** As the disk has it: the page cache may show what a failed sync has dropped. Null: unreadable. */
+/**
+ * Reads a copy from the disk itself, since the page cache may show bytes that a failed sync has dropped. Null means
+ * that the copy is unreadable.
+ */
 export async function readCopy(device: BlockDevice, slot: number, copy: number): Promise<Superblock | null> {
   const address = superblockAddress(slot, copy)
   if (address + superblockCopyBlocks > device.blockCount) return null

@@ -1,9 +1,10 @@
 /**
- * An opened volume, as both sides have it: device, superblocks, node cache, what is retained, and the root that
- * readers see. A primary's engine and a mirror's applier stand on it; nothing here can change a tree.
+ * An opened volume, the same on both sides: device, superblocks, node cache, retained roots, and the root that
+ * readers see. A primary's engine and a mirror's applier are built on the volume; nothing here can change a tree.
  *
  * - Readers switch in one step, in `publish`, after the superblock is durable.
- * - What a slot lists is kept (retention) from before the slot is written until the slot has been written again.
+ * - Roots that a slot lists are kept (retention) from before the slot is written until the slot has been written
+ *   again.
  */
 import { assert } from '../../lib/assert.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -39,18 +40,21 @@ import type { OpenOptions, SuperblockChange } from './superblock-store.ts'
 import { Looking, lookOnce, lookWith } from '../tree/looking.ts'
 import { treeReader } from '../tree/tree.ts'
 
-/** How long a reader may keep a root while space is short: twice as long as a CP stays readable for its next use. */
+/**
+ * Milliseconds that a reader may keep a root while space is short: twice the time that a CP stays readable for its
+ * next use.
+ */
 export const pinMsMax = 60_000
 
-/** So many bytes of nodes one operation may dirty beyond the limit before the cache is trimmed. */
+/** Bytes of nodes that one operation may dirty beyond the limit before the cache is trimmed. */
 const slackBytesMax = 128 * 2 ** 20
 
 interface VolumeOptions extends OpenOptions {
-  /** Others have their turn while nodes are loaded. */
+  /** Clock for breaks: other callers have their turn while nodes are loaded. */
   readonly clock: BreakClock
   readonly nodeCacheBytesMax: number
   readonly onReleased?: OnReleased
-  /** Sees the volume before anything is written to it. What it throws leaves the device as it was. */
+  /** Sees the volume before anything is written to the volume. A throw leaves the device unchanged. */
   readonly inspect?: (volume: Volume) => Promise<void>
 }
 
@@ -66,7 +70,7 @@ export class Volume implements RootSource {
   readonly newest: NewestView = new NewestRoot(this)
   private published: PublishedRoot | null = null
   private readonly slotRoots: PublishedRoot[][] = [[], []]
-  /** Holds that the slot lists that is being written. */
+  /** Holds that the slot being written lists. */
   private listed: readonly PublishedRoot[] = []
   private readonly pins = new Set<Pin>()
   private readonly holdRoots = new Map<string, readonly PublishedRoot[]>()
@@ -97,7 +101,7 @@ export class Volume implements RootSource {
     }
     await options.inspect?.(volume)
     if (!options.readOnly) await superblocks.settle()
-    // A going back that was finished has put what the newest slot named into the other one, too.
+    // Finishing a going back has also put the root of the newest slot into the other slot.
     if (superblocks.newestSlot() !== newest) volume.keepAgain(newest)
     volume.holdWhatWasListed()
     return volume
@@ -114,13 +118,13 @@ export class Volume implements RootSource {
     }
   }
 
-  /** The same for all roots of a volume, so mostly the last one again. */
+  /** All roots of a volume have the same sums, so the last reader can mostly be used again. */
   recordsOf({ root: { sums } }: PublishedRoot): RecordReader {
     if (this.lastRecords?.sums !== sums) this.lastRecords = new RecordReader(this, sums)
     return this.lastRecords
   }
 
-  /** For one look that may have to wait for nodes. */
+  /** Makes a look that may have to wait for nodes. */
   looking(): Looking {
     return new Looking(this.loader, this.clock)
   }
@@ -145,14 +149,14 @@ export class Volume implements RootSource {
     return new RootView(this, published)
   }
 
-  /** Shared by the views of a root: most are of the newest. */
+  /** Views of one root share a reader of items: most views are of the newest root. */
   readerOf(published: PublishedRoot): ItemReader {
     if (this.lastRead?.published !== published)
       this.lastRead = { published, items: treeReader(this.nodes, published.root.fileTree) }
     return this.lastRead.items
   }
 
-  /** `sinceMs` is for `cutPins`. */
+  /** Pins a root; `sinceMs` is for `cutPins`. */
   pin(published: PublishedRoot, sinceMs = 0): { release(): void } {
     if (!this.retention.isRetained(published)) throw cpGone(published.root.cp, this.readable())
     this.retention.keep(published, this.retention.usedMap(published), 'pin')
@@ -161,12 +165,12 @@ export class Volume implements RootSource {
     return { release: () => this.unpin(pin) }
   }
 
-  /** Ends the pins from before: their readers get `cp-gone`, or a stream that is cut. */
+  /** Ends the pins from before `beforeMs`: their readers get `cp-gone`, or a stream that is cut. */
   cutPins(beforeMs: number): void {
     for (const pin of this.pins) if (pin.sinceMs < beforeMs) this.unpin(pin)
   }
 
-  /** Ends the pins of the oldest root that only they retain; false when there is none. */
+  /** Ends the pins of the oldest root that only pins retain; false when there is no such root. */
   cutOldestPins(): boolean {
     const isPinnedOnly = (root: PublishedRoot) => this.retention.reasonsOf(root).every((why) => why === 'pin')
     const oldest = this.readable().find(isPinnedOnly)
@@ -184,13 +188,17 @@ export class Volume implements RootSource {
     return () => this.listeners.delete(listener)
   }
 
-  /** The slot that is not the newest names another root: a superblock that is written again lets go of that. */
+  /**
+   * True when the slot that is not the newest names another root: the next write of a superblock lets this root go.
+   */
   get keepsOlderRoot(): boolean {
     const older = this.slotRoots[1 - this.superblocks.newestSlot()]![0]
     return older !== undefined && this.published !== null && !equalBytes(older.hash, this.published.hash)
   }
 
-  /** Everything that the root uses is synced. Writes the superblock; then readers switch, then listeners hear. */
+  /**
+   * Writes the superblock; then readers switch, then listeners hear. Everything that the root uses must be synced.
+   */
   async publish(event: CpPublished, used: SpaceMap, change: SuperblockChange = {}): Promise<void> {
     const { published } = event
     assert(published.root.cp > (this.published?.root.cp ?? 0), 'a published cp never goes back')
@@ -208,7 +216,7 @@ export class Volume implements RootSource {
     for (const listener of this.listeners) listener(event)
   }
 
-  /** The same root again, with other facts: holds, members, epoch, opening. */
+  /** Writes the same root again with other facts: holds, members, epoch, opening. */
   async writeSuperblock(
     change: SuperblockChange | ((newest: Superblock) => SuperblockChange) = {},
   ): Promise<void> {
@@ -234,7 +242,7 @@ export class Volume implements RootSource {
     return this.holdRoots.get(member) ?? []
   }
 
-  /** Reads a root that something names, with its used map; nothing is kept yet. */
+  /** Reads a root that a slot or a hold names; the root is not kept yet. */
   async readRoot(pointer: NodePointer): Promise<PublishedRoot> {
     const bytes = await this.readNode(pointer)
     return { root: decodeRoot(bytes), address: pointer.address, bytes, hash: pointer.sum }
@@ -246,7 +254,7 @@ export class Volume implements RootSource {
     return SpaceMap.load('used', blocksMax, usedMap, read, this.retention.usedMaps())
   }
 
-  /** One block that is named by address and SHA-256: `corrupt` when it is not what the pointer says. */
+  /** Reads one block that is named by address and SHA-256; `corrupt` when the block does not match the pointer. */
   readNode = (pointer: NodePointer): Promise<Uint8Array> => {
     const bytes = new Uint8Array(blockBytes)
     if (pointer.address >= this.device.blockCount)
@@ -279,7 +287,7 @@ export class Volume implements RootSource {
     this.retention.keep(published, used, reason)
   }
 
-  /** The other slot names from now on what `slot` does. */
+  /** Makes the other slot keep the same roots as `slot`. */
   private keepAgain(slot: number): void {
     const other = 1 - slot
     const before = this.slotRoots[other]!
@@ -290,8 +298,9 @@ export class Volume implements RootSource {
   }
 
   /**
-   * After an open: no hold of a member goes before it has reported. The opened root counts as offered to all, and so does
-   * that of the older slot: it may have been offered while the newer one was being written, too late to be listed there.
+   * Sets holds after an open: no hold of a member goes before the member has reported. The opened root counts as
+   * offered to all members, and so does the root of the older slot: it may have been offered while the newer slot was
+   * being written, too late to be listed there.
    */
   private holdWhatWasListed(): void {
     const newest = this.superblocks.newestSlot()
@@ -306,7 +315,7 @@ export class Volume implements RootSource {
         const isAgain = own.slice(0, i).some(({ hash }) => equalBytes(hash, root.hash))
         return !isListed(root) && !isAgain
       })
-      // A mirror that stays away is offered nothing, so of what restarts add only the first can matter.
+      // A mirror that stays away is offered nothing, so only the first of the roots that restarts add can matter.
       const room = roots
         .toSorted((a, b) => a.root.cp - b.root.cp)
         .slice(0, rootsPerMemberMax - offered.length)
@@ -314,7 +323,7 @@ export class Volume implements RootSource {
     }
   }
 
-  /** What the next slot lists is kept from now on: a hold may go while the slot is being written. */
+  /** Lists the holds for the next slot, and keeps their roots: a hold may go while the slot is being written. */
   private listHolds(): Superblock['holds'] {
     const listed = this.superblock.members.flatMap(({ uuid }) =>
       this.holdsOf(formatUuid(uuid)).map((held) => ({ uuid, held })),
@@ -386,7 +395,7 @@ abstract class RootNow implements ImageNow {
   }
 }
 
-/** The published root, whichever it is. */
+/** The published root of every moment. */
 class NewestRoot extends RootNow implements NewestView {
   protected get published(): PublishedRoot {
     return this.volume.current()
@@ -395,7 +404,7 @@ class NewestRoot extends RootNow implements NewestView {
     return this.volume.readerOf(this.published)
   }
 
-  /** Each is another root, and none comes back. */
+  /** A published cp never comes back, so the number changes with every root. */
   get changes(): number {
     return this.cp
   }
@@ -404,7 +413,7 @@ class NewestRoot extends RootNow implements NewestView {
   }
 }
 
-/** One published root as a reader sees it. */
+/** A reader's view of one published root. */
 class RootView extends RootNow implements TreeView {
   readonly release: () => void
   protected readonly items: ItemReader
