@@ -60,7 +60,7 @@ export class CatalogFile {
   /** Gives the result of the work; null when the file cannot be used now. Work that fails has changed nothing. */
   use<T>(work: (file: OpenedFile) => T): T | null {
     const first = this.attempt(work)
-    // A closed file was damaged and has been set aside by now: the second attempt opens a fresh file.
+    // A file that is closed by now was damaged and set aside, or moved: the second attempt opens a fresh file.
     return first ?? (this.opened === null ? this.attempt(work) : null)
   }
 

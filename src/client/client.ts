@@ -24,7 +24,7 @@ export interface RemoteStat {
 
 export interface RemoteEntry extends RemoteStat {
   readonly name: string
-  /** Content in base64; some small files have it in a listing, when the caller asked for contents. */
+  /** Content in base64; present for some small files, when the caller asked for contents. */
   readonly content?: string
 }
 

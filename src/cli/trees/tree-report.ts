@@ -59,8 +59,8 @@ export class Failures {
 }
 
 /**
- * Prints the summary on stdout and the failures on stderr; JSON has both on stdout. Throws when there are failures, so
- * that the exit code is not 0.
+ * Prints the summary on stdout and the failures on stderr; JSON has both on stdout. Throws when there are failures,
+ * so that the exit code is not 0.
  */
 export function reportTree(context: CliContext, report: TreeReport, isJson: boolean): void {
   const { files, directories, links, bytes, cp, failures, failuresTotal } = report

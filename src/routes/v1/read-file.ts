@@ -34,7 +34,7 @@ export const readHandler =
       readLater(headers, method, target, dependencies)
   }
 
-/** Answers the usual request: the file's path can be resolved in memory. Null when the answer has to wait. */
+/** Answers the usual request, when the file's path can be resolved in memory. Null when the answer has to wait. */
 function readNow(headers: Headers, method: Method, urlPath: string, newest: NewestSource): Response | null {
   try {
     const file = newest.open(urlPath)
