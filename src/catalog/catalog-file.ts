@@ -1,11 +1,11 @@
 /**
  * The SQLite file under a catalog, for as long as it can be used.
  *
- * - The catalog never decides whether a volume is served: no trouble of the file is thrown. What needs the file answers
- *   null instead, and a later call tries again.
- * - A file that turns out damaged or foreign, at the open or at any moment later, is set aside and a fresh one is made.
- *   One that somebody has moved or removed is made again. One that cannot be opened (locked, a folder in its place, no
- *   space, read-only) is tried again after a while.
+ * - The catalog never decides whether a volume is served: no trouble of the file is thrown. A call that needs the
+ *   file gives null, and a later call tries again.
+ * - A file that turns out damaged or foreign, at the open or at any later moment, is set aside, and a fresh file is
+ *   made. A file that another program has moved or removed is made again. A file that cannot be opened (locked, a
+ *   folder in its place, no space, read-only) is tried again after `reopenDelayMs`.
  */
 import { SQLiteError, type Database } from 'bun:sqlite'
 import type { Clock } from '../lib/clock.ts'
@@ -17,13 +17,15 @@ import { prepareStatements, type Statements } from './statements.ts'
 export interface CatalogFileOptions {
   readonly clock: Pick<Clock, 'monotonic'>
   readonly sideUuid: string
-  /** Rows above it are about consistency points that nobody has. */
+  /** Rows above this CP are about consistency points that no longer exist. */
   readonly publishedCp: () => number
   /** Moves the file and its companions out of the way. */
   readonly setAside: (path: string, reason: UnusableReason) => void
 }
 
-/** At the start somebody who copies the file may hold it for a moment; later nobody waits for that. */
+/**
+ * At the start a program that copies the file may hold the file for a moment; no later open waits for that program.
+ */
 const firstBusyMs = 2_000
 const reopenDelayMs = 10_000
 
@@ -48,21 +50,21 @@ export class CatalogFile {
     this.fresh = false
   }
 
-  /** True once after the file was opened again: it may lack what was written before. */
+  /** True once after the file was opened again: the file may lack rows that were written before. */
   takeFresh(): boolean {
     const { fresh } = this
     this.fresh = false
     return fresh
   }
 
-  /** What the work gives; null when the file cannot be used now. Work that fails has changed nothing. */
+  /** Gives the result of the work; null when the file cannot be used now. Work that fails has changed nothing. */
   use<T>(work: (file: OpenedFile) => T): T | null {
     const first = this.attempt(work)
-    // The file was damaged and is a fresh one by now.
+    // A file that is closed by now was damaged and set aside, or moved: the second attempt opens a fresh file.
     return first ?? (this.opened === null ? this.attempt(work) : null)
   }
 
-  /** Opens it when it is due. */
+  /** Opens the file when the next attempt is due; true when the file is open. */
   ready(busyMs = 0): boolean {
     if (this.opened !== null) return true
     const { clock, sideUuid, publishedCp, setAside } = this.options
@@ -86,7 +88,7 @@ export class CatalogFile {
     return true
   }
 
-  /** The file alone is complete afterwards. */
+  /** Moves the write-ahead log into the file and closes the file, so that the file alone is complete. */
   close(): void {
     const { opened } = this
     if (!opened) return
@@ -127,7 +129,7 @@ export class CatalogFile {
     }
   }
 
-  /** Once for each kind of trouble in a row. */
+  /** Logs a trouble, unless the trouble before was of the same kind. */
   private say(error: unknown): void {
     const code = systemCodeOf(error) ?? 'unknown'
     if (this.troubleSaid === code) return

@@ -2,10 +2,10 @@
  * The history that people query: one row for each CP and for each transfer to a mirror.
  *
  * - `record…` never waits, never throws and never touches SQLite: rows go to a bounded queue that is written in
- *   batches later. What SQLite refuses (locked, full, not there) is tried again; when the queue is full its oldest row is
- *   dropped and counted. So nothing here can hold an acknowledgement.
- * - Reads never throw either: they see what the file has, when it can be read, and what the queue has.
- * - At most `rowsMax` rows of each table are kept, the newest.
+ *   batches later. Rows that SQLite refuses (locked, full, no file) are tried again; when the queue is full, the
+ *   oldest row is dropped and counted. So the catalog never delays an acknowledgement.
+ * - Reads never throw either: a read sees the rows of the file, when the file can be read, and the rows of the queue.
+ * - Each table keeps at most `rowsMax` rows, the newest.
  */
 import type { Clock } from '../lib/clock.ts'
 import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
@@ -18,7 +18,7 @@ export interface CpRow {
   /** Lower-case hexadecimal. */
   readonly rootHash: string
   readonly cause: string
-  /** Milliseconds of each phase. */
+  /** Milliseconds of each phase: send, build, commit. */
   readonly sendMs: number
   readonly buildMs: number
   readonly commitMs: number
@@ -67,7 +67,7 @@ export class Catalog {
   private readonly clock: Clock
   private readonly rowsMax: number
   private readonly queueRowsMax: number
-  /** At least as many as there are in each table of this opened file. */
+  /** Upper bounds for the rows in each table of this opened file. */
   private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
   private queue: Queued[] = []
   private cancelTimer: (() => void) | null = null
@@ -75,7 +75,7 @@ export class Catalog {
   private droppedRows = 0
   private closed = false
 
-  /** A file that cannot be used is said, and tried again: see CatalogFile. */
+  /** A file that cannot be used is logged and tried again: see CatalogFile. */
   constructor(path: string, options: CatalogOptions) {
     this.file = new CatalogFile(path, options)
     this.clock = options.clock
@@ -83,7 +83,7 @@ export class Catalog {
     this.queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
   }
 
-  /** What a file that had to be made again while the server runs is filled with. */
+  /** Sets the source of the rows that fill a file that had to be made again while the server runs. */
   onFresh(known: () => readonly CpRow[]): void {
     this.known = known
   }
@@ -102,7 +102,7 @@ export class Catalog {
     this.enqueue({ transfer })
   }
 
-  /** Newest first, below `before` when it is given; at most `listRowsMax`. */
+  /** Gives the newest rows first, only of CPs below `before` when `before` is given; at most `listRowsMax` rows. */
   listCps(limit: number, before: number | null = null): CpRow[] {
     const below = before ?? Number.MAX_SAFE_INTEGER
     const rowsMost = Math.min(limit, listRowsMax)
@@ -118,14 +118,14 @@ export class Catalog {
     return row ?? this.queuedCps().find((queued) => queued.cp === cp) ?? null
   }
 
-  /** The newest CP that was committed at or before a wall-clock time: numbers order, clocks only label. */
+  /** The newest CP that was committed at or before a wall-clock time. Numbers order CPs; clocks only label CPs. */
   newestAtOrBefore(ms: number): CpRow | null {
     const row = this.read(({ statements }) => statements.newestAtOrBefore.get({ ms }) ?? null)
     const queued = this.queuedCps().filter(({ committedMs }) => committedMs <= ms)
     return newestFirst(row ? [row] : [], queued)[0] ?? null
   }
 
-  /** Writes what is queued. False when SQLite did not take all of it; the rest stays queued and is tried again. */
+  /** Writes the queue. False when SQLite did not take all rows; the other rows stay queued and are tried again. */
   flush(): boolean {
     if (this.closed) return false
     this.cancelTimer?.()
@@ -199,7 +199,7 @@ export class Catalog {
           transfers++
         }
       }
-      // A row that was there already counted twice, so count before anything is deleted.
+      // A row that was in the file already is counted twice here, so the rows are counted before any row is deleted.
       if (cps > this.rowsMax) {
         cps = statements.countCps.get()?.rows ?? 0
         if (cps > this.rowsMax) statements.dropOldestCps.run({ surplus: cps - this.rowsMax })
@@ -221,7 +221,7 @@ const countRows = ({ statements }: OpenedFile): RowCounts => ({
   transfers: statements.countTransfers.get()?.rows ?? 0,
 })
 
-/** Of a CP that both have the first row stays. */
+/** Merges two lists, the newest CP first. When both lists have a row of a CP, the row of the first list stays. */
 export function newestFirst(rows: readonly CpRow[], others: readonly CpRow[]): CpRow[] {
   if (others.length === 0) return [...rows]
   const first = new Map<number, CpRow>()

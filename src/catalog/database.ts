@@ -1,12 +1,13 @@
 /**
- * One SQLite file, opened so that it can be used as ours, or not at all.
+ * Opens one SQLite file as the catalog of this side, or not at all.
  *
- * - It belongs to this side's block file (`meta.sideUuid`), its journal is a prefix of our migrations, and no row is about a CP
- *   above the published one. A file that fails the first two is set aside and a fresh one is made: the block file is
- *   the truth, the catalog only history.
- * - It belongs to this process alone while it is open (decision 0010): then the index of the write-ahead log lies in
- *   memory of our own. A shared one would be a mapped file, and a page of that which the file system cannot write (full,
- *   gone read-only) ends the process with SIGBUS.
+ * - An opened file belongs to this side's block file (`meta.sideUuid`), its journal is a prefix of the program's
+ *   migrations, and no row is about a CP above the published one. A file that fails one of the first two conditions
+ *   is set aside, and a fresh file is made: the block file is the truth, the catalog only history. Rows above the
+ *   published CP are deleted.
+ * - An open file belongs to this process alone (decision 0010), so the index of the write-ahead log lies in memory of
+ *   the process. A shared index would be a mapped file, and a page of a mapped file that the file system cannot write
+ *   (full, gone read-only) ends the process with SIGBUS.
  */
 import { Database } from 'bun:sqlite'
 import { assert } from '../lib/assert.ts'
@@ -28,7 +29,7 @@ interface DatabaseOptions {
   readonly sideUuid: string
   readonly publishedCp: number
   readonly setAside: (path: string, reason: UnusableReason) => void
-  /** How long to wait for somebody who holds the file. */
+  /** Longest wait for another program that holds the file. */
   readonly busyMs: number
 }
 
@@ -47,7 +48,7 @@ function openOnce(path: string, options: DatabaseOptions): Database {
   const database = new Database(path, { create: true, strict: true })
   try {
     database.run(`PRAGMA busy_timeout = ${options.busyMs}`)
-    // Before the first access: then the write-ahead log has no shared index.
+    // The mode is set before the first access, so that the write-ahead log has no shared index.
     database.run('PRAGMA locking_mode = EXCLUSIVE')
     database.run('PRAGMA journal_mode = WAL')
     database.run('PRAGMA synchronous = NORMAL')
@@ -68,8 +69,8 @@ function openOnce(path: string, options: DatabaseOptions): Database {
 }
 
 /**
- * Before a close: moves the write-ahead log into the file, and gives the file free. Statements live until they are
- * collected, and with them the connection and its lock.
+ * Prepares a close: moves the write-ahead log into the file, and releases the lock of the file. Without this release
+ * the lock would stay until the prepared statements are collected, because they keep the connection alive.
  */
 export function releaseDatabase(database: Database): void {
   database.run('PRAGMA journal_mode = DELETE')
@@ -107,7 +108,9 @@ function claim(database: Database, sideUuid: string): void {
   if (owner?.value !== sideUuid) throw new Unusable('foreign')
 }
 
-/** All or nothing. A callback that returns a promise would commit before its first await, so it is refused. */
+/**
+ * Applies all of a change or nothing. A callback that gives a promise is refused: the commit would not wait for it.
+ */
 export function transact<T>(database: Database, change: () => T): T {
   return database
     .transaction(() => {
@@ -122,7 +125,7 @@ export function unusableReason(error: unknown): UnusableReason | null {
   if (error instanceof Unusable) return error.reason
   const code = systemCodeOf(error) ?? ''
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'corrupt'
-  // A table or column that our own journal promises is missing: somebody else changed the file.
+  // A table or column that the file's own journal promises is missing: another program has changed the file.
   if (code === 'SQLITE_ERROR') return 'foreign'
   return null
 }

@@ -1,4 +1,6 @@
-/** Every migration of `drizzle/`, in order, as text inside the program: nothing is read from disk at run time. */
+/**
+ * Every migration of `drizzle/`, in order, as text inside the program: no migration is read from disk at run time.
+ */
 import first from '../../drizzle/0000_first.sql' with { type: 'text' }
 
 export interface Migration {

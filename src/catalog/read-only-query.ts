@@ -1,8 +1,8 @@
 /**
- * A user's query on a catalog file that no server has open: one SELECT over the public views.
+ * Runs a user's query on a catalog file that no server has open: one SELECT over the public views.
  *
- * A read-only connection alone is no sandbox (ATTACH reads other files, VACUUM INTO writes them), so an authorizer
- * allows by name what a SELECT over the views needs, and denies everything else.
+ * A read-only connection alone is no sandbox (ATTACH reads other files, VACUUM INTO writes other files), so an
+ * authorizer allows by name the actions that a SELECT over the views needs, and denies everything else.
  */
 import { constants, DatabaseSync } from 'node:sqlite'
 import { StillpointError } from '../lib/errors.ts'
@@ -13,7 +13,7 @@ export type Value = string | number | bigint | null | Uint8Array
 export interface QueryResult {
   readonly columns: readonly string[]
   readonly rows: readonly (readonly Value[])[]
-  /** There were more than `rowsMax`. */
+  /** True when the query has more than `rowsMax` rows. */
   readonly truncated: boolean
 }
 
@@ -30,11 +30,11 @@ export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxD
     const statement = database.prepare(text)
     const columns = statement.columns().map((column) => column.name)
     if (columns.length === 0) throw new StillpointError('bad-parameter', 'one SELECT is expected')
-    // What follows a first statement would be silently ignored; inside parentheses it is a syntax error.
+    // SQLite silently ignores text behind a first statement; inside parentheses such text is a syntax error.
     if (!prepares(database, `SELECT * FROM (\n${text}\n)`))
       throw new StillpointError('bad-parameter', 'one SELECT is expected, nothing behind it')
     statement.setReturnArrays(true)
-    // Else a number that JavaScript cannot hold is an error.
+    // Without this setting an integer that a JavaScript number cannot hold would be an error.
     statement.setReadBigInts(true)
     const rows: Value[][] = []
     for (const row of statement.iterate() as Iterable<unknown>) {
@@ -55,7 +55,7 @@ export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxD
   }
 }
 
-/** Integers that are exact as numbers are numbers. */
+/** An integer that a number can hold exactly becomes a number; a larger integer stays a bigint. */
 const readable = (value: Value): Value =>
   typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
 
@@ -89,8 +89,8 @@ const functions: ReadonlySet<string> = new Set(
 )
 
 /**
- * `within` is the view through which a table is read; null when the query names the table itself. A column of no name
- * means that only rows are counted, and then SQLite forgets the view.
+ * `within` is the view through which a table is read; null when the query names the table itself. A column without a
+ * name means that SQLite only counts rows; SQLite does not name the view then.
  */
 function authorize(
   action: number,
@@ -107,7 +107,7 @@ function authorize(
     case constants.SQLITE_READ:
       if (subject === null) return SQLITE_DENY
       if (views.has(subject)) return SQLITE_OK
-      // A common table expression may borrow a view's name, so the table has to be one of theirs as well.
+      // A common table expression may borrow a view's name, so the table must also be one behind the public views.
       return tables.has(subject) && (detail === '' || (within !== null && views.has(within)))
         ? SQLITE_OK
         : SQLITE_DENY

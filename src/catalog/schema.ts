@@ -1,11 +1,12 @@
 /**
- * The catalog's tables (ours, may change) and views (the users' contract: names and columns are stable).
+ * The catalog's tables, which may change, and views, which are the contract with users: names and columns are stable.
  *
- * - Every row carries the cp that it speaks of and is written after that CP's blocks; the block file is the truth.
- * - Times are wall-clock milliseconds since 1970 in tables; views add them as RFC 3339 text.
+ * - Every row carries the CP that the row is about, and is written after that CP's blocks; the block file is the
+ *   truth.
+ * - Times are wall-clock milliseconds since 1970 in tables; views add the same times as RFC 3339 text.
  * - Integers stay below 2^53.
  *
- * To change it: edit, `npx drizzle-kit generate`, name the new file in migrations.ts.
+ * To change the schema: edit this file, run `npx drizzle-kit generate`, name the new file in migrations.ts.
  */
 import { eq, sql } from 'drizzle-orm'
 import { index, integer, real, sqliteTable, sqliteView, text } from 'drizzle-orm/sqlite-core'
@@ -49,7 +50,7 @@ export const transferRows = sqliteTable(
 const rfc3339 = (column: typeof cpRows.committedMs | typeof transferRows.atMs) =>
   sql<string>`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`
 
-/** Bytes of this CP that travelled to mirrors; on a mirror, those that came in. */
+/** Bytes of this CP that travelled to mirrors; on a mirror, bytes of this CP that came in. */
 const bytesSent = sql<number>`(select coalesce(sum(${transferRows.bytes}), 0) from ${transferRows} where ${eq(transferRows.cp, cpRows.cp)})`
 
 export const cps = sqliteView('cps').as((query) =>
@@ -87,6 +88,6 @@ export const transfers = sqliteView('transfers').as((query) =>
     .from(transferRows),
 )
 
-/** What a user's query may read, and the tables behind it. */
+/** The views that a user's query may read, and the tables behind those views. */
 export const publicViews = ['cps', 'transfers'] as const
 export const publicViewTables = ['cp_rows', 'transfer_rows'] as const

@@ -1,4 +1,4 @@
-/** Every query of the catalog, prepared once: a prepared one is some twenty times faster. */
+/** Every query of the catalog, prepared once: a prepared query is some twenty times faster. */
 import type { Database } from 'bun:sqlite'
 import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'

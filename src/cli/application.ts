@@ -1,7 +1,8 @@
 /**
- * The verbs, and how they end: one line on stderr and an exit code.
+ * The verbs of the program, and how a verb ends: with an exit code and, after a failure, one line on stderr.
  *
- * 0 done; 1 it failed; 2 the command line is wrong; 70 the engine is poisoned (the device cannot be trusted any more).
+ * The exit code is 0 for success, 1 for a failure, 2 for a wrong command line, 3 for a volume of a newer version of
+ * Stillpoint, and 70 for a poisoned engine (the device cannot be trusted any more).
  */
 import {
   type ApplicationContext,
@@ -47,7 +48,7 @@ export const verbs = {
   openapi: openapiCommand,
 }
 
-/** Begins what the library says about the command line: it says each thing on a line of its own. */
+/** Marks the messages of the library about the command line; the library writes each message on a line of its own. */
 const usageMark = '\0'
 
 const text: ApplicationText = {
@@ -87,7 +88,7 @@ function exitCodeOf(error: unknown): number {
   return hasCode(error, 'newer-format') ? exitNewerFormat : exitFailed
 }
 
-/** The exit code. */
+/** Resolves with the exit code. */
 export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
   const usage: string[] = []
   const { process } = context
@@ -101,11 +102,11 @@ export async function runCli(inputs: readonly string[], context: CliContext): Pr
   await run(application, inputs, told as CliContext & ApplicationContext)
   if (usage.length > 0) process.stderr.write(`stillpoint: ${usage.join('; ')}\n`)
   const code = Number(told.process.exitCode ?? 0)
-  // The library tells its own kinds of failure by negative codes; all of them are about the command line.
+  // The library gives its own kinds of failure negative codes; all these failures are about the command line.
   return code < 0 ? exitUsage : code
 }
 
-/** What a person can put right is one line; anything else is a bug, and then the stack helps. */
+/** A failure that a person can put right is one line; any other failure is a bug, where the stack helps. */
 function describe(error: unknown): string {
   if (error instanceof StillpointError) {
     const ways = error.help['waysOut']

@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-/** The program. Everything that it may touch of the world is handed to the commands from here. */
+/** The program. This file hands to the commands every part of the world that a command may touch. */
 import { systemClock } from '../lib/clock.ts'
 import { systemRandom } from '../lib/random.ts'
 import { runCli } from './application.ts'

@@ -1,7 +1,8 @@
 /**
- * The published HTTP contract, typed, over fetch. Nothing here knows more about a server than its contract says.
+ * A typed client of the published HTTP contract, over fetch. The client knows nothing about a server but the
+ * contract.
  *
- * Errors: ApiError for an answer that is a refusal, UnreachableError when there is none, UserError for a senseless one.
+ * Errors: ApiError when the server refuses, UnreachableError when no answer comes, UserError for a senseless answer.
  */
 import { UserError } from '../lib/user-error.ts'
 import { UnreachableError } from './unreachable-error.ts'
@@ -15,7 +16,7 @@ export interface RemoteStat {
   readonly contentType: string | null
   readonly created: string
   readonly modified: string
-  /** Octal. */
+  /** Permission bits, octal. */
   readonly mode: string
   readonly cp: number
   readonly target?: string
@@ -23,7 +24,7 @@ export interface RemoteStat {
 
 export interface RemoteEntry extends RemoteStat {
   readonly name: string
-  /** Base64; of some small files, where it was asked for. */
+  /** Content in base64; present for some small files, when the caller asked for contents. */
   readonly content?: string
 }
 
@@ -54,7 +55,7 @@ export interface ListedCp {
   readonly retained: boolean
 }
 
-/** What a writer says about an entry. */
+/** Attributes that a writer gives to an entry. */
 export interface SentAttributes {
   readonly mode?: number
   /** RFC 3339. */
@@ -62,12 +63,12 @@ export interface SentAttributes {
   readonly contentType?: string
 }
 
-/** Which image to read: the newest one, exactly `cp`, one that is no older than `minCp`, or as it was at a time. */
+/** The image to read: the newest, exactly `cp`, an image that is no older than `minCp`, or the newest of a time. */
 export interface Reading {
   readonly cp?: number | undefined
   readonly at?: string | undefined
   readonly minCp?: number | undefined
-  /** Seconds. */
+  /** Longest wait for a CP that is yet to come, in seconds. */
   readonly wait?: number | undefined
 }
 
@@ -77,11 +78,11 @@ export interface Writing {
   readonly wait?: number | undefined
 }
 
-/** The same for all pages of a listing. */
+/** Options that stay the same for all pages of a listing. */
 export interface PageOptions {
   readonly recursive?: boolean | undefined
   readonly limit?: number
-  /** Bytes: the size up to which files bring their content. */
+  /** Files up to this size, in bytes, bring their content. */
   readonly content?: number
 }
 
@@ -99,7 +100,7 @@ export class ApiError extends Error {
   }
 }
 
-/** An error page of something that is not a Stillpoint is not shown whole. */
+/** Limit for the text of an answer: an error page of another kind of server may be long. */
 const errorBytesMax = 64 * 1024
 
 export class Client {
@@ -122,13 +123,13 @@ export class Client {
     return this.json('GET', target('/v1/dirs', path), { ...options })
   }
 
-  /** Every entry from a first page on, all of its CP. */
+  /** Yields every entry from a first page on, all of the CP of that page. */
   async *pages(path: readonly string[], first: Page, options: PageOptions): AsyncGenerator<RemoteEntry> {
     let page = first
     for (;;) {
-      // On its way while this one is worked through.
+      // The next page is on its way while the caller works through this page.
       const next = page.next === null ? null : this.list(path, { ...options, cursor: page.next })
-      // Whoever comes to it hears of a failure.
+      // The caller hears of a failure at the `await` below; a caller that stops earlier does not need to.
       next?.catch(() => {})
       yield* page.entries
       if (!next) return
@@ -136,7 +137,9 @@ export class Client {
     }
   }
 
-  /** The body is the content; whoever does not read it to its end has to cancel it. */
+  /**
+   * The body of the response is the content; a caller that does not read the body to its end has to cancel the body.
+   */
   get(path: readonly string[], reading: Reading = {}): Promise<Response> {
     return this.request('GET', target('/v1/files', path), { ...reading })
   }
@@ -155,7 +158,7 @@ export class Client {
     )
   }
 
-  /** All of them or none. */
+  /** Stores all files or none. */
   async putAll(
     files: readonly {
       readonly path: readonly string[]
@@ -203,7 +206,7 @@ export class Client {
     return this.json('POST', '/v1/move', {}, jsonBody({ from, to, overwrite }))
   }
 
-  /** Takes a consistency point now and waits for it; when nothing is dirty it is the last one. */
+  /** Takes a consistency point now and waits for it; when nothing is dirty, the result is the last one. */
   takeCp(): Promise<ListedCp> {
     return this.json('POST', '/v1/cps', {})
   }
@@ -213,7 +216,7 @@ export class Client {
     return page.items[0] ?? null
   }
 
-  /** The answer as it is, also a refusal: for what is asked of a server that may not be ready or has another role. */
+  /** Gives any answer, also a refusal, for questions to a server that may not be ready or may have another role. */
   async probe(path: string): Promise<{ status: number; body: unknown }> {
     const response = await this.send('GET', path, {}, {})
     const text = await limitedText(response)
@@ -266,7 +269,7 @@ export class Client {
       if (value !== undefined) parameters.set(name, String(value))
     const url = `${this.url}${path}${parameters.size > 0 ? `?${parameters.toString()}` : ''}`
     try {
-      // No limit of time: a large upload may wait for space, and the server bounds its own waiting.
+      // The request has no limit of time: a large upload may wait for space, and the server bounds its own waiting.
       return await this.fetch(url, { redirect: 'error', ...init, method, timeout: false })
     } catch (error) {
       throw noAnswer(this.url, error)
@@ -274,14 +277,14 @@ export class Client {
   }
 }
 
-/** As many as a page may have. */
+/** Largest number of entries that a page may have. */
 export const pageEntries = 1000
 
-/** `/v1/dirs` and `/v1/stat` without a path are the root. */
+/** The addresses `/v1/dirs` and `/v1/stat` without a path mean the root. */
 const target = (prefix: string, path: readonly string[]): string =>
   path.length === 0 ? prefix : `${prefix}/${encodePath(path)}`
 
-/** As JSON has them; what was not said is left out of it. */
+/** Attributes in their JSON form; JSON leaves out an attribute that is undefined. */
 function fieldsOf({ mode, modified, contentType }: SentAttributes) {
   return {
     mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
@@ -304,7 +307,7 @@ const jsonBody = (value: unknown): BunFetchRequestInit => ({
   headers: { 'Content-Type': 'application/json' },
 })
 
-/** Visible ASCII stays as it is, except the percent sign. */
+/** Percent-encodes every character but letters, digits and a few marks, so the header is visible ASCII. */
 const encodeHeader = (value: string): string => encodeURIComponent(value)
 
 async function refusal(response: Response): Promise<ApiError> {
@@ -314,7 +317,7 @@ async function refusal(response: Response): Promise<ApiError> {
     const { code, detail, title } = problem
     if (typeof code === 'string') return new ApiError(response.status, code, oneLine(detail ?? title ?? code))
   } catch {
-    // Not a problem document: said below.
+    // The body is no problem document; the error below says so.
   }
   return new ApiError(response.status, String(response.status), 'the server refused without saying why')
 }
@@ -326,7 +329,7 @@ async function limitedText(response: Response): Promise<string> {
 
 const oneLine = (value: unknown): string => String(value).replace(/\s+/g, ' ')
 
-/** Of a body that is a local file. */
+/** Codes of the file system for a body that is a local file. */
 const localCodes: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO'])
 
 function noAnswer(url: string, error: unknown): UserError {

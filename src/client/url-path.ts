@@ -1,2 +1,4 @@
-/** For URLs: every name percent-encoded by itself, so that no byte of it means anything else. */
+/**
+ * Encodes a path for a URL: each name is percent-encoded by itself, so that no byte of a name has another meaning.
+ */
 export const encodePath = (path: readonly string[]): string => path.map(encodeURIComponent).join('/')

@@ -1,11 +1,11 @@
 /**
  * The door: a hono app whose only entrance is `fetch`.
  *
- * - It has exactly the endpoints of its role; what a role lacks is 405 with `Allow` where the address is known, and
- *   404 elsewhere.
- * - Paths are matched raw: nothing is decoded before a handler parses it strictly.
- * - The content of files is found by its prefix, before the router: matching and hono's context cost a fifth of a small
- * read (measured).
+ * - The app has exactly the endpoints of its role. A method that the role lacks at a known address is 405 with
+ *   `Allow`. An unknown address is 404, and so is a read of an address that only the other role has.
+ * - Paths are matched raw: nothing is decoded before a handler parses the path strictly.
+ * - Requests for the content of files are found by their prefix, before the router: the match and hono's context cost
+ *   a fifth of a small read (measured).
  * - Every failure is a problem with a code. `fetch` never throws.
  */
 import { Hono } from 'hono'
@@ -21,11 +21,11 @@ import { methodNotAllowed, problem } from './http/problem.ts'
 import { splitUrl } from './http/raw-url.ts'
 
 export interface App {
-  /** `url`: that of the request, if it is at hand. */
+  /** `url` is the URL of the request, when the caller has read it already. */
   fetch(request: Request, url?: string): Response | Promise<Response>
 }
 
-/** The fixed part of a path, up to its parameter. */
+/** Splits off the fixed part of a path. `pattern` is for the router; `deep` means a parameter of several segments. */
 function prefixOf(path: string): {
   readonly prefix: string
   readonly pattern: string
@@ -53,7 +53,7 @@ export function makeApp(dependencies: Dependencies): App {
     const run = runner(endpoint, handler, dependencies, metrics)
     const method = endpoint.method.toUpperCase()
     if (endpoint.path === contentPath) direct.set(method, run)
-    // hono answers HEAD through GET; the handlers look at the request itself.
+    // hono answers HEAD through GET, so the handlers look at the method of the request itself.
     else if (method !== 'HEAD') {
       hono.on(method, prefixOf(endpoint.path).pattern, ({ req }) => run(req.raw, splitUrl(req.url)))
     }
@@ -92,7 +92,9 @@ type Run = (
   url: { readonly pathname: string; readonly query: string },
 ) => Response | Promise<Response>
 
-/** An answer that is there at once stays so: a promise for each would only be waited for. */
+/**
+ * An answer that a handler gives without a promise is returned without one: an extra promise would only cost time.
+ */
 function runner(endpoint: Endpoint, handler: Handler, dependencies: Dependencies, metrics: AppMetrics): Run {
   const { clock } = dependencies
   const { prefix } = prefixOf(endpoint.path)
@@ -112,7 +114,7 @@ function runner(endpoint: Endpoint, handler: Handler, dependencies: Dependencies
   return (request, { pathname, query }) => {
     const start = clock.monotonic()
     try {
-      // The router takes `/v1/files/*` for `/v1/files` as well.
+      // The router also matches `/v1/stat` with the pattern `/v1/stat/*`.
       if (hasParameter && !pathname.startsWith(prefix)) return answerUnknown(request, dependencies)
       const rest = hasParameter ? pathname.slice(prefix.length) : null
       const answer = handler(request, { pathname, query, rest })
@@ -128,7 +130,7 @@ function failed(error: unknown, dependencies: Dependencies): Response {
   return problem(error)
 }
 
-/** Addresses of either role are known to both: a client of a mirror learns that it must not write there. */
+/** Each role knows the addresses of both roles, so a client of a mirror learns that a mirror takes no writes. */
 function answerUnknown(request: Request, dependencies: Dependencies): Response {
   const { pathname } = splitUrl(request.url)
   const here = endpoints.filter(({ path }) => matchesPath(path, pathname))

@@ -1,4 +1,4 @@
-/** The whole contract, in the order of the documents. */
+/** All endpoints of the contract, in the order of the OpenAPI documents. */
 import { batchEndpoints } from './v1/batch.ts'
 import { cpEndpoints } from './v1/cps.ts'
 import { directoryEndpoints } from './v1/dirs.ts'

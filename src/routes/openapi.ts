@@ -1,4 +1,7 @@
-/** The documents, made from the endpoints and nothing else: the same input gives the same bytes. */
+/**
+ * Makes the OpenAPI documents from the endpoints, the version of the program and nothing else: the same input gives
+ * the same bytes.
+ */
 import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ServerRole } from './http/dependencies.ts'
@@ -48,7 +51,7 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
   return plain
 }
 
-/** As committed under openapi/. */
+/** The document as committed under openapi/. */
 export const documentText = (role: ServerRole): string => `${JSON.stringify(buildDocument(role), null, 2)}\n`
 
 const toRoute = ({ method, path, contract }: Endpoint) => ({ method, path, ...contract })
@@ -63,7 +66,7 @@ function dropUnusedTags(document: Record<string, unknown>): void {
   document['tags'] = (document['tags'] as { name: string }[]).filter(({ name }) => used.has(name))
 }
 
-/** OpenAPI has no word for a parameter with slashes: readers of the document find this one. */
+/** OpenAPI has no word for a parameter with slashes, so `x-multi-segment` tells the readers of the document. */
 function markMultiSegment(document: Record<string, unknown>): void {
   for (const [path, item] of Object.entries(document['paths'] as PathItems)) {
     if (!path.endsWith(multiSegment)) continue

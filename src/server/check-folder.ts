@@ -1,4 +1,4 @@
-/** The offline check over a folder, blocks, items and log: alone on the volume, and reading only. */
+/** Offline check of a volume's folder: blocks, items and log. The check holds the volume's lock and only reads. */
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
 import { type CheckReport, checkVolume } from '../cp-engine/check.ts'
@@ -15,7 +15,7 @@ export async function checkFolder(path: string): Promise<CheckReport> {
     const folder = await FileFolder.open(path)
     const device = await folder.open(blockFileName, { readOnly: true })
     try {
-      // Roots are checked one after the other.
+      // The engine checks the roots one after the other, so one `ItemCheck` lives at a time.
       let items: { readonly of: Root; readonly check: ItemCheck } | null = null
       const found: CheckFinding[] = []
       const report = await checkVolume(device, {

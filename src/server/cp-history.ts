@@ -1,7 +1,8 @@
 /**
- * The feed from published CPs to the catalog, and the history as the door shows it.
+ * The feed from published CPs to the catalog, and the history of CPs for the door.
  *
- * - A row is written after its CP, so a crash can lose the newest ones: a CP that an open finds gets a row of its own.
+ * - A row is written after its CP, so a crash can lose the newest rows: a CP that an open finds gets a row of its
+ *   own.
  * - Every CP that can be read is known here, whether the catalog can be used or not.
  */
 import { type Catalog, type CpRow, newestFirst } from '../catalog/catalog.ts'
@@ -12,7 +13,7 @@ import { clampedMs, epochOfCp } from '../format/position.ts'
 import type { CpHistory, CpRecord, ServerRole } from '../routes/http/dependencies.ts'
 
 export class RecordedCps implements CpHistory {
-  /** Of every CP that can be read, and of the one that was published last. */
+  /** Rows of every CP that can be read, and of the CP that was published last. */
   private known: CpRow[] = []
   private readonly stop: () => void
 
@@ -37,7 +38,7 @@ export class RecordedCps implements CpHistory {
     return row ? this.toRecord(row) : null
   }
 
-  /** Of a CP that has just been published. */
+  /** Gives the record of a CP that has just been published. */
   async recordOf(cp: number): Promise<CpRecord> {
     const record = await this.get(cp)
     assert(record, 'a published CP has been recorded')
@@ -68,7 +69,7 @@ export class RecordedCps implements CpHistory {
       epoch,
       rootHash,
       cause,
-      // Also of a catalog that others have changed.
+      // The time is clamped, because another program may have changed the catalog.
       committedAtMs: clampedMs(committedMs),
       blocksWritten,
       bytesWritten,
@@ -98,7 +99,7 @@ function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phase
 const causeOfOpened = (role: ServerRole, { root }: PublishedRoot): CpCause =>
   role === 'mirror' ? 'mirrored' : root.cp === 1 ? 'create' : 'recovery'
 
-/** What it cost is not known any more; when the catalog has its row, that one stays. */
+/** The cost of a CP from an earlier run is not known here; when the catalog has a row of the CP, that row stays. */
 function rowOfOpened(published: PublishedRoot, cause: CpCause): CpRow {
   return rowOf({
     published,

@@ -1,4 +1,4 @@
-/** What both roles have around their volume: the door, the reason to be not ready, and the failure that ends it all. */
+/** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
 import type { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { isLoopback } from './configuration/listen.ts'
@@ -17,11 +17,11 @@ export const limits: Limits = {
   mirrorsMax: membersMax,
 }
 
-/** How long answers in progress may take when the server stops, and when it is given up. */
+/** Longest time for answers in progress: `drainMsMax` when the server stops, `abandonMsMax` after a failure. */
 export const drainMsMax = 10_000
 export const abandonMsMax = 200
 
-/** One failure, the first, and whoever wants to know it. */
+/** Keeps the first failure of a server, which makes the server not ready; `happened` resolves with that failure. */
 export class Failure {
   private readonly resolvers = Promise.withResolvers<Error>()
   private firstError: Error | null = null
@@ -52,7 +52,7 @@ export function listen(
 
 const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
 
-/** As far as names tell: a proxy in front of the server has an address of its own. */
+/** True when the text is an address of this server, as far as names tell: a proxy in front has another address. */
 export function isAddressOf(
   text: string,
   { hostname, port }: Pick<HttpServer, 'hostname' | 'port'>,

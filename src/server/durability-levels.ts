@@ -1,4 +1,4 @@
-/** `?durability=` of a write: waits for what was wished, and says what was reached. */
+/** `?durability=` of a write: waits for the level that the client wishes, and says which level was reached. */
 import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Durability, DurabilityWish } from '../routes/http/dependencies.ts'
@@ -6,11 +6,11 @@ import type { Durability, DurabilityWish } from '../routes/http/dependencies.ts'
 interface Reaching {
   readonly clock: Clock
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
-  /** True when so many mirrors have published this CP, or a later one, in time. */
+  /** True when at least `mirrors` mirrors have published this CP, or a later one, in time. */
   mirrored(cp: number, mirrors: number, waitMs: number): Promise<boolean>
 }
 
-/** A level that is not reached in time is no failure; a poisoned engine is. */
+/** A level that is not reached in time is no failure; a poisoned engine is a failure. */
 export function reachLevel(
   parts: Reaching,
   applied: Applied<unknown>,
@@ -37,7 +37,7 @@ async function reachInTime(
   return (await parts.mirrored(applied.cp, mirrors, leftMs)) ? 'mirrored' : reached
 }
 
-/** Null when it takes longer; its failure counts only while somebody waits for it. */
+/** Null when the work takes longer. A failure of the work counts only while the caller waits for the work. */
 async function inTime<T>(clock: Clock, work: Promise<T>, ms: number): Promise<T | null> {
   const { promise, resolve } = Promise.withResolvers<null>()
   const cancel = clock.after(ms, () => resolve(null))

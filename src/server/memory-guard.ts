@@ -1,29 +1,35 @@
 /**
- * Asks for a collection before buffers that nobody needs any more have doubled the process.
+ * Asks for a garbage collection before unused buffers have doubled the memory of the process.
  *
  * The runtime collects when the heap has doubled, and counts the bodies and records that pass through as heap: a
- * server that streams with full queues would rest at twice of what it needs. So after growth a collection beside the
- * event loop is asked for; when that does not keep up, one that stops it for some tens of milliseconds.
+ * server that streams with full queues would rest at twice the memory that the server needs. So after growth the
+ * guard asks for a collection that runs beside the event loop. When such collections do not keep up, the guard asks
+ * for one that stops the event loop for some tens of milliseconds.
  */
 import type { Clock } from '../lib/clock.ts'
 
 interface Memory {
   residentBytes(): number
-  /** `waits`: it is over, and freed pages are returned, when the call returns. */
+  /** `waits` means that the collection is over, and freed pages are returned, when the call returns. */
   collect(waits: boolean): void
 }
 
 const lookMs = 50
-/** Below this nothing is asked for. */
+/** Below this size the guard asks for nothing. */
 const smallBytes = 224 * 2 ** 20
-/** Growth since the lowest point: a process that is large for good reasons is left alone. */
+/**
+ * Growth since the lowest point that calls for a collection: a process that is large for good reasons is left alone.
+ */
 const growthBytes = 48 * 2 ** 20
-/** Above this a collection is worth a pause, if there has been growth since the last one, and not too often. */
+/**
+ * Above this size a collection is worth a pause, when the process has grown by `pauseGrowthBytes` since the last
+ * pause, and `pauseEveryMs` have passed.
+ */
 const largeBytes = 400 * 2 ** 20
 const pauseGrowthBytes = 24 * 2 ** 20
 const pauseEveryMs = 200
 
-/** Until the returned function is called. */
+/** Guards the process until the caller calls the returned function. */
 export function guardMemory(clock: Clock, memory: Memory): () => void {
   let lowest = Infinity
   let paused = { atMs: -Infinity, leftBytes: 0 }
@@ -39,7 +45,7 @@ export function guardMemory(clock: Clock, memory: Memory): () => void {
       lowest = paused.leftBytes
     } else if (bytes > smallBytes && bytes > lowest + growthBytes) {
       memory.collect(false)
-      // The next one after half as much growth again, however little this one frees.
+      // The next collection comes after half as much growth again, however little this collection frees.
       lowest = bytes - growthBytes / 2
     }
     cancel = clock.after(lookMs, look)

@@ -1,4 +1,6 @@
-/** A mirror: the applier that receives, the files of what is published, its history, and a door that only reads. */
+/**
+ * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
+ */
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { RecordedCps } from './cp-history.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
@@ -24,7 +26,7 @@ import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
 
-/** A primary that has been silent for so long is away: it says something every second. */
+/** A primary that has been silent for so long is away: a primary that is there says something every second. */
 const silenceMsMax = 10_000
 
 export async function serveMirror(
@@ -89,7 +91,7 @@ export async function serveMirror(
       prefix: '/replica/',
       async fetch(request) {
         try {
-          // The primary always has a request waiting for answers: a stopping mirror ends it.
+          // The primary always has an open request that waits for answers; a mirror that stops ends that request.
           const answer = await stopping.unless(replica(request))
           return answer === 'stopping' ? problem(isEnding()) : (answer ?? problem(nothingHere()))
         } catch (error) {

@@ -3,7 +3,8 @@
  *
  * - The lock is taken first and released last, so two processes never serve one volume.
  * - A block file appears whole or not at all.
- * - The catalog is history: what cannot be used is set aside, and a volume is served without it rather than not at all.
+ * - The catalog is history: a catalog that cannot be used is set aside, and a volume without a usable catalog is
+ *   served all the same.
  */
 import { join } from 'node:path'
 import { createWhole } from '../blockdev/block-folder.ts'
@@ -50,12 +51,12 @@ export class OpenedVolume {
     return this.opened.device
   }
 
-  /** Why the block file was opened for reading only, in words; null when it can be written. */
+  /** Why the block file is open for reading only, in words; null when the block file can be written. */
   get onlyReadsWhy(): string | null {
     return this.opened.onlyReadsWhy
   }
 
-  /** Makes a volume of the role when the folder has none. */
+  /** Opens the volume of the folder; makes a volume of the role `roleOfNew` when the folder has none. */
   static async open(
     roleOfNew: Role,
     configuration: ServerConfiguration,
@@ -82,7 +83,10 @@ export class OpenedVolume {
     }
   }
 
-  /** A copy of a volume may be sparse: what a primary counts as free is really there, or the volume is only read. */
+  /**
+   * Allocates every block, because a copy of a volume may be sparse: the space that a primary counts as free must
+   * really be there. Where the space is missing, the volume is only read.
+   */
   private async fillHoles(): Promise<void> {
     try {
       await this.device.allocate({ address: 0, blocks: this.device.blockCount })
@@ -94,7 +98,7 @@ export class OpenedVolume {
     }
   }
 
-  /** After a write of the open has failed: what is there can still be read. */
+  /** Opens the block file again after a write of the open has failed: the content can still be read. */
   async reopenForReading(why: string): Promise<void> {
     await this.device.close()
     this.opened = { device: await this.folder.open(blockFileName, { readOnly: true }), onlyReadsWhy: why }
@@ -123,7 +127,7 @@ interface OpenedDevice {
   readonly onlyReadsWhy: string | null
 }
 
-/** For reading only where writing is refused, or where a sparse copy cannot get its space. */
+/** Opens for reading only where writing is refused, or where a sparse copy cannot get its space. */
 async function openDevice(folder: FileFolder): Promise<OpenedDevice> {
   try {
     const device = await folder.open(blockFileName)
@@ -153,7 +157,7 @@ async function create(
   await createWhole(folder, blockFileName, 1, (device) => make(device, options))
 }
 
-/** What the newest readable superblock says; whether it may be relied on is for the open to decide. */
+/** Role in the newest readable superblock; the open later decides whether that superblock may be relied on. */
 async function readRole(device: BlockDevice): Promise<Role> {
   let newest: { readonly generation: number; readonly role: Role } | null = null
   for (let slot = 0; slot < superblockSlots; slot++)

@@ -1,4 +1,4 @@
-/** A primary: the engine, its files, its mirrors, its history, and the door to all of it. */
+/** A primary: the engine, its files, its mirrors, its history, and the door to all of them. */
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { openPrimary } from '../cp-engine/open-primary.ts'
 import { zstd } from '../cp-engine/records/payloads.ts'
@@ -25,7 +25,7 @@ import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('primary')
 
-/** How long a stopping primary waits until its mirrors have the last CP. */
+/** Longest time that a stopping primary waits until its mirrors have the last CP. */
 const flushMsMax = 5_000
 
 export async function servePrimary(
@@ -81,7 +81,7 @@ export async function servePrimary(
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
       log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
-      // When that cannot be written the engine is poisoned, and says so.
+      // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
     },
   })
@@ -90,7 +90,7 @@ export async function servePrimary(
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
     async add(url) {
-      // From here it would look like a mirror that never answers.
+      // The primary would take its own address for a mirror that never answers.
       if (isAddressOf(url, http))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
       return mirrors.add(url)
@@ -146,7 +146,7 @@ export async function servePrimary(
     async stop() {
       isStopping = true
       const drained = http.stop(drainMsMax)
-      // Whoever waits for a CP or for a mirror is answered now.
+      // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
       await drained
@@ -154,7 +154,7 @@ export async function servePrimary(
       try {
         await files.close()
       } finally {
-        // The last consistency point comes whatever became of the rest.
+        // The engine takes the last consistency point, even when closing the files has failed.
         await engine.close()
       }
       const { cp } = engine.current().root
@@ -174,7 +174,9 @@ export async function servePrimary(
   }
 }
 
-/** How far a volume may grow is only ever raised: who asks for less hears what it is. */
+/**
+ * The limit of a volume is only ever raised: an operator who asks for less gets a warning with the limit in force.
+ */
 function sayVolumeMax(bytes: number, asked: number | null): void {
   if (asked !== null && asked - (asked % blockBytes) < bytes)
     log.warn('the volume may grow further than was asked for: that is never lowered', { asked, bytes })
@@ -188,7 +190,10 @@ function sayWhatWasFound({ replayed, log: state, lost }: CpEngine['recovery']): 
     )
 }
 
-/** A mirror that is configured becomes a member; one that is no longer configured stays until it is deleted. */
+/**
+ * A configured mirror becomes a member; a member that is no longer configured stays until a client deletes the
+ * member.
+ */
 async function addMirrors(mirrors: MirrorMembers, urls: readonly string[]): Promise<void> {
   const known = new Set((await mirrors.list()).map((mirror) => mirror.url))
   for (const url of urls) {

@@ -1,10 +1,11 @@
 /**
- * A volume that is only read, in either role, because its file system cannot be written: full, read-only, or failing.
+ * Serves a volume that is only read, in either role, because its file system cannot be written: full, read-only, or
+ * failing.
  *
- * - Nothing is written, not even an opening. What is served is the image that was published last; operations that only
- *   the log has are named, not shown.
- * - Whatever would change something answers `fenced` with the reason, and `/readyz` says it.
- * - It stays so until the server is started again.
+ * - The server writes nothing to the block file, not even the opening. Readers see the image that was published last;
+ *   the reason gives the number of acknowledged operations that only the log has.
+ * - Every request that would change something is answered `fenced` with the reason, and `/readyz` says the reason.
+ * - The server writes again only after a new start.
  */
 import { operationsInLog } from '../cp-engine/open-primary.ts'
 import { Volume } from '../cp-engine/volume/volume.ts'
@@ -28,7 +29,7 @@ import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('server')
 
-/** Why an open failed that only a write has stopped, in words; null for every other reason. */
+/** Reason, in words, why a write stopped an open; null when the open failed for any other reason. */
 export function whyNotWritten(error: unknown): string | null {
   const isWrite = error instanceof DeviceError || hasCode(error, 'disk-full') || hasCode(error, 'poisoned')
   return isWrite ? error.message : null

@@ -1,10 +1,10 @@
-/** What the composition root is asked for, and what it gives: a volume that is served, in either role. */
+/** Options and result of the composition root: a volume that is served, in either role. */
 import type { ServerRole } from '../routes/http/dependencies.ts'
 import type { Loss } from './losses.ts'
 import type { World } from './opened-volume.ts'
 
 export interface StartOptions extends World {
-  /** What the operator accepts to lose, so that a damaged volume can be opened. */
+  /** Parts that the operator accepts to lose, so that a damaged volume can be opened. */
   readonly acceptLoss: readonly Loss[]
 }
 
@@ -13,9 +13,9 @@ export interface RunningServer {
   readonly role: ServerRole
   /** 0 on a mirror that has received nothing yet. */
   publishedCp(): number
-  /** What cannot be repaired inside the process, when it happens. */
+  /** Resolves with the first failure that cannot be repaired inside the process. */
   readonly failed: Promise<Error>
   stop(): Promise<void>
-  /** After `failed`: answers who waits and takes no CP. */
+  /** Ends the server after `failed`: requests in progress get a short time for their answers, and no CP is taken. */
   abandon(): Promise<void>
 }

@@ -1,9 +1,9 @@
 /**
- * The composition root: a volume in the role it has, behind its door.
+ * The composition root: serves a volume in its own role, behind its door.
  *
- * - `stop` in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog checkpointed, device closed, lock
- *   released. Nothing that begins later needs what has ended.
- * - A failure that nothing here can repair (a poisoned engine, a bug) resolves `failed`: the process should end.
+ * - `stop` works in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog checkpointed, device closed,
+ *   lock released. No step needs a part that an earlier step has ended.
+ * - A failure that the process cannot repair (a poisoned engine, a bug) resolves `failed`: the process should end.
  */
 import { UserError } from '../lib/user-error.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
@@ -15,13 +15,15 @@ import { servePrimary } from './primary.ts'
 import { serveReading, whyNotWritten } from './reading.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
-/** A new volume gets the role of the verb; one that exists is served in its own. */
+/**
+ * A new volume gets the role of the verb. A volume that exists keeps its role; `mirror` refuses to serve a primary.
+ */
 export async function startServer(
   verb: 'serve' | 'mirror',
   configuration: ServerConfiguration,
   options: StartOptions,
 ): Promise<RunningServer> {
-  // Nobody wants a new volume that is not served.
+  // The address is tried first, so that no new volume is made that cannot be served.
   const { host, port } = configuration.listen
   if (!hasVolume(configuration.data)) await probeAddress(host, port)
   const volume = await OpenedVolume.open(verb === 'serve' ? 'primary' : 'mirror', configuration, options)
@@ -35,7 +37,7 @@ export async function startServer(
   }
 }
 
-/** What can still be served is served: where the open could not write, reads are. */
+/** Serves the volume; where the open could not write, only reads are served. */
 async function serveVolume(
   volume: OpenedVolume,
   configuration: ServerConfiguration,

@@ -1,8 +1,8 @@
 /**
- * The moment from which nothing is waited for any more.
+ * The moment from which the server waits for nothing any more.
  *
- * What has ended leaves nothing behind here: a race against one promise that lives as long as the process would keep
- * every answer that was ever raced.
+ * Work that has ended leaves nothing behind here. A race against one promise that lives as long as the process would
+ * keep every answer that was ever raced.
  */
 export class Stopping {
   private readonly ends = new Set<() => void>()
@@ -12,7 +12,7 @@ export class Stopping {
     return this.begun
   }
 
-  /** How much would end now. */
+  /** Number of waits that `begin` would end now. */
   get waiting(): number {
     return this.ends.size
   }
@@ -22,7 +22,7 @@ export class Stopping {
     for (const end of this.ends) end()
   }
 
-  /** What the work gives, or `stopping` at once when that begins before. */
+  /** Gives the result of the work, or `stopping` as soon as the stop begins before the work has ended. */
   async unless<T>(work: Promise<T>): Promise<T | 'stopping'> {
     const { promise, resolve } = Promise.withResolvers<'stopping'>()
     const end = () => resolve('stopping')

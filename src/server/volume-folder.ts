@@ -1,4 +1,4 @@
-/** The files of a volume's folder that are not blocks. */
+/** Files in the folder of a volume: their names, and the work on the files of the catalog. */
 import {
   closeSync,
   copyFileSync,
@@ -19,12 +19,12 @@ export const catalogName = 'catalog.db'
 
 export const hasVolume = (folder: string): boolean => existsSync(join(folder, blockFileName))
 
-/** The file itself and what SQLite puts beside it. */
+/** Suffixes of the catalog file itself and of the files that SQLite puts beside the catalog. */
 const companions = ['', '-wal', '-journal'] as const
 
 /**
- * Makes room for a fresh catalog. One file set aside for each reason is kept, the newest; with SQLite's companions, so
- * that it can still be opened.
+ * Makes room for a fresh catalog. For each reason the newest file that was set aside is kept, with SQLite's
+ * companions, so that the file can still be opened.
  */
 export function setCatalogAside(path: string, reason: string): void {
   for (const companion of companions)
@@ -32,18 +32,18 @@ export function setCatalogAside(path: string, reason: string): void {
 }
 
 const copyAttemptsMax = 20
-/** With the salts that change when the log begins again. */
+/** Header of SQLite's write-ahead log; the salts in the header change when the log begins again. */
 const walHeaderBytes = 32
 
 /**
- * Hands over a copy of the catalog, which its server may have open and then keeps for itself. The copy is as of one
- * moment: what a checkpoint has moved into the file while it was read is still in the write-ahead log, unless that has
- * begun again meanwhile, and then both are copied once more.
+ * Hands a copy of the catalog to `use`, because a running server shares its open catalog with nobody. The copy is of
+ * one moment: pages that a checkpoint moves into the file during the copy are still in the write-ahead log, unless
+ * the log has begun again meanwhile; the file and the log are then copied once more.
  */
 export function withCatalogCopy<T>(
   folder: string,
   use: (path: string) => T,
-  /** For tests of what happens between two files. */
+  /** Tests replace this function to act between the copies of two files. */
   copyFile: typeof copyFileSync = copyFileSync,
 ): T {
   const path = join(folder, catalogName)

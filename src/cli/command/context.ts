@@ -1,4 +1,4 @@
-/** What a command may use of the world: handed in, so that tests have another one. */
+/** Parts of the world that a command may use. The caller of a command hands them in, so tests can hand in others. */
 import type { CommandContext } from '@stricli/core'
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
@@ -15,10 +15,13 @@ export interface CliContext extends CommandContext {
   readonly random: Random
   readonly fetch: Fetch
   readonly stdin: () => ReadableStream<Uint8Array>
-  /** The next request to end, by name. Until it is called the system ends the process. */
+  /**
+   * Resolves with the name of the next signal that asks the process to end. Until a command calls this function, such
+   * a signal ends the process at once.
+   */
   readonly signal: () => Promise<string>
-  /** At once: nothing after it runs. */
+  /** Ends the process at once: no code after the call runs. */
   readonly exit: (code: number) => void
-  /** Progress is only for somebody who looks at it. */
+  /** True when a person looks at stderr: progress is only for people. */
   readonly showsProgress: boolean
 }

@@ -3,5 +3,7 @@ export const exitFailed = 1
 export const exitUsage = 2
 /** The volume is of a later version of this program: it is sound, and nothing was written. */
 export const exitNewerFormat = 3
-/** The engine is poisoned: the device cannot be trusted any more, and the process has ended. Bugs end like that too. */
+/**
+ * The engine is poisoned: the device cannot be trusted any more, and the process has ended. A bug has the same code.
+ */
 export const exitPoisoned = 70

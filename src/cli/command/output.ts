@@ -1,4 +1,4 @@
-/** Answers on stdout: for people, or JSON for programs. */
+/** Prints answers on stdout: text for people, or JSON for programs. */
 import type { CliContext } from './context.ts'
 
 export function printJson(context: CliContext, value: unknown): void {
@@ -9,17 +9,17 @@ export function printLine(context: CliContext, line: string): void {
   context.process.stdout.write(`${line}\n`)
 }
 
-/** A name may hold what a terminal would obey; a line is for people. */
+/** A name may have characters that a terminal obeys; a line for people shows such characters escaped. */
 export function showName(name: string): string {
   return name.replace(
     controlCharacters,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 }
-// eslint-disable-next-line no-control-regex -- these are what is looked for
+// eslint-disable-next-line no-control-regex -- control characters are the ones to find
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
 
-/** Columns under each other, numbers to the right. */
+/** Lays out rows in aligned columns, numbers to the right. */
 export function formatTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map((column, at) => Math.max(column.length, ...rows.map((row) => row[at]!.length)))
   const isNumeric = columns.map(

@@ -1,6 +1,7 @@
 /**
- * A path on the server as a person types it: it may begin with `/` and a directory may end with one. Everything else is
- * the strict parser's, so what a URL would silently resolve (`.` and `..`) is refused here.
+ * Paths on the server as a person types a path: a path may begin with `/`, and the path of a directory may end with
+ * `/`. The strict parser decides everything else, so the names that a URL would silently resolve (`.` and `..`) are
+ * refused here.
  */
 import { formatPath, parsePlainPath, type Path } from '../../fs/paths.ts'
 
@@ -8,5 +9,5 @@ export function parseServerPath(text: string): Path {
   return parsePlainPath(text.replace(/^\//, '').replace(/\/$/, ''))
 }
 
-/** For messages and for JSON: no leading slash, the root is "". */
+/** Path for messages and for JSON: no leading slash, the root is "". */
 export const showPath = (path: readonly string[]): string => formatPath(path)

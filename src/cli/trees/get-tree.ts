@@ -1,11 +1,12 @@
 /**
- * A tree of the server becomes a local tree: the content of `source` appears under `target`.
+ * Copies a tree of the server to a local tree: the content of `source` appears under `target`.
  *
- * - Everything is of one CP: that of the first answer. It is asked for again while it is needed, so that it stays
- *   readable however long one file takes.
- * - A name of the server is never trusted to be a local name: nothing is made outside of a folder that this run made or
- *   found to be a folder.
- * - Folders get their mode and time last, the deepest first: what is made in one changes it.
+ * - Every entry is of one CP, that of the first answer. The copy asks for that CP again and again, so that the CP
+ *   stays readable however long one file takes.
+ * - A name of the server is never trusted to be a local name: the copy makes nothing outside of a folder that this
+ *   run made or found to be a folder.
+ * - Folders get their mode and time last, the deepest first, because every entry that is made in a folder changes the
+ *   folder.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
@@ -34,14 +35,14 @@ import type { Progress } from './progress.ts'
 import { showPath } from '../command/server-path.ts'
 import { Failures, type TreeReport } from './tree-report.ts'
 
-/** A third of what a CP stays readable after it was last asked for. */
+/** A third of the time for which a CP stays readable after its last use. */
 const renewMs = 10_000
 const waitSeconds = 60
 const attemptsMax = 3
 
 /**
- * Small files come with the listing: one by one, most of the time goes to the requests (20,000 files: 2.6 s of the
- * server's CPU and 3.4 s of this process's).
+ * Small files come with the listing. With a request for each file, most of the time would go to the requests (20,000
+ * files: 2.6 s of the server's CPU and 3.4 s of this process's).
  */
 const pageOptions: PageOptions = { recursive: true, limit: pageEntries, content: 64 * 1024 }
 
@@ -63,7 +64,7 @@ export async function getTree(
   const getEntry = async (entry: RemoteEntry, names: readonly string[]): Promise<void> => {
     const within = names.length === 1 ? target : folders.get(names.slice(0, -1).join('/'))?.local
     if (within === undefined) throw new UserError('its directory was not made')
-    // The names were checked, so there is nothing to resolve.
+    // The names are checked, so the path needs no resolving.
     const local = `${within}/${names.at(-1)!}`
     const mode = Number.parseInt(entry.mode, 8)
     const { modified } = entry
@@ -85,7 +86,7 @@ export async function getTree(
             entry.content === undefined
               ? await receiveWhole(client, [...source, ...names], { cp }, entry.size)
               : listedContent(entry.content, entry.size)
-          // A rename replaces no folder: it fails.
+          // A rename onto a folder fails, so the copy replaces no folder.
           writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modified })
           done.files++
           done.bytes += entry.size
@@ -124,7 +125,8 @@ export async function getTree(
           fatal ??= error
         })
         .finally(() => running.delete(work))
-      // A directory comes before its content, so nothing may overtake it; and what is here waits for nobody.
+      // A directory comes before its content, so no entry may overtake a directory. A content that came with the
+      // listing needs no request.
       if (entry.kind === 'directory' || entry.content !== undefined) await work
       else running.add(work)
       while (running.size >= requestsMax) await Promise.race(running)
@@ -133,7 +135,7 @@ export async function getTree(
     if (fatal !== null) throw fatal as Error
     for (const [path, { local, mode, modified }] of [...folders].toReversed())
       await failures.gather(path, async () => setFolderAttributes(local, mode, modified))
-    // A folder that was there keeps what it had, as the server's root does when a tree is put into it.
+    // A folder that was there keeps its mode and time, as the server's root does when a tree is put into the root.
     if (isNew && source.length > 0) {
       const { mode, modified } = await client.stat(source, { cp })
       setFolderAttributes(target, Number.parseInt(mode, 8), modified)
@@ -145,8 +147,8 @@ export async function getTree(
 }
 
 /**
- * The CP of the first answer may be yet to come (a primary shows what was just written); the listing waits for it. When
- * it has come and gone meanwhile, a newer one will do.
+ * The CP of the first answer may be yet to come (a primary shows the newest writes at once); the listing waits for
+ * that CP. When the CP has come and gone meanwhile, the copy takes a newer CP.
  */
 async function firstPage(
   client: Client,
@@ -196,7 +198,7 @@ interface Received {
   readonly headers: Headers
 }
 
-/** The whole content, or an error: an answer that ends early is not a file. */
+/** Receives the whole content or throws: an answer that ends early is not a file. */
 export async function receive(
   client: Client,
   path: readonly string[],
@@ -232,7 +234,7 @@ function checkedNames(path: string): string[] {
   return names
 }
 
-/** A rename replaces a file or a link by itself, and cannot replace a folder. */
+/** Throws where a folder is in the way: a rename replaces a file or a link, but cannot replace a folder. */
 async function refuseFolder(local: string): Promise<void> {
   try {
     const { kind } = await localStat(local, { follow: false })
@@ -242,7 +244,7 @@ async function refuseFolder(local: string): Promise<void> {
   }
 }
 
-/** Names that nobody else uses in this run or in another. */
+/** Makes names that no other file has, in this run or in another. */
 export function temporaryNames(random: Random): () => string {
   const run = formatUuid(newUuid(random))
   let count = 0
@@ -255,7 +257,7 @@ function keepReadable(client: Client, clock: Clock, path: readonly string[], cp:
   const renew = (): void => {
     if (ended) return
     cancel = clock.after(renewMs, () => {
-      // Whatever is wrong with it, the next read says it better.
+      // A failure is ignored here, because the next read reports the trouble better.
       void client.stat(path, { cp }).then(renew, renew)
     })
   }

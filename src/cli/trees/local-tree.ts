@@ -1,7 +1,8 @@
 /**
- * The local end of a copy: a file appears under its name when it is whole, and links are never followed.
+ * The local end of a copy: a file appears under its name when the file is whole, and links inside a tree are never
+ * followed.
  *
- * What is short is done at once, without a thread: handing a call to one costs more than the call.
+ * Short work is done at once, without a thread: handing a call to a thread costs more than the call.
  */
 import * as fs from 'node:fs/promises'
 import * as sync from 'node:fs'
@@ -51,12 +52,12 @@ export function localError(path: string, error: unknown): UserError {
   return new UserError(`${path}: ${reason}`, { cause: error })
 }
 
-/** Above this a file is sent as a stream. */
+/** A file above this size is sent and received as a stream. */
 export const wholeFileBytesMax = 1024 * 1024
 
 /**
- * The file's bytes for a request body. Small ones are read at once; of a large one the length is declared, so that a
- * file that shrinks meanwhile is a body cut short, which changes nothing on the server.
+ * The file's bytes for a request body. A small file is read at once. The length of a large file is declared, so that
+ * a file that shrinks meanwhile is a body cut short, which changes nothing on the server.
  */
 export async function localBody(path: string, size: number): Promise<Uint8Array<ArrayBuffer> | Blob> {
   return size > wholeFileBytesMax ? Bun.file(path) : readSmall(path)
@@ -68,7 +69,7 @@ export async function readSmall(path: string): Promise<Uint8Array<ArrayBuffer>> 
   })
 }
 
-/** Guessed from the name; undefined where that says nothing. */
+/** Guesses the content type from the name; undefined where the name says nothing. */
 export function contentTypeOf(name: string): string | undefined {
   const { type } = Bun.file(name)
   return type === '' || type.startsWith('application/octet-stream') ? undefined : type
@@ -76,9 +77,9 @@ export function contentTypeOf(name: string): string | undefined {
 
 interface TemporaryFile {
   write(chunk: Uint8Array): Promise<void>
-  /** Gives it its mode, time and name, in this order: nobody sees a part of it under its name. */
+  /** Gives the file its mode, time and name, in this order: no reader sees a part of the file under its name. */
   finish(attributes: { mode?: number; modified?: string }): Promise<void>
-  /** Removes it; fine after `finish`. */
+  /** Removes the temporary file; does nothing after `finish`. */
   discard(): Promise<void>
 }
 
@@ -118,8 +119,8 @@ export async function createTemporary(folder: string, name: string, path: string
 }
 
 /**
- * The same for content that is at hand: one call after the other without waiting, because for a small file handing
- * each to a thread costs more than it does.
+ * Writes content that is at hand in the same way, but one call after the other without waiting: for a small file,
+ * handing a call to a thread costs more than the call.
  */
 export function writeSmall(
   temporary: string,
@@ -162,7 +163,7 @@ export async function replaceWithLink(
   }
 }
 
-/** Makes the folder and its parents, and says whether it did; a link or a file in its place is an error. */
+/** Makes the folder and its parents; true when the folder is new. A link or a file in its place is an error. */
 export function ensureFolder(path: string): boolean {
   const isNoFolder = (cause?: unknown) => new UserError(`${path}: is not a directory`, { cause })
   try {

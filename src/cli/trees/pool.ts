@@ -1,7 +1,7 @@
 /**
- * Runs tasks of a tree, at most `tasksMax` at once. A task may add others; the newest run first, so that what waits
- * stays as small as one directory for each level. A task that throws ends the pool: failures that are to be gathered
- * are the task's own affair.
+ * Runs the tasks of a tree, at most `tasksMax` at once. A task may add other tasks. The newest task runs first, so
+ * that the list of waiting tasks stays as small as one directory for each level. A task that throws ends the pool, so
+ * a task itself has to catch the failures that are only to be reported.
  */
 export type Task = (add: (task: Task) => void) => Promise<void>
 

@@ -1,13 +1,13 @@
 /**
- * Counts on stderr while a command works; silent when nobody looks. It only rewrites one line: what puts the terminal
- * into raw mode also takes Ctrl-C, and an interrupted copy must not exit with 0.
+ * Shows counts on stderr while a command works; silent when nobody looks. Progress only rewrites one line: a library
+ * that puts the terminal into raw mode also takes Ctrl-C, and an interrupted copy must not exit with 0.
  */
 import type { CliContext } from '../command/context.ts'
 
 export interface Progress {
-  /** One entry more is done. */
+  /** Counts one more entry that is done. */
   count(bytes: number): void
-  /** Takes the line away, whatever has become of the work. */
+  /** Takes the line away, whether the work has succeeded or failed. */
   end(): void
 }
 

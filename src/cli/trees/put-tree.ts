@@ -1,10 +1,11 @@
 /**
- * A local tree becomes a tree on the server: the content of `source` appears under `target`.
+ * Copies a local tree to the server: the content of `source` appears under `target`.
  *
  * - A directory is made before its content, with its mode and time; links stay links.
- * - Everything is sent `buffered` and one consistency point at the end carries it: when the report has no failure, all
- *   of it is in that published CP.
- * - What fails is listed and the rest goes on, except when the server cannot be reached any more.
+ * - Every entry is sent `buffered`, and one consistency point at the end carries them all: when the report has no
+ *   failure, the whole tree is in that published CP.
+ * - An entry that fails is listed, and the copy goes on. The copy ends when the failure concerns every further entry,
+ *   for example when the server cannot be reached any more.
  */
 import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -52,7 +53,7 @@ export async function putTree(
         const { mode, modified } = stat
         switch (stat.kind) {
           case 'directory': {
-            // The root is always there, and keeps its own attributes.
+            // The root of the server is always there, and keeps its own attributes.
             if (remote.length > 0) await client.makeDirectory(remote, { mode, modified }, buffered)
             for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
             done.directories++

@@ -1,4 +1,4 @@
-/** What a copy of a tree did, and what it could not do. */
+/** Report of a copy of a tree: counts of the copied entries, and the failures. */
 import { ApiError } from '../../client/client.ts'
 import type { ErrorCode } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
@@ -8,7 +8,7 @@ import { printJson, printLine, showName } from '../command/output.ts'
 import { formatBytes } from './progress.ts'
 
 interface Failure {
-  /** On the server, relative to its root. */
+  /** Path of the entry on the server. */
   readonly path: string
   readonly reason: string
 }
@@ -18,16 +18,16 @@ export interface TreeReport {
   readonly files: number
   readonly directories: number
   readonly links: number
-  /** Of files. */
+  /** Bytes of the copied files. */
   readonly bytes: number
-  /** The first `failuresListedMax`. */
+  /** The first `failuresListedMax` failures. */
   readonly failures: readonly Failure[]
   readonly failuresTotal: number
 }
 
 const failuresListedMax = 100
 
-/** Codes that say that nothing more can be done, whatever comes next. */
+/** Codes that end the copy, because no further entry could be copied. */
 const fatalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'unauthorized',
   'forbidden',
@@ -43,7 +43,7 @@ export class Failures {
   readonly list: Failure[] = []
   total = 0
 
-  /** Notes what concerns one entry only; anything else ends the copy. */
+  /** Notes a failure that concerns one entry only; any other failure is thrown and ends the copy. */
   async gather(path: string, work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -58,7 +58,10 @@ export class Failures {
   }
 }
 
-/** The summary on stdout; failures on stderr, and then the exit is not 0. */
+/**
+ * Prints the summary on stdout and the failures on stderr; JSON has both on stdout. Throws when there are failures,
+ * so that the exit code is not 0.
+ */
 export function reportTree(context: CliContext, report: TreeReport, isJson: boolean): void {
   const { files, directories, links, bytes, cp, failures, failuresTotal } = report
   if (isJson) printJson(context, report)

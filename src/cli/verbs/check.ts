@@ -1,4 +1,6 @@
-/** `check DIR`: every invariant of a volume that no process serves, and what an open would do. It never writes. */
+/**
+ * `check DIR`: checks every invariant of a volume that no process serves, and what an open would do. Writes nothing.
+ */
 import { buildCommand } from '@stricli/core'
 import { StillpointError } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
@@ -25,7 +27,7 @@ async function check(this: CliContext, flags: Flags, folder: string): Promise<vo
   if (errors > 0) throw new UserError(`${folder}: not every invariant holds`)
 }
 
-/** One a finding, then what there is, then what an open would do. */
+/** Yields a line for each finding, then the counts, then lines about what an open would do. */
 function* linesOf(
   { findings, cps, nodes, records, log, open }: CheckReport,
   errors: number,

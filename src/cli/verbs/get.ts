@@ -1,4 +1,4 @@
-/** `get SOURCE [TARGET]`: a file, to a name or to standard output (`-`), or with `-r` a tree. */
+/** `get SOURCE [TARGET]`: reads a file, to a name or to standard output (`-`), or with `-r` a tree. */
 import { dirname, join } from 'node:path'
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
@@ -60,7 +60,7 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
   }
 }
 
-/** A target that is a folder, or looks like one, gets the file under its own name. */
+/** A target that is a folder, or that ends in `/`, gets the file under the file's own name. */
 async function localName(target: string | undefined, name: string): Promise<string> {
   if (target === undefined) return name
   if (target.endsWith('/')) return join(target, name)

@@ -1,4 +1,4 @@
-/** `ls [PATH]`: a directory, one line or JSON entry for each entry, all of one consistency point. */
+/** `ls [PATH]`: lists a directory, one line or one JSON value for each entry, all of one consistency point. */
 import { buildCommand } from '@stricli/core'
 import { pageEntries, type RemoteStat } from '../../client/client.ts'
 import {
@@ -33,7 +33,7 @@ async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
   const options = { limit: pageEntries, ...(flags.recursive ? { recursive: true } : {}) }
   const first = await client.list(path, { ...reading, ...options })
   if (flags.json) stdout.write(`{"cp":${first.cp},"path":${JSON.stringify(showPath(path))},"entries":[`)
-  // A listing may be longer than memory, so it is written as it comes.
+  // A listing may be larger than memory, so each entry is written when the entry comes.
   for await (const entry of client.pages(path, first, options)) {
     if (flags.json) stdout.write(`${count++ === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
     else printLine(this, describe(entry, flags.recursive ? entry.path : entry.name, flags.long))

@@ -1,4 +1,4 @@
-/** `mirror`: a mirror's volume; an empty one is made when there is none. */
+/** `mirror`: serves a mirror's volume, and makes an empty volume when the folder has none. */
 import { buildCommand } from '@stricli/core'
 import type { CliContext } from '../command/context.ts'
 import { runServer } from './run-server.ts'

@@ -1,4 +1,4 @@
-/** `openapi`: the document of a role, as a server of it would answer under `/openapi.json`. */
+/** `openapi`: prints the document of a role, as a server in that role answers under `/openapi.json`. */
 import { buildCommand } from '@stricli/core'
 import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -11,7 +11,7 @@ interface Flags {
 }
 
 async function openapi(this: CliContext, flags: Flags): Promise<void> {
-  // Loaded here: the other verbs start without it.
+  // The module is loaded here, so that the other verbs start without it.
   const { buildDocument } = await import('../../routes/openapi.ts')
   this.process.stdout.write(`${JSON.stringify(buildDocument(flags.role), null, 2)}\n`)
 }
@@ -20,7 +20,7 @@ export const openapiCommand = buildCommand<Flags, [], CliContext>({
   func: openapi,
   parameters: {
     flags: {
-      // It is JSON either way.
+      // The output is JSON with the flag and without.
       ...jsonFlag,
       role: { kind: 'enum', values: roles, brief: 'Which document', default: 'primary' },
     },

@@ -1,4 +1,4 @@
-/** `put SOURCE TARGET`: a file, standard input (`-`), or with `-r` a tree. */
+/** `put SOURCE TARGET`: writes a file, standard input (`-`), or with `-r` a tree. */
 import { basename } from 'node:path'
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'

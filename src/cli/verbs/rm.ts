@@ -1,4 +1,4 @@
-/** `rm PATH…`: files and links, with `-r` directories and all that is below them. */
+/** `rm PATH…`: removes files and links, and with `-r` directories with everything below. */
 import { buildCommand } from '@stricli/core'
 import { ApiError } from '../../client/client.ts'
 import { UserError } from '../../lib/user-error.ts'

@@ -1,9 +1,9 @@
 /**
- * A server from its ready line to its exit code.
+ * Runs a server from its start to its exit code.
  *
- * - Exactly one line on stdout, when it serves; everything else is log lines on stderr.
- * - A signal ends it after a last CP with 0; a second one does not wait. A poisoned engine ends it with 70, and so does
- *   a bug: nothing is repaired inside the process.
+ * - The server writes exactly one line to stdout, when the server is ready; all other lines go to stderr.
+ * - A signal ends the server after a last CP with exit code 0; a second signal ends the process at once with 1. A
+ *   poisoned engine ends the process with 70, and so does a bug: nothing is repaired inside the process.
  */
 import { logger, startLogging } from '../../lib/log.ts'
 import { guardMemory } from '../../server/memory-guard.ts'
@@ -14,7 +14,7 @@ import { exposure } from '../../server/configuration/listen.ts'
 import { printJson, printLine } from '../command/output.ts'
 import { rawOptions, type ServeFlags } from './server-flags.ts'
 
-/** A failed server answers those who wait, but not for long. */
+/** A failed server gets this time to answer the requests that wait. */
 const abandonMsMax = 2_000
 
 const log = logger('process')
@@ -29,12 +29,12 @@ export async function runServer(
     environment: context.process.env,
     file: flags.config,
   })
-  // From here on a signal is not lost, also while the volume is being opened.
+  // From here on no signal is lost, even while the volume is being opened.
   const signal = context.signal()
   await startLogging(configuration.logLevel)
   const exposed = exposure(configuration.listen)
   if (exposed !== null) log.warn(exposed)
-  // Loaded here: the other verbs start without the engine.
+  // The module is loaded here, so that the other verbs start without the engine.
   const { startServer } = await import('../../server/start.ts')
   const { clock, random } = context
   const server = await startServer(verb, configuration, {

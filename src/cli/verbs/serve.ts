@@ -1,4 +1,4 @@
-/** `serve`: a volume in the role it has; a primary is made when there is none. */
+/** `serve`: serves a volume in the volume's own role, and makes a primary when the folder has no volume. */
 import { buildCommand } from '@stricli/core'
 import type { CliContext } from '../command/context.ts'
 import { runServer } from './run-server.ts'

@@ -1,4 +1,7 @@
-/** The flags of `serve` and `mirror`, from the table of options. Values stay text until the configuration reads them. */
+/**
+ * The flags of `serve` and `mirror`, from the table of options. Values stay text; the configuration parses each
+ * value.
+ */
 import { jsonFlag } from '../command/common-flags.ts'
 import { type Loss, losses } from '../../server/losses.ts'
 import type { RawOptions } from '../../server/configuration/configuration.ts'

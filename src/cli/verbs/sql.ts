@@ -1,4 +1,4 @@
-/** `sql --data DIR QUERY`: one SELECT over the views of a volume's catalog, also while its server runs. */
+/** `sql --data DIR QUERY`: runs one SELECT over the views of a volume's catalog, also while a server runs. */
 import { buildCommand } from '@stricli/core'
 import type { Value } from '../../catalog/read-only-query.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -31,7 +31,7 @@ async function sql(this: CliContext, flags: Flags, query: string): Promise<void>
   }
 }
 
-/** An integer beyond 2^53 is a string of its digits: as a number of JSON most readers would round it. */
+/** An integer beyond 2^53 becomes a string of its digits: most readers of JSON would round a number of that size. */
 const toJson = (value: Value): unknown =>
   typeof value === 'bigint' ? String(value) : value instanceof Uint8Array ? toHex(value) : value
 

@@ -1,4 +1,4 @@
-/** `status`: what a server says about itself, whichever role it has. Exit 0 only when it serves. */
+/** `status`: prints the state of a server in either role. The exit code is 0 only when the server is ready. */
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
 import type { Client, ListedCp } from '../../client/client.ts'
@@ -21,13 +21,13 @@ interface MirrorItem {
 interface Status {
   readonly url: string
   readonly ready: boolean
-  /** Why a primary only reads. */
+  /** Reason why the server serves only reads. */
   readonly fenced?: string
   readonly role: 'primary' | 'mirror'
-  /** The newest published one; null on a mirror that has none yet. */
+  /** The newest published CP; null when the server is not ready, as a mirror is before its first CP. */
   readonly cp: ListedCp | null
   readonly mirrors?: readonly MirrorItem[]
-  /** What a mirror says about itself. */
+  /** Status that a mirror reports about itself. */
   readonly mirror?: Readonly<Record<string, unknown>>
 }
 

@@ -1,6 +1,6 @@
 /**
- * The bytes of a request. A body that is cut short, longer or shorter than declared, or differs from its digest throws
- * while it is read, so that whoever stores it stores nothing.
+ * The bytes of a request. Reading a body throws when the body is cut short, is longer or shorter than declared, or
+ * differs from its digest, so a caller that stores the body stores nothing.
  */
 import type { Body } from '../../fs/contract.ts'
 import { decodeUtf8 } from '../../lib/bytes.ts'
@@ -8,7 +8,7 @@ import { type ErrorCode, StillpointError } from '../../lib/errors.ts'
 import { type HeaderValues, headerValues } from './header-values.ts'
 import { type Digest, parseDigests } from './digest.ts'
 
-/** Read in one piece: a stream costs more than it saves. */
+/** A body up to this size is read in one piece: a stream would cost more than it saves. */
 const wholeBodyBytesMax = 64 * 1024
 export const jsonBytesMax = 64 * 1024
 
@@ -16,7 +16,7 @@ const bad = (code: ErrorCode, detail: string): never => {
   throw new StillpointError(code, detail)
 }
 
-/** Null when the request does not say. Two headers arrive joined by a comma, and are refused. */
+/** Null when the request has no Content-Length. Two headers arrive joined by a comma, and are refused. */
 export function contentLength(headers: HeaderValues): number | null {
   const text = headers['content-length']
   if (text === undefined) return null
@@ -25,7 +25,7 @@ export function contentLength(headers: HeaderValues): number | null {
   return length
 }
 
-/** The content of a file, or of a part of one. `whole`: the body is the whole file, so Repr-Digest can be checked. */
+/** Content of a file or of a part. `whole` means that the body is the whole file, so Repr-Digest can be checked. */
 export function fileBody(
   request: Request,
   headers: HeaderValues,
@@ -46,7 +46,7 @@ export function fileBody(
     reprDigest === null && contentDigest === null
       ? noDigests
       : [...parseDigests(reprDigest, 'Repr-Digest'), ...parseDigests(contentDigest, 'Content-Digest')]
-  // Asking for `request.body` makes a stream, also where none is wanted.
+  // Asking for `request.body` makes a stream, even where no stream is wanted.
   if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests)
   const { body } = request
   if (body !== null) {
@@ -60,7 +60,9 @@ export function fileBody(
 
 const noDigests: readonly Digest[] = []
 
-/** Gives the memory back at once: pieces that wait for the collector are most of what many uploads take. */
+/**
+ * Gives the memory back at once: pieces that wait for the collector are most of the memory that many uploads take.
+ */
 function release(piece: Uint8Array): void {
   const { buffer } = piece
   if (buffer instanceof ArrayBuffer && piece.length === buffer.byteLength) buffer.transfer(0)
@@ -106,12 +108,12 @@ async function* checked(
     if (length !== null && received !== length) bad('bad-parameter', 'the body was cut short')
     for (const digest of digests) digest.verify()
   } finally {
-    // Whoever stops reading early lets the connection go.
+    // A reader that stops early lets the connection go.
     if (!ended) await reader.cancel().catch(() => {})
   }
 }
 
-/** True when there is at least one byte. Only for bodies that must be empty. */
+/** True when the body has at least one byte. Only for requests that must have no body: the bytes are lost. */
 export async function hasBody(request: Request, headers: HeaderValues): Promise<boolean> {
   const length = contentLength(headers)
   if (length !== null) return length > 0
@@ -127,7 +129,7 @@ export async function hasBody(request: Request, headers: HeaderValues): Promise<
   }
 }
 
-/** A JSON value of at most `bytesMax`; its shape is for a schema to check. */
+/** Reads a JSON value of at most `bytesMax` bytes; a schema has to check the shape of the value. */
 export async function jsonBody(request: Request, bytesMax: number): Promise<unknown> {
   const type = (request.headers.get('Content-Type') ?? '').split(';')[0]!.trim().toLowerCase()
   if (type !== 'application/json') bad('unsupported-media-type', 'send JSON, declared as application/json')
@@ -156,10 +158,13 @@ export async function jsonBody(request: Request, bytesMax: number): Promise<unkn
   }
 }
 
-/** Also in escapes; asking for each name of every body would cost more than parsing it. */
+/**
+ * Text that may name `__proto__`, also in escapes. Looking at each name of every body would cost more than parsing
+ * the body.
+ */
 const mayNamePrototype = /__proto__|\\u00[567]/i
 
-/** The schemas would leave it out without a word. */
+/** The schemas would leave out the name `__proto__` without a word. */
 function refusePrototype(name: string, value: unknown): unknown {
   return name === '__proto__' ? bad('bad-json', 'no name may be __proto__') : value
 }

@@ -1,18 +1,21 @@
 /**
- * A long answer, piece by piece, as fast as the client reads.
+ * Streams a long answer piece by piece, as fast as the client reads.
  *
- * - A stream of type `direct` has every piece sent or copied when `write` returns, so the file's buffers are used again;
- *   a default stream would queue them. `write` gives a promise when the client does not keep up: waiting for it is all
- *   of the back-pressure.
- * - The first piece is read before the answer begins, so damage there is still a clean error; later damage cuts the
- *   connection, and the client sees a short body.
+ * - A stream of type `direct` has sent or copied a piece when `write` returns, so the file's buffers can be used
+ *   again; a default stream would queue the pieces.
+ * - `write` gives a promise when the client does not keep up; waiting for that promise is the only back-pressure.
+ * - The first piece is read before the answer begins, so damage in that piece is still a clean error. Later damage
+ *   cuts the connection, and the client sees a short body.
  */
 import type { OpenFile } from '../../fs/contract.ts'
 import { logger } from '../../lib/log.ts'
 
 const log = logger('routes')
 
-/** Closes the file at the end, on damage, and when the client leaves; not when this throws. */
+/**
+ * The stream closes the file at the end, on damage, and when the client leaves. After a throw the caller has to close
+ * the file.
+ */
 export async function streamFile(
   file: OpenFile,
   start: number,
@@ -48,7 +51,7 @@ export async function streamFile(
         }
         controller.close()
       } catch (error) {
-        // Whoever left is not told.
+        // A client that has left gets no error.
         if (answer.isOver) return
         log.warning('a stream was cut: {error}', { error })
         throw error

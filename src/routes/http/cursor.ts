@@ -1,6 +1,7 @@
 /**
- * Cursors: opaque to clients, tied to what they page through, and useless anywhere else. The checksum finds accidents
- * and mix-ups; what a cursor says is checked like any other input, because it is no secret.
+ * Cursors of answers that have several pages. A cursor is opaque to clients and of use only in its own scope. The
+ * checksum finds accidents and mix-ups. The content of a cursor is checked like any other input, because a client can
+ * compute the checksum.
  */
 import { encodeUtf8, equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
@@ -9,13 +10,13 @@ import { StillpointError } from '../../lib/errors.ts'
 const sumBytes = 9
 const cursorCharactersMax = 16 * 1024
 
-/** `scope` is everything that must be the same when the cursor comes back. */
+/** `scope` has everything that must be the same when the cursor comes back. */
 export function makeCursor(scope: readonly unknown[], position: readonly unknown[]): string {
   const payload = encodeUtf8(JSON.stringify(position))
   return Buffer.concat([sum(scope, payload), payload]).toString('base64url')
 }
 
-/** Throws `bad-cursor` when this is not a cursor of the scope. */
+/** Throws `bad-cursor` when the text is not a cursor of the scope. */
 export function readCursor(scope: readonly unknown[], cursor: string): unknown[] {
   if (cursor.length > cursorCharactersMax || !/^[A-Za-z0-9_-]+$/.test(cursor)) throw badCursor()
   const bytes = new Uint8Array(Buffer.from(cursor, 'base64url'))

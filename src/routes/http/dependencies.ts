@@ -1,14 +1,14 @@
 /**
- * All that the handlers need, as interfaces: the composition root hands them in. A mirror has no `files` and nothing
- * else that changes the volume: what is absent cannot be called.
+ * Interfaces of everything that the handlers need; the composition root hands in the implementations. A mirror has no
+ * `files` and nothing else that changes the volume: a handler cannot call what is absent.
  */
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
 
-/** `Views` of fs/ is one. */
+/** Source of the images that requests read; `Views` of fs/ implements this interface. */
 export interface ViewSource {
-  /** Nothing has been published here yet: there is only waiting. */
+  /** True as long as nothing has been published here: a reader can only wait. */
   readonly isEmpty: boolean
   open(): ReadView
   publishedCp(): number
@@ -24,9 +24,9 @@ export type Durability = (typeof durabilityLevels)[number]
 
 export interface DurabilityWish {
   readonly level: Durability
-  /** How many mirrors must have published the CP; only with `mirrored`. */
+  /** Number of mirrors that must have published the CP; counts only with `mirrored`. */
   readonly mirrors: number
-  /** How long the answer may wait; null: as long as it takes. */
+  /** Longest time that the answer may wait; null means that the answer waits as long as the level takes. */
   readonly waitMs: number | null
 }
 
@@ -40,20 +40,20 @@ export interface CpRecord {
   readonly blocksWritten: number
   readonly bytesWritten: number
   readonly coalesced: number
-  /** Readable now. */
+  /** True when the CP can be read now. */
   readonly retained: boolean
 }
 
 export interface CpHistory {
-  /** Newest first, below `before`. */
+  /** Gives the newest records first, only of CPs below `before`; null means from the newest CP on. */
   list(limit: number, before: number | null): Promise<readonly CpRecord[]>
   get(cp: number): Promise<CpRecord | null>
-  /** The newest that was committed at or before this wall-clock time. */
+  /** Gives the newest CP that was committed at or before this wall-clock time; null when none is known. */
   newestAt(ms: number): Promise<number | null>
 }
 
 export interface CpTaker {
-  /** `taken` is false when nothing was dirty: then it is the last one. */
+  /** `taken` is false when nothing was dirty; the record is then that of the last CP. */
   take(): Promise<{ readonly taken: boolean; readonly record: CpRecord }>
 }
 
@@ -64,40 +64,40 @@ export interface MirrorRecord {
   readonly id: string
   readonly url: string
   readonly state: MirrorState
-  /** The last one that it published; null before the first. */
+  /** The last CP that the mirror published; null before the first. */
   readonly cp: number | null
   readonly lagCps: number | null
   readonly lagMs: number | null
-  /** What a stalled one waits for, or why one that is away was not reached, in words. */
+  /** Words that say what a stalled mirror waits for, or why a mirror that is away was not reached. */
   readonly needs: string | null
-  /** Space that only its holds keep. */
+  /** Space that only the holds of this mirror keep. */
   readonly heldBytes: number | null
   readonly lastSeenMs: number | null
 }
 
 export interface MirrorMembers {
   list(): Promise<readonly MirrorRecord[]>
-  /** `reached` is false when the mirror is known from now on but has not answered yet. */
+  /** `reached` is false when the primary knows the mirror from now on but the mirror has not answered yet. */
   add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
-  /** False when there is none with this id. */
+  /** False when no mirror has this id. */
   remove(id: string): Promise<boolean>
 }
 
-/** What a mirror knows about itself. */
+/** Status of a mirror, as the mirror itself knows it. */
 export interface OwnStatus {
   readonly id: string
-  /** Null until a primary has adopted it. */
+  /** Null until a primary has adopted the mirror. */
   readonly volume: string | null
   readonly state: MirrorState
   readonly cp: number
-  /** The one that it is receiving. */
+  /** The CP that the mirror is receiving; null when there is none. */
   readonly targetCp: number | null
   readonly needs: string | null
   readonly lastSeenMs: number | null
 }
 
 export interface Gauge {
-  /** Without the prefix `stillpoint_`. */
+  /** Name without the prefix `stillpoint_`. */
   readonly name: string
   readonly help: string
   readonly value: number
@@ -116,10 +116,13 @@ interface Common {
   readonly cps: CpHistory
   readonly clock: Clock
   readonly limits: Limits
-  /** Whether reads are served; else why not. The reason of a primary that only reads is why it does not write. */
+  /**
+   * `ok` says whether reads are served, `reason` why not. On a server that serves only reads, `reason` says why the
+   * server takes no writes.
+   */
   ready(): { readonly ok: boolean; readonly reason: string }
   gauges(): readonly Gauge[]
-  /** An assertion failed: the process must stop. Called after the answer has been made. */
+  /** Reports a failed assertion: the process must stop. The request still gets its answer. */
   reportBug(error: Error): void
 }
 

@@ -1,4 +1,4 @@
-/** Digest fields of RFC 9530: `sha-256=:BASE64:, sha-512=:BASE64:`. Algorithms that are not known are skipped. */
+/** Digest fields of RFC 9530: `sha-256=:BASE64:, sha-512=:BASE64:`. The parser skips unknown algorithms. */
 import { equalBytes } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 
@@ -6,7 +6,7 @@ const algorithms = { 'sha-256': ['sha256', 32], 'sha-512': ['sha512', 64] } as c
 
 export interface Digest {
   update(bytes: Uint8Array): void
-  /** Throws `digest-mismatch`. */
+  /** Throws `digest-mismatch` when the bytes so far do not have this digest. */
   verify(): void
 }
 

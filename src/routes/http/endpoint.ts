@@ -1,6 +1,6 @@
 /**
- * One endpoint of the published contract and what answers it. The app and the OpenAPI documents are both made from
- * the same list of these, so neither can have an endpoint that the other lacks.
+ * One endpoint of the published contract, with its handler. The app and the OpenAPI documents are both made from the
+ * same list of endpoints, so neither can have an endpoint that the other lacks.
  */
 import type { RouteConfig } from '@hono/zod-openapi'
 import type { Dependencies, MirrorDependencies, PrimaryDependencies, ServerRole } from './dependencies.ts'
@@ -10,7 +10,7 @@ export type Handler = (request: Request, target: RequestTarget) => Response | Pr
 
 type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
 
-/** What the app itself offers to its handlers. */
+/** Documents and metrics that the app itself offers to its handlers. */
 export interface AppParts {
   openApi(): string
   docs(): string
@@ -19,7 +19,7 @@ export interface AppParts {
 
 interface Contract {
   readonly method: Method
-  /** As published. One parameter at most, and it is the last segment; `{path}` stands for several segments. */
+  /** Published path. A path has at most one parameter, at its end; `{path}` stands for several segments. */
   readonly path: string
   readonly contract: Omit<RouteConfig, 'method' | 'path'>
 }

@@ -1,11 +1,13 @@
 /**
  * Conditional requests, RFC 9110 §13, in the order of §13.2.2:
  *
- * 1. If-Match: no strong match → 412. 2. Without it If-Unmodified-Since: changed later → 412.
- * 3. If-None-Match: a match → 304 for GET and HEAD, else 412. 4. Without it If-Modified-Since, GET and HEAD only: not
- * changed since → 304. 5. Range with If-Range: only when that matches.
+ * 1. If-Match: no strong match → 412.
+ * 2. If-Unmodified-Since, only without If-Match: the file has changed later → 412.
+ * 3. If-None-Match: a match → 304 for GET and HEAD, otherwise 412.
+ * 4. If-Modified-Since, only without If-None-Match, only for GET and HEAD: the file has not changed since → 304.
+ * 5. Range with If-Range: the range counts only when If-Range matches.
  *
- * On writes the tags go down to the file system, which compares them in the same step that changes the tree.
+ * The tags of a write go down to the file system, which compares the tags in the same step that changes the tree.
  */
 import type { Preconditions, ReadView, Stat } from '../../fs/contract.ts'
 import type { Path } from '../../fs/paths.ts'
@@ -19,10 +21,10 @@ interface EntityTag {
 }
 
 const tagForm = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/
-/** Some clients of object stores send tags without quotes. */
+/** A tag without quotes: some clients of object stores send such tags. */
 const bareTag = /^[A-Za-z0-9._~:+-]+$/
 
-/** A list of entity tags, or '*'. What is not one is refused: a condition must not be lost. */
+/** Parses a list of entity tags, or '*'. Any other text is refused, because a condition must not be lost. */
 export function parseTags(header: string, name: string): readonly EntityTag[] | '*' {
   const text = header.trim()
   if (text === '*') return '*'
@@ -74,14 +76,14 @@ const dateForms = [
   /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/,
 ]
 
-/** Milliseconds, or null for what is not an HTTP date: such a header is ignored (RFC 9110 §13.1.3). */
+/** Milliseconds since 1970; null for text that is no HTTP date: such a header is ignored (RFC 9110 §13.1.3). */
 export function parseHttpDate(text: string | null): number | null {
   if (text === null || !dateForms.some((form) => form.test(text))) return null
   const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
   return Number.isNaN(ms) ? null : ms
 }
 
-/** The clock of HTTP has seconds. */
+/** Dates of HTTP have whole seconds. */
 const wholeSeconds = (ms: number): number => Math.floor(ms / 1000) * 1000
 
 const failed = (header: string, stat: Stat | null): never => {
@@ -91,7 +93,7 @@ const failed = (header: string, stat: Stat | null): never => {
   })
 }
 
-/** For GET and HEAD of what exists. Throws `precondition-failed`. */
+/** Evaluates the conditions of GET or HEAD on a file that exists. Throws `precondition-failed`. */
 export function evaluateRead(headers: Headers, stat: Stat): 'go on' | 'not modified' {
   const ifMatch = headers.get('If-Match')
   if (ifMatch !== null) {
@@ -110,7 +112,7 @@ export function evaluateRead(headers: Headers, stat: Stat): 'go on' | 'not modif
   return modifiedSince !== null && wholeSeconds(stat.modifiedMs) <= modifiedSince ? 'not modified' : 'go on'
 }
 
-/** Whether the Range of the request may be used. */
+/** True when If-Range allows the Range of the request. */
 export function isRangeWanted(headers: Headers, stat: Stat): boolean {
   const ifRange = headers.get('If-Range')
   if (ifRange === null) return true
@@ -122,7 +124,7 @@ export function isRangeWanted(headers: Headers, stat: Stat): boolean {
 
 const unconditional: Preconditions = {}
 
-/** The tags of a writing request. */
+/** Entity tags of a writing request. */
 function parseWriteConditions(headers: HeaderValues): Preconditions {
   const ifMatch = headers['if-match']
   const ifNoneMatch = headers['if-none-match']
@@ -133,7 +135,7 @@ function parseWriteConditions(headers: HeaderValues): Preconditions {
   }
 }
 
-/** The same from the strings of a JSON body. */
+/** Makes the same conditions from the strings of a JSON body. */
 export function toConditions(ifMatch?: string, ifNoneMatch?: string): Preconditions {
   return {
     ...(ifMatch === undefined ? {} : { ifMatch: strong(parseTags(ifMatch, 'ifMatch')) }),
@@ -142,8 +144,8 @@ export function toConditions(ifMatch?: string, ifNoneMatch?: string): Preconditi
 }
 
 /**
- * If-Unmodified-Since of a writing request. A date cannot be compared in the step that changes the tree, so what it
- * allows is narrowed to the very version that was looked at.
+ * Adds If-Unmodified-Since of a writing request. The file system cannot compare a date in the step that changes the
+ * tree, so a date that holds becomes a condition on the very version that was looked at.
  */
 async function withUnmodifiedSince(
   headers: HeaderValues,
@@ -157,7 +159,7 @@ async function withUnmodifiedSince(
   try {
     stat = await look()
   } catch (error) {
-    // What is not there has no date, and the condition is ignored.
+    // An entry that does not exist has no date, so the condition is ignored.
     if (error instanceof StillpointError && error.code === 'not-found') return conditions
     throw error
   }
@@ -165,7 +167,7 @@ async function withUnmodifiedSince(
   return { ...conditions, ifMatch: [stat.etag] }
 }
 
-/** A promise only for the one condition that needs a look at the file. */
+/** Gives a promise only for If-Unmodified-Since, the one condition that needs a look at the file. */
 export function conditionsOf(
   headers: HeaderValues,
   path: Path,

@@ -1,6 +1,6 @@
 /**
- * Every failure leaves as problem+json (RFC 9457) with a code of the closed list. What is not a StillpointError is
- * `internal`: logged here, and the client learns nothing about it.
+ * Answers every failure with problem+json (RFC 9457) and a code of the closed list. An error that is no
+ * StillpointError becomes `internal`: the error is logged here, and the client learns nothing about it.
  */
 import { type ErrorCode, StillpointError, errorCodes } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'

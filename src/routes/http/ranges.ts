@@ -1,18 +1,18 @@
 /**
- * Range of RFC 9110 §14: one range of bytes, or the whole. Several ranges and what cannot be parsed mean the whole
- * file: a client must be ready for that.
+ * Range of RFC 9110 §14: one range of bytes, or the whole file. A header with several ranges, or one that cannot be
+ * parsed, means the whole file: a client must be ready for that answer.
  */
 import { StillpointError } from '../../lib/errors.ts'
 
 export interface ByteRange {
   readonly start: number
-  /** Exclusive. */
+  /** Offset of the first byte behind the range. */
   readonly end: number
 }
 
 const form = /^bytes[ \t]*=[ \t]*(\d*)-(\d*)[ \t]*$/i
 
-/** Null: answer the whole. Throws `range-not-satisfiable` when the one range is beyond the end. */
+/** Null means the whole file. Throws `range-not-satisfiable` when no byte of the range exists. */
 export function parseRange(header: string | null, size: number): ByteRange | null {
   if (header === null) return null
   const parts = form.exec(header)

@@ -1,17 +1,18 @@
 /**
- * The request target as it was sent. Routers and URL classes decode leniently (`%2F..%2F`, `%00`, invalid UTF-8), so
- * nothing here is decoded twice, and what is not strictly valid is refused.
+ * The request target as the client sent it. Routers and URL classes decode leniently (`%2F..%2F`, `%00`, invalid
+ * UTF-8), so nothing here is decoded twice, and text that is not strictly valid is refused.
  *
- * The URL standard has been applied before this code runs: plain dot segments are resolved and a plain `\` is `/`.
+ * The runtime has applied the URL standard before this code runs: plain dot segments are resolved and a plain `\` is
+ * `/`.
  */
 import { StillpointError } from '../../lib/errors.ts'
 
 export interface RequestTarget {
-  /** Raw: still percent-encoded. Begins with a slash. */
+  /** Raw path, still percent-encoded; begins with a slash. */
   readonly pathname: string
-  /** Raw, without the question mark. */
+  /** Raw query, without the question mark. */
   readonly query: string
-  /** The raw rest of the path that stands for the endpoint's parameter; null when it has none. */
+  /** Raw rest of the path, which is the value of the endpoint's parameter; null when the endpoint has none. */
   readonly rest: string | null
 }
 
@@ -22,7 +23,7 @@ export function splitUrl(url: string): { readonly pathname: string; readonly que
   const scheme = url.indexOf('://')
   const start = url.indexOf('/', scheme === -1 ? 0 : scheme + 3)
   if (start === -1) return noParts
-  // A request target has no fragment; a client that forgot to encode a name would reach another file.
+  // A request target has no fragment. A client that forgot to encode a `#` in a name would reach another file.
   if (url.includes('#', start)) {
     throw new StillpointError('bad-path', 'a request target has no fragment; # in a name is %23')
   }
@@ -45,7 +46,7 @@ const decode = (text: string): string => {
   }
 }
 
-/** Query parameters, each known and given once. `+` is plus. */
+/** Query parameters. Each one must be known and given once. A `+` is a plus sign, not a space. */
 export class Query {
   static readonly none = new Query(new Map())
   private readonly values: ReadonlyMap<string, string>
@@ -78,7 +79,7 @@ export class Query {
     return value === 'true' || refuse(`${name} is true or false`, name)
   }
 
-  /** Decimal digits only, a safe integer within the bounds. */
+  /** Accepts decimal digits only, and a safe integer within the bounds; null when the parameter is absent. */
   integer(name: string, min: number, max: number): number | null {
     const value = this.values.get(name)
     return value === undefined ? null : parseInteger(value, name, min, max)
@@ -104,12 +105,12 @@ export function parseInteger(text: string, name: string, min: number, max: numbe
 const time = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 
 interface Time {
-  /** Whole milliseconds since 1970, and the nanoseconds behind them, 0 to 999,999. */
+  /** Whole milliseconds since 1970; `nanos` has the nanoseconds behind the millisecond, 0 to 999,999. */
   readonly ms: number
   readonly nanos: number
 }
 
-/** RFC 3339 with a zone; parts of a nanosecond are cut off. Null when it is anything else. */
+/** Parses RFC 3339 with a zone; parts of a nanosecond are cut off. Null for any other text. */
 export function parseTime(text: string): Time | null {
   const parts = time.exec(text)
   if (!parts) return null

@@ -1,31 +1,31 @@
 /**
- * The socket side of the door: one listener, several fetch handlers by prefix, and what only a server can say: methods
- * that no handler may see, a Host that is no host, too many requests at once.
+ * The socket side of the door: one listener and several fetch handlers by prefix. The listener itself refuses
+ * requests that no handler may see: an unknown method, a Host that is no host, too many requests at once.
  *
  * - Every failure is a problem with a code; no page of the runtime ever reaches a client.
- * - A body has no limit here: uploads stream, and every other route has its own.
- * - `stop` lets answers in progress end, within its time.
+ * - A body has no limit here: uploads stream, and every other route has a limit of its own.
+ * - `stop` lets answers in progress end, for at most `graceMs`.
  */
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { methodNotAllowed, problem } from './problem.ts'
 
 export interface Mount {
-  /** Of the raw path, for example `/replica/v1/`; `/` takes the rest. */
+  /** Prefix of the raw path, for example `/replica/v1/`; `/` takes every other path. */
   readonly prefix: string
-  /** `url` is that of the request: asking for it again costs as much as asking first. */
+  /** `url` is the URL of the request: reading `request.url` a second time costs as much as the first time. */
   fetch(request: Request, url: string): Response | Promise<Response>
 }
 
 export interface HttpServerOptions {
   readonly hostname: string
-  /** 0: any that is free. */
+  /** 0 means any free port. */
   readonly port: number
-  /** The first whose prefix fits is asked. */
+  /** The first mount whose prefix fits answers the request. */
   readonly mounts: readonly Mount[]
   readonly clock: Clock
   readonly requestsMax?: number
-  /** Must be longer than a request may wait. */
+  /** Time until an idle connection is closed; must be longer than a request may wait. */
   readonly idleSeconds?: number
 }
 
@@ -33,12 +33,12 @@ export interface HttpServer {
   readonly hostname: string
   readonly port: number
   readonly url: string
-  /** Requests in progress. */
+  /** Number of requests in progress. */
   requests(): number
   stop(graceMs?: number): Promise<void>
 }
 
-/** One line, for people: the port is taken, the address is not ours, the number is privileged. */
+/** One line for people: the port is taken, the address is not of this machine, the port number is privileged. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
@@ -53,7 +53,7 @@ const hostForm = /^[A-Za-z0-9._~%:[\]-]*$/
 
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { hostname, mounts, clock, requestsMax = requestsMaxDefault } = options
-  /** Of the request before: it is rarely another. */
+  /** Host of the request before: the next request rarely has another one. */
   let goodHost = ''
   const handle = (request: Request): Response | Promise<Response> => {
     if (server.pendingRequests > requestsMax) {
@@ -62,7 +62,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     if (!knownMethods.has(request.method)) return methodNotAllowed(request.method, methods)
     const host = request.headers.get('Host') ?? ''
     if (host !== goodHost) {
-      // Two Host headers arrive joined by a comma.
+      // Two Host headers arrive joined by a comma, which the form refuses.
       if (!hostForm.test(host)) {
         return problem(new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' }))
       }
@@ -89,7 +89,9 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
   }
 }
 
-/** Throws what `startHttpServer` would. Whoever has to make something first asks before. */
+/**
+ * Throws the same errors as `startHttpServer`, for a caller that has to make something before the server can start.
+ */
 export async function probeAddress(hostname: string, port: number): Promise<void> {
   const server = listen({ hostname, port }, () => new Response(null, { status: 503 }))
   await server.stop(true)
@@ -105,7 +107,7 @@ function listen(
       hostname,
       port,
       development: false,
-      // Without development mode it would be on, and two processes would share the port without a word.
+      // The runtime's default is true outside of development mode: two processes would share the port without a word.
       reusePort: false,
       idleTimeout: idleSeconds,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -117,7 +119,7 @@ function listen(
   }
 }
 
-/** A Host header that makes no URL shows itself only here, as a TypeError of `request.url`. */
+/** A Host header that makes no URL is noticed only here, as a TypeError of `request.url`. */
 function hostRefused(error: unknown): Response {
   if (error instanceof TypeError && error.message === 'Invalid URL') {
     return problem(new StillpointError('bad-parameter', 'the request target and Host make no URL'))

@@ -1,4 +1,4 @@
-/** The OpenAPI document as one plain page: no script, no other host. */
+/** Renders the OpenAPI document as one plain page, with no script and nothing from another host. */
 
 interface Described {
   readonly summary?: string

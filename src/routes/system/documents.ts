@@ -1,4 +1,4 @@
-/** /openapi.json and /docs: the contract, for programs and for people. No other host is involved. */
+/** /openapi.json and /docs: the contract for programs and for people. The page loads nothing from another host. */
 import { z } from '@hono/zod-openapi'
 import type { Dependencies } from '../http/dependencies.ts'
 import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'

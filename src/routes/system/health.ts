@@ -1,4 +1,6 @@
-/** /healthz: the process answers. /readyz: it serves reads. /metrics: for Prometheus. */
+/**
+ * /healthz says that the process answers, /readyz that the server serves reads; /metrics has numbers for Prometheus.
+ */
 import { z } from '@hono/zod-openapi'
 import { StillpointError } from '../../lib/errors.ts'
 import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
@@ -19,7 +21,7 @@ const readyHandler =
   (_request, target) => {
     Query.parse(target.query, [])
     const { ok, reason } = dependencies.ready()
-    // Reads are served also where writes are not: then it says why.
+    // A server that takes no writes still serves reads; the answer then says why writes are refused.
     const body = reason === '' ? { status: 'ok' } : { status: 'ok', fenced: reason }
     if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
     throw new StillpointError('not-yet', reason)

@@ -1,7 +1,10 @@
 /**
- * The numbers of one app, in a registry of its own. Requests are counted in a plain map and handed over when somebody
- * asks: a labelled counter costs more than the rest of a small request. The library comes when it is asked for the first
- * time, because it brings a hundred modules along that opening a volume would wait for.
+ * The metrics of one app, in a registry of its own.
+ *
+ * - Requests are counted in a plain map, and the registry gets the counts when a client asks for the metrics: a
+ *   labelled counter costs more than the rest of a small request.
+ * - The library is loaded when a client asks for the first time: the library brings a hundred modules along, for
+ *   which opening a volume would have to wait.
  */
 import type { Registry } from 'prom-client'
 import type { Gauge } from '../http/dependencies.ts'

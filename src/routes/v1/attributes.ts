@@ -1,8 +1,9 @@
 /**
- * What a client attaches to an entry, between headers, JSON and the file system.
+ * Attributes that a client attaches to an entry, translated between headers, JSON and the file system.
  *
- * `Stillpoint-Meta-NAME: value`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`, `Content-Type`,
- * `Stillpoint-Link: target`. Values are kept as they were sent and sent back the same.
+ * The headers are `Stillpoint-Meta-NAME: value`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`,
+ * `Content-Type` and `Stillpoint-Link: target`. Metadata and content types are kept and sent back as the client sent
+ * the text. Modes, times and link targets are kept as values, and each has one form in answers.
  */
 import type { Attributes, Stat } from '../../fs/contract.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
@@ -21,7 +22,7 @@ const defaultContentType = 'application/octet-stream'
 
 const metaPrefix = 'stillpoint-meta-'
 const token = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
-/** Visible ASCII, with spaces between words. */
+/** Visible ASCII, with spaces only between words; empty text is allowed. */
 const visible = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/
 const mediaType = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+\/[A-Za-z0-9!#$%&'*+.^_`|~-]+[ \t]*(;[\x20-\x7e\t]*)?$/
 
@@ -34,7 +35,7 @@ const tooLarge = (detail: string): never => {
 
 const noMeta: Readonly<Record<string, string>> = {}
 
-/** `fileType` is false where a Content-Type would say nothing about the entry. */
+/** `fileType` is false for an entry that has no content type (a link, a directory); Content-Type is then ignored. */
 export function parseAttributes(headers: HeaderValues, fileType: boolean): Attributes {
   let meta: Record<string, string> | null = null
   for (const name in headers) {
@@ -53,7 +54,7 @@ export function parseAttributes(headers: HeaderValues, fileType: boolean): Attri
   }
 }
 
-/** The names must be in lower case already. */
+/** Checks metadata whose names the caller has put in lower case. */
 export function checkMeta(meta: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   let bytes = 0
   for (const [name, value] of Object.entries(meta)) {
@@ -76,7 +77,7 @@ export function parseMode(text: string, parameter: string): number {
   return mode <= 0o7777 ? mode : bad('a mode is octal, up to 7777', parameter)
 }
 
-/** One string for each of the few modes that there are. */
+/** One string for each of the few modes that occur. */
 const modes: string[] = []
 const formatMode = (mode: number): string => (modes[mode] ??= mode.toString(8).padStart(4, '0'))
 
@@ -88,7 +89,7 @@ export function parseModified(text: string, parameter: string): ModifiedTime {
   return { modifiedMs: time.ms, modifiedNanos: time.nanos }
 }
 
-/** Visible ASCII, the rest percent-encoded, as for metadata; but it is kept decoded. */
+/** A link target is sent like metadata, as visible ASCII with the rest percent-encoded, but is kept decoded. */
 export function parseLinkTarget(header: string): string {
   const name = 'Stillpoint-Link'
   if (!visible.test(header)) bad('a target is visible ASCII; percent-encode the rest', name)
@@ -104,7 +105,7 @@ export function parseLinkTarget(header: string): string {
   return target
 }
 
-/** Types that a browser would run as a page of this server. */
+/** True for content that a browser would run as a page of this server. */
 function isActive(contentType: string): boolean {
   const essence = contentType.split(';')[0]!.trim().toLowerCase()
   return essence === 'text/html' || essence.endsWith('/xml') || essence.endsWith('+xml')

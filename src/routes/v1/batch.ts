@@ -1,4 +1,4 @@
-/** POST /v1/batch: several operations in order, all of them or none, in one CP. */
+/** POST /v1/batch: applies several operations in order, all of them or none, in one CP. */
 import { z } from '@hono/zod-openapi'
 import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../../fs/contract.ts'
 import { parsePlainPath } from '../../fs/paths.ts'
@@ -17,9 +17,12 @@ import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
 import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
 
-/** Of large batches that are received and applied at once: each takes several times its length meanwhile. */
+/**
+ * Limit for the large batches that are received and applied at the same time, in bytes of their bodies. A batch takes
+ * several times its length in memory.
+ */
 const largeBodiesBytesMax = 8 * batchBytesMax
-/** Beside these a smaller one is nothing. */
+/** A batch up to this size does not wait: beside large batches the memory of a small one does not count. */
 const largeBytesMin = 256 * 1024
 
 const batchHandler = (dependencies: PrimaryDependencies): Handler => {
@@ -44,7 +47,7 @@ const batchHandler = (dependencies: PrimaryDependencies): Handler => {
   }
 }
 
-/** Before the schema looks at a million of them. */
+/** Refuses a batch before the schema looks at a million operations. */
 function refuseTooMany(value: unknown): void {
   if (typeof value !== 'object' || value === null || !('operations' in value)) return
   const { operations } = value
@@ -107,7 +110,7 @@ function attributesOf(item: {
   }
 }
 
-/** As headers do: names have no case. */
+/** Names of metadata have no case, because names of headers have none. */
 function lowerCase(meta: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(meta).map(([name, value]) => [name.toLowerCase(), value]))
 }
@@ -122,7 +125,7 @@ function contentOf(content: string | undefined, text: string | undefined): Uint8
   }
   const encoded = content!
   const bytes = new Uint8Array(Buffer.from(encoded, 'base64'))
-  // Buffer skips what it does not know: only the exact form is accepted, with or without padding.
+  // Buffer skips characters that are not base64, so only the exact form is accepted, with or without padding.
   const padded = encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')
   if (Buffer.from(bytes).toString('base64') !== padded) {
     throw new StillpointError('bad-json', 'content is not base64')

@@ -1,4 +1,4 @@
-/** /v1/cps: the history of consistency points, newest first, and taking one now. */
+/** /v1/cps: routes that list consistency points, newest first, and take one now. */
 import { z } from '@hono/zod-openapi'
 import { toRfc3339 } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -41,7 +41,7 @@ const listHandler =
       if (typeof cp !== 'number' || !Number.isSafeInteger(cp)) throw badCursor()
       before = cp
     }
-    // One more than asked for says whether there is another page.
+    // One record more than the limit shows whether there is another page.
     const found = await cps.list(limit + 1, before)
     const items = found.slice(0, limit)
     const last = items[items.length - 1]

@@ -1,8 +1,9 @@
 /**
- * /v1/dirs/{path}: make, list, delete; without a path the root.
+ * /v1/dirs/{path}: routes that make, list and delete directories; the address without a path is the root.
  *
- * A listing of several pages is of one CP. What fits one page may come from the open tree; else the first page already
- * comes from a CP that contains everything written before, which is kept while the pages are asked for.
+ * - All pages of a listing are of one CP.
+ * - A listing that fits one page may come from the open tree. Otherwise the first page already comes from a CP that
+ *   contains everything written before; that CP is kept while the client asks for the other pages.
  */
 import { z } from '@hono/zod-openapi'
 import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../../fs/contract.ts'
@@ -38,7 +39,7 @@ const address = '/v1/dirs/{path}'
 
 interface Position {
   readonly cp: number
-  /** Of this one listing: who may keep its CP. */
+  /** Name of one listing; the CP of the listing is kept under this name until the listing ends. */
   readonly listing: string
   readonly after: readonly string[]
 }
@@ -89,7 +90,7 @@ const listHandler = (dependencies: Dependencies): Handler => {
     }
     const listing = `${Math.floor(clock.monotonic()).toString(36)}.${(listings++).toString(36)}`
     const view = await openWanted(dependencies, wanted)
-    // A CP that was named is kept already; the newest image is not, and the open tree moves on.
+    // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
     if (wanted.cp !== null || wanted.atMs !== null) {
       const { response, ended, cp } = await answerPage(view, page, listing, null)
       if (!ended) views.atListing(cp, listing).release()
@@ -101,7 +102,7 @@ const listHandler = (dependencies: Dependencies): Handler => {
   }
 }
 
-/** Releases the view. A failure is an answer too, and says which CP it was seen in. */
+/** Releases the view. A StillpointError becomes an answer that names the CP of the view. */
 async function answerPage(
   view: ReadView,
   page: Page,
@@ -155,7 +156,10 @@ const makeDirectoryHandler =
     return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
   }
 
-/** A directory is there or not: making one changes no version. A condition must not be lost. */
+/**
+ * A directory exists or not: a request to make one never changes a version, so a condition on a version says nothing.
+ * Such a request is refused, because a condition must not be lost.
+ */
 const saysNothing = (parameter: string): StillpointError =>
   new StillpointError(
     'bad-parameter',

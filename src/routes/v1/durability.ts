@@ -1,6 +1,7 @@
 /**
- * `?durability=`, `?mirrors=` and `?wait=` of a writing request, and what its answer says: the level that was reached
- * and the CP that first contains the write. A level that is not reached in time is no failure.
+ * Durability of a writing request: the parameters `?durability=`, `?mirrors=` and `?wait=`, and the answer, which
+ * states the level that was reached and the CP that first contains the write. A level that is not reached in time is
+ * no failure.
  */
 import type { Written } from '../../fs/contract.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
@@ -16,10 +17,10 @@ import { Query } from '../http/raw-url.ts'
 import { waitSecondsMax } from './reading.ts'
 
 export const durabilityParameters = ['durability', 'mirrors', 'wait'] as const
-/** `mirrored` cannot wait for ever: a mirror may be away for days. */
+/** A request for `mirrored` cannot wait for ever: a mirror may be away for days. */
 export const mirroredWaitMsDefault = 10_000
 
-/** Remembers the last query: clients ask the same of every write. */
+/** The parser remembers the last query, because a client asks for the same durability with every write. */
 export function wishParser(mirrorsMax: number): (query: string) => DurabilityWish {
   let last = { query: '', wish: parseWish(Query.none, mirrorsMax) }
   return (query) => {
@@ -45,9 +46,9 @@ export function parseWish(query: Query, mirrorsMax: number): DurabilityWish {
 interface Mutation {
   readonly status: number
   readonly applied: Applied<unknown>
-  /** Without quotes; null when the result has none. */
+  /** Entity tag without quotes; null when the result has none. */
   readonly etag: string | null
-  /** Of the JSON answer, before `cp` and `durability`. Ignored with 204. */
+  /** Fields of the JSON answer, before `cp` and `durability`. An answer with 204 ignores the fields. */
   readonly fields: Readonly<Record<string, unknown>>
 }
 
@@ -67,8 +68,9 @@ export async function answerMutation(
 }
 
 /**
- * As `answerMutation` of `writtenMutation`, for the route that is asked most: the text is made in one piece, and the
- * headers are those of the answer before, of which each takes a copy; often only the entity tag is another.
+ * Makes the same answers as `answerMutation` with `writtenMutation`, for the route with the most requests. The text
+ * is made in one piece. All answers are made from one `Headers` object, which each `Response` copies: often only the
+ * entity tag differs from the answer before.
  */
 export function writtenAnswers(): (path: string, written: Written, level: Durability) => Response {
   const headers = new Headers({ 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
@@ -88,7 +90,7 @@ export function writtenAnswers(): (path: string, written: Written, level: Durabi
   }
 }
 
-/** The usual answer about one entry. */
+/** The usual answer to a write of one entry. */
 export const writtenMutation = (
   path: string,
   written: Written,

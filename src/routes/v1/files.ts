@@ -1,6 +1,6 @@
 /**
- * /v1/files/{path}: content. The hot routes: nothing here validates through schemas, and the usual request of each kind
- * takes one pass over its headers. Reading is in `read-file.ts`.
+ * /v1/files/{path}: routes for the content of files. These routes are hot: no handler here validates through schemas,
+ * and the usual request of each kind takes one pass over its headers. `read-file.ts` has the handler of reads.
  */
 import { z } from '@hono/zod-openapi'
 import type { Written } from '../../fs/contract.ts'

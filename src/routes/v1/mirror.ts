@@ -1,4 +1,4 @@
-/** GET /v1/mirror, on a mirror: what it knows about itself. */
+/** GET /v1/mirror, on a mirror only: the mirror's own status. */
 import { toRfc3339 } from '../../lib/clock.ts'
 import type { MirrorDependencies } from '../http/dependencies.ts'
 import type { Endpoint, Handler } from '../http/endpoint.ts'

@@ -1,4 +1,4 @@
-/** /v1/mirrors: the mirrors that a primary knows. */
+/** /v1/mirrors: routes that list, add and remove the mirrors of a primary. */
 import { z } from '@hono/zod-openapi'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { toRfc3339 } from '../../lib/clock.ts'

@@ -1,4 +1,4 @@
-/** POST /v1/move: one step, whatever the size of what is moved. */
+/** POST /v1/move: moves an entry in one step, whatever the size of the entry. */
 import { z } from '@hono/zod-openapi'
 import { depthMax, formatPath, parsePlainPath, pathBytesMax } from '../../fs/paths.ts'
 import { jsonBody, jsonBytesMax } from '../http/body.ts'

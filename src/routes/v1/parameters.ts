@@ -1,4 +1,4 @@
-/** Parameters and headers as the documents describe them; the handlers parse them by hand. */
+/** Parameters and headers for the OpenAPI documents; the handlers parse the values by hand. */
 import { z } from '@hono/zod-openapi'
 import { durabilityLevels } from '../http/dependencies.ts'
 import { mirroredWaitMsDefault } from './durability.ts'

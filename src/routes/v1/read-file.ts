@@ -1,6 +1,6 @@
 /**
- * GET and HEAD of a file. What is small and at hand is answered at once; everything else opens the file, reads it in
- * one piece or as a stream, and says what went wrong before the first byte.
+ * GET and HEAD of a file. A small file that lies in memory is answered at once. Otherwise the handler opens the file,
+ * reads its content in one piece or as a stream, and reports a failure before the first byte of the answer.
  */
 import type { NewestSource, OpenFile, ReadyFile, Stat } from '../../fs/contract.ts'
 import { type Path, parseUrlPath } from '../../fs/paths.ts'
@@ -15,7 +15,7 @@ import { type ByteRange, parseRange } from '../http/ranges.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
-/** Of a file, as it stands in the URL: never the root. */
+/** Path of a file as the URL has it, still percent-encoded. An empty path is refused, because the root is no file. */
 function urlPathOf({ rest }: RequestTarget): string {
   if (rest !== null && rest !== '') return rest
   throw new StillpointError('bad-path', 'a segment is empty', { reason: 'a segment is empty' })
@@ -34,21 +34,21 @@ export const readHandler =
       readLater(headers, method, target, dependencies)
   }
 
-/** The usual request, of a file whose way is in memory. Null for what has to wait. */
+/** Answers the usual request, when the file's path can be resolved in memory. Null when the answer has to wait. */
 function readNow(headers: Headers, method: Method, urlPath: string, newest: NewestSource): Response | null {
   try {
     const file = newest.open(urlPath)
     return file && answerNow(headers, method, file)
   } catch (error) {
-    // What is no path is none in any CP.
+    // A malformed path names nothing in any CP, so the answer names no CP.
     if (hasCode(error, 'bad-path')) throw error
     return failedRead(error, newest.cp)
   }
 }
 
 /**
- * Null for more than is read at once. A Response copies its bytes when it is made, so they may lie in memory that is used
- * again.
+ * Null when the request wants more bytes than the file gives at once. A Response copies its bytes at once, so the
+ * bytes may lie in memory that is used again.
  */
 function answerNow(headers: Headers, method: Method, file: ReadyFile): Response | null {
   if (isUnconditional(headers)) {
@@ -73,7 +73,10 @@ const isUnconditional = (headers: Headers): boolean =>
     headers.has('If-Range')
   )
 
-/** Kept beside a content, because making the headers costs more than sending them. An answer takes a copy. */
+/**
+ * Status and headers that are kept beside the content of a file, because making headers costs more than sending them.
+ * Each Response copies the headers.
+ */
 interface KeptHead {
   cp: number
   readonly of: 'head' | 'whole' | 'range'
@@ -122,7 +125,7 @@ async function readLater(
   } catch (error) {
     return failedRead(error, view.cp)
   } finally {
-    // The file keeps what it needs itself: a slow reader holds no view.
+    // The open file itself keeps what its reader needs, so a slow reader holds no view.
     view.release()
   }
   try {
@@ -135,7 +138,9 @@ async function readLater(
   }
 }
 
-/** Says which CP the failure was seen in; what is no answer is thrown on. */
+/**
+ * Makes an answer that names the CP in which the failure was seen. An error that is no StillpointError is thrown on.
+ */
 function failedRead(error: unknown, cp: number): Response {
   if (!(error instanceof StillpointError)) throw error
   const headers: Record<string, string> = { 'Stillpoint-CP': String(cp) }
@@ -144,7 +149,7 @@ function failedRead(error: unknown, cp: number): Response {
   return problem(error, headers)
 }
 
-/** `keepsFile`: the body is still to be read, and will close it. */
+/** `keepsFile` means that the body is still to be read; the stream of the body then closes the file. */
 async function readFile(
   headers: Headers,
   method: Method,
@@ -161,11 +166,12 @@ async function readFile(
   return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
 }
 
-/** All of an answer but the bytes: either none are wanted, or which. Throws when a condition does not hold. */
+/** All of an answer but its bytes: either the complete answer, or the range of bytes that the answer still needs. */
 type Head =
   | { readonly answer: Response }
   | { readonly answer: null; readonly start: number; readonly end: number; readonly init: ResponseInit }
 
+/** Throws `precondition-failed` and `range-not-satisfiable`. */
 function headOf(asked: Headers, method: Method, stat: Stat, cp: number): Head {
   const headers = fileHeaders(stat, cp)
   if (evaluateRead(asked, stat) === 'not modified') {

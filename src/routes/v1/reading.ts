@@ -1,6 +1,9 @@
 /**
- * Which image a reading request wants: `?cp=N` or `?at=TIME` exactly that CP, else the newest one that there is, with
- * `?minCp=N` at least that one; `?wait=SECONDS` waits for a CP that is yet to come.
+ * Chooses the image that a reading request wants.
+ *
+ * - `?cp=N` wants exactly that CP; `?at=TIME` wants the newest CP that was committed at or before that time.
+ * - Every other request wants the newest image; with `?minCp=N` the image is of that CP or of a later one.
+ * - `?wait=SECONDS` limits how long the request waits for a CP that is yet to come.
  */
 import type { ReadView } from '../../fs/contract.ts'
 import { isPossibleCp } from '../../fs/read/image-leases.ts'
@@ -37,7 +40,7 @@ export function parseWanted(query: Query): Wanted {
   return { cp, atMs: time?.ms ?? null, minCp, waitMs }
 }
 
-/** The view must be released. Throws `cp-gone`, `not-yet`, `too-many-pins`. */
+/** The caller must release the view. Throws `cp-gone`, `not-yet`, `too-many-pins`. */
 export async function openWanted(dependencies: Dependencies, wanted: Wanted): Promise<ReadView> {
   const { views, cps } = dependencies
   if (wanted.cp !== null) {
@@ -50,7 +53,7 @@ export async function openWanted(dependencies: Dependencies, wanted: Wanted): Pr
     return views.at(cp)
   }
   if (wanted.minCp === null) return views.open()
-  // A mirror may have nothing yet: then there is only waiting.
+  // A mirror may have received no image yet; the request can then only wait.
   const view = views.isEmpty ? null : views.open()
   if (view && view.cp >= wanted.minCp) return view
   view?.release()
@@ -62,7 +65,7 @@ function notYet(wanted: number, cp: number): StillpointError {
   return new StillpointError('not-yet', `consistency point ${wanted} is not published here yet`, { cp })
 }
 
-/** Opens, answers, releases. A failure says which CP it was seen in. */
+/** Opens the wanted view and releases it after the answer. A StillpointError becomes an answer that names the CP. */
 export async function answerFrom(
   dependencies: Dependencies,
   wanted: Wanted,

@@ -1,6 +1,10 @@
 /**
- * The shapes of the contract. JSON bodies are checked by these; answers are made by code whose tests compare them with
- * these; headers and query parameters are parsed by hand (validators cost 40 % on the hot routes) and only described.
+ * The shapes of the contract.
+ *
+ * - JSON bodies of requests are checked by these shapes.
+ * - Answers are made by code; tests compare the answers with these shapes.
+ * - Headers and query parameters are parsed by hand, because validators cost 40 % on the hot routes; the schemas of
+ *   headers and parameters only describe the contract.
  */
 import { type RouteConfig, z } from '@hono/zod-openapi'
 import { batchOperationsMax } from '../../fs/contract.ts'
@@ -194,7 +198,7 @@ export const Health = z
   })
   .openapi('Health')
 
-/** Checks a JSON body; what is wrong is `bad-json` with the place in the body. */
+/** Checks a JSON body. Throws `bad-json` with the places of the first five faults in the body. */
 export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.infer<T> {
   const parsed = shape.safeParse(value)
   if (parsed.success) return parsed.data
@@ -213,10 +217,10 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 
 type Responses = RouteConfig['responses']
 
-/** What any endpoint may answer. */
+/** Codes that every endpoint may answer. */
 const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
 
-/** One response per status, naming the codes that it may carry. */
+/** Makes one response for each status; the response names the codes that come with that status. */
 export function problems(...codes: readonly ErrorCode[]): Responses {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of new Set([...always, ...codes])) {

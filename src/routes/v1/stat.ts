@@ -1,4 +1,4 @@
-/** /v1/stat/{path}: attributes; without a path the root. */
+/** /v1/stat/{path}: the attributes of an entry; the address without a path is the root. */
 import { z } from '@hono/zod-openapi'
 import { type Path, formatPath, parseUrlPath, rootPath } from '../../fs/paths.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -11,7 +11,9 @@ import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { answerFrom, parseWanted, readingParameters } from './reading.ts'
 import { StatShape, jsonContent, problems } from './schemas.ts'
 
-/** A route that may be called without a path, then it is the root; a slash behind it is an empty segment. */
+/**
+ * Path of a route whose address without a path is the root. That address with a slash behind has an empty segment.
+ */
 export function pathOrRoot({ rest }: RequestTarget): Path {
   if (rest === null) return rootPath
   if (rest === '') {

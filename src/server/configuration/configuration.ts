@@ -1,11 +1,12 @@
 /**
- * The configuration of a server: flags over environment over a TOML file over defaults.
+ * The configuration of a server. Flags come before the environment, the environment before a TOML file, the file
+ * before the defaults.
  *
  * - Every source is checked by the same schema, and an unknown key of the file is an error, so that no typing error
  *   silently leaves a default in force.
- * - Without a secret a server listens on loopback only.
+ * - A server without a secret listens on loopback only.
  *
- * Errors: UserError, one line that names the option as its source spells it.
+ * Errors: UserError, one line that spells the option as its source does.
  */
 import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
@@ -31,14 +32,17 @@ export interface ServerConfiguration {
   readonly listen: ListenAddress
   /** Origins, without a trailing slash. */
   readonly mirrors: readonly string[]
-  /** Null: only loopback, and nobody is asked for it. */
+  /** Null means that the server listens on loopback only and asks nobody for a secret. */
   readonly secret: string | null
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
   readonly nodeCacheBytesMax: number
-  /** Of a new volume. */
+  /** Limit of a new volume. */
   readonly volumeBytesMax: number
-  /** What was asked for, if anything: a volume that exists may grow to it. */
+  /**
+   * Limit that the operator asked for, in bytes; a volume that exists may grow to this limit. Null when none is
+   * given.
+   */
   readonly raiseVolumeTo: number | null
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
@@ -53,7 +57,7 @@ export type RawOptions = { readonly [K in ServerOptionName]?: RawValue | undefin
 interface ConfigurationSources {
   readonly flags: RawOptions
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** The file named by a flag; `STILLPOINT_CONFIG` otherwise. */
+  /** Path of the file that a flag names; otherwise `STILLPOINT_CONFIG` may name a file. */
   readonly file: string | undefined
 }
 
@@ -137,7 +141,9 @@ export function readConfiguration(
   sources: ConfigurationSources,
 ): ServerConfiguration {
   const file = readFile(sources.file ?? nonEmpty(sources.environment['STILLPOINT_CONFIG']))
-  /** The source that speaks first, checked; its name for the option goes into the error. */
+  /**
+   * Gives the checked value of the first source that has the option. An error spells the option as that source does.
+   */
   function option<K extends ServerOptionName>(
     name: K,
     fallback: RawValue | undefined,
@@ -187,7 +193,7 @@ export function readConfiguration(
 
 const optionOf = (name: ServerOptionName) => serverOptions.find((option) => option.name === name)!
 const defaultOf = (name: ServerOptionName): string | undefined => optionOf(name).default ?? undefined
-/** A variable that is set to nothing says nothing. */
+/** A variable that is set to the empty text counts as absent. */
 const nonEmpty = (value: string | undefined): string | undefined => (value === '' ? undefined : value)
 
 interface ConfigurationFile {
@@ -234,7 +240,7 @@ function readSecret(path: string): string {
     throw new UserError(
       `the secret in ${path} has to have ${bounds.secretBytesMin} to ${bounds.secretBytesMax} bytes`,
     )
-  // It travels in a header.
+  // The secret travels in a header, so only visible ASCII is allowed.
   if (!/^[\x21-\x7e]+$/.test(secret))
     throw new UserError(`the secret in ${path} has to be visible ASCII without spaces`)
   return secret
@@ -260,7 +266,7 @@ const unitBytes: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 }
 
-/** NaN for what is not a number of bytes. */
+/** NaN for text that is no number of bytes. */
 export function parseBytes(value: string | number): number {
   if (typeof value === 'number') return value
   const match = /^(\d{1,16})\s*(|KiB|MiB|GiB|TiB)$/.exec(value.trim())

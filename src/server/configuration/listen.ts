@@ -1,18 +1,18 @@
 /** Addresses that a server listens on. */
 export interface ListenAddress {
-  /** Without brackets. */
+  /** Host without brackets. */
   readonly host: string
-  /** 0: a free one. */
+  /** 0 means any free port. */
   readonly port: number
 }
 
-/** `HOST:PORT`, an IPv6 address in brackets; null for anything else. */
+/** Parses `HOST:PORT`, with an IPv6 address in brackets; null for any other text. */
 export function parseListen(text: string): ListenAddress | null {
   const match = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/.exec(text)
   if (match === null) return null
   const host = match[1] ?? match[2]!
   const port = Number(match[3])
-  // The URL parser knows what an address may look like; 256.1.1.1 and [::g] are none.
+  // The URL parser knows the forms of an address, and refuses 256.1.1.1 and [::g].
   return port <= 65_535 && URL.canParse(`http://${formatHost(host)}/`) ? { host, port } : null
 }
 
@@ -25,7 +25,7 @@ export function isLoopback(host: string): boolean {
   return parsed !== undefined && (parsed === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(parsed))
 }
 
-/** What to say before listening: the secret guards `/replica/v1` alone. Null on loopback. */
+/** Warning for the log before the server listens: the secret guards `/replica/v1` alone. Null on loopback. */
 export function exposure(address: ListenAddress): string | null {
   if (isLoopback(address.host)) return null
   return `whoever reaches ${formatAddress(address)} can use /v1 without any secret`

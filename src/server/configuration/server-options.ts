@@ -1,6 +1,6 @@
 /**
  * The options of a server, stated once: flags, environment variables, keys of the file, and docs/cli.md all come from
- * this table or are compared with it.
+ * this table or are compared with the table.
  */
 import { cacheBytesMax } from '../../cp-engine/tree/node-cache.ts'
 import {
@@ -12,13 +12,13 @@ import {
 } from '../../format/geometry.ts'
 
 export interface ServerOption {
-  /** Also the key in the file. */
+  /** Name of the option, which is also the key in the file. */
   readonly name: string
   readonly placeholder: string
   readonly brief: string
-  /** As it would be typed; null when there is none. */
+  /** Default as a person would type the value; null when the option has none. */
   readonly default: string | null
-  /** Taken several times as a flag, comma-separated in the environment, an array in the file. */
+  /** A list is a repeated flag, a comma-separated variable, or an array in the file. */
   readonly isList?: true
 }
 
@@ -38,10 +38,10 @@ export const bounds = {
   nodeCacheBytesLimit: cacheBytesMax,
   volumeBytesMin: 4 * growBytesDefault,
   volumeBytesLimit,
-  /** With less, a batch or a PATCH within the limits of the contract would not fit it. */
+  /** A smaller log could not hold every batch and PATCH that the contract allows. */
   logBytesMin: 2 * 2 ** 20,
   logBytesLimit: 2 ** 30,
-  /** More than this share of the volume cannot be log. */
+  /** Largest share of the volume that the log may take. */
   logShareMax: 1 / 4,
   secretBytesMin: 16,
   secretBytesMax: 4096,
@@ -126,7 +126,7 @@ export const serverOptions = [
 
 export type ServerOptionName = (typeof serverOptions)[number]['name']
 
-/** `cpIntervalMs` → `cp-interval-ms`; a list is given one by one, so its flag is singular. */
+/** `cpIntervalMs` → `cp-interval-ms`. The flag of a list is singular, because each flag has one value of the list. */
 export function flagName(option: ServerOption): string {
   const name = option.isList ? option.name.replace(/s$/, '') : option.name
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
