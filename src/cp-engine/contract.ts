@@ -152,7 +152,7 @@ export interface NewestView extends ImageNow {
   /** Another number after every change: while it is the same, every look sees the same. */
   readonly changes: number
   /** Of the sums in its values. */
-  readonly kind: ChecksumKind
+  readonly sums: ChecksumKind
 }
 
 export interface RootSource {

@@ -38,12 +38,12 @@ export class VolumeFiles implements contract.FileSystem {
     clock: Clock,
     smallFilesBytesMax?: number,
   ) {
-    const { kind } = engine.current().root.sums
-    this.reaper = new Reaper(engine, clock, kind)
+    const { kind: sums } = engine.current().root.sums
+    this.reaper = new Reaper(engine, clock, sums)
     this.context = {
       engine,
       clock,
-      kind,
+      sums,
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
       buffers: new BufferPool(restingRecordBytesMax),

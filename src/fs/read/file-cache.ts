@@ -44,7 +44,7 @@ export class KnownFile extends FoundFile {
     found: { readonly item: EntryItem; readonly stat: Stat },
     private readonly files: FileCache,
   ) {
-    super(image, image.kind, found)
+    super(image, image.sums, found)
     const metas = Object.keys(found.stat.meta).length
     this.cost =
       entryBytes +

@@ -43,17 +43,17 @@ export class NewestFiles implements NewestSource {
 
   private look(known: KnownFile | null, asked: string): ReadyFile | null {
     const { image, directories } = this
-    const { changes, kind } = image
+    const { changes, sums } = image
     const urlPath = known?.urlPath ?? ownText(asked)
     const path = known?.path ?? parseUrlPath(urlPath)
-    const value = valueNow(image, kind, path, directories)
+    const value = valueNow(image, sums, path, directories)
     if (!value) return null
     if (known && equalBytes(known.value, value)) {
       known.changes = changes
       return known
     }
     if (known) this.known.forget(urlPath)
-    const found = fileOf(value, kind, path)
+    const found = fileOf(value, sums, path)
     if (!found) return null
     const file = new KnownFile(urlPath, path, changes, value, image, found, this.known)
     this.known.add(file)

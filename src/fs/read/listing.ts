@@ -38,10 +38,10 @@ interface Look {
 }
 
 /** One synchronous look: at most `entriesMax` entries that follow `after`. */
-export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, look: Look): Found[] {
-  const listed = findEntry(items, kind, path)
+export function listEntries(items: ItemReader, sums: ChecksumKind, path: Path, look: Look): Found[] {
+  const listed = findEntry(items, sums, path)
   if (listed.kind !== 'directory') throw notADirectory(path)
-  const levels = levelsAfter(items, kind, listed.id, look)
+  const levels = levelsAfter(items, sums, listed.id, look)
   const found: Found[] = []
   while (found.length < look.entriesMax) {
     const level = levels.at(-1)
@@ -54,7 +54,7 @@ export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, l
     }
     const key = decodeKey(next.key)
     assert(key.kind === 'entry', 'a directory holds entries')
-    const entry = { path: [...level.path, key.name], item: decodeEntryItem(next.value, kind) }
+    const entry = { path: [...level.path, key.name], item: decodeEntryItem(next.value, sums) }
     found.push(entry)
     if (look.recursive && entry.item.kind === 'directory') levels.push(levelOf(entry.item.id, entry.path))
   }
@@ -62,7 +62,7 @@ export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, l
 }
 
 /** The directories that are open at a position, outermost first. */
-function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Look): Level[] {
+function levelsAfter(items: ItemReader, sums: ChecksumKind, id: number, look: Look): Level[] {
   const levels = [levelOf(id, [])]
   for (const [depth, name] of (look.after ?? []).entries()) {
     const level = levels.at(-1)!
@@ -70,7 +70,7 @@ function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Lo
     level.from = key
     level.isBehind = true
     const value = look.recursive ? items.get(key) : null
-    const item = value && decodeEntryItem(value, kind)
+    const item = value && decodeEntryItem(value, sums)
     if (item?.kind !== 'directory') break
     levels.push(levelOf(item.id, look.after!.slice(0, depth + 1)))
   }

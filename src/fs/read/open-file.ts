@@ -81,7 +81,7 @@ export class StoredFile implements OpenFile {
     /** All records of the file, when they were gathered. */
     private readonly refs: readonly RecordRef[] | null,
     private readonly views: HeldViews,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
     private readonly buffers: BufferPool,
   ) {}
 
@@ -138,9 +138,9 @@ export class StoredFile implements OpenFile {
   }
 
   private async find(view: TreeView, start: number, end: number): Promise<readonly RecordRef[]> {
-    const { item, refs, kind } = this
+    const { item, refs, sums } = this
     if (refs) return refs.filter((ref) => ref.offset < end && recordEnd(ref) > start)
-    return view.read((items) => recordsBetween(items, kind, item.id, start, end, windowRecordsMax))
+    return view.read((items) => recordsBetween(items, sums, item.id, start, end, windowRecordsMax))
   }
 }
 

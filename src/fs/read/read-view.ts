@@ -62,7 +62,7 @@ interface Opened {
 class TreeReadView implements ReadView {
   private users = 1
   private isReleased = false
-  protected readonly kind: ChecksumKind
+  protected readonly sums: ChecksumKind
 
   constructor(
     protected readonly source: RootSource,
@@ -70,7 +70,7 @@ class TreeReadView implements ReadView {
     /** The root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
   ) {
-    this.kind = source.current().root.sums.kind
+    this.sums = source.current().root.sums.kind
   }
 
   get cp(): number {
@@ -82,7 +82,7 @@ class TreeReadView implements ReadView {
   }
 
   async stat(path: Path): Promise<Stat> {
-    return readStat(this.tree, await this.tree.read((items) => findEntry(items, this.kind, path)))
+    return readStat(this.tree, await this.tree.read((items) => findEntry(items, this.sums, path)))
   }
 
   async list(path: Path, options: ListOptions): Promise<Listing> {
@@ -93,7 +93,7 @@ class TreeReadView implements ReadView {
       const after = found.at(-1)?.path ?? options.after
       const entriesMax = Math.min(wanted - found.length, this.entriesPerLook)
       const page = await this.tree.read((items) =>
-        listEntries(items, this.kind, path, { after, entriesMax, recursive: options.recursive }),
+        listEntries(items, this.sums, path, { after, entriesMax, recursive: options.recursive }),
       )
       found.push(...page)
       if (page.length < entriesMax || found.length === wanted) break
@@ -112,9 +112,9 @@ class TreeReadView implements ReadView {
   }
 
   openNow(path: Path): ReadyFile | null {
-    const value = valueNow(this.tree, this.kind, path)
-    const found = value && fileOf(value, this.kind, path)
-    return found && new FoundFile(this.tree, this.kind, found)
+    const value = valueNow(this.tree, this.sums, path)
+    const found = value && fileOf(value, this.sums, path)
+    return found && new FoundFile(this.tree, this.sums, found)
   }
 
   async open(path: Path): Promise<OpenFile> {
@@ -126,7 +126,7 @@ class TreeReadView implements ReadView {
       if (opened.refs) return await this.held(opened)
       if (!pinned) return await this.heldForLong(opened)
       const stat = await readStat(this.tree, opened.item)
-      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind, windowsOf(this.source))
+      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.sums, windowsOf(this.source))
       return file
     } finally {
       if (!file) pinned?.close()
@@ -169,8 +169,8 @@ class TreeReadView implements ReadView {
 
   protected look(path: Path): Promise<Opened> {
     return this.tree.read((items) => {
-      const item = findFile(items, this.kind, path)
-      return { item, refs: gather(items, this.kind, item) }
+      const item = findFile(items, this.sums, path)
+      return { item, refs: gather(items, this.sums, item) }
     })
   }
 
@@ -186,7 +186,7 @@ class TreeReadView implements ReadView {
     })
     try {
       const stat = await readStat(this.tree, item)
-      return new StoredFile(stat, this.cp, item, refs, views, this.kind, windowsOf(this.source))
+      return new StoredFile(stat, this.cp, item, refs, views, this.sums, windowsOf(this.source))
     } catch (error) {
       views.close()
       throw error
@@ -248,16 +248,16 @@ const mayBeAnother: ReadonlySet<string> = new Set([
 
 const noRoot = (): null => null
 
-function findFile(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
-  const item = findEntry(items, kind, path)
+function findFile(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem {
+  const item = findEntry(items, sums, path)
   mustBeFile(item, path)
   return item
 }
 
 /** All records of the file; null when it is too large for that. */
-function gather(items: ItemReader, kind: ChecksumKind, item: EntryItem): RecordRef[] | null {
+function gather(items: ItemReader, sums: ChecksumKind, item: EntryItem): RecordRef[] | null {
   if (item.content) return [contentRef(item.content)]
   if (item.id === 0) return []
   if (item.size > bufferedBytesMax) return null
-  return recordsBetween(items, kind, item.id, 0, item.size, windowRecordsMax)
+  return recordsBetween(items, sums, item.id, 0, item.size, windowRecordsMax)
 }

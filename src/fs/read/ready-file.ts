@@ -30,23 +30,23 @@ const gathered = new Uint8Array(readyBytesMax + recordBytesMax)
 /** The value of the entry. Null when a node would have to be loaded. */
 export function valueNow(
   image: ImageNow,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
   /** Of the same image. */
   directories: KnownDirectories | null = null,
 ): Uint8Array | null {
   if (path.length === 0) throw isADirectory(path)
-  return image.readNow((items) => valueOf(items, kind, path, directories))
+  return image.readNow((items) => valueOf(items, sums, path, directories))
 }
 
 function valueOf(
   items: ItemReader,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
   directories: KnownDirectories | null,
 ): Uint8Array {
   const known = directories?.find(path) ?? null
-  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
+  const { value, directory } = known === null ? findValue(items, sums, path) : valueIn(items, known, path)
   if (!value) throw notFound(path)
   if (known === null) directories?.add(path, directory)
   return value
@@ -55,10 +55,10 @@ function valueOf(
 /** What an entry says of a file. Null when some of it lies elsewhere. */
 export function fileOf(
   value: Uint8Array,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
 ): { readonly item: EntryItem; readonly stat: Stat } | null {
-  const item = decodeEntryItem(value, kind)
+  const item = decodeEntryItem(value, sums)
   mustBeFile(item, path)
   const { inline } = item.extra
   return inline && { item, stat: statOf(item, inline) }
@@ -71,7 +71,7 @@ export class FoundFile implements ReadyFile {
 
   constructor(
     protected readonly image: ImageNow,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
     { item, stat }: { readonly item: EntryItem; readonly stat: Stat },
   ) {
     this.item = item
@@ -83,11 +83,11 @@ export class FoundFile implements ReadyFile {
   }
 
   read(start: number, end: number): Uint8Array | null {
-    const { stat, item, image, kind } = this
+    const { stat, item, image, sums } = this
     const last = Math.min(end, stat.size)
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     if (start >= last) return noBytes
-    if (!item.content) return partNow(image, kind, item, start, last)
+    if (!item.content) return partNow(image, sums, item, start, last)
     const bytes = this.content(item.content)
     // A file that was extended is longer than that.
     if (bytes?.length !== stat.size) return null
@@ -105,13 +105,13 @@ const noBytes = new Uint8Array(0)
 /** Bytes of a file whose entry has no content; zeros where there is no record. */
 function partNow(
   image: ImageNow,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   item: EntryItem,
   start: number,
   end: number,
 ): Uint8Array | null {
   if (end - start > readyBytesMax) return null
-  const look = (items: ItemReader) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax)
+  const look = (items: ItemReader) => recordsBetween(items, sums, item.id, start, end, readyRecordsMax)
   const refs = item.id === 0 ? [] : image.readNow(look)
   if (!refs) return null
   let done = 0

@@ -55,7 +55,7 @@ export class Edit {
 
   constructor(
     readonly tx: Tx,
-    readonly kind: ChecksumKind,
+    readonly sums: ChecksumKind,
     /** Null for steps that see only what no path leads to. */
     private readonly directories: KnownDirectories | null,
   ) {}
@@ -81,7 +81,7 @@ export class Edit {
   }
 
   /** The directory that holds the last name of `path`; the missing ones are made. `place`: where the path leads now. */
-  parentOf(path: Path, place: Place = findPlace(this.tx, this.kind, path)): number {
+  parentOf(path: Path, place: Place = findPlace(this.tx, this.sums, path)): number {
     assert(path.length > 0, 'the root has no parent')
     let { directory } = place
     for (let depth = place.depth; depth < path.length - 1; depth++) {
@@ -110,7 +110,7 @@ export class Edit {
 
   /** `before` is what the name led to; its content is the caller's to unlink. */
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
-    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
+    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.sums))
     this.count(item, 1)
     if (item.kind === 'directory' && item.id !== before?.id)
       this.put(directoryKey(item.id), encodeDirectoryItem({ parent: directory, name }))
@@ -125,7 +125,7 @@ export class Edit {
   /** The root is there without an item, and is not counted. */
   putRoot(item: EntryItem): void {
     assert(item.id === rootDirectoryId, 'the root keeps its id')
-    this.put(rootEntryKey(), encodeEntryItem(item, this.kind))
+    this.put(rootEntryKey(), encodeEntryItem(item, this.sums))
   }
 
   /** The entry alone; its content has moved or is unlinked. */

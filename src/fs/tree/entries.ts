@@ -35,19 +35,19 @@ export interface Place {
 }
 
 /** Throws `not-a-directory` when something on the way is not one. */
-export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Place {
+export function findPlace(items: ItemReader, sums: ChecksumKind, path: Path): Place {
   if (path.length === 0) {
     const value = items.get(rootEntryKey())
-    return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, kind) : plainRoot }
+    return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, sums) : plainRoot }
   }
-  const { directory, depth, value } = findValue(items, kind, path)
-  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+  const { directory, depth, value } = findValue(items, sums, path)
+  return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
 /** As `findPlace`, in a directory that the way is known to lead to. */
-export function placeIn(items: ItemReader, kind: ChecksumKind, directory: number, path: Path): Place {
+export function placeIn(items: ItemReader, sums: ChecksumKind, directory: number, path: Path): Place {
   const { depth, value } = valueIn(items, directory, path)
-  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+  return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
 /** The same as it is stored. */
@@ -59,13 +59,13 @@ export function valueIn(items: ItemReader, directory: number, path: Path): Found
 type FoundValue = Omit<Place, 'entry'> & { readonly value: Uint8Array | null }
 
 /** As `findPlace`, and the entry is as it is stored. The root has no place. */
-export function findValue(items: ItemReader, kind: ChecksumKind, path: Path): FoundValue {
+export function findValue(items: ItemReader, sums: ChecksumKind, path: Path): FoundValue {
   let directory = rootDirectoryId
   const last = path.length - 1
   for (let depth = 0; depth < last; depth++) {
     const value = items.get(entryKeyOf(directory, path[depth]!))
     if (!value) return { directory, depth, value: null }
-    directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
+    directory = directoryIdOf(value, sums) ?? refuse(path.slice(0, depth + 1))
   }
   return valueIn(items, directory, path)
 }
@@ -75,8 +75,8 @@ function refuse(path: readonly string[]): never {
 }
 
 /** Throws `not-found` as well. */
-export function findEntry(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
-  const { entry } = findPlace(items, kind, path)
+export function findEntry(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem {
+  const { entry } = findPlace(items, sums, path)
   if (!entry) throw notFound(path)
   return entry
 }

@@ -49,7 +49,7 @@ export const recordsTouchedBy = (bytes: number): number => bytes / recordBytesMi
 /** All records whose spans touch [start, end), ascending; the caller knows that there are no more than `recordsMax`. */
 export function recordsBetween(
   items: ItemReader,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   object: number,
   start: number,
   end: number,
@@ -58,7 +58,7 @@ export function recordsBetween(
   const refs: RecordRef[] = []
   const before = items.floor(recordKey(object, start), recordRange(object).from)
   if (before) {
-    const ref = refOf(before.key, before.value, kind)
+    const ref = refOf(before.key, before.value, sums)
     if (ref.offset + ref.span > start) refs.push(ref)
   }
   if (start + 1 >= end) return refs
@@ -67,13 +67,13 @@ export function recordsBetween(
   // One that were left out would be read as zeros.
   if (rest.length > restMax)
     throw corrupt('record items', 'offsets', `are more than ${recordsMax} in a range`)
-  for (const { key, value } of rest) refs.push(refOf(key, value, kind))
+  for (const { key, value } of rest) refs.push(refOf(key, value, sums))
   return refs
 }
 
-function refOf(key: Uint8Array, value: Uint8Array, kind: ChecksumKind): RecordRef {
+function refOf(key: Uint8Array, value: Uint8Array, sums: ChecksumKind): RecordRef {
   const offset = offsetOfRecordKey(key)
-  const item: RecordItem = decodeRecordItem(value, kind)
+  const item: RecordItem = decodeRecordItem(value, sums)
   if (!(offset % item.span === 0)) throw corrupt('record item', 'span', 'does not divide its offset')
   return { offset, ...item }
 }
@@ -151,13 +151,13 @@ class Deferred {
 
 export function putPiece(
   tx: Pick<Tx, 'use' | 'put'>,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   object: number,
   piece: Piece,
 ): void {
   const { record, span, offset } = piece
   const item = { pointer: tx.use(record), span, rawBytes: record.length }
-  tx.put(recordKey(object, offset), encodeRecordItem(item, kind))
+  tx.put(recordKey(object, offset), encodeRecordItem(item, sums))
 }
 
 /** Part of a file's new content, to be stored at `offset`. */

@@ -23,7 +23,7 @@ export async function readStat(view: TreeView, item: EntryItem): Promise<Stat> {
  * extra may be gone: then the answer is without it.
  */
 export async function statStored(
-  { engine, kind }: { readonly engine: Engine; readonly kind: ChecksumKind },
+  { engine, sums }: { readonly engine: Engine; readonly sums: ChecksumKind },
   path: Path,
   item: EntryItem,
 ): Promise<Stat> {
@@ -31,7 +31,7 @@ export async function statStored(
   if (extra.inline) return statOf(item, extra.inline)
   const view = engine.openView()
   try {
-    const now = await view.read((items) => findPlaceOrNull(items, kind, path))
+    const now = await view.read((items) => findPlaceOrNull(items, sums, path))
     const isSame = now?.extra.record && equalPointers(now.extra.record, extra.record)
     return isSame ? await readStat(view, now) : statOf(item, noExtra)
   } finally {
@@ -39,9 +39,9 @@ export async function statStored(
   }
 }
 
-function findPlaceOrNull(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem | null {
+function findPlaceOrNull(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem | null {
   try {
-    return findPlace(items, kind, path).entry
+    return findPlace(items, sums, path).entry
   } catch (error) {
     if (hasCode(error, 'not-a-directory')) return null
     throw error

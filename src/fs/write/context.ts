@@ -28,7 +28,7 @@ import { statStored } from '../tree/stored-extra.ts'
 export interface Context {
   readonly engine: Engine
   readonly clock: Clock
-  readonly kind: ChecksumKind
+  readonly sums: ChecksumKind
   readonly reaper: Reaper
   readonly preparing: ByteGate
   readonly buffers: BufferPool
@@ -53,7 +53,7 @@ export async function runEdit<T>(
   let orphans = 0
   let orphanBytes = 0
   const applied = await context.engine.run((tx: Tx) => {
-    const edit = new Edit(tx, context.kind, context.directories)
+    const edit = new Edit(tx, context.sums, context.directories)
     const result = operation(edit)
     // Only what the last run says counts.
     orphans = edit.orphans
@@ -66,12 +66,12 @@ export async function runEdit<T>(
 
 /** As `runEdit`, at once. Null when something has to be waited for: the records are still the caller's. */
 export function runEditNow<T>(
-  { engine, kind, reaper, directories }: Context,
+  { engine, sums, reaper, directories }: Context,
   operation: (edit: Edit) => T,
   records: readonly PreparedRecord[],
 ): Applied<T> | null {
   let edit = null as Edit | null
-  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, kind, directories))), records)
+  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, sums, directories))), records)
   if (applied && edit && edit.orphans > 0) reaper.heard(edit.orphans, edit.orphanBytes)
   return applied
 }

@@ -60,7 +60,7 @@ export function applyMakeDirectory(
   conditions: Preconditions = {},
 ): { readonly created: boolean; readonly item: EntryItem } {
   const { path, attributes } = make
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (entry && entry.kind !== 'directory') throw notADirectory(path)
   checkPreconditions(conditions, entry)
   if (entry && !make.hasAttributes) return { created: false, item: entry }

@@ -26,7 +26,7 @@ export function applyMove(
   to: Path,
   options: MoveOptions,
 ): { readonly created: boolean; readonly item: EntryItem } {
-  const item = findEntry(edit.tx, edit.kind, from)
+  const item = findEntry(edit.tx, edit.sums, from)
   const isBelow = to.length >= from.length && from.every((name, i) => name === to[i])
   if (isBelow && to.length === from.length) {
     checkPreconditions(options, item)
@@ -34,13 +34,13 @@ export function applyMove(
   }
   if (isBelow && item.kind === 'directory')
     throw new StillpointError('into-itself', `${formatPath(to)} lies below ${formatPath(from) || 'the root'}`)
-  const target = findPlace(edit.tx, edit.kind, to).entry
+  const target = findPlace(edit.tx, edit.sums, to).entry
   if (target) checkTarget(edit, item, target, to, options)
   checkPreconditions(options, item)
 
   const directory = edit.parentOf(to)
   if (target) edit.unlink(target)
-  edit.deleteEntry(findPlace(edit.tx, edit.kind, from).directory, from.at(-1)!, item)
+  edit.deleteEntry(findPlace(edit.tx, edit.sums, from).directory, from.at(-1)!, item)
   edit.putEntry(directory, to.at(-1)!, item, target)
   return { created: target === null, item }
 }

@@ -117,7 +117,7 @@ async function* readBack(context: Context, spool: Spool, upload: Upload): AsyncG
     for (let start = spool.offset + spool.head.length; start < end; start += recordBytesMax) {
       const stop = Math.min(end, start + recordBytesMax)
       const refs = await view.read((items) =>
-        recordsBetween(items, context.kind, upload.id, start, stop, recordsTouchedBy(recordBytesMax)),
+        recordsBetween(items, context.sums, upload.id, start, stop, recordsTouchedBy(recordBytesMax)),
       )
       yield* assemble(refs, await Promise.all(refs.map((ref) => loadRecord(view, ref))), start, stop)
     }

@@ -90,7 +90,7 @@ export async function lookAtFile(
   const view = context.engine.openView()
   try {
     return await view.read((items) => {
-      const item = findEntry(items, context.kind, path)
+      const item = findEntry(items, context.sums, path)
       mustBeFile(item, path)
       checkPreconditions(conditions, item)
       return item
@@ -103,7 +103,7 @@ export async function lookAtFile(
 /** An operation that only looks. */
 export async function unchanged(context: Context, path: Path, conditions: Preconditions): Promise<Written> {
   const applied = await runEdit(context, (edit) => {
-    const item = findEntry(edit.tx, context.kind, path)
+    const item = findEntry(edit.tx, context.sums, path)
     mustBeFile(item, path)
     checkPreconditions(conditions, item)
     return { created: false, item }
@@ -176,7 +176,7 @@ async function patchOnce(
 
 /** Null when the file is not the same any more. */
 async function lookAround(
-  { kind }: Context,
+  { sums }: Context,
   view: TreeView,
   path: Path,
   item: EntryItem,
@@ -186,14 +186,14 @@ async function lookAround(
   const cellsStart = start - (start % recordBytesDefault)
   const cellsEnd = Math.ceil(end / recordBytesDefault) * recordBytesDefault
   const look = (items: ItemReader): RecordRef[] | null => {
-    const { entry } = findPlace(items, kind, path)
+    const { entry } = findPlace(items, sums, path)
     if (!sameFile(entry, item)) return null
     if (entry.content) return [contentRef(entry.content)]
     // What lies behind the end is a tail that waits for the reaper.
     if (entry.id === 0 || cellsStart >= entry.size) return []
     return recordsBetween(
       items,
-      kind,
+      sums,
       entry.id,
       cellsStart,
       Math.min(cellsEnd, entry.size),
@@ -251,7 +251,7 @@ function applyPatch(
   spool: Spool,
   pieces: readonly Piece[],
 ): Attempt {
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (!sameFile(entry, item)) return 'again'
   const size = Math.max(item.size, spool.offset + spool.length)
   if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
@@ -286,9 +286,9 @@ function writeRecords(
   pieces: readonly Piece[],
 ): void {
   // The content of a small file is in its entry, and moves with its pointer.
-  if (kept) edit.put(recordKey(id, 0), encodeRecordItem(kept, edit.kind))
+  if (kept) edit.put(recordKey(id, 0), encodeRecordItem(kept, edit.sums))
   if (item.id !== 0) for (const ref of replaced) edit.delete(recordKey(id, ref.offset))
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   if (!spool.upload) return
   const { from, end } = recordRange(spool.upload.id)
   const sent = edit.tx.scan(from, end, recordsTouchedMax + 1)

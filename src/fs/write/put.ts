@@ -157,11 +157,11 @@ function putOne(
   })
 }
 
-async function checkTarget({ engine, kind }: Context, path: Path, conditions: Preconditions): Promise<void> {
+async function checkTarget({ engine, sums }: Context, path: Path, conditions: Preconditions): Promise<void> {
   const view = engine.openView()
   try {
     await view.read((items) => {
-      const { entry } = findPlace(items, kind, path)
+      const { entry } = findPlace(items, sums, path)
       if (entry?.kind === 'directory') throw isADirectory(path)
       checkPreconditions(conditions, entry)
     })
@@ -215,7 +215,7 @@ interface AppliedPut {
 export function applyPut(edit: Edit, put: Put, known: number | null = null): AppliedPut {
   const { path, attributes } = put
   const place =
-    known === null ? findPlace(edit.tx, edit.kind, path) : placeIn(edit.tx, edit.kind, known, path)
+    known === null ? findPlace(edit.tx, edit.sums, path) : placeIn(edit.tx, edit.sums, known, path)
   const { entry } = place
   if (entry?.kind === 'directory') throw isADirectory(path)
   checkPreconditions(put.conditions, entry)
@@ -255,6 +255,6 @@ function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryI
   if (pieces.length === 1 && pieces[0]!.offset === 0) return { id: 0, content: edit.use(pieces[0]!.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   return { id, content: null }
 }

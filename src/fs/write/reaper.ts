@@ -77,7 +77,7 @@ export class Reaper {
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
   ) {
     this.firstFreshId = nextIdOf(engine.current().root.counters[counters.nextId] ?? 0)
   }
@@ -249,7 +249,7 @@ export class Reaper {
         return this.engine.runHidden((tx) => emptyObject(tx, id, itemsMax), { floor })
       case 'directory':
         return this.runOperation(kind, id, (tx) =>
-          emptyDirectory(new Edit(tx, this.kind, null), id, entriesMax),
+          emptyDirectory(new Edit(tx, this.sums, null), id, entriesMax),
         )
       case 'tail':
         return this.runOperation(kind, id, (tx, orphan) => emptyTail(tx, orphan, itemsMax))
@@ -356,7 +356,7 @@ function emptyDirectory(edit: Edit, id: number, entriesMax: number): Step {
   for (const { key, value } of entries) {
     const decoded = decodeKey(key)
     assert(decoded.kind === 'entry', 'a range of entries holds entries')
-    const item = decodeEntryItem(value, edit.kind)
+    const item = decodeEntryItem(value, edit.sums)
     edit.deleteEntry(id, decoded.name, item)
     edit.unlinkUnseen(item)
   }

@@ -20,7 +20,7 @@ export function remove(context: Context, path: Path, options: RemoveOptions): Pr
 
 /** Returns what was there. */
 export function applyRemove(edit: Edit, path: Path, options: RemoveOptions): EntryItem {
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (!entry) throw notFound(path)
   if (entry.kind === 'directory') {
     if (options.what === 'file') throw isADirectory(path)

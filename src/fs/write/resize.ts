@@ -58,7 +58,7 @@ export async function resizeFile(
 
 async function extend(context: Context, path: Path, item: EntryItem, size: number): Promise<Written | null> {
   const applied = await runEdit<Attempt>(context, (edit) => {
-    const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+    const { directory, entry } = findPlace(edit.tx, edit.sums, path)
     if (!sameFile(entry, item)) return 'again'
     if (item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
     if (item.id !== 0) edit.putObject(item.id, size)
@@ -84,7 +84,7 @@ async function truncate(
   const resize = async (preparation: Preparation) => {
     const pieces = cut ? await preparation.pieces(cut.bytes, cut.offset) : []
     const applied = await preparation.run<Attempt>((edit) => {
-      const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+      const { directory, entry } = findPlace(edit.tx, edit.sums, path)
       if (!sameFile(entry, item)) return 'again'
       const stored =
         item.id === 0
@@ -117,14 +117,14 @@ async function findCut(
   size: number,
 ): Promise<Cut | null | 'again'> {
   if (size === 0) return null
-  const { engine, kind } = context
+  const { engine, sums } = context
   const view = engine.openView()
   try {
     const refs = await view.read((items) => {
-      const { entry } = findPlace(items, kind, path)
+      const { entry } = findPlace(items, sums, path)
       if (!sameFile(entry, item)) return null
       if (item.id === 0) return item.content ? [contentRef(item.content)] : []
-      return recordsBetween(items, kind, item.id, size - 1, size, 1)
+      return recordsBetween(items, sums, item.id, size - 1, size, 1)
     })
     if (!refs) return 'again'
     const [ref] = refs
@@ -150,7 +150,7 @@ function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Pi
   if (pieces.length === 1 && piece.offset === 0) return { id: 0, content: edit.use(piece.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
-  for (const each of pieces) putPiece(edit, edit.kind, id, each)
+  for (const each of pieces) putPiece(edit, edit.sums, id, each)
   return { id, content: null }
 }
 
@@ -177,7 +177,7 @@ function cutObject(edit: Edit, item: EntryItem, size: number, cut: CutRecord | n
     return { id: 0, content }
   }
   if (first && !second && offsetOfRecordKey(first.key) === 0 && pieces.length === 0) {
-    const { pointer } = decodeRecordItem(first.value, edit.kind)
+    const { pointer } = decodeRecordItem(first.value, edit.sums)
     edit.delete(first.key)
     edit.unlink(item)
     return { id: 0, content: pointer }
@@ -188,7 +188,7 @@ function cutObject(edit: Edit, item: EntryItem, size: number, cut: CutRecord | n
     if (before.length <= fewRecords) return moveToFresh(edit, item, size, before, pieces)
     edit.orphan({ kind: 'tail', id, offset: size }, 0)
   } else for (const { key } of behind) edit.delete(key)
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   edit.putObject(id, size)
   return { id, content: null }
 }
@@ -206,7 +206,7 @@ function moveToFresh(
     edit.delete(key)
     edit.put(recordKey(id, offsetOfRecordKey(key)), value)
   }
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   edit.unlink(item)
   return { id, content: null }
 }

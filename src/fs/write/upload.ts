@@ -101,10 +101,10 @@ export class Upload {
   }
 
   private name(pieces: readonly Piece[]): Promise<void> {
-    const { kind } = this.context
+    const { sums } = this.context
     return this.stream.add(
       (tx) => {
-        for (const piece of pieces) putPiece(tx, kind, this.id, piece)
+        for (const piece of pieces) putPiece(tx, sums, this.id, piece)
       },
       pieces.map(({ record }) => record),
     )
