@@ -1,11 +1,11 @@
 /**
- * Files of the newest image, at once: what most requests ask for. What was read lately is remembered by the path as it
- * stands in a URL, so that the usual read neither parses a path nor copies anything.
+ * Reads files of the newest image at once, as most requests ask for. Files that were read lately are remembered by
+ * their paths as they stand in URLs, so that the usual read neither parses a path nor copies bytes.
  *
- * - What is remembered was checked when it came in: the path by the parser, the bytes by their checksum.
- * - It is answered only while the image has not changed since the path was seen to lead to it; after a change the tree
- *   is looked at again, and only an entry that is byte for byte the one from before goes on being answered. So nothing
- *   here is ever older than the image, and nobody has to say what changed.
+ * - A remembered file was checked when it came in: the path by the parser, the bytes by their checksum.
+ * - A remembered file is answered while the image has not changed since the path last led to that file. After a
+ *   change the tree is looked at again, and the remembered file stays only if the entry is the same byte for byte. So
+ *   no answer is older than the image, and writers need not report their changes.
  */
 import type { NewestView } from '../../cp-engine/contract.ts'
 import { equalBytes, ownText } from '../../lib/bytes.ts'
@@ -20,7 +20,7 @@ export class NewestFiles implements NewestSource {
 
   constructor(
     private readonly image: NewestView,
-    /** Of the same image; null where none are remembered. */
+    /** Known directories of the same image; null where none are remembered. */
     private readonly directories: KnownDirectories | null = null,
     bytesMax?: number,
   ) {
@@ -31,7 +31,7 @@ export class NewestFiles implements NewestSource {
     return this.image.cp
   }
 
-  /** What is remembered takes so much. */
+  /** Bytes that the remembered files take. */
   get bytes(): number {
     return this.known.bytes
   }

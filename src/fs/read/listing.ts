@@ -1,6 +1,6 @@
 /**
- * Listings are ordered by the bytes of names; a recursive one gives a directory before its content. The position in
- * one is the path of the last entry that was given, relative to the listed directory.
+ * Lists directories. Listings are ordered by the bytes of names; a recursive listing gives a directory before its
+ * content. The position in a listing is the path of the last given entry, relative to the listed directory.
  */
 import type { Item, ItemReader } from '../../cp-engine/contract.ts'
 import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
@@ -16,15 +16,15 @@ export interface Found {
   readonly item: EntryItem
 }
 
-/** Entries that are read ahead in each directory on the way of a recursive listing. */
+/** A recursive listing reads up to this many entries ahead in each directory on its way. */
 const recursiveScanMax = 64
 
-/** One directory on the way: what is left of it. */
+/** The rest of one directory on the way. */
 interface Level {
   readonly directory: number
   readonly path: readonly string[]
   readonly end: Uint8Array
-  /** Begins at this key, or just behind it. */
+  /** The rest begins at this key, or just behind this key. */
   from: Uint8Array
   isBehind: boolean
   ready: Item[]
@@ -37,7 +37,7 @@ interface Look {
   readonly recursive: boolean
 }
 
-/** One synchronous look: at most `entriesMax` entries that follow `after`. */
+/** Returns at most `entriesMax` entries that follow `after`, in one synchronous look. */
 export function listEntries(items: ItemReader, sums: ChecksumKind, path: Path, look: Look): Found[] {
   const listed = findEntry(items, sums, path)
   if (listed.kind !== 'directory') throw notADirectory(path)
@@ -61,7 +61,7 @@ export function listEntries(items: ItemReader, sums: ChecksumKind, path: Path, l
   return found
 }
 
-/** The directories that are open at a position, outermost first. */
+/** Returns the directories that are open at a position, outermost first. */
 function levelsAfter(items: ItemReader, sums: ChecksumKind, id: number, look: Look): Level[] {
   const levels = [levelOf(id, [])]
   for (const [depth, name] of (look.after ?? []).entries()) {
@@ -83,7 +83,7 @@ function levelOf(id: number, path: readonly string[]): Level {
 
 function nextItem(items: ItemReader, level: Level, itemsMax: number): Item | null {
   if (level.ready.length === 0 && !level.isDone) {
-    // One more, because the first may be the position itself.
+    // One more item is scanned, because the first may be the position itself.
     const scanned = items.scan(level.from, level.end, itemsMax + 1)
     level.isDone = scanned.length <= itemsMax
     const isKnown = level.isBehind && scanned[0] !== undefined && equalBytes(scanned[0].key, level.from)

@@ -1,6 +1,6 @@
 /**
- * One image of the files: a root for ever, on a mirror as on a primary, or the open tree, which moves on between two
- * calls. Every answer of the open tree comes from one look at it.
+ * Views of the files. A view shows a root, which never changes, on a mirror or a primary; or the open tree, which may
+ * change between two calls. Every answer from the open tree comes from one look.
  */
 import type { Engine, ItemReader, PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -37,10 +37,10 @@ import { FoundFile, fileOf, valueNow } from './ready-file.ts'
 import { getSetting, listSettings } from '../tree/settings.ts'
 import { readStat } from '../tree/stored-extra.ts'
 
-/** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
+/** A root does not change, so a listing of a root takes many looks with a few nodes each. */
 const entriesPerLook = 128
 
-/** A published root, by a view of it that is this one's to release. */
+/** Returns a view of a published root; releasing the result releases `tree`. */
 export function readTree(source: RootSource, tree: TreeView): ReadView {
   const find = () => source.readable().find(({ root }) => root.cp === tree.cp) ?? null
   return new TreeReadView(source, tree, find)
@@ -52,10 +52,10 @@ export function readPublished(source: RootSource, published: PublishedRoot): Rea
 
 export const readOpenTree = (engine: Engine): ReadView => new OpenReadView(engine)
 
-/** How a file is stored, as one look found it. */
+/** The stored form of a file, as one look found it. */
 interface Opened {
   readonly item: EntryItem
-  /** Null for a file that is too large to gather them. */
+  /** All records; null for a file that is too large to gather its records. */
   readonly refs: readonly RecordRef[] | null
 }
 
@@ -67,7 +67,7 @@ class TreeReadView implements ReadView {
   constructor(
     protected readonly source: RootSource,
     protected readonly tree: TreeView,
-    /** The root that can be pinned; null when there is none. */
+    /** Returns the root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
   ) {
     this.sums = source.current().root.sums.kind
@@ -118,7 +118,7 @@ class TreeReadView implements ReadView {
   }
 
   async open(path: Path): Promise<OpenFile> {
-    // Before anything is waited for: meanwhile the root may go.
+    // The root is pinned before the first wait, because the root may go during a wait.
     const pinned = this.pinned()
     let file: OpenFile | null = null
     try {
@@ -151,7 +151,7 @@ class TreeReadView implements ReadView {
     }
   }
 
-  /** Somebody may read it slowly, and all the while nothing is released by anybody: so only a few may. */
+  /** While a client reads slowly, a held view stops the release of all blocks: so only a few files are held. */
   private async heldForLong(opened: Opened): Promise<OpenFile> {
     const leave = enterHeld(this.source)
     try {
@@ -174,7 +174,7 @@ class TreeReadView implements ReadView {
     })
   }
 
-  /** The view stays until the file is closed, whoever releases it meanwhile. */
+  /** The tree's view stays until the file is closed, also when this view is released before. */
   protected async held({ item, refs }: Opened, closed: () => void = () => {}): Promise<OpenFile> {
     this.users++
     let isOpen = true
@@ -204,12 +204,12 @@ class OpenReadView extends TreeReadView {
     super(engine, engine.openView(), noRoot)
   }
 
-  /** The open tree moves on: one page is one look. */
+  /** The open tree changes between looks, so one page is one look. */
   protected override get entriesPerLook(): number {
     return Number.POSITIVE_INFINITY
   }
 
-  /** A large file of the open tree is read from a root that has the same content; one is published if need be. */
+  /** A large file of the open tree is read from a root with the same content; such a root is published if need be. */
   override async open(path: Path): Promise<OpenFile> {
     const opened = await this.look(path)
     if (opened.refs) return this.held(opened)
@@ -217,7 +217,7 @@ class OpenReadView extends TreeReadView {
     return current ?? (await this.openAt(await this.engine.requestCp('requested'), path, null))!
   }
 
-  /** Null when the content is not the one that is wanted. */
+  /** Returns null when the root has another content than the wanted one. */
   private async openAt(
     published: PublishedRoot,
     path: Path,
@@ -238,7 +238,7 @@ class OpenReadView extends TreeReadView {
   }
 }
 
-/** What a root says of a path that leads to a file only since then. */
+/** Errors of a root for a path that has led to a file only since that root. */
 const mayBeAnother: ReadonlySet<string> = new Set([
   'not-found',
   'not-a-directory',
@@ -254,7 +254,7 @@ function findFile(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem 
   return item
 }
 
-/** All records of the file; null when it is too large for that. */
+/** Returns all records of a file; null for a file that is too large to gather its records. */
 function gather(items: ItemReader, sums: ChecksumKind, item: EntryItem): RecordRef[] | null {
   if (item.content) return [contentRef(item.content)]
   if (item.id === 0) return []

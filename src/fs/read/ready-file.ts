@@ -1,9 +1,9 @@
 /**
- * A file that is read at once, in one synchronous step with the look that found it: nothing is waited for, so nothing
- * has to be kept for it, and its bytes may lie in buffers that the next read uses again.
+ * Reads a file at once, in one synchronous step with the look that found the file. Because the reader never waits, no
+ * view has to be held for the file, and the bytes may lie in buffers that the next read uses again.
  *
- * - Bytes are verified, in this read or when they were remembered.
- * - Null is given for whatever would make others wait: the caller opens the file then.
+ * - Bytes are verified, in this read or when the cache took the bytes in.
+ * - A read that would have to wait, or would make others wait, returns null. The caller then opens the file.
  */
 import type { ImageNow, ItemReader } from '../../cp-engine/contract.ts'
 import { corrupt } from '../../format/fields.ts'
@@ -18,21 +18,21 @@ import type { KnownDirectories } from '../tree/known-directories.ts'
 import type { Path } from '../paths.ts'
 import { recordsBetween, recordsTouchedBy } from '../tree/records.ts'
 
-/** Of a larger file at once: some tens of microseconds. */
+/** Limit for a part of a larger file that is read at once: some tens of microseconds. */
 export const readyBytesMax = 256 * 1024
 const readyRecordsMax = recordsTouchedBy(readyBytesMax)
 
-/** Used again by every read. */
+/** Buffer that every read uses again. */
 const content = new Uint8Array(recordBytesDefault)
-/** What is gathered, and behind it the record that its next part is taken from. */
+/** Gathered bytes, and behind them the record that the next part is taken from. */
 const gathered = new Uint8Array(readyBytesMax + recordBytesMax)
 
-/** The value of the entry. Null when a node would have to be loaded. */
+/** Returns the value of an entry; null when a node would have to be loaded. */
 export function valueNow(
   image: ImageNow,
   sums: ChecksumKind,
   path: Path,
-  /** Of the same image. */
+  /** Known directories of the same image. */
   directories: KnownDirectories | null = null,
 ): Uint8Array | null {
   if (path.length === 0) throw isADirectory(path)
@@ -52,7 +52,7 @@ function valueOf(
   return value
 }
 
-/** What an entry says of a file. Null when some of it lies elsewhere. */
+/** Decodes an entry of a file. Returns null when the extra lies in a record. */
 export function fileOf(
   value: Uint8Array,
   sums: ChecksumKind,
@@ -89,12 +89,12 @@ export class FoundFile implements ReadyFile {
     if (start >= last) return noBytes
     if (!item.content) return partNow(image, sums, item, start, last)
     const bytes = this.content(item.content)
-    // A file that was extended is longer than that.
+    // A file that was extended is longer than its record.
     if (bytes?.length !== stat.size) return null
     return last - start === bytes.length ? bytes : bytes.subarray(start, last)
   }
 
-  /** All that the pointer of the entry leads to. */
+  /** Returns the whole record that the pointer of the entry names. */
   protected content(pointer: BlockPointer): Uint8Array | null {
     return this.image.recordNow(pointer, content)
   }
@@ -102,7 +102,7 @@ export class FoundFile implements ReadyFile {
 
 const noBytes = new Uint8Array(0)
 
-/** Bytes of a file whose entry has no content; zeros where there is no record. */
+/** Returns bytes of a file whose entry has no content; bytes without a record are zeros. */
 function partNow(
   image: ImageNow,
   sums: ChecksumKind,
@@ -124,7 +124,7 @@ function partNow(
     if (!bytes) return null
     if (bytes.length !== to - from)
       throw corrupt('record', 'length', `ends before ${to}, its item says ${rawBytes}`)
-    // All that is wanted: it stays where it was read.
+    // One record has all wanted bytes, which stay where they were read.
     if (bytes.length === end - start) return bytes
     gathered.fill(0, done, at)
     gathered.set(bytes, at)
