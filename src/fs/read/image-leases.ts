@@ -7,7 +7,7 @@
  * - When readers keep too much, the source may cut a kept CP; that CP is then gone before its time.
  * - `close` releases every pin and answers every waiter.
  *
- * CP numbers order events and clocks only label events: no decision compares times of different machines.
+ * CP numbers give the order, and wall clocks only label: no decision compares wall clock times.
  */
 import type { PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
 import { cpMax } from '../../format/position.ts'

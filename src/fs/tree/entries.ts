@@ -1,6 +1,6 @@
 /**
- * Where a path leads in one look at the tree. Links are not followed; what is not a directory has nothing below it.
- * The root has an entry of its own only once it has attributes.
+ * Finds where a path leads in one look at the tree. Links are not followed; only directories have entries below. The
+ * root has an entry of its own only when a client has given attributes to the root.
  */
 import type { ItemReader } from '../../cp-engine/contract.ts'
 import { noExtra } from '../../format/items/entry-extra.ts'
@@ -11,7 +11,7 @@ import { StillpointError } from '../../lib/errors.ts'
 import { defaultModes } from './attributes.ts'
 import { type Path, formatPath } from '../paths.ts'
 
-/** The root as long as nobody has given it attributes. */
+/** Entry of the root as long as no client has given attributes to the root. */
 const plainRoot: EntryItem = {
   kind: 'directory',
   version: { epoch: 0, opening: 0, sequence: 0 },
@@ -30,11 +30,11 @@ export interface Place {
   /** The deepest directory on the way that exists, and how many names lead to it. */
   readonly directory: number
   readonly depth: number
-  /** Null when there is nothing, or when a directory on the way is missing. */
+  /** Null when the path leads to no entry, or when a directory on the way is missing. */
   readonly entry: EntryItem | null
 }
 
-/** Throws `not-a-directory` when something on the way is not one. */
+/** Throws `not-a-directory` when an entry on the way is not a directory. */
 export function findPlace(items: ItemReader, sums: ChecksumKind, path: Path): Place {
   if (path.length === 0) {
     const value = items.get(rootEntryKey())
@@ -44,13 +44,13 @@ export function findPlace(items: ItemReader, sums: ChecksumKind, path: Path): Pl
   return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
-/** As `findPlace`, in a directory that the way is known to lead to. */
+/** Finds the place of a path whose last directory is known. */
 export function placeIn(items: ItemReader, sums: ChecksumKind, directory: number, path: Path): Place {
   const { depth, value } = valueIn(items, directory, path)
   return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
-/** The same as it is stored. */
+/** Finds the stored value of a path whose last directory is known. */
 export function valueIn(items: ItemReader, directory: number, path: Path): FoundValue {
   const depth = path.length - 1
   return { directory, depth, value: items.get(entryKeyOf(directory, path[depth]!)) }
@@ -58,7 +58,7 @@ export function valueIn(items: ItemReader, directory: number, path: Path): Found
 
 type FoundValue = Omit<Place, 'entry'> & { readonly value: Uint8Array | null }
 
-/** As `findPlace`, and the entry is as it is stored. The root has no place. */
+/** Finds what `findPlace` finds, with the entry as its stored value. The root has no place. */
 export function findValue(items: ItemReader, sums: ChecksumKind, path: Path): FoundValue {
   let directory = rootDirectoryId
   const last = path.length - 1
@@ -74,7 +74,7 @@ function refuse(path: readonly string[]): never {
   throw notADirectory(path)
 }
 
-/** Throws `not-found` as well. */
+/** Throws `not-found` or `not-a-directory`. */
 export function findEntry(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem {
   const { entry } = findPlace(items, sums, path)
   if (!entry) throw notFound(path)

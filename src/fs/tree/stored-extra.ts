@@ -1,4 +1,4 @@
-/** Extras that lie in a record of their own. */
+/** Reads extras, which may lie in a record of their own. */
 import type { Engine, ItemReader, TreeView } from '../../cp-engine/contract.ts'
 import { type EntryExtra, decodeEntryExtra, noExtra } from '../../format/items/entry-extra.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -9,7 +9,7 @@ import type { Stat } from '../contract.ts'
 import { findPlace } from './entries.ts'
 import type { Path } from '../paths.ts'
 
-/** The view has shown the item. */
+/** The item comes from this view. */
 export async function readExtra(view: TreeView, { extra }: EntryItem): Promise<EntryExtra> {
   return extra.inline ?? decodeEntryExtra(await view.record(extra.record))
 }
@@ -19,8 +19,8 @@ export async function readStat(view: TreeView, item: EntryItem): Promise<Stat> {
 }
 
 /**
- * The stat of an entry that has just been written at `path`. When it has been replaced again meanwhile, its stored
- * extra may be gone: then the answer is without it.
+ * Returns the stat of an entry that has just been written at `path`. When the entry has been replaced meanwhile, its
+ * stored extra may be gone; the stat is then without extra.
  */
 export async function statStored(
   { engine, sums }: { readonly engine: Engine; readonly sums: ChecksumKind },

@@ -1,4 +1,4 @@
-/** Making directories. One that exists keeps its version, unless it is given attributes. */
+/** Makes directories. An existing directory keeps its version, unless the request has attributes. */
 import type { EntryItem } from '../../format/items/items.ts'
 import {
   type CheckedAttributes,
@@ -18,7 +18,7 @@ interface MakeDirectory {
   readonly path: Path
   readonly attributes: CheckedAttributes
   readonly extra: PreparedExtra
-  /** An existing directory takes them. */
+  /** An existing directory takes over the attributes of the request. */
   readonly hasAttributes: boolean
   readonly hasMeta: boolean
 }

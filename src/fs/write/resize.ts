@@ -1,13 +1,14 @@
 /**
- * Truncating and extending. Extending changes a number: what no record covers reads as zeros. Truncating rewrites the
- * record that the new end cuts, and whatever lies behind it goes, always in one bounded operation:
+ * Truncates and extends files. Extending changes only a number, because bytes that no record covers read as zeros.
+ * Truncating rewrites the record that the new end cuts, and removes all records behind, always in one bounded
+ * operation:
  *
  * | behind the end  | before the end | what happens |
  * |---|---|---|
  * | any             | zeros, or one record at 0 | the file becomes a small one, the object is unlinked |
- * | few records     | any            | they are deleted |
- * | many            | few records    | those move to a fresh object, the old one is unlinked |
- * | many            | many           | what lies behind becomes a tail, an orphan that the reaper empties |
+ * | few records     | any            | the records behind are deleted |
+ * | many            | few records    | the records before move to a fresh object, the old object is unlinked |
+ * | many            | many           | the records behind become a tail, an orphan that the reaper empties |
  */
 import type { Item } from '../../cp-engine/contract.ts'
 import { decodeRecordItem, type EntryItem } from '../../format/items/items.ts'
@@ -33,7 +34,7 @@ import {
 import { loadRecord } from '../read/record-reading.ts'
 
 const attemptsMax = 100
-/** Records that one truncation deletes or moves. */
+/** Limit for the records that one truncation deletes or moves. */
 export const fewRecords = 256
 
 export async function resizeFile(
@@ -67,7 +68,7 @@ async function extend(context: Context, path: Path, item: EntryItem, size: numbe
   return settle(context, path, item, applied)
 }
 
-/** The bytes before the new end of the record that it cuts. */
+/** The bytes that remain of the record that the new end cuts. */
 interface Cut {
   readonly offset: number
   readonly bytes: Uint8Array
@@ -94,7 +95,7 @@ async function truncate(
     })
     return settle(context, path, item, applied)
   }
-  // As a deletion: on a full volume it is what makes room.
+  // A truncation has the floor of a deletion, because it makes room on a full volume.
   return prepared(context, cut ? spanOf(cut.bytes.length) : 0, resize, 'delete')
 }
 
@@ -141,7 +142,7 @@ async function findCut(
 type Stored = Pick<EntryItem, 'id' | 'content'>
 const nothing: Stored = { id: 0, content: null }
 
-/** The content of a small file: cut, gone, or short enough already. `pieces`: null when nothing is cut. */
+/** Returns the content of a small file: cut, gone, or short enough already. `pieces` is null when nothing is cut. */
 function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Piece[] | null): Stored {
   if (size === 0) return nothing
   if (!pieces) return { id: 0, content: item.content }
@@ -154,7 +155,7 @@ function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Pi
   return { id, content: null }
 }
 
-/** What takes the place of the record that the new end cuts; there are no pieces where zeros are left of it. */
+/** Replacement of the record that the new end cuts; has no pieces when only zeros remain of the record. */
 interface CutRecord {
   readonly offset: number
   readonly pieces: readonly Piece[]
