@@ -35,7 +35,8 @@ export interface FixedGeometry {
 
 export interface Geometry extends FixedGeometry {
   /**
-   * The volume does not grow beyond this limit, unless the limit is raised. The levels of the maps follow from it.
+   * The volume does not grow beyond this limit, unless the limit is raised. The levels of the maps follow from the
+   * limit.
    */
   readonly blocksMax: number
 }

@@ -47,7 +47,7 @@ export interface BlockPointer {
   readonly sum: Uint8Array
 }
 
-/** How the records of a volume are summed: a property of the volume, kept in its root. */
+/** Checksum kind and seed for the records of a volume: a property of the volume, kept in its root. */
 export interface RecordSums {
   readonly kind: ChecksumKind
   /** The secret seed of XXH3, below 2³². */

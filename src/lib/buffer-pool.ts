@@ -1,6 +1,6 @@
 /**
- * Keeps buffers for reuse: the first touch of fresh memory costs more than a copy into that memory (3.4 µs per 4
- * KiB), and a buffer that is reused gives the garbage collector no work.
+ * Keeps buffers for reuse: the first touch of fresh memory costs more than a copy into that memory (3.4 µs per
+ * 4 KiB), and a buffer that is reused gives the garbage collector no work.
  *
  * - A buffer is lent to one caller, and rests in the pool when that caller gives the buffer back: at most once, and
  *   only when no other caller has the buffer. A lent buffer may contain any bytes.

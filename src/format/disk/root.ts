@@ -57,7 +57,8 @@ export interface Root {
   readonly liveMap: NodePointer
   readonly usedMap: NodePointer
   /**
-   * 1 to epochsMax epochs, ascending. The last one is current. When there were more, the oldest have been dropped.
+   * 1 to epochsMax epochs, ascending; the last epoch is current. When there were more epochs, the oldest have been
+   * dropped.
    */
   readonly epochs: readonly EpochEntry[]
   /** Exactly countersMax numbers; only the owner of the items knows their meaning. */

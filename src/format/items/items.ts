@@ -2,7 +2,7 @@
  * Codecs for values of the file tree. Each value begins with its block pointers, like every value of a tree
  * (`valueHead`); the layouts here describe the body behind the pointers.
  *
- * - A small file is one item: its entry holds the only pointer. A larger one has an object, and its records are
+ * - A small file is one item: its entry holds the only pointer. A larger file has an object, and its records are
  *   items.
  * - No pointer is ever in two items.
  * - An entry's pointers are, in this order: the content of a small file, the record of an extra that the item cannot
@@ -72,7 +72,9 @@ export interface EntryItem {
   readonly size: number
   /** A directory's id; a file's object id, or 0 for a file without an object; 0 for a link. */
   readonly id: number
-  /** The whole content of a small file. Its raw bytes are the first bytes of the file, at most `size`. */
+  /**
+   * The whole content of a small file: the raw bytes of `content` are the first bytes of the file, at most `size`.
+   */
   readonly content: BlockPointer | null
   readonly extra: StoredExtra
 }

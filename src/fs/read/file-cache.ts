@@ -3,8 +3,8 @@
  * read larger contents again, into warm memory, costs less than to keep them. `instant-files.ts` decides whether a
  * cached file may still be answered.
  *
- * The cache takes at most `bytesMax`. A file that no request has asked for since the cache last passed over it leaves
- * first.
+ * The cache takes at most `bytesMax`. A file that no request has asked for since the cache last passed over that file
+ * leaves first.
  */
 import type { NewestView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'

@@ -136,8 +136,8 @@ export function statOf(item: EntryItem, extra: EntryExtra): Stat {
 }
 
 /**
- * Throws `precondition-failed` as RFC 9110 §13 says. Callers check preconditions last: a request that fails without
- * its preconditions ignores them.
+ * Throws `precondition-failed` as RFC 9110 §13 says. Callers check preconditions last: a request that would fail
+ * anyway ignores its preconditions.
  */
 export function checkPreconditions(conditions: Preconditions, entry: EntryItem | null): void {
   const { ifMatch, ifNoneMatch } = conditions

@@ -69,7 +69,9 @@ interface Named {
 interface Recorded {
   /** End of the last record's span. */
   end: number
-  /** The first record that overlaps the one before it, and the first that ends behind the file. */
+  /**
+   * Offsets of the first record that overlaps the record before, and of the first record that ends behind the file.
+   */
   overlapsAt: number
   exceedsAt: number
 }

@@ -46,7 +46,7 @@ export async function* buffersOf(
   body: BodyStream,
   sizeAt: (position: number) => number,
   /**
-   * Pool for buffers above `gatheredBytesMax`, which are filled; smaller ones are joined, and without a pool all are.
+   * Pool for buffers above `gatheredBytesMax`. Smaller buffers, and all buffers without a pool, are joined chunks.
    */
   buffers: BufferPool | null = null,
 ): AsyncGenerator<Uint8Array> {

@@ -8,7 +8,8 @@
  * - An object is taken only when a published root has the object as an orphan. Before that, a replay would name the
  *   object's records again, at addresses that other blocks may have by then.
  * - Steps on a directory take entries, which are counted. Steps on a tail take records of an object that may be
- *   written again later. Both are operations, so that a replay runs these steps at their place in the order.
+ *   written again later. Steps of these two sorts are operations, so that a replay runs the steps at their place in
+ *   the order.
  * - An orphan goes only after everything in it, in a step of the same sort as the steps that emptied the orphan.
  * - An upload of this process is taken only after it was abandoned; an upload from before the open is always taken.
  * - A step reserves space for the worst that the step may do to the tree. When a full volume has not even that space,
