@@ -165,8 +165,8 @@ export type ImageNow = Pick<TreeView, 'cp' | 'readNow' | 'recordNow' | 'recordPa
 export interface NewestView extends ImageNow {
   /** Number that differs after every change: while the number is the same, every look sees the same image. */
   readonly changes: number
-  /** Kind of the sums in the image's values. */
-  readonly kind: ChecksumKind
+  /** How the records of the volume are summed. */
+  readonly sums: ChecksumKind
 }
 
 export interface RootSource {

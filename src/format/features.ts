@@ -1,19 +1,19 @@
 /**
- * How a program meets a volume of a later one. Superblock and root begin with a format number and three words of
- * feature bits, at places that no later format moves.
+ * Decides how a program treats a volume of a later program. Superblock and root begin with a format number and three
+ * words of feature bits, at places that no later format moves.
  *
- * | a bit that is not known here, in … | means                                                                    |
- * |------------------------------------|--------------------------------------------------------------------------|
- * | incompat                           | it cannot be read: refused, like a higher format number                  |
- * | readOnlyCompat                     | it can be read and checked; whoever changed it would break it            |
- * | compat                             | nothing: it is kept as it is when the structure is written again         |
+ * | word with an unknown bit | meaning for this program                                                         |
+ * |--------------------------|----------------------------------------------------------------------------------|
+ * | incompat                 | the structure cannot be read, and is refused like a higher format number         |
+ * | readOnlyCompat           | the structure can be read and checked; a change by this program would break it   |
+ * | compat                   | no effect: the bit is kept when the structure is written again                   |
  *
- * Refused means `newer-format`, and that nothing has been written: the volume is sound, and only this program is old.
- * There are no features yet, so every bit is unknown.
+ * A refusal is the error `newer-format`, and nothing has been written: the volume is sound, and only this program is
+ * old. There are no features yet, so every bit is unknown.
  */
 import { StillpointError } from '../lib/errors.ts'
 
-/** Of all that is written here. Volumes of before there was a number have a 0 in its place. */
+/** Format number of all that this program writes. Volumes from before the format number have 0 in that place. */
 export const formatNumber = 1
 
 export interface Features {
@@ -23,14 +23,14 @@ export interface Features {
 }
 
 export const noFeatures: Features = { incompat: 0, readOnlyCompat: 0, compat: 0 }
-/** The bits that this program knows. */
+/** Feature bits that this program knows. */
 const known: Features = noFeatures
 
 interface FormatWords extends Features {
   readonly format: number
 }
 
-/** Bytes that are sound and of a later program. */
+/** Error for sound bytes of a later program. */
 export function newerFormat(structure: string, why: string): StillpointError {
   return new StillpointError(
     'newer-format',
@@ -42,7 +42,7 @@ export function newerFormat(structure: string, why: string): StillpointError {
   )
 }
 
-/** Throws for what cannot be read here. */
+/** Throws for a structure that this program cannot read. */
 export function assertReadable(structure: string, { format, incompat }: FormatWords): void {
   if (format > formatNumber)
     throw newerFormat(structure, `its format is ${format}, and ${formatNumber} is the highest that is known`)
@@ -51,7 +51,7 @@ export function assertReadable(structure: string, { format, incompat }: FormatWo
     throw newerFormat(structure, `it has features that are not known: incompat ${hex(unknown)}`)
 }
 
-/** Throws for what can be read and must not be changed here. */
+/** Throws for a structure that this program can read and must not change. */
 export function assertWritable(structure: string, { readOnlyCompat }: Features): void {
   const unknown = unknownBits(readOnlyCompat, known.readOnlyCompat)
   if (unknown !== 0)

@@ -1,11 +1,13 @@
 /**
- * A layout is the table of a structure's fields: name, offset, size, meaning. It is checked when it is loaded (no gap,
- * no overlap, the sizes add up), the codecs take their offsets from it, and the tables of docs/format.md are made of
- * it. So a field has its place written down once.
+ * Layouts of structures, and how fields are read and written. A layout is the table of a structure's fields: name,
+ * offset, size, meaning. Each layout is checked when its module is loaded (no gap, no overlap, the sizes add up). The
+ * codecs take their offsets from layouts, and the tables of docs/format.md are made from layouts. So the place of a
+ * field is written down once.
  *
- * Reader and Writer are bound to a layout. A Reader believes nothing: what it returns was in range, and everything
- * else is a `corrupt` error that names structure and field; a version that is not known yet is `newer-format`. A Writer
- * asserts: a value out of range is a bug of ours.
+ * - A Reader and a Writer are bound to one layout.
+ * - A Reader believes nothing: every value that a Reader returns was in range. Any other value is a `corrupt` error
+ *   that names structure and field; a version of a later program is `newer-format`.
+ * - A Writer asserts: a value out of range is a bug in Stillpoint.
  */
 import { assert } from '../lib/assert.ts'
 import {
@@ -33,12 +35,12 @@ interface Field {
 
 export interface Layout<N extends string = string> {
   readonly title: string
-  /** Size of the fixed part. */
+  /** Size of the fixed part, in bytes. */
   readonly bytes: number
   readonly at: Readonly<Record<N, number>>
   readonly size: Readonly<Record<N, number>>
   readonly fields: readonly Field[]
-  /** What follows the fixed part, in order: name and meaning. */
+  /** Parts that follow the fixed part, in order: name and meaning. */
   readonly tail: readonly (readonly [name: string, meaning: string])[]
 }
 
@@ -71,12 +73,12 @@ export function layout<const R extends Rows>(
   return { title, bytes, at: at as Record<N, number>, size: size as Record<N, number>, fields, tail }
 }
 
-/** An error for bytes that nobody should have written. */
+/** Error for bytes that no program should have written. */
 export function corrupt(structure: string, field: string, why: string): StillpointError {
   return new StillpointError('corrupt', `${structure}: ${field} ${why}`, { structure, field })
 }
 
-/** Versions count from 1: a higher one than is known is of a later program, and sound. */
+/** Versions count from 1. A version above the known one belongs to a later program, and the structure is sound. */
 export function verifyHead(title: string, kind: number, version: number, expected: StructureHead): void {
   if (kind !== expected.kind) throw corrupt(title, 'kind', `is ${kind}`)
   if (version > expected.version)
@@ -138,7 +140,9 @@ export class Reader<N extends string> extends Bound<N> {
     if (base + of.bytes > bytes.length) throw corrupt(of.title, 'length', 'is too short')
   }
 
-  /** Kind and version, which every structure begins with. Its sum must have been found right before. */
+  /**
+   * Checks kind and version, with which every structure begins. The caller has verified the structure's sum before.
+   */
   head(expected: StructureHead): void {
     const { bytes, base } = this
     verifyHead(this.of.title, bytes[base]!, bytes[base + 1]!, expected)
@@ -146,7 +150,7 @@ export class Reader<N extends string> extends Bound<N> {
 
   number(name: N, max = Number.MAX_SAFE_INTEGER, min = 0): number {
     const value = readers[this.size(name)]!(this.bytes, this.at(name))
-    // Also refuses the NaN of a number of 2^53 and more.
+    // The comparison also refuses NaN, which stands for a number of 2^53 and more.
     if (!(value >= min && value <= max)) throw this.problem(name, `is out of range (${value})`)
     return value
   }
@@ -155,7 +159,7 @@ export class Reader<N extends string> extends Bound<N> {
     return this.bytes.slice(this.at(name), this.at(name) + this.size(name))
   }
 
-  /** Reserved bytes are zero, so that a value has one form and later versions can give them a meaning. */
+  /** Reserved bytes are zero, so that a value has one form and later versions can give the bytes a meaning. */
   zero(name: N): void {
     const at = this.at(name)
     if (!isZero(this.bytes, at, at + this.size(name))) throw this.problem(name, 'is not zero')
@@ -183,7 +187,7 @@ export class Reader<N extends string> extends Bound<N> {
   }
 }
 
-/** Null unless the bytes are UTF-8 without control characters. */
+/** Returns null unless the bytes are UTF-8 without control characters. */
 export function textOf(bytes: Uint8Array, at: number, length: number): string | null {
   try {
     const text = decodeUtf8(bytes.subarray(at, at + length))
@@ -194,7 +198,7 @@ export function textOf(bytes: Uint8Array, at: number, length: number): string | 
   }
 }
 
-/** Null for bytes that no writer made: reserved bytes set, or a sum without an address. */
+/** Returns null for bytes that no writer made: reserved bytes set, or a sum without an address. */
 export function soundPointer(bytes: Uint8Array, at: number): NodePointer | null {
   if (bytes[at + 6] !== 0 || bytes[at + 7] !== 0) return null
   const pointer = readNodePointer(bytes, at)
@@ -219,13 +223,13 @@ export class Writer<N extends string> extends Bound<N> {
     writers[size]!(this.bytes, this.at(name), value)
   }
 
-  /** Exactly the size of the field. */
+  /** The value must have exactly the size of the field. */
   put(name: N, value: Uint8Array): void {
     assert(value.length === this.size(name), `${this.of.title}: ${name} takes ${this.size(name)} bytes`)
     this.bytes.set(value, this.at(name))
   }
 
-  /** Text in a field that is zero behind it. */
+  /** Writes a text into a field that is zero, so that zeros follow the text. */
   text(name: N, value: Uint8Array): void {
     assert(value.length <= this.size(name), `${this.of.title}: ${name} takes up to ${this.size(name)} bytes`)
     this.bytes.set(value, this.at(name))
@@ -246,7 +250,7 @@ export function writeSoundPointer(bytes: Uint8Array, at: number, pointer: NodePo
   writeNodePointer(bytes, at, pointer)
 }
 
-/** The table as it stands in docs/format.md. */
+/** The table of a layout as docs/format.md shows it. */
 export function markdownTable(of: Layout): string {
   const rows = of.fields.map((f) => `| ${f.offset} | ${f.size} | ${f.name} | ${f.meaning} |`)
   const tail = of.tail.map(([name, meaning]) => `| … | … | ${name} | ${meaning} |`)

@@ -1,6 +1,6 @@
 /**
- * The first two bytes of every structure: what it is, and which version of its layout. Kind 0 is invalid, so a zeroed
- * block is never valid. A kind is never used again for something else; a changed layout takes the next version.
+ * The first two bytes of every structure: its kind, and the version of its layout. Kind 0 is invalid, so a zeroed
+ * block is never valid. A kind is never used again for another structure; a changed layout takes the next version.
  */
 export interface StructureHead {
   readonly kind: number
@@ -15,7 +15,7 @@ export const structures = {
   mapIndex: { kind: 5, version: 1 },
   logGroup: { kind: 6, version: 1 },
   logRecord: { kind: 7, version: 1 },
-  /** 16 and up: the bodies of values in trees. */
+  /** Kinds from 16 on are the bodies of values in trees. */
   entryItem: { kind: 16, version: 1 },
   recordItem: { kind: 17, version: 1 },
   objectItem: { kind: 18, version: 1 },
@@ -26,5 +26,5 @@ export const structures = {
   settingItem: { kind: 23, version: 1 },
 } as const satisfies Record<string, StructureHead>
 
-/** Frames on the wire begin here; what is above belongs to `frames.ts`. */
+/** Kinds from here on belong to the frames on the wire; `frames.ts` defines them. */
 export const wireKindMin = 64

@@ -1,4 +1,4 @@
-/** The tables of the two kinds of pointers. Their codecs are in `pointer.ts`; a test holds the two together. */
+/** Layouts of the two kinds of pointers. The codecs are in `pointer.ts`; a test compares codecs and layouts. */
 import { sha256Bytes } from '../lib/checksum.ts'
 import { layout } from './fields.ts'
 import { blockPointerBytes, nodePointerBytes } from './pointer.ts'

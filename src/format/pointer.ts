@@ -1,8 +1,9 @@
 /**
- * The two kinds of pointers. The checksum lives in the parent, so a lost or misdirected write is found.
+ * Codecs of the two kinds of pointers. The checksum of a block stands in its parent, so a lost or misdirected write
+ * is found.
  *
- * A node pointer names one address block (tree node, map page, root): address and SHA-256.
- * A block pointer names a record: a run of data blocks with payload length, encoding and checksum.
+ * - A node pointer names one address block (tree node, map page, root): address and SHA-256.
+ * - A block pointer names a record: a run of data blocks with payload length, encoding and checksum.
  */
 import type { BlockRun } from '../lib/block-run.ts'
 import { assert } from '../lib/assert.ts'
@@ -12,7 +13,7 @@ import { sha256, sha256Bytes, xxh3, xxh3Bytes } from '../lib/checksum.ts'
 import { blockBytes, pointersPerValueMax, recordBlocksMax, recordBytesMax } from './geometry.ts'
 
 export interface NodePointer {
-  /** 0 means that there is none: block 0 is a superblock. */
+  /** 0 means that there is no node: block 0 is a superblock. */
   readonly address: number
   readonly sum: Uint8Array
 }
@@ -27,7 +28,7 @@ export function writeNodePointer(bytes: Uint8Array, at: number, pointer: NodePoi
   bytes.set(pointer.sum, at + 8)
 }
 
-/** The sum is a copy: it outlives the buffer that it was read from. */
+/** The returned sum is a copy, so the pointer outlives the buffer that it was read from. */
 export function readNodePointer(bytes: Uint8Array, at: number): NodePointer {
   return { address: readU48(bytes, at), sum: bytes.slice(at + 8, at + 8 + sha256Bytes) }
 }
@@ -46,7 +47,7 @@ export interface BlockPointer {
   readonly sum: Uint8Array
 }
 
-/** How the records of a volume are summed: a property of the volume, kept in its root. */
+/** Checksum kind and seed for the records of a volume: a property of the volume, kept in its root. */
 export interface RecordSums {
   readonly kind: ChecksumKind
   /** The secret seed of XXH3, below 2³². */
@@ -68,12 +69,12 @@ export function writeBlockPointer(bytes: Uint8Array, at: number, pointer: BlockP
   bytes[at + 13] = 0
   bytes[at + 14] = 0
   bytes[at + 15] = 0
-  // A call of `set` costs more than these few bytes.
+  // A call of `set` costs more than a loop over these few bytes.
   const { sum } = pointer
   for (let i = 0; i < sum.length; i++) bytes[at + blockPointerHeadBytes + i] = sum[i]!
 }
 
-/** False for bytes that no volume could have written. */
+/** Returns false for bytes that no program could have written. */
 function isSound(bytes: Uint8Array, at: number, kind: ChecksumKind): boolean {
   if (at + blockPointerBytes(kind) > bytes.length) return false
   const blocks = readU16(bytes, at + 6)
@@ -92,7 +93,7 @@ function isSound(bytes: Uint8Array, at: number, kind: ChecksumKind): boolean {
   )
 }
 
-/** Null for bytes that no volume could have written; the caller names what is corrupt. */
+/** Returns null for bytes that no program could have written; the caller names the corrupt structure. */
 export function readBlockPointer(bytes: Uint8Array, at: number, kind: ChecksumKind): BlockPointer | null {
   if (!isSound(bytes, at, kind)) return null
   return {
@@ -109,8 +110,9 @@ export function equalPointers(a: BlockPointer, b: BlockPointer): boolean {
 }
 
 /**
- * Every value of the tree begins with a byte that counts its block pointers (0 to 2), and they follow it. The rest is
- * opaque to the engine, so the engine, the walk and the log work on items and pointers alone.
+ * Every value of a tree begins with a byte that counts its block pointers (0 to 2); the pointers follow that byte.
+ * The rest of the value is opaque to the engine, so the engine, the walk and the log work on items and pointers
+ * alone.
  */
 export function valueHead(pointers: readonly BlockPointer[], kind: ChecksumKind): Uint8Array {
   assert(pointers.length <= pointersPerValueMax, 'a value holds at most two pointers')
@@ -120,7 +122,7 @@ export function valueHead(pointers: readonly BlockPointer[], kind: ChecksumKind)
   return head
 }
 
-/** The pointers of a value, or null when it is malformed. */
+/** Returns the pointers of a value, or null when the value is malformed. */
 export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPointer[] | null {
   const count = value[0]
   if (count === undefined || count > pointersPerValueMax) return null
@@ -133,7 +135,7 @@ export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPoint
   return pointers
 }
 
-/** The same without the sums, for those who ask only where the blocks are. */
+/** Returns only where the blocks of a value are, without the sums, or null when the value is malformed. */
 export function valueRuns(value: Uint8Array, kind: ChecksumKind): BlockRun[] | null {
   if (!hasSoundPointers(value, kind)) return null
   const runs: BlockRun[] = []
@@ -142,7 +144,7 @@ export function valueRuns(value: Uint8Array, kind: ChecksumKind): BlockRun[] | n
   return runs
 }
 
-/** True when `valuePointers` would read them. */
+/** Returns true when `valuePointers` would return the pointers of the value. */
 export function hasSoundPointers(value: Uint8Array, kind: ChecksumKind): boolean {
   const count = value[0]
   if (count === undefined || count > pointersPerValueMax) return false
@@ -150,6 +152,6 @@ export function hasSoundPointers(value: Uint8Array, kind: ChecksumKind): boolean
   return true
 }
 
-/** Where the opaque part of a value begins. */
+/** Offset at which the opaque part of a value begins. */
 export const valueBodyOffset = (value: Uint8Array, kind: ChecksumKind): number =>
   1 + value[0]! * blockPointerBytes(kind)

@@ -13,13 +13,13 @@ export const epochOfCp = (cp: number): number => Math.floor(cp / cpsPerEpoch)
 export const openingMax = 2 ** 32 - 1
 export const sequenceMax = 2 ** 48 - 1
 
-/** Times are milliseconds since 1970 and stay within the years 0000 to 9999, which is what RFC 3339 can say. */
+/** Times are milliseconds since 1970 and stay within the years 0000 to 9999, which RFC 3339 can express. */
 export const timeMsMin = Date.parse('0000-01-01T00:00:00.000Z')
 export const timeMsMax = Date.parse('9999-12-31T23:59:59.999Z')
 
 /**
- * The wall clock as a label: a whole number of milliseconds within 0 and `timeMsMax`, which every structure can hold. A
- * clock that is wrong (before 1970, beyond 9999, no number at all) makes a wrong label and stops nothing.
+ * The wall clock as a label: a whole number of milliseconds within 0 and `timeMsMax`, which every structure can hold.
+ * A clock that is wrong (before 1970, beyond 9999, no number at all) makes a wrong label and stops nothing.
  */
 export const labelMs = (clock: Pick<Clock, 'now'>): number => clampedMs(clock.now())
 

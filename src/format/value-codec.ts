@@ -1,4 +1,4 @@
-/** The body of a value of the file tree, behind its pointers: what a layout describes, and perhaps a tail. */
+/** Reads and writes values of the file tree: pointers, then the body that a layout describes, then perhaps a tail. */
 import { type Layout, Reader, Writer, corrupt } from './fields.ts'
 import { type BlockPointer, type ChecksumKind, valueBodyOffset, valueHead, valuePointers } from './pointer.ts'
 
@@ -24,7 +24,7 @@ export function valueReader<N extends string>(
   return { r: new Reader(of, value, valueBodyOffset(value, sums)), pointers }
 }
 
-/** A value without pointers and without a tail. */
+/** Reads a value that has no pointers and no tail. */
 export function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<N> {
   if (value[0] !== 0) throw corrupt(of.title, 'pointers', 'are not expected')
   const r = new Reader(of, value, 1)

@@ -1,39 +1,40 @@
 /**
- * What the door asks of the file system. `ReadView` is all that a mirror has; a primary has a `FileSystem` as well.
+ * Interfaces of the file system for the server. A mirror has only `ReadView`s; a primary has a `FileSystem` as well.
  *
- * Errors are StillpointErrors with codes of the contract: not-found, is-a-directory, not-a-directory, is-a-link, exists,
- * into-itself, directory-not-empty, precondition-failed, too-large, metadata-too-large, disk-full, corrupt, poisoned.
+ * Errors are StillpointErrors with codes of the contract: not-found, is-a-directory, not-a-directory, is-a-link,
+ * exists, into-itself, directory-not-empty, precondition-failed, too-large, metadata-too-large, disk-full, corrupt,
+ * poisoned.
  */
 import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
 import type { EntryKind } from '../format/items/items.ts'
 import type { Path } from './paths.ts'
 
-/** `OpenFile.read` gives at most this much at once. */
+/** `OpenFile.read` returns at most this many bytes. */
 export const bufferedBytesMax = 2 ** 20
-/** The body of one PATCH. */
+/** Limit for the body of one PATCH. */
 export const patchBytesMax = 64 * 2 ** 20
-/** No file is larger, sparse or not. */
+/** Limit for the size of a file, sparse or not. */
 export const fileBytesMax = 2 ** 44
-/** Entries of one page. */
+/** Limit for the entries of one page. */
 export const listLimitMax = 1000
-/** Larger contents do not come with a listing. */
+/** A listing brings no content that is larger than this. */
 export const listedContentBytesMax = 64 * 1024
-/** The contents of one page together. */
+/** Limit for all contents of one page together. */
 export const listedContentsBytesMax = 2 ** 20
 export const batchOperationsMax = 1000
-/** The contents of one batch together. */
+/** Limit for all contents of one batch together. */
 export const batchBytesMax = 8 * 2 ** 20
 
-/** What a client may attach to an entry. Null and absent: nothing was said, the default is used. */
+/** Attributes that a client may give an entry. A null or absent attribute gets its default. */
 export interface Attributes {
   readonly contentType?: string | null
-  /** Names are lower case tokens; values as they were sent. */
+  /** Names are lower case tokens; values are kept as the client sent them. */
   readonly meta?: Readonly<Record<string, string>>
-  /** Permission bits, 0 to 0o7777: kept, not enforced. */
+  /** Permission bits, 0 to 0o7777. The bits are kept, not enforced. */
   readonly mode?: number | null
-  /** Milliseconds since 1970, within the years 0 to 9999; absent: now. */
+  /** Milliseconds since 1970, within the years 0 to 9999; the default is now. */
   readonly modifiedMs?: number | null
-  /** The nanoseconds behind them, 0 to 999,999. */
+  /** Nanoseconds below the millisecond, 0 to 999,999. */
   readonly modifiedNanos?: number | null
 }
 
@@ -41,25 +42,27 @@ export interface Stat {
   readonly kind: EntryKind
   /** Bytes; 0 for directories, the length of the target for links. */
   readonly size: number
-  /** Strong, without quotes. */
+  /** A strong ETag without quotes. */
   readonly etag: string
   readonly contentType: string | null
-  /** Whole milliseconds since 1970, and the nanoseconds behind them, 0 to 999,999. */
+  /** Whole milliseconds since 1970, and nanoseconds below the millisecond, 0 to 999,999. */
   readonly createdMs: number
   readonly createdNanos: number
   readonly modifiedMs: number
   readonly modifiedNanos: number
   readonly mode: number
   readonly meta: Readonly<Record<string, string>>
-  /** Of a link. */
+  /** Target of a link. */
   readonly target: string | null
 }
 
 export interface ListedEntry {
-  /** Relative to the listed directory; one segment unless the listing is recursive. */
+  /** The path is relative to the listed directory, and has one segment unless the listing is recursive. */
   readonly path: readonly string[]
   readonly stat: Stat
-  /** All of a small file, verified, where it was asked for; null is no statement: the file itself can be read. */
+  /**
+   * All verified bytes of a small file, when the caller asked for contents. Null says nothing: read the file itself.
+   */
   readonly content: Uint8Array | null
 }
 
@@ -67,63 +70,67 @@ export interface ListOptions {
   readonly after: readonly string[] | null
   readonly limit: number
   readonly recursive: boolean
-  /** Files up to this size bring their content, at most `listedContentBytesMax`; a page may be shorter for it. */
+  /** Files up to this size bring their content, at most `listedContentBytesMax`. Contents may make a page shorter. */
   readonly contentBytesMax?: number
-  /** Awaited again and again on the way: others may have their turn, since a page can be much work. */
+  /** Awaited often during the listing, so that other work gets its turn: a page can be much work. */
   readonly pause?: () => Promise<void>
 }
 
 export interface Listing {
   readonly entries: readonly ListedEntry[]
-  /** Pass it as `after` to go on; null at the end. It means something only on the same CP. */
+  /** The `after` of the next page; null at the end. A position is valid only on the same CP. */
   readonly next: readonly string[] | null
 }
 
-/** A file as it was when it was opened, whatever happens to its name meanwhile. */
+/** A file as it was when it was opened, also when its name has been changed or deleted since. */
 export interface OpenFile {
   readonly stat: Stat
   /** The CP that carries, or will carry, this content. */
   readonly cp: number
-  /** Bytes [start, end): at most `bufferedBytesMax` of them, all verified. */
+  /** Returns the bytes [start, end), all verified, at most `bufferedBytesMax`. */
   read(start: number, end: number): Promise<Uint8Array>
-  /** The same for any length, piece by piece. */
+  /** Gives the bytes [start, end) of any length, piece by piece. */
   stream(start: number, end: number): ByteStream
   close(): void
 }
 
-/** One call at a time, but for `close`. */
+/** Callers make one call at a time; only `close` may come during another call. */
 export interface ByteStream {
-  /** The next bytes, all verified; null at the end. They may change when `next`, `rest` or `close` is called. */
+  /**
+   * Returns the next bytes, all verified; null at the end. The next `next`, `rest` or `close` may change the bytes.
+   */
   next(): Promise<Uint8Array | null>
-  /** For those who keep up: begins to read what comes next, if there is memory for it. */
+  /**
+   * A caller that keeps up calls this: the stream begins to read the next bytes, if there is memory for the bytes.
+   */
   readAhead(): void
-  /** For those who have to wait before they go on: what they were given is not needed any more. */
+  /** A caller that must wait before the next bytes calls this: the caller no longer needs the last bytes. */
   rest(): void
   close(): void
 }
 
-/** A file as one look has found it, while nothing is waited for. */
+/** A file as one look has found it, valid until the caller waits for anything. */
 export interface ReadyFile {
   readonly stat: Stat
   readonly cp: number
-  /** For those who answer: what they made of this content the last time. It lasts as long as the content is remembered. */
+  /** Place for the answer that a route has made of this content; kept as long as the content is remembered. */
   made: unknown
   /**
-   * Bytes [start, end), all verified; null where something has to be waited for. The next read of any file may change
-   * them.
+   * Returns the bytes [start, end), all verified; null when the read would have to wait. The next read of any file
+   * may change the bytes.
    */
   read(start: number, end: number): Uint8Array | null
 }
 
-/** The newest image that there is. */
+/** Reads files of the newest image. */
 export interface NewestSource {
-  /** The CP that carries, or will carry, what it shows now. */
+  /** The CP that carries, or will carry, the image of this moment. */
   readonly cp: number
-  /** By the path as it stands in a URL: what `openNow` of a view would give. */
+  /** Opens a file by its path as the path stands in a URL; gives the same as `openNow` of a view. */
   open(urlPath: string): ReadyFile | null
 }
 
-/** Bytes under a name, of the volume: what they mean is for whoever put them. */
+/** A setting of the volume: bytes under a name. Only the caller that put the bytes knows their meaning. */
 export interface Setting {
   /** 1 to 255 bytes of visible ASCII. */
   readonly name: string
@@ -131,38 +138,38 @@ export interface Setting {
 }
 
 export interface SettingPage {
-  /** Settings whose names begin so. */
+  /** The page has settings whose names begin with this prefix. */
   readonly prefix: string
-  /** Those behind this name; null: from the first. It begins with the prefix. */
+  /** The page begins behind this name, which begins with the prefix; null means from the first setting. */
   readonly after: string | null
   readonly limit: number
 }
 
-/** The settings within one operation: it sees what it has changed. */
+/** The settings within one operation, which sees its own changes. */
 export interface SettingsEdit {
   get(name: string): Uint8Array | null
   list(page: SettingPage): readonly Setting[]
-  /** Throws `bad-parameter` for a name that is none, `too-large` for a value that does not fit an item. */
+  /** Throws `bad-parameter` for an invalid name, `too-large` for a value that does not fit an item. */
   put(name: string, value: Uint8Array): void
   delete(name: string): void
 }
 
-/** One image of the files: a CP for ever, or the open tree. Must be released. */
+/** One image of the files: a CP, which never changes, or the open tree. The caller must release the view. */
 export interface ReadView {
   readonly cp: number
   stat(path: Path): Promise<Stat>
-  /** What `open` would give, at once; null when something has to be waited for. */
+  /** Opens a file at once; null when `open` would have to wait. */
   openNow(path: Path): ReadyFile | null
   list(path: Path, options: ListOptions): Promise<Listing>
   open(path: Path): Promise<OpenFile>
   setting(name: string): Promise<Uint8Array | null>
-  /** In the order of their names. */
+  /** Returns settings in the order of their names. */
   settings(page: SettingPage): Promise<readonly Setting[]>
   release(): void
 }
 
 export interface Preconditions {
-  /** ETags without quotes, or '*'. Weak ones never match. */
+  /** ETags without quotes, or '*'. Weak ETags never match. */
   readonly ifMatch?: readonly string[] | '*'
   readonly ifNoneMatch?: readonly string[] | '*'
 }
@@ -184,22 +191,22 @@ export type BatchOperation =
       readonly overwrite?: boolean
     } & Preconditions)
 
-/** The failure of one of several: `index` says which. Its code and detail are those of the cause. */
+/** Result of one operation of a batch. */
 export interface BatchResult {
   readonly status: number
   readonly etag: string | null
 }
 
-/** Its bytes must not change afterwards: they may be queued as they are. */
+/** Content of a file. The bytes must not change after the call, because the engine may queue the bytes uncopied. */
 export type Body = Uint8Array | BodyStream
 
 export interface BodyStream extends AsyncIterable<Uint8Array> {
-  /** Called with a piece of which nothing has been kept: what it lies in may be used again. */
+  /** The reader calls this for a piece whose bytes were not kept: the piece's buffer may be used again. */
   readonly release?: (piece: Uint8Array) => void
 }
 
 export interface FileSystem {
-  /** The open tree: a client reads its own writes. */
+  /** Returns a view of the open tree, so that a client reads its own writes. */
   view(): ReadView
   /** `lengthHint` (bytes) chooses the size of the records. A body that throws leaves nothing behind. */
   putFile(
@@ -209,7 +216,7 @@ export interface FileSystem {
     options?: Preconditions & { lengthHint?: number | null },
   ): Promise<Written>
   putLink(path: Path, target: string, attributes: Attributes, options?: Preconditions): Promise<Written>
-  /** Writes at `offset` (or at the end); at most `patchBytesMax`, else `too-large`. Gaps read as zeros. */
+  /** Writes at `offset` or at the end. Throws `too-large` above `patchBytesMax`. Gaps read as zeros. */
   patchFile(
     path: Path,
     offset: number | 'end',
@@ -221,9 +228,15 @@ export interface FileSystem {
   makeDirectory(path: Path, attributes: Attributes, options?: Preconditions): Promise<Written>
   deleteDirectory(path: Path, options: Preconditions & { recursive: boolean }): Promise<Applied<unknown>>
   move(from: Path, to: Path, options: Preconditions & { overwrite: boolean }): Promise<Written>
-  /** All or nothing; a failure carries `index` in its help. */
+  /**
+   * Applies all operations or none. An error has code and detail of its cause, and the operation's `index` in its
+   * help.
+   */
   batch(operations: readonly BatchOperation[]): Promise<Applied<readonly BatchResult[]>>
-  /** All or nothing, also when `change` throws. It may run several times, so it does nothing else. */
+  /**
+   * Applies all changes or none, also when `change` throws. `change` may run several times, so it only changes
+   * settings.
+   */
   changeSettings<T>(change: (settings: SettingsEdit) => T): Promise<Applied<T>>
   reach(applied: Applied<unknown>, level: DurabilityLevel): Promise<DurabilityLevel>
 }

@@ -1,8 +1,10 @@
 /**
- * The files of a primary: a table of contents. What changes the tree is one operation each (docs/architecture.md); what is large
- * comes in as an upload before and goes out through the reaper behind.
+ * The file system of a primary, put together from the parts in `read`, `tree` and `write`.
  *
- * It is made after the open has ended, when the published root is the open tree, and before anything else writes.
+ * - Every change of the tree is one operation (docs/architecture.md). Large content arrives as an upload before its
+ *   operation; the reaper removes large content after the operation that deleted it.
+ * - The server makes the file system after the open has ended, when the published root is the open tree, and before
+ *   any other code writes.
  */
 import type { Applied, DurabilityLevel, Engine } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -38,12 +40,12 @@ export class VolumeFiles implements contract.FileSystem {
     clock: Clock,
     smallFilesBytesMax?: number,
   ) {
-    const { kind } = engine.current().root.sums
-    this.reaper = new Reaper(engine, clock, kind)
+    const { kind: sums } = engine.current().root.sums
+    this.reaper = new Reaper(engine, clock, sums)
     this.context = {
       engine,
       clock,
-      kind,
+      sums,
       reaper: this.reaper,
       preparing: new ByteGate(preparingBytesMax),
       buffers: new BufferPool(restingRecordBytesMax),
@@ -129,22 +131,22 @@ export class VolumeFiles implements contract.FileSystem {
     return this.engine.reach(applied, level)
   }
 
-  /** What was deleted and still takes space. */
+  /** Deleted things that still take space. */
   pending(): { readonly orphans: number; readonly bytes: number } {
     return this.reaper.pending()
   }
 
-  /** For the engine, when space is short: says whether there is anything to reclaim. */
+  /** The engine calls this when space is short. Returns whether there is anything to reclaim. */
   hurry(): boolean {
     return this.reaper.hurry()
   }
 
-  /** The reaper begins to work; once. */
+  /** Starts the reaper; to be called once. */
   start(): void {
     this.reaper.start()
   }
 
-  /** Requests have ended; resolves when the reaper has stopped. */
+  /** To be called when all requests have ended. Resolves when the reaper has stopped. */
   close(): Promise<void> {
     return this.reaper.stop()
   }

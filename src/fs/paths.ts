@@ -1,13 +1,14 @@
 /**
- * A path is a list of names below the root; the root is the empty list. There are two front ends (URL and JSON) and
- * one parser of names, so that no door is laxer than another. Bytes are compared as they are: no normalisation.
+ * Parses paths. A path is a list of names below the root; the root is the empty list. There are two front ends (URL
+ * and JSON) and one parser of names, so that no protocol accepts more than another. Names are compared by their
+ * bytes, without normalisation.
  */
 import { encodeUtf8 } from '../lib/bytes.ts'
 import { nameBytesMax } from '../lib/entry-limits.ts'
 import { StillpointError } from '../lib/errors.ts'
 
 declare const checked: unique symbol
-/** Only the parsers here make one. */
+/** Only the parsers here make a Path. */
 export type Path = readonly string[] & { readonly [checked]: true }
 
 export const pathBytesMax = 4096
@@ -25,27 +26,27 @@ function checkNames(names: readonly string[]): Path {
   return names as unknown as Path
 }
 
-/** Answers its bytes. */
+/** Returns the length of the name in bytes. */
 function checkName(name: string): number {
   const problem = nameProblem(name)
   if (problem !== null) refuse(problem)
   return isPlain(name) ? name.length : encodeUtf8(name).length
 }
 
-/** What is wrong with a name; null for one that a client may give an entry. */
+/** Returns the fault of a name; null for a name that a client may give an entry. */
 export function nameProblem(name: string): string | null {
   if (name === '') return 'a segment is empty'
   if (name === '.' || name === '..') return 'a segment is "." or ".."'
   const problem = isPlain(name) ? null : characterProblem(name)
   if (problem !== null) return problem
-  // A character has at most three bytes for each of its units.
+  // A character has at most three bytes for each of its UTF-16 units.
   const mayBeLong = name.length > nameBytesMax / 3
   if (mayBeLong && encodeUtf8(name).length > nameBytesMax)
     return `a segment is longer than ${nameBytesMax} bytes`
   return null
 }
 
-/** Visible ASCII without a slash, as most names are. */
+/** True for visible ASCII without a slash; most names are plain. */
 function isPlain(name: string): boolean {
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i)
@@ -63,19 +64,19 @@ function characterProblem(name: string): string | null {
 
 export const rootPath: Path = checkNames([])
 
-/** A plain string, as in JSON: never percent-encoded, no leading slash, the root is "". */
+/** Parses a plain string, as in JSON: never percent-encoded, without a leading slash; the root is "". */
 export function parsePlainPath(text: string): Path {
   return text === '' ? rootPath : checkNames(text.split('/'))
 }
 
-/** A position in a listing: a directory that was moved may have taken it deeper than a path can name. */
+/** Parses a position in a listing, which may lie deeper than a path can name, because a directory was moved. */
 export function parseListedPath(text: string): readonly string[] {
   const names = text.split('/')
   for (const name of names) checkName(name)
   return names
 }
 
-/** The part of a raw URL behind the prefix of a route: split at `/` and `%2F`, each segment decoded once. */
+/** Parses the part of a raw URL behind the route's prefix: split at `/` and `%2F`, each segment decoded once. */
 export function parseUrlPath(raw: string): Path {
   if (raw === '') return rootPath
   if (!raw.includes('%')) return checkNames(raw.split('/'))

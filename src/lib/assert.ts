@@ -7,12 +7,12 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
 }
 
-/** Like a failed assertion, for a text that is put together only when it is needed. */
+/** Fails like an assertion, for a caller that builds the message only when its own check has failed. */
 export function bug(message: string): never {
   throw new AssertionError(message)
 }
 
-/** For the default branch of a switch that covers every case. */
+/** The default branch of a switch that covers every case calls this function. */
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable: ${String(value)}`)
 }

@@ -1,8 +1,8 @@
-/** For callers that wait until something has changed, look again, and may have to wait once more. */
+/** Wakes the callers that wait for a change. Each caller looks again, and may have to wait once more. */
 export class Bell {
   private waiting: (() => void)[] = []
 
-  /** Resolves when it rings the next time. */
+  /** Resolves when the bell rings the next time. */
   next(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve))
   }

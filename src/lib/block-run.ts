@@ -1,6 +1,6 @@
-/** Blocks next to each other. */
+/** A run of adjacent blocks. */
 export interface BlockRun {
-  /** Of the first block. */
+  /** Number of the first block. */
   readonly address: number
   readonly blocks: number
 }

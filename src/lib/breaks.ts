@@ -1,7 +1,7 @@
-/** Breaks in much work that has nothing to wait for: others get their turn then. */
+/** Breaks in long work that never waits: other work of the process gets its turn during a break. */
 import type { Clock } from './clock.ts'
 
-/** So long without one. */
+/** Work runs this long without a break. */
 const withoutBreakMsMax = 5
 
 export type BreakClock = Pick<Clock, 'monotonic' | 'yield'>
@@ -13,7 +13,7 @@ export class Breaks {
     this.lastMs = clock.monotonic()
   }
 
-  /** Between two parts of the work: takes one if it is due. */
+  /** Takes a break if one is due; the worker calls this between two parts of its work. */
   async maybe(): Promise<void> {
     if (this.clock.monotonic() - this.lastMs < withoutBreakMsMax) return
     await this.clock.yield()

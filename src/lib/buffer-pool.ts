@@ -1,11 +1,13 @@
 /**
- * Buffers that are filled, used and filled again: the first touch of fresh memory costs more than copying into it (3.4 µs
- * per 4 KiB), and what is never collected needs no collector.
+ * Keeps buffers for reuse: the first touch of fresh memory costs more than a copy into that memory (3.4 µs per
+ * 4 KiB), and a buffer that is reused gives the garbage collector no work.
  *
- * - A buffer is lent to one caller, and rests when it comes back: at most once, and only when nobody else has it. The bytes
- *   of a buffer that is lent are anything.
- * - A buffer that somebody may still have is left to the collector: then it is only no longer lent.
- * - At most `restingBytesMax` rest here. The memory of what is more than that goes back to the system at once.
+ * - A buffer is lent to one caller, and rests in the pool when that caller gives the buffer back: at most once, and
+ *   only when no other caller has the buffer. A lent buffer may contain any bytes.
+ * - A buffer that another caller may still use is left to the garbage collector: the pool only stops counting the
+ *   buffer as lent.
+ * - Resting buffers take at most `restingBytesMax` bytes. The memory of a buffer beyond this limit goes back to the
+ *   system at once.
  */
 import { assert } from './assert.ts'
 
@@ -21,7 +23,7 @@ export class BufferPool {
     return this.bytesAtRest
   }
 
-  /** Buffers that are lent, without those that never came back. */
+  /** Number of lent buffers. A buffer that was given up no longer counts. */
   get lent(): number {
     return this.lentCount
   }
@@ -35,13 +37,13 @@ export class BufferPool {
     return taken
   }
 
-  /** The buffer that this is a part of, if it came from here. */
+  /** Takes back the whole buffer that `part` belongs to. A buffer that is not lent by this pool is ignored. */
   giveBack(part: Uint8Array): void {
     const { buffer } = part
     if (!this.end(buffer)) return
     const bytes = buffer.byteLength
     if (this.bytesAtRest + bytes > this.restingBytesMax) {
-      // The collector would wait.
+      // The transfer frees the memory now; the garbage collector would free the memory later.
       if (buffer instanceof ArrayBuffer) buffer.transfer(0)
       return
     }
@@ -54,7 +56,7 @@ export class BufferPool {
     } else this.resting.set(bytes, [whole])
   }
 
-  /** Somebody may still read or fill it: it is not used again. */
+  /** Ends the loan of a buffer that some caller may still read or fill: the pool never uses that buffer again. */
   giveUp(part: Uint8Array): void {
     this.end(part.buffer)
   }

@@ -1,9 +1,9 @@
 /**
- * Bounds the bytes that are held at once. The caller that asks for more than there is room for waits.
+ * Bounds the bytes that are held at once. A caller that asks for more bytes than there is room for waits.
  *
- * - First come, first served: nobody passes a caller that waits, also not with fewer bytes.
- * - One caller alone always has room, however much it asks for.
- * - What was let in is held until it is let go, once.
+ * - Callers are served in their order: no caller passes a waiting caller, not even with fewer bytes.
+ * - One caller alone always has room, however many bytes that caller asks for.
+ * - Bytes that were let in are held until the caller lets the bytes go, exactly once.
  */
 import { assert } from './assert.ts'
 
@@ -21,14 +21,14 @@ export class ByteGate {
     return this.waiting.length > 0 || !this.hasRoom(bytes)
   }
 
-  /** Resolves when there is room, which is held from then on. */
+  /** Resolves when there is room; the bytes are held from then on. */
   enter(bytes: number): Promise<void> {
     if (this.mustWait(bytes)) return new Promise((enter) => this.waiting.push({ bytes, enter }))
     this.heldBytes += bytes
     return Promise.resolve()
   }
 
-  /** Counts bytes that nobody asked for, and that are there nevertheless. */
+  /** Counts bytes that are held although no caller has asked for room. */
   hold(bytes: number): void {
     this.heldBytes += bytes
   }
@@ -49,7 +49,7 @@ export class ByteGate {
     }
   }
 
-  /** There is nothing to wait for any more: every caller goes on, and hears why elsewhere. */
+  /** Lets every waiting caller go on, because room will never come; each caller learns the reason elsewhere. */
   admitAll(): void {
     this.admit(true)
   }

@@ -1,6 +1,6 @@
 import { assert } from './assert.ts'
 
-/** Bytes are compared as unsigned, the shorter first; a plain loop is ten times faster than Buffer.compare here. */
+/** Compares unsigned bytes; a prefix comes first. A plain loop is ten times faster than Buffer.compare here. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = a.length < b.length ? a.length : b.length
   for (let i = 0; i < length; i++) {
@@ -18,7 +18,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 const zeros = new Uint8Array(64 * 1024)
 
-/** Content shows in its first, middle or last byte nearly always; what does not is compared whole, by the runtime. */
+/** Content nearly always shows in its first, middle or last byte; the runtime compares all other content whole. */
 export function isZeros(bytes: Uint8Array): boolean {
   const { length } = bytes
   if (length === 0) return true
@@ -50,7 +50,7 @@ export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
 /** Throws a TypeError for bytes that are not UTF-8. */
 export const decodeUtf8 = (bytes: Uint8Array): string => strictDecoder.decode(bytes)
 
-/** The same text in memory of its own: a part of a longer one would keep all of that. */
+/** Copies a text into memory of its own: a part of a longer text would keep all of the longer text in memory. */
 export const ownText = (text: string): string => Buffer.from(text).toString()
 
 export function toHex(bytes: Uint8Array): string {
@@ -87,7 +87,9 @@ export function writeU48(bytes: Uint8Array, at: number, value: number): void {
   writeU16(bytes, at + 4, Math.floor(value / 2 ** 32))
 }
 
-/** Eight bytes on disk; a value of 2^53 and more is not one of ours, and the caller must refuse it: returns NaN. */
+/**
+ * Reads eight bytes. Returns NaN for 2^53 and more: no writer stores such a value, and the caller must refuse NaN.
+ */
 export function readU64(bytes: Uint8Array, at: number): number {
   const high = readU32(bytes, at + 4)
   return high >= 2 ** 21 ? Number.NaN : readU32(bytes, at) + high * 2 ** 32
@@ -98,7 +100,7 @@ export function writeU64(bytes: Uint8Array, at: number, value: number): void {
   writeU32(bytes, at + 4, Math.floor(value / 2 ** 32))
 }
 
-/** Big-endian, so that keys sort as their numbers do. */
+/** Big-endian numbers, so that keys sort as their numbers do. Returns NaN as `readU64` does. */
 export function readU64BigEndian(bytes: Uint8Array, at: number): number {
   let value = 0
   for (let i = 0; i < 8; i++) value = value * 256 + bytes[at + i]!

@@ -1,10 +1,10 @@
-/** The only place that knows time. Everything else is given a Clock, so that a test or the simulator owns it. */
+/** The only place that knows time. All other code is given a Clock, so that a test or the simulator owns time. */
 export interface Clock {
-  /** Wall clock in milliseconds since 1970: labels only, it may jump. */
+  /** Wall clock in milliseconds since 1970, for labels only: the wall clock may jump. */
   now(): number
-  /** Milliseconds that never go back: durations and deadlines. */
+  /** Milliseconds that never go back, for durations and deadlines. */
   monotonic(): number
-  /** Calls back once after `ms` milliseconds; the returned function cancels. */
+  /** Calls back once after `ms` milliseconds; the returned function cancels the call. */
   after(ms: number, callback: () => void): () => void
   sleep(ms: number): Promise<void>
   /** Lets other work of the event loop run before it resolves. */
@@ -22,7 +22,7 @@ export const systemClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
-/** RFC 3339 in UTC with milliseconds; with `nanos` behind them (0 to 999,999) as many digits more as it takes. */
+/** RFC 3339 in UTC with milliseconds; `nanos` below the millisecond (0 to 999,999) add as many digits as needed. */
 export function toRfc3339(ms: number, nanos = 0): string {
   const text = new Date(ms).toISOString()
   if (nanos === 0) return text

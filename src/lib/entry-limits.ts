@@ -1,8 +1,10 @@
-/** Limits of what a client says of an entry. The doors refuse what exceeds them, and the format counts on them. */
+/**
+ * Limits for what a client says about an entry. The routes refuse larger values, and the format counts on the limits.
+ */
 export const nameBytesMax = 255
 export const contentTypeBytesMax = 255
 export const metaNameBytesMax = 64
-/** Names and values together. */
+/** Limit for the names and values of one entry together. */
 export const metaBytesMax = 2048
-/** What Linux takes for the target of a symbolic link, so that a copied tree can be put back. */
+/** Linux accepts targets of symbolic links up to this length, so a copied tree can be put back. */
 export const linkTargetBytesMax = 4095

@@ -36,7 +36,7 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
-/** An error that may happen: bad input, a full disk, corrupt bytes, a lost peer. `help` is what helps the caller. */
+/** An error that may happen: bad input, a full disk, corrupt bytes, a lost peer. `help` has facts for the caller. */
 export class StillpointError extends Error {
   override readonly name = 'StillpointError'
   constructor(

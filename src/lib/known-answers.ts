@@ -1,7 +1,8 @@
 /**
- * What XXH3-64 and SHA-256 must give, from implementations that have nothing in common with the runtime's: every length
- * at which XXH3 changes its way, with seeds of few and of many bits. A runtime that sums otherwise would read all that
- * is stored as damage, and what it writes would be damage for every other one.
+ * Known answers of XXH3-64 and SHA-256, from implementations that share nothing with those of the runtime. The inputs
+ * have every length at which XXH3 changes its method, and seeds of few and of many bits. A runtime with other
+ * checksums would take all stored bytes for damage, and every other runtime would take the bytes that it writes for
+ * damage.
  */
 import { assert } from './assert.ts'
 import { toHex } from './bytes.ts'
@@ -42,7 +43,7 @@ export const knownSha256: readonly (readonly [length: number, sum: string])[] = 
   [4096, '0f4c072ef0bbc3d878a7daba352c62d25b13d752cfe85ddd692f25647a48d212'],
 ]
 
-/** Byte i is the high byte of (i + 1) × 0x9e3779b1, in 32 bits. */
+/** Byte i of an input is the high byte of (i + 1) × 0x9e3779b1, in 32 bits. */
 export function knownInput(length: number): Uint8Array {
   const bytes = new Uint8Array(length)
   for (let i = 0; i < length; i++) bytes[i] = Math.imul(i + 1, 0x9e3779b1) >>> 24
@@ -51,11 +52,11 @@ export function knownInput(length: number): Uint8Array {
 
 interface Sums {
   readonly sha256: (bytes: Uint8Array) => Uint8Array
-  /** As eight little-endian bytes. */
+  /** Returns eight little-endian bytes. */
   readonly xxh3: (bytes: Uint8Array, seed: number) => Uint8Array
 }
 
-/** Fails for sums that are not those of the specifications. */
+/** Throws when a function gives a checksum that differs from its specification. */
 export function assertKnownAnswers({ sha256, xxh3 }: Sums): void {
   for (const [length, seed, sum] of knownXxh3)
     assert(

@@ -1,6 +1,6 @@
 import { fromHex, toHex } from './bytes.ts'
 
-/** The only place that knows chance. */
+/** The only place that knows chance. All other code is given a Random. */
 export interface Random {
   /** Fresh bytes, unpredictable on a real system. */
   bytes(length: number): Uint8Array

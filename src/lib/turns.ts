@@ -1,14 +1,14 @@
-/** Work that must not overlap runs one after the other, in the order in which it was asked for. */
+/** Runs work that must not overlap: one piece after the other, in the order in which callers asked. */
 
 export class Turn {
-  /** Ends with the turn of the caller that came last. Null: nobody has a turn, or waits for one. */
+  /** Resolves when the turn of the last caller ends. Null means that no caller has a turn or waits for one. */
   private last: Promise<void> | null = null
 
   get isFree(): boolean {
     return this.last === null
   }
 
-  /** Resolves when it is the caller's turn. The turn lasts until what this gives is called. */
+  /** Resolves when the caller's turn begins. The turn lasts until the caller calls the returned function. */
   async take(): Promise<() => void> {
     const before = this.last
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -36,11 +36,11 @@ export class Turn {
   }
 }
 
-/** Work under one name takes turns; under different names it does not wait. */
+/** Work under one name takes turns; work under different names does not wait. */
 export class Turns {
   private readonly turns = new Map<string, Turn>()
 
-  /** Names that somebody works under, or waits for. */
+  /** Number of names under which work runs or waits. */
   get size(): number {
     return this.turns.size
   }

@@ -1,17 +1,20 @@
-/** zstd in pieces of up to a megabyte. What is unpacked has a bound that is known before. */
+/**
+ * Packs pieces of up to a megabyte with zstd. The caller knows a bound of the unpacked bytes before they are
+ * unpacked.
+ */
 import { constants, zstdDecompressSync } from 'node:zlib'
 import { readU32 } from './bytes.ts'
 
-/** Fast: a few microseconds for a block. */
+/** Level 1 is fast: a few microseconds for a block. */
 const level = 1
-/** A window of at most 1 MiB: what a sender may make this side allocate. */
+/** A window of at most 1 MiB bounds the memory that a sender can make this side allocate. */
 const windowLogMax = 20
 
 export const packNow = (bytes: Uint8Array): Uint8Array => Bun.zstdCompressSync(bytes, { level })
-/** In a thread; the bytes must not change meanwhile. */
+/** Packs in a thread; the bytes must not change meanwhile. */
 export const pack = (bytes: Uint8Array): Promise<Uint8Array> => Bun.zstdCompress(bytes, { level })
 
-/** Null when it is not exactly `length` bytes that were packed. */
+/** Returns null unless exactly `length` bytes were packed. */
 export function unpack(packed: Uint8Array, length: number): Uint8Array | null {
   try {
     const bytes = zstdDecompressSync(packed, {
@@ -20,12 +23,12 @@ export function unpack(packed: Uint8Array, length: number): Uint8Array | null {
     })
     return bytes.length === length ? new Uint8Array(bytes.buffer, bytes.byteOffset, length) : null
   } catch {
-    // It says what is wrong with the stream, and nothing else can happen to bytes in memory.
+    // The error says what is wrong with the stream; bytes in memory can fail in no other way.
     return null
   }
 }
 
-/** Null when it is more than `lengthMax` bytes, or not all of what was packed. */
+/** Returns null when more than `lengthMax` bytes were packed, and when the stream was cut off. */
 export function unpackUpTo(packed: Uint8Array, lengthMax: number): Uint8Array | null {
   const length = unpackedLength(packed)
   return length !== null && length <= lengthMax ? unpack(packed, length) : null
@@ -40,8 +43,8 @@ const lengthForms = [
 ] as const
 
 /**
- * As the head of the frame says; null when it does not. A stream that was cut off would be unpacked as far as it goes,
- * without an error.
+ * Length of the unpacked bytes as the head of the frame gives it; null when the head gives none. The caller compares
+ * this length with the result, because zstd unpacks a stream that was cut off as far as possible, without an error.
  */
 function unpackedLength(packed: Uint8Array): number | null {
   if (packed.length < 9 || readU32(packed, 0) !== magic) return null

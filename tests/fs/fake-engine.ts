@@ -137,7 +137,7 @@ export class FakeEngine implements Engine {
   readonly newest: NewestView = fakeNewest({
     cp: () => this.current().root.cp + (this.dirty ? 1 : 0),
     changes: () => this.changes,
-    kind: () => this.sums.kind,
+    sums: () => this.sums.kind,
     items: () => readerOf(this.items, this.isMissing),
     recordNow: (pointer) => (this.random.below(4) === 0 ? null : this.blocks.read(pointer)),
   })

@@ -23,7 +23,7 @@ export class OpenNewest implements NewestView {
   get changes(): number {
     return this.parts.tree.changes
   }
-  get kind(): ChecksumKind {
+  get sums(): ChecksumKind {
     return this.parts.records.sums.kind
   }
 

@@ -408,7 +408,7 @@ class NewestRoot extends RootNow implements NewestView {
   get changes(): number {
     return this.cp
   }
-  get kind(): ChecksumKind {
+  get sums(): ChecksumKind {
     return this.published.root.sums.kind
   }
 }

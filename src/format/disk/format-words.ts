@@ -1,4 +1,4 @@
-/** Format number and feature words, as superblock and root have them. */
+/** Codec for the format number and the feature words, which superblock and root both have. */
 import { type Reader, type Writer, corrupt } from '../fields.ts'
 import { type Features, assertReadable, formatNumber } from '../features.ts'
 
@@ -11,7 +11,7 @@ export function writeFormat<N extends string>(w: Writer<N | FormatField>, featur
   w.number('compat', features.compat)
 }
 
-/** Throws `newer-format` for what a later program has made unreadable here. The sum must have been found right. */
+/** Throws `newer-format` for a structure that this program cannot read. The caller has verified the sum before. */
 export function readFormat<N extends string>(r: Reader<N | FormatField>): Features {
   const format = r.number('format')
   const features = {

@@ -1,14 +1,18 @@
 /**
- * A group of log records: what one sync makes durable. The log is a ring of such groups, in operation order.
+ * Codec for a group of log records, which is the unit that one sync makes durable. The log is a ring of groups, in
+ * operation order.
  *
  * - A group begins on a block boundary, ends on one (zeros behind its records), and is never rewritten once synced.
- * - Its position counts bytes endlessly; the place in the ring is the position modulo the ring's size, so a group may
- *   go on at the ring's beginning.
- * - `sum` covers the head, and with it the sum of the payload and the chain value before; it is the chain value that the
- *   next group must name. With the nonce of the opening, a group left from before can never continue one from after.
- * - `synced` says which groups the writer knew to be synced: damage before it is corruption, not a torn tail.
- * - An empty group has no records: it is written when the log is idle, and says by its `synced` that the group before it
- *   is synced. All of its bytes follow from what is before it, so its own damage costs nothing.
+ * - The position of a group counts bytes endlessly. The place in the ring is the position modulo the ring's size, so
+ *   a group may continue at the ring's beginning.
+ * - `sum` covers the head, and with the head also the sum of the payload and the chain value before. `sum` is the
+ *   chain value that the next group must name. Because every opening has its own nonce, a group of an earlier opening
+ *   can never continue a group of a later one.
+ * - `synced` says which groups the writer knew to be synced: damage before that position is corruption, not a torn
+ *   tail.
+ * - An empty group has no records. The writer writes an empty group when the log is idle, and its `synced` says that
+ *   the group before is synced. All bytes of an empty group follow from the groups before, so damage to an empty
+ *   group costs nothing.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, equalBytes, readU32 } from '../../lib/bytes.ts'
@@ -26,18 +30,21 @@ export interface LogGroupHead {
   readonly volumeUuid: Uint8Array
   readonly nonce: Uint8Array
   readonly position: number
-  /** The chain value before: the sum of the group before, or that of the superblock's log start. */
+  /** The chain value before: the sum of the group before, or the chain of the superblock's log start. */
   readonly chain: Uint8Array
   /** Every group that ended at or before this position was known to be synced; at most `position`. */
   readonly synced: number
-  /** The first number that its first operation took; every record goes on where the one before ended. 0: no records. */
+  /**
+   * The first sequence number of the first operation; every record continues where the record before ended. 0 means
+   * that the group has no records.
+   */
   readonly firstSequence: number
-  /** Bits of the lower half change what the group means; those of the upper half may be ignored. */
+  /** Bits of the lower half change the meaning of the group; bits of the upper half may be ignored. */
   readonly flags: number
   readonly recordCount: number
   readonly payloadBytes: number
   readonly payloadSum: Uint8Array
-  /** The chain value after. */
+  /** The chain value after this group. */
   readonly sum: Uint8Array
 }
 
@@ -85,8 +92,8 @@ type GroupFacts = Pick<
 > & { readonly flags?: number }
 
 /**
- * Makes a group of whole blocks: its records stand in `bytes` from `logGroupHeadBytes` to `end`, and the rest may hold
- * anything. Returns the chain value after it, which is the last field of its head.
+ * Makes a group of whole blocks. The records stand in `bytes` from `logGroupHeadBytes` to `end`, and all other bytes
+ * may hold anything. Returns the chain value after the group, which is the last field of the head.
  */
 export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts): Uint8Array {
   const isEmpty = group.recordCount === 0
@@ -116,7 +123,7 @@ export function sealLogGroup(bytes: Uint8Array, end: number, group: GroupFacts):
   return sum
 }
 
-/** All of an empty group, and the chain value after it. */
+/** Returns all bytes of an empty group; `sum` is the chain value after the group. */
 export function emptyLogGroup({ volumeUuid, nonce, position, chain }: EmptyLogGroup): {
   bytes: Uint8Array
   sum: Uint8Array
@@ -129,8 +136,8 @@ export function emptyLogGroup({ volumeUuid, nonce, position, chain }: EmptyLogGr
 export type EmptyLogGroup = Pick<LogGroupHead, 'volumeUuid' | 'nonce' | 'position' | 'chain'>
 
 /**
- * The first `logGroupHeadBytes` of a block. Throws `corrupt`; whether it continues the chain is for the caller. Throws
- * `newer-format` for what is whole and of a version or with a flag that is not known here.
+ * Decodes the head of a group, the first `logGroupHeadBytes` of a block. Throws `corrupt`. Throws `newer-format` for
+ * a whole head with an unknown version or an unknown flag. The caller checks that the group continues the chain.
  */
 export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
   const r = new Reader(logGroupLayout, bytes)
@@ -163,8 +170,8 @@ export function decodeLogGroupHead(bytes: Uint8Array): LogGroupHead {
 }
 
 /**
- * The records of a group, undecoded, as views of `bytes`, which is the whole group. Throws `corrupt`. The padding is not
- * looked at: no record has lost anything by its damage.
+ * Returns the encoded records of a group as views of `bytes`, which is the whole group. Throws `corrupt`. The padding
+ * is not checked: damage to the padding costs no record.
  */
 function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
   const { title } = logGroupLayout
@@ -184,7 +191,7 @@ function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
   return records
 }
 
-/** The records of a whole group: each goes on where the one before ended. Throws `corrupt` or `newer-format`. */
+/** Decodes a whole group; each record continues where the record before ended. Throws `corrupt` or `newer-format`. */
 export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, kind: ChecksumKind): LogRecord[] {
   let next = head.firstSequence
   return cutLogGroup(head, bytes).map((each) => {
@@ -196,6 +203,6 @@ export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, kind: Chec
   })
 }
 
-/** Of a whole group. */
+/** Returns true when the padding of a whole group is zero. */
 export const hasZerosBehind = (head: LogGroupHead, bytes: Uint8Array): boolean =>
   isZero(bytes, logGroupHeadBytes + head.payloadBytes, bytes.length)

@@ -1,11 +1,13 @@
 /**
- * One operation in the intent log: its outcome in the engine's terms, so that replay needs no file system, allocates
- * nothing, evaluates no precondition and reads no clock.
+ * Codec for one operation in the intent log. A log record has the outcome of the operation in the engine's terms, so
+ * that replay needs no file system, allocates nothing, evaluates no precondition and reads no clock.
  *
- * - Changes are sorted by key and each key is there once: the last outcome. A value is whole and has sound pointers.
- * - Writes are sorted by address and do not overlap: inline ones with their bytes, named ones (already synced when the
- *   operation was applied) by pointer alone.
- * - Named writes count on a published cp; without them the field is zero.
+ * - Changes are sorted by key, and each key is there once, with its last outcome. A value is whole and has sound
+ *   pointers.
+ * - Writes are sorted by address and do not overlap. An inline write has its bytes in the record. A named write was
+ *   already synced when the operation was applied, and has only its pointer in the record.
+ * - A record with named writes counts on a published cp, and so does a record that uses records put by earlier steps.
+ *   In all other records `countedOnCp` is zero.
  */
 import { assert } from '../../lib/assert.ts'
 import { compareBytes, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../../lib/bytes.ts'
@@ -24,31 +26,36 @@ import { cpMax, sequenceMax, timeMsMax } from '../position.ts'
 
 interface Change {
   readonly key: Uint8Array
-  /** Null: the item is deleted. */
+  /** Null means that the item is deleted. */
   readonly value: Uint8Array | null
 }
 
 export interface InlineWrite {
   readonly pointer: BlockPointer
-  /** As encoded: `payloadBytes` of the pointer. */
+  /** The encoded payload: `payloadBytes` of the pointer. */
   readonly payload: Uint8Array
 }
 
 export interface LogRecord {
-  /** The last sequence number of the operation, and how many it took: one for each version that it gave. */
+  /** The last sequence number of the operation, and the count of its numbers: one for each version that it gave. */
   readonly sequence: number
   readonly sequenceCount: number
-  /** The published cp that it counts on, for named writes or for what was put there by steps before; 0: on none. */
+  /**
+   * The published cp that the record counts on, for named writes or for records put by earlier steps; 0 means none.
+   */
   readonly countedOnCp: number
   readonly atMs: number
-  /** Of the root, as they are after the operation: exactly countersMax. */
+  /** The counters of the root after the operation: exactly countersMax. */
   readonly counters: readonly number[]
   readonly changes: readonly Change[]
   readonly inlineWrites: readonly InlineWrite[]
   readonly namedWrites: readonly BlockPointer[]
 }
 
-/** A batch of 8 MiB and what it merges with; whoever gathers an operation keeps it below, and below the ring's size. */
+/**
+ * Room for a batch of 8 MiB and the records that the batch merges with. The caller that gathers an operation keeps
+ * its record below this limit, and below the size of the ring.
+ */
 export const logRecordBytesMax = 16 * 2 ** 20
 const deleted = 0xffff
 const changeHeadBytes = 4
@@ -95,7 +102,10 @@ export function encodeLogRecord(record: LogRecord, sums: ChecksumKind): Uint8Arr
 
 const offsets = logRecordLayout.at
 
-/** At `start` of a buffer that may hold more; returns where it ends. Straight along: every operation passes here. */
+/**
+ * Writes a record at `start` of a buffer that may hold more, and returns the end of the record. The fields are
+ * written without a Writer, because every operation passes here.
+ */
 export function writeLogRecord(
   bytes: Uint8Array,
   start: number,
@@ -153,14 +163,17 @@ export function writeLogRecord(
   return at
 }
 
-/** Straight along as well: an open waits for every record of the log. NaN, of a number of 2^53 and more, is refused. */
+/**
+ * Checks a number that is read without a Reader, because an open waits for every record of the log. NaN, which stands
+ * for a number of 2^53 and more, is refused.
+ */
 function inRange(value: number, field: string, max: number, min = 0): number {
   if (!(value >= min && value <= max))
     throw corrupt(logRecordLayout.title, field, `is out of range (${value})`)
   return value
 }
 
-/** All of `bytes`, which its keys, values and payloads are views of. Throws `corrupt`. */
+/** Decodes all of `bytes`; keys, values and payloads are views of `bytes`. Throws `corrupt` or `newer-format`. */
 export function decodeLogRecord(bytes: Uint8Array, sums: ChecksumKind): LogRecord {
   const r = new Reader(logRecordLayout, bytes)
   r.head(structures.logRecord)
@@ -191,7 +204,7 @@ export function decodeLogRecord(bytes: Uint8Array, sums: ChecksumKind): LogRecor
   return record
 }
 
-/** The length of the record that begins at `at`, within `bytes`: to cut the payload of a group. Throws `corrupt`. */
+/** Length of the record that begins at `at`, for cutting the payload of a group. Throws `corrupt`. */
 export function logRecordLength(bytes: Uint8Array, at: number): number {
   const { title, bytes: headBytes } = logRecordLayout
   if (at + headBytes > bytes.length) throw corrupt(title, 'length', 'is too short')
@@ -203,7 +216,7 @@ interface Cursor {
   at: number
 }
 
-// The counts are not believed: every turn of these loops consumes bytes or ends with an error.
+// The three read loops do not believe their counts: every turn of a loop consumes bytes or ends with an error.
 function readChanges(bytes: Uint8Array, cursor: Cursor, count: number): Change[] {
   const changes: Change[] = []
   for (let i = 0; i < count; i++) {
@@ -256,7 +269,7 @@ function readNamedWrites(
   return writes
 }
 
-/** The first part that contradicts another, and how. */
+/** Returns the first part that contradicts another part, and how. */
 function contradiction(record: LogRecord, sums: ChecksumKind): [field: string, why: string] | null {
   if (record.sequence === 0) return ['sequence', 'is zero']
   if (record.sequenceCount > record.sequence) return ['sequenceCount', 'is more than there have been']

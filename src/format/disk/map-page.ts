@@ -1,12 +1,12 @@
 /**
- * The pages of the live map and the used map, and the index above them: copy-on-write address blocks, shared between
- * consistency points wherever they did not change.
+ * Codec for the pages of the live map and the used map, and for the index above the pages. Pages and index nodes are
+ * copy-on-write address blocks; consistency points share the unchanged ones.
  *
  * - Bit b of page p stands for block p × blocksPerMapPage + b; byte b ÷ 8, least significant bit first; 1 is in use.
  * - Node i of level l names nodes i × mapIndexFanout … of level l − 1; pages are level 0.
- * - A pointer with address 0: everything below it is free, and nothing is stored. That is the only form of it: a page
- *   without a bit and an index node without a pointer are refused.
- * - A page says which map, level and index it is of, so one that is misdirected is never taken for another.
+ * - A pointer with address 0 means that everything below is free and nothing is stored. Free space has only this
+ *   form: a page without a bit and an index node without a pointer are refused.
+ * - Each page names its map, level and index, so a misdirected page is never taken for another page.
  */
 import { assert } from '../../lib/assert.ts'
 import { Reader, Writer, corrupt, isZero, layout, soundPointer, writeSoundPointer } from '../fields.ts'
@@ -20,7 +20,7 @@ const mapKinds: readonly MapKind[] = ['live', 'used']
 export const mapPageHeadBytes = 16
 const bodyBytes = blockBytes - mapPageHeadBytes
 export const mapPageBitsBytes = bodyBytes
-/** 32,640 blocks: 127.5 MiB. */
+/** A page covers 32,640 blocks: 127.5 MiB. */
 export const blocksPerMapPage = bodyBytes * 8
 export const mapIndexFanout = Math.floor(bodyBytes / nodePointerBytes)
 assert(bodyBytes === mapIndexFanout * nodePointerBytes, 'the pointers of an index node fill it')
@@ -79,7 +79,7 @@ export function decodeMapPage(bytes: Uint8Array, kind: MapKind, index: number): 
   return r.copy('bits')
 }
 
-/** At most `mapIndexFanout` pointers; those that are left out are of address 0. */
+/** Takes at most `mapIndexFanout` pointers; a missing pointer is written with address 0. */
 export function encodeMapIndex(
   kind: MapKind,
   level: number,
@@ -103,7 +103,7 @@ export function encodeMapIndex(
   assert(!isZero(target, mapPageHeadBytes, blockBytes), 'an empty index node is not stored')
 }
 
-/** Always `mapIndexFanout` pointers; throws `corrupt` for a node of another place. */
+/** Returns exactly `mapIndexFanout` pointers; throws `corrupt` for a node of another place. */
 export function decodeMapIndex(
   bytes: Uint8Array,
   kind: MapKind,

@@ -1,10 +1,10 @@
 /**
- * The root node: one block from which everything of a consistency point is reached and verified, the same bytes on
- * both sides. Its SHA-256 names the CP's content.
+ * Codec for the root node, the block from which everything of a consistency point is reached and verified. The root
+ * has the same bytes on both sides, and its SHA-256 names the CP's content.
  *
  * - cp lies in the last epoch of the list, at or after that epoch's first cp; epochs ascend.
- * - Every address is below blockCount; no address, no checksum.
- * - Unused epochs, the rest of the snapshot's name, and reserved bytes are zero: a root has one form.
+ * - Every address is below blockCount; a pointer without an address has no checksum.
+ * - Unused epochs, the rest of the snapshot's name, and reserved bytes are zero, so that a root has one form.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
@@ -24,18 +24,18 @@ import { type NodePointer, type RecordSums, checksumKinds, nodePointerBytes } fr
 import { cpMax, epochOfCp, openingMax, sequenceMax, timeMsMax } from '../position.ts'
 
 export interface TreeRoot {
-  /** Address 0: the tree is empty. */
+  /** Address 0 means that the tree is empty. */
   readonly pointer: NodePointer
-  /** 0: the root of the tree is a leaf. */
+  /** Level 0 means that the root of the tree is a leaf. */
   readonly level: number
 }
 
 interface EpochEntry {
   readonly number: number
-  /** Eight random bytes: two sides that both took the same number are told apart. */
+  /** Eight random bytes, which distinguish two sides that both took the same number. */
   readonly id: Uint8Array
   readonly firstCp: number
-  /** Of the root that the epoch continues; zeros in the first one. */
+  /** Hash of the root that the epoch continues; zeros in the first epoch. */
   readonly rootHashBefore: Uint8Array
 }
 
@@ -45,29 +45,34 @@ export interface Root {
   readonly cp: number
   /** Size of the volume at this CP, in blocks. */
   readonly blockCount: number
-  /** The volume does not grow beyond; the levels of the maps follow from it. It never falls from root to root. */
+  /**
+   * Limit for the volume, in blocks; never falls from root to root. The levels of the maps follow from this limit.
+   */
   readonly blocksMax: number
-  /** How records are summed: properties of the volume. */
+  /** Checksums of records: properties of the volume. */
   readonly sums: RecordSums
   readonly fileTree: TreeRoot
   readonly snapshotsTree: TreeRoot
-  /** The tops of the maps' indexes, of the level that `blocksMax` needs. */
+  /** The top nodes of the maps' indexes, at the level that `blocksMax` needs. */
   readonly liveMap: NodePointer
   readonly usedMap: NodePointer
-  /** 1 to epochsMax, ascending; the last is the current one, and the oldest of more have been dropped. */
+  /**
+   * 1 to epochsMax epochs, ascending; the last epoch is current. When there were more epochs, the oldest have been
+   * dropped.
+   */
   readonly epochs: readonly EpochEntry[]
-  /** Exactly countersMax, for the owner of the items. */
+  /** Exactly countersMax numbers; only the owner of the items knows their meaning. */
   readonly counters: readonly number[]
   readonly committedAtMs: number
-  /** The last operation that it contains, and the opening that gave that number. */
+  /** The last operation that the root contains, and the opening that gave that number. */
   readonly sequence: number
   readonly opening: number
   readonly previousHash: Uint8Array
-  /** Of a snapshot taken at this very CP. */
+  /** Name of a snapshot that was taken at this very CP. */
   readonly snapshotName: string | null
 }
 
-/** A tree of the smallest fan-out over the largest volume stays far below. */
+/** A tree of the smallest fan-out over the largest volume stays far below this level. */
 export const treeLevelMax = 31
 const blockCountMax = volumeBytesLimit / blockBytes
 
@@ -157,8 +162,8 @@ export function encodeRoot(root: Root): Uint8Array {
 }
 
 /**
- * Throws `corrupt`, naming the field, or `newer-format`. The bytes must have been verified by whoever trusts what it
- * returns, and whoever changes the volume asks `assertWritable` as well.
+ * Throws `corrupt` with the name of the field, or `newer-format`. A caller that trusts the returned root has verified
+ * the bytes before, and a caller that changes the volume asks `assertWritable` as well.
  */
 export function decodeRoot(bytes: Uint8Array): Root {
   const r = new Reader(rootLayout, bytes)
@@ -220,7 +225,7 @@ function decodeEpochs(bytes: Uint8Array, count: number): EpochEntry[] {
 
 type RootField = keyof typeof rootLayout.at
 
-/** What no single field shows: the first field that contradicts another, and how. */
+/** Returns the first field that contradicts another field, and how. No single field shows such a fault. */
 function contradiction(root: Root): [field: RootField, why: string] | null {
   const current = root.epochs.at(-1)
   if (!current) return ['epochs', 'is empty']

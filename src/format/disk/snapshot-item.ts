@@ -1,6 +1,7 @@
 /**
- * Items of the snapshots tree: the key is the snapshot's cp (big-endian), the value names that CP's root. Like every
- * value it begins with a count of block pointers, here none: a root is named by a node pointer, which the engine reads.
+ * Codec for items of the snapshots tree. The key is the snapshot's cp (big-endian), and the value names that CP's
+ * root. Like every value, the value begins with a count of block pointers, here 0: a node pointer names the root, and
+ * the engine reads that pointer.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../../lib/bytes.ts'

@@ -1,11 +1,14 @@
 /**
- * The superblock: where an open begins. Local to a side; the only structure besides the log that is written in place.
+ * Codec for the superblock, where an open begins. A superblock is local to a side, and is the only structure besides
+ * the log that is written in place.
  *
- * - A slot is written as two equal copies; the slot's number is inside, so a misdirected copy is not taken for another.
- * - The checksum covers every byte of the copy (its own field as zeros). Nothing else is looked at before it is right.
- * - Sum, magic, format number and feature words stay where they are in every later format: a copy of a later program is
- *   told from a damaged one, and from one of before there was a number.
- * - At its limits it still fits its copy: the layout below has room for every hold and every member.
+ * - A slot is written as two equal copies. Each copy has the slot's number inside, so a misdirected copy is not taken
+ *   for a copy of the other slot.
+ * - The checksum covers every byte of the copy, with its own field as zeros. No other field is looked at before the
+ *   checksum is right.
+ * - Sum, magic, format number and feature words keep their places in every later format. So a copy of a later program
+ *   differs from a damaged copy, and from a copy from before the format number.
+ * - A superblock at its limits still fits its copy: the layout below has room for every hold and every member.
  * - Only an empty mirror has no root.
  */
 import { assert } from '../../lib/assert.ts'
@@ -35,7 +38,7 @@ import { readFormat, writeFormat } from './format-words.ts'
 import { decodeRoot } from './root.ts'
 
 interface Hold {
-  /** Who holds: a member, or whoever needs the root for a while. */
+  /** Owner of the hold: a member, or another holder that needs the root for a while. */
   readonly memberUuid: Uint8Array
   readonly cp: number
   readonly root: NodePointer
@@ -46,13 +49,13 @@ interface SuperblockMember {
   readonly url: string
 }
 
-/** From where replay of the superblock's root starts. */
+/** Place in the log from which replay of the superblock's root starts. */
 export interface LogStart {
-  /** Of the opening: a group of an earlier one can never continue this one. */
+  /** Nonce of the opening: a group of an earlier opening can never continue this opening's groups. */
   readonly nonce: Uint8Array
   /** A byte position in the ring's endless numbering; groups begin on block boundaries. */
   readonly position: number
-  /** What the first group must be chained to. */
+  /** Chain value that the first group must name. */
   readonly chain: Uint8Array
 }
 
@@ -62,13 +65,13 @@ export interface Superblock {
   readonly features: Features
   readonly volumeUuid: Uint8Array
   readonly sideUuid: Uint8Array
-  /** Only grows: it orders the slots. */
+  /** The generation only grows, and orders the slots. */
   readonly generation: number
   readonly role: Role
   readonly epoch: { readonly number: number; readonly id: Uint8Array }
-  /** A primary that has met a higher epoch. */
+  /** True for a primary that has met a higher epoch. */
   readonly fenced: boolean
-  /** A primary whose mirror has seen this volume newer: an old copy was put back in its place. */
+  /** True for a primary whose mirror has seen this volume newer: an old copy has replaced the volume. */
   readonly outdated: boolean
   readonly opening: number
   /** The first cp that this opening may give. */
@@ -78,7 +81,7 @@ export interface Superblock {
   readonly members: readonly SuperblockMember[]
   readonly log: LogStart
   readonly geometry: FixedGeometry
-  /** The mark of an unfinished return: the next open finishes it. */
+  /** True while a return to an older root is unfinished; the next open finishes the return. */
   readonly goingBack: boolean
 }
 
@@ -105,7 +108,7 @@ export const memberLayout = layout('member', 264, [
   ['url', 24, memberUrlBytesMax, 'UTF-8, zeros behind it'],
 ])
 
-/** The rest stands behind the members. */
+/** Holds above this number stand behind the members. */
 const firstHoldsMax = 96
 
 export const superblockLayout = layout('superblock', superblockBytes, [
@@ -153,7 +156,7 @@ const flagsOf = ({ fenced, goingBack, root, outdated }: Superblock): number =>
   (root ? flagRoot : 0) |
   (outdated ? flagOutdated : 0)
 
-/** One copy: both copies of a slot are equal. */
+/** Encodes one copy; both copies of a slot are equal. */
 export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
   assert(slot >= 0 && slot < superblockSlots, 'a slot is 0 or 1')
   assert(s.holds.length <= holdsMax && s.members.length <= membersMax, 'holds and members fit a superblock')
@@ -206,9 +209,9 @@ export function encodeSuperblock(s: Superblock, slot: number): Uint8Array {
 }
 
 /**
- * Null when it is not readable: checksum, kind, slot, or anything out of its bounds. Never throws on garbage. Throws
- * `newer-format` for a sound copy of a later program, and `older-format` for one of before there was a format number;
- * a copy that has a root which cannot be read here is one of a later program, too.
+ * Returns null for a copy that is not readable: a wrong checksum, kind or slot, or any value out of its bounds.
+ * Garbage never throws. Throws `newer-format` for a sound copy of a later program, and `older-format` for a copy from
+ * before the format number. A copy whose root this program cannot read is a copy of a later program, too.
  */
 export function decodeSuperblock(bytes: Uint8Array, slot: number): Superblock | null {
   if (bytes.length !== superblockBytes || !hasSum(bytes)) return null
@@ -280,7 +283,7 @@ function read(bytes: Uint8Array, slot: number): Superblock {
   return s
 }
 
-/** A damaged root is for whoever reads it to find. */
+/** Throws only for a root of a later program. The reader of the root finds damage. */
 function assertRootReadable(bytes: Uint8Array): void {
   try {
     decodeRoot(bytes)
@@ -289,7 +292,7 @@ function assertRootReadable(bytes: Uint8Array): void {
   }
 }
 
-/** All that is here has sizes of its own: what has others is of a program that knows them. */
+/** This program knows one value for each size. A sound copy with another size belongs to a later program. */
 function sizeOf(r: Reader<SuperblockField>, field: 'blockBytes' | 'sectorBytes', known: number): void {
   const size = r.number(field)
   if (size !== known) throw newerFormat(superblockLayout.title, `${field} is ${size}, and ${known} is known`)
@@ -332,10 +335,10 @@ function readMembers(bytes: Uint8Array, count: number): SuperblockMember[] {
 
 type SuperblockField = keyof typeof superblockLayout.at
 
-/** What no single field shows: the first field that contradicts another, and how. */
+/** Returns the first field that contradicts another field, and how. No single field shows such a fault. */
 function contradiction(s: Superblock): [field: SuperblockField, why: string] | null {
   if (!isValidFixedGeometry(s.geometry)) return ['growBlocks', 'begins a geometry that cannot be']
-  // How large the volume may be is said by the root, which is read later.
+  // The root, which is read later, says how large the volume may be.
   const geometry = { ...s.geometry, blocksMax: volumeBlocksLimit }
   if (!s.root && s.role === 'primary') return ['root', 'is missing on a primary']
   if (s.root && !isDataRun(geometry, s.root.address, 1)) return ['rootAddress', 'is not of a data block']

@@ -1,12 +1,12 @@
 /**
- * One node of a tree: an address block of 4 KiB.
+ * Codec for one node of a tree, which is an address block of 4 KiB.
  *
- * Always true on disk (`verifyNode`), so equal content means equal bytes:
- * - items are packed from the end of the block in key order, without gaps; what is free is zero;
- * - keys ascend strictly and lie in [lower, upper), the bounds that the parent gives;
- * - a node has at least one item; an empty tree has no node;
- * - the value of an inner item is a node pointer with a known checksum; its key is the lower bound of the child. The
- *   first key of every inner node is empty: its first child has the lower bound of the node itself.
+ * These rules always hold on disk (`verifyNode` checks the rules), so equal content means equal bytes:
+ * - Items are packed from the end of the block in key order, without gaps. Free bytes are zero.
+ * - Keys ascend strictly and lie in [lower, upper), the bounds that the parent gives.
+ * - A node has at least one item. An empty tree has no node.
+ * - The value of an inner item is a node pointer with a known checksum, and the key is the lower bound of the child.
+ *   The first key of every inner node is empty: the first child has the lower bound of the node itself.
  */
 import { assert } from '../../lib/assert.ts'
 import { compareBytes, readU16, readU48, writeU16 } from '../../lib/bytes.ts'
@@ -42,9 +42,9 @@ export const treeNodeLayout = layout(
 const at = treeNodeLayout.at
 export const nodeHeaderBytes = treeNodeLayout.bytes
 export const slotBytes = 2
-/** In front of every item: two lengths. */
+/** Two lengths stand in front of every item. */
 export const itemHeadBytes = 4
-/** What the slots and items of a node may take. */
+/** Bytes that the slots and items of a node may take. */
 export const nodeRoomBytes = blockBytes - nodeHeaderBytes
 assert(
   4 * (itemBytesMax + itemHeadBytes + slotBytes) <= nodeRoomBytes,
@@ -56,14 +56,14 @@ export interface NodeItem {
   readonly value: Uint8Array
 }
 
-/** What the parent says about a node. `lower` belongs to it, `upper` does not; null is no bound. */
+/** Facts that a parent states about a node. `lower` is inclusive, `upper` is exclusive; null means no bound. */
 export interface NodePlace {
   readonly level: number
   readonly lower: Uint8Array | null
   readonly upper: Uint8Array | null
 }
 
-/** Bytes that `verifyNode` has accepted. What it returns are copies. */
+/** A node whose bytes `verifyNode` has accepted. All returned keys and values are copies. */
 export class VerifiedNode {
   readonly level: number
   readonly count: number
@@ -83,13 +83,13 @@ export class VerifiedNode {
     return this.bytes.slice(from, from + readU16(this.bytes, item + 2))
   }
 
-  /** Of an inner node. */
+  /** Pointer to a child; the node must be an inner node. */
   child(index: number): NodePointer {
     const item = this.itemAt(index)
     return readNodePointer(this.bytes, item + itemHeadBytes + readU16(this.bytes, item))
   }
 
-  /** What this node, being in `place`, says about its child. */
+  /** Facts that this node, which is in `place`, states about its child. */
   childPlace(index: number, place: NodePlace): NodePlace {
     return {
       level: this.level - 1,
@@ -104,7 +104,7 @@ export class VerifiedNode {
   }
 }
 
-/** The bytes of a node in the canonical form; `items` ascend. */
+/** Encodes a node in the canonical form; `items` ascend. */
 export function encodeNode(level: number, items: readonly NodeItem[]): Uint8Array {
   const bytes = new Uint8Array(blockBytes)
   let heapStart = blockBytes
@@ -129,7 +129,10 @@ function refuse(field: string, why: string): never {
   throw corrupt(treeNodeLayout.title, field, why)
 }
 
-/** Believes nothing. Throws `corrupt`, or `newer-format` for a version that is not known; the sum must be right. */
+/**
+ * Checks every rule of a node. Throws `corrupt`, or `newer-format` for an unknown version. The caller has verified
+ * the sum before.
+ */
 export function verifyNode(bytes: Uint8Array, place: NodePlace): VerifiedNode {
   if (bytes.length !== blockBytes) refuse('kind', 'begins a structure that is not one block')
   verifyHead(treeNodeLayout.title, bytes[at.kind]!, bytes[at.version]!, structures.treeNode)
@@ -157,7 +160,7 @@ function verifyItems(bytes: Uint8Array, place: NodePlace): void {
     if ((keyLength === 0) !== (inner && index === 0))
       refuse('items', 'have an empty key, or none where it belongs')
     if (inner) verifyPointer(bytes, item + itemHeadBytes + keyLength, valueLength)
-    // The item before begins where this one ends.
+    // The item before begins where this item ends.
     if (index > 0 && compareKeys(bytes, end, item) >= 0) refuse('items', 'are not in the order of their keys')
     end = item
   }

@@ -1,7 +1,7 @@
 /**
- * A directory's own item: where its entry is. So the path of a directory is found from its id, in as many looks as it is
- * deep. It is there exactly as long as the entry is, which is below an unlinked directory until the reaper has taken it.
- * The root has none: it has no name.
+ * A directory's own item says where the entry of the directory is. So the path of a directory is found from its id,
+ * with one look per level. The item exists exactly as long as the entry: below an unlinked directory, that is until
+ * the reaper has taken the entry. The root has no such item, because the root has no name.
  */
 import { assert } from '../../lib/assert.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
@@ -11,7 +11,7 @@ import { valueReader, valueWriter } from '../value-codec.ts'
 import { nameBytesMax } from '../../lib/entry-limits.ts'
 
 interface DirectoryItem {
-  /** The id of the directory that its entry is in. */
+  /** Id of the directory that holds the entry. */
   readonly parent: number
   readonly name: string
 }

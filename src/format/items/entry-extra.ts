@@ -1,13 +1,16 @@
 /**
- * What an entry may carry beside its fixed attributes: content type, user metadata, the target of a link. It stands
- * inside the entry's item when the item stays under `itemBytesMax`, else it is the payload of a record of its own.
+ * The extra of an entry holds attributes without a fixed place: content type, user metadata, the target of a link.
+ * The extra stands inside the entry's item when the item fits `itemBytesMax`; otherwise the extra is the payload of a
+ * record of its own.
  *
- * - A list of members, each with a type, ascending by type, each type once. Nothing to carry is no bytes at all.
- * - A member of an unknown type is kept as it is by whoever keeps the entry and changes something else of it.
- * - Metadata is sorted by the bytes of its names, each name once: one form for one meaning.
- * - Text is UTF-8 without control characters (it goes into headers); names of metadata are lower case tokens.
+ * - An extra is a list of members, each with a type, ascending by type, each type once. An empty extra takes no
+ *   bytes.
+ * - A member of an unknown type is kept unchanged by an operation that changes something else of the entry.
+ * - Metadata is sorted by the bytes of its names, each name once, so that one meaning has one form.
+ * - Text is UTF-8 without control characters, because text goes into headers. Names of metadata are lower case
+ *   tokens.
  *
- * The encoder asserts these; whoever takes them from a client asks `extraProblem` first.
+ * The encoder asserts these rules; a caller that takes an extra from a client asks `extraProblem` first.
  */
 import { assert } from '../../lib/assert.ts'
 import { concatBytes, encodeUtf8, readU16, writeU16 } from '../../lib/bytes.ts'
@@ -29,18 +32,18 @@ interface ExtraMember {
 export interface EntryExtra {
   readonly contentType: string | null
   readonly meta: readonly (readonly [name: string, value: string])[]
-  /** Of a symbolic link. */
+  /** Target of a symbolic link. */
   readonly target: string | null
-  /** Members of types that are not known here, ascending: they are passed on. */
+  /** Members of unknown types, ascending by type; an edit of the entry keeps these members. */
   readonly unknown: readonly ExtraMember[]
 }
 
 export const noExtra: EntryExtra = { contentType: null, meta: [], target: null, unknown: [] }
 
-/** A type is never used again for something else; 0 is none. */
+/** Types of members. A type is never used again for another meaning; 0 is no type. */
 const extraTypes = { contentType: 1, meta: 2, target: 3 } as const
 const extraTypeMax = 0xffff
-/** Of the whole list: a record of one block, which no fragmentation can cut. */
+/** Limit for the whole list: a record of one block, which fragmentation cannot cut. */
 export const extraBytesMax = blockBytes
 
 export const entryExtraLayout = layout(
@@ -59,7 +62,7 @@ const metaName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 export const isEmptyExtra = (extra: EntryExtra): boolean =>
   extra.contentType === null && extra.meta.length === 0 && extra.target === null && extra.unknown.length === 0
 
-/** Null when the extra can be stored as it is; otherwise what is wrong with it. */
+/** Returns null when the extra can be stored as it is; otherwise the rule that the extra breaks. */
 export function extraProblem(extra: EntryExtra): string | null {
   const isText = (text: string) => text.isWellFormed() && !hasControl(text)
   if (extra.contentType !== null) {
@@ -74,7 +77,7 @@ export function extraProblem(extra: EntryExtra): string | null {
     if (!metaName.test(name) || name.length > metaNameBytesMax) {
       return `a name of metadata is a lower case token of at most ${metaNameBytesMax} bytes`
     }
-    // Names are ASCII, so that strings compare as their bytes do.
+    // Names are ASCII, so strings compare as their bytes do.
     if (name <= before) return 'names of metadata are sorted, and each is there once'
     if (!isText(value)) return 'metadata has no control characters'
     before = name
@@ -162,7 +165,7 @@ function decodeMeta(bytes: Uint8Array): EntryExtra['meta'] {
   return meta.length > 0 ? meta : refuse('meta', 'is of nothing')
 }
 
-/** All of `bytes`; throws `corrupt`. */
+/** Decodes all of `bytes`. Throws `corrupt`. */
 export function decodeEntryExtra(bytes: Uint8Array): EntryExtra {
   if (bytes.length === 0) return noExtra
   if (bytes.length > extraBytesMax) refuse('length', `is ${bytes.length}`)

@@ -5,13 +5,14 @@
  * |---|---|---|
  * | 1 | directory id (8), name | the entry of a directory; ordered by the bytes of names |
  * | 2 | object id (8), file offset (8) | a record of a file |
- * | 3 | object id (8) | an object: what is shared by all records of a file |
- * | 4 | id of the directory or object (8) | something unlinked that the reaper empties |
- * | 5 | directory id (8) | the directory's own: where its entry is |
+ * | 3 | object id (8) | an object: the facts that all records of a file share |
+ * | 4 | id of the directory or object (8) | an orphan that the reaper empties |
+ * | 5 | directory id (8) | the directory's own item: the place of its entry |
  * | 6 | name | a setting of the volume |
  *
- * The root directory has id `rootDirectoryId`; its own entry is the only one without a name, in directory 0. Names are
- * UTF-8 of 1 to 255 bytes; which names a client may give is decided above. Names of settings are visible ASCII.
+ * The root directory has id `rootDirectoryId`; its own entry is the only one without a name, in directory 0. Names
+ * are UTF-8 of 1 to 255 bytes; the file system decides which names a client may give. Names of settings are visible
+ * ASCII.
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { encodeUtf8, readU64BigEndian, writeU64BigEndian } from '../../lib/bytes.ts'
@@ -39,7 +40,7 @@ export type ItemKey =
 
 interface KeyRange {
   readonly from: Uint8Array
-  /** Exclusive. */
+  /** The end is exclusive. */
   readonly end: Uint8Array
 }
 
@@ -58,7 +59,7 @@ export function entryKey(directory: number, name: Uint8Array): Uint8Array {
   return key
 }
 
-/** The same of a name that is text; most are ASCII, and need no encoder. */
+/** Makes an entry key from a name that is text. Most names are ASCII, and need no encoder. */
 export function entryKeyOf(directory: number, name: string): Uint8Array {
   const key = new Uint8Array(entryHeadBytes + name.length)
   for (let i = 0; i < name.length; i++) {
@@ -72,7 +73,7 @@ export function entryKeyOf(directory: number, name: string): Uint8Array {
   return key
 }
 
-/** Of the root directory itself. */
+/** Key of the entry of the root directory. */
 export const rootEntryKey = (): Uint8Array => numbered(keyKinds.entry, entryHeadBytes, 0)
 
 export function recordKey(object: number, offset: number): Uint8Array {
@@ -98,12 +99,12 @@ export function settingKey(name: string): Uint8Array {
   return key
 }
 
-/** Every setting whose name begins so. */
+/** Range of every setting whose name begins with `prefix`. */
 export function settingRange(prefix: string): KeyRange {
   if (prefix === '') return kindRange('setting')
   const from = settingKey(prefix)
   const end = from.slice()
-  // Names are ASCII, so the last byte has one above it.
+  // Names are ASCII, so a higher byte than the last one exists.
   end[end.length - 1] = end.at(-1)! + 1
   return { from, end }
 }
@@ -120,7 +121,7 @@ export const recordRange = (object: number): KeyRange => ({
   end: recordKey(object + 1, 0),
 })
 
-/** Every item of one kind, or of all kinds. */
+/** Every item of one kind. */
 export const kindRange = (kind: keyof typeof keyKinds): KeyRange => ({
   from: Uint8Array.of(keyKinds[kind]),
   end: Uint8Array.of(keyKinds[kind] + 1),
@@ -133,7 +134,7 @@ const kindOfByte: ReadonlyMap<number | undefined, ItemKey['kind']> = new Map(
 /** The bytes of an entry's name. */
 export const entryNameBytes = (key: Uint8Array): Uint8Array => key.subarray(entryHeadBytes)
 
-/** Throws `corrupt` for a key that nobody should have written. */
+/** Throws `corrupt` for a key that no program should have written. */
 export function decodeKey(key: Uint8Array): ItemKey {
   const kind = kindOfByte.get(key[0])
   switch (kind) {

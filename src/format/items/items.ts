@@ -1,10 +1,12 @@
 /**
- * Values of the file tree. Each begins with its block pointers, as every value of a tree does (`valueHead`); what is
- * laid out here is the body behind them.
+ * Codecs for values of the file tree. Each value begins with its block pointers, like every value of a tree
+ * (`valueHead`); the layouts here describe the body behind the pointers.
  *
- * - A small file is one item: its entry holds the only pointer. A larger one has an object, and its records are items.
+ * - A small file is one item: its entry holds the only pointer. A larger file has an object, and its records are
+ *   items.
  * - No pointer is ever in two items.
- * - An entry's pointers are, in this order: the content of a small file, the record of what is too long for the item.
+ * - An entry's pointers are, in this order: the content of a small file, the record of an extra that the item cannot
+ *   hold.
  */
 import { assert, bug } from '../../lib/assert.ts'
 import {
@@ -42,14 +44,14 @@ import { bareReader, exact, valueReader, valueWriter } from '../value-codec.ts'
 export type EntryKind = 'file' | 'directory' | 'link'
 const entryKinds: readonly EntryKind[] = ['file', 'directory', 'link']
 
-/** Names one content for ever: the ETag is made from it. */
+/** A version names one content for ever; the ETag is made from the version. */
 export interface EntryVersion {
   readonly epoch: number
   readonly opening: number
   readonly sequence: number
 }
 
-/** Inline, or in a record that has to be read first. */
+/** An extra stands inline, or in a record that has to be read first. */
 export type StoredExtra =
   | { readonly inline: EntryExtra; readonly record: null }
   | { readonly inline: null; readonly record: BlockPointer }
@@ -59,16 +61,20 @@ export interface EntryItem {
   readonly version: EntryVersion
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number
-  /** Whole milliseconds since 1970, `timeMsMin` to `timeMsMax`, and the nanoseconds behind them, 0 to 999,999. */
+  /**
+   * Whole milliseconds since 1970, `timeMsMin` to `timeMsMax`, and nanoseconds below the millisecond, 0 to 999,999.
+   */
   readonly createdMs: number
   readonly createdNanos: number
   readonly modifiedMs: number
   readonly modifiedNanos: number
   /** Bytes of a file, 0 for a directory, bytes of the target for a link. */
   readonly size: number
-  /** A directory's id; a file's object id, 0 when it has no object; 0 for a link. */
+  /** A directory's id; a file's object id, or 0 for a file without an object; 0 for a link. */
   readonly id: number
-  /** The whole content of a small file; its raw bytes are the first of the file, at most `size`. */
+  /**
+   * The whole content of a small file: the raw bytes of `content` are the first bytes of the file, at most `size`.
+   */
   readonly content: BlockPointer | null
   readonly extra: StoredExtra
 }
@@ -104,7 +110,7 @@ assert(entryBytesMost <= itemBytesMax, 'the largest entry without its extra fits
 
 const at = entryItemLayout.at
 
-/** Written and read straight along: every request does it several times. */
+/** Entry items are written and read without Reader and Writer: every request codes several of them. */
 export function encodeEntryItem(item: EntryItem, sums: ChecksumKind): Uint8Array {
   const problem = entryProblem(item)
   assert(problem === null, problem ?? '')
@@ -159,7 +165,7 @@ const refuse = (field: string, why: string): never => {
   throw corrupt(entryItemLayout.title, field, why)
 }
 
-/** Also refuses the NaN of a number of 2^53 and more. */
+/** The comparison also refuses NaN, which stands for a number of 2^53 and more. */
 function believed(field: EntryField, value: number, max = Number.MAX_SAFE_INTEGER, min = 0): number {
   return value >= min && value <= max ? value : refuse(field, `is out of range (${value})`)
 }
@@ -169,7 +175,7 @@ function believedMs(field: TimeField, value: Uint8Array, from: number, nanos: nu
   return seconds * 1000 + Math.floor(nanos / nanosPerMs) + timeMsMin
 }
 
-/** Where the body begins, when the value has the form of an entry. Throws `corrupt`. */
+/** Returns the offset of an entry's body. Throws `corrupt` or `newer-format` for a value that is no known entry. */
 function entryBase(value: Uint8Array, sums: ChecksumKind): number {
   const count = value[0] ?? Infinity
   if (count > pointersPerValueMax) refuse('pointers', 'are malformed')
@@ -182,7 +188,7 @@ function entryBase(value: Uint8Array, sums: ChecksumKind): number {
   return base
 }
 
-/** Throws `corrupt`, naming the field. */
+/** Throws `corrupt` with the name of the field, or `newer-format`. */
 export function decodeEntryItem(value: Uint8Array, sums: ChecksumKind): EntryItem {
   const base = entryBase(value, sums)
   const flags = believed('flags', value[base + at.flags]!, flagContent | flagExtraRecord)
@@ -218,11 +224,13 @@ export function decodeEntryItem(value: Uint8Array, sums: ChecksumKind): EntryIte
   return item
 }
 
-/** Of its version; anything for a value that is no entry. */
+/** Sequence number of an entry's version. The result means nothing for a value that is no entry. */
 export const entrySequenceOf = (value: Uint8Array, sums: ChecksumKind): number =>
   readU48(value, 1 + value[0]! * blockPointerBytes(sums) + at.sequence)
 
-/** The id alone, of what is a directory; else null. Enough for those on the way to an entry. Throws `corrupt`. */
+/**
+ * Returns the id of a directory, which is enough on the way to an entry; null for another entry. Throws `corrupt`.
+ */
 export function directoryIdOf(value: Uint8Array, sums: ChecksumKind): number | null {
   const base = entryBase(value, sums)
   const isDirectory = entryKinds[value[base + at.entryKind]! - 1] === 'directory'
@@ -260,7 +268,9 @@ export function inlineExtra(extra: EntryExtra): StoredExtra {
 
 export interface RecordItem {
   readonly pointer: BlockPointer
-  /** Bytes of the file that it covers: a power of two; the offset in its key is a multiple of it. */
+  /**
+   * Bytes of the file that the record covers: a power of two. The offset in the record's key is a multiple of `span`.
+   */
   readonly span: number
   /** Bytes before encoding, 1 to `span`; the rest of the span reads as zeros. */
   readonly rawBytes: number
@@ -296,7 +306,7 @@ export function encodeRecordItem(item: RecordItem, sums: ChecksumKind): Uint8Arr
   return bytes
 }
 
-/** Throws `corrupt`. That the offset in the key is a multiple of the span is for whoever has the key to check. */
+/** Throws `corrupt`. A caller that has the key checks that the offset in the key is a multiple of the span. */
 export function decodeRecordItem(value: Uint8Array, sums: ChecksumKind): RecordItem {
   const { r, pointers } = valueReader(recordItemLayout, value, sums)
   r.head(structures.recordItem)
@@ -313,12 +323,12 @@ export function decodeRecordItem(value: Uint8Array, sums: ChecksumKind): RecordI
 }
 
 export interface ObjectItem {
-  /** Entries that name it; 0 while an upload is on its way. */
+  /** Number of entries that name the object; 0 while an upload is on its way. */
   readonly entries: number
   readonly size: number
   /** Bytes of the file that a new record should cover: a power of two. */
   readonly span: number
-  /** The object whose records are read where this one has none; 0: none. */
+  /** Id of the object whose records are read where this object has none; 0 means no base. */
   readonly base: number
 }
 
@@ -356,7 +366,9 @@ export function decodeObjectItem(value: Uint8Array): ObjectItem {
   }
 }
 
-/** Food of the reaper: an unlinked directory or object, an upload that was never named, what a truncation cut off. */
+/**
+ * Work for the reaper: an unlinked directory or object, an upload without a name, a tail that a truncation cut off.
+ */
 export type OrphanKind = 'directory' | 'object' | 'upload' | 'tail'
 const orphanKinds: readonly OrphanKind[] = ['directory', 'object', 'upload', 'tail']
 
@@ -364,7 +376,7 @@ export interface OrphanItem {
   readonly kind: OrphanKind
   /** Directory id or object id. */
   readonly id: number
-  /** Of a tail: the records of the object from this byte of the file on. Else 0. */
+  /** For a tail, the byte of the file from which the records of the object are cut off. Otherwise 0. */
   readonly offset: number
 }
 

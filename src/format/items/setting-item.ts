@@ -1,4 +1,6 @@
-/** A setting of the volume: bytes under a name. What they mean is for whoever gave them; no pointers are in them. */
+/**
+ * A setting of the volume: bytes under a name. Only the caller knows what the bytes mean; a setting has no pointers.
+ */
 import { assert } from '../../lib/assert.ts'
 import { layout } from '../fields.ts'
 import { itemBytesMax } from '../geometry.ts'
@@ -16,7 +18,7 @@ export const settingItemLayout = layout(
   [['value', 'opaque; what fits an item beside the longest name']],
 )
 
-/** Whatever the name is. The byte is the count of pointers, which are none. */
+/** Limit for a setting under any name. The 1 is the byte that counts pointers. */
 export const settingBytesMax = itemBytesMax - settingKeyBytesMax - 1 - settingItemLayout.bytes
 
 export function encodeSettingItem(setting: Uint8Array): Uint8Array {

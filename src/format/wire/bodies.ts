@@ -1,4 +1,4 @@
-/** The bodies of frames. Decoders believe nothing: `corrupt` names structure and field. */
+/** Codec for the bodies of frames. Decoders believe nothing: a `corrupt` error names structure and field. */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
 import { decodeUtf8, encodeUtf8 } from '../../lib/bytes.ts'
@@ -232,7 +232,7 @@ export function decodeBody(kind: FrameKind, bytes: Uint8Array): FrameBody {
       const isComplete = r.number('complete', 1) === 1
       return {
         kind,
-        // It is said again in reports.
+        // Reports repeat this number, so both have the same limit.
         offer: r.number('offer', countMax),
         address: r.number('address', addressMax, 1),
         isComplete,

@@ -1,13 +1,16 @@
 /**
- * What primary and mirror say to each other: frames, each a fixed head, a body of its kind and, for blocks, the bytes.
+ * Codec for frames, in which primary and mirror talk to each other. A frame is a fixed head, a body of its kind and,
+ * for blocks, the bytes.
  *
- * - A frame can be checked alone: head and body have a checksum, each run of blocks its own. So a damaged run is lost
- *   alone, and a stream that was cut anywhere goes on with the next frame of the next connection.
+ * - A frame can be checked alone: head and body have one checksum, and each run of blocks has its own. So damage to a
+ *   run costs only that run, and a stream that was cut anywhere continues with the next frame of the next connection.
  * - Every frame names volume, epoch, session, cp and base. A position is (cp, root hash): equal numbers of two
  *   histories differ in the hash. The position before the first root is cp 0 with a hash of zeros.
- * - A body may travel packed (zstd); its checksum is of what travels, so nothing is unpacked that was not sent so.
- * - Lengths are limited before anything is taken in, and what a decoder returns was in range: `corrupt` otherwise.
- * - The address range of a run is not known here; who writes checks it against the geometry.
+ * - A body may travel packed (zstd). The checksum covers the bytes that travel, so a decoder unpacks only bytes that
+ *   the sender has packed.
+ * - Lengths are checked before bytes are taken in, and every value that a decoder returns was in range. All other
+ *   values are `corrupt`.
+ * - Decoders do not know how large the volume is. The writer of a run checks its addresses against the geometry.
  */
 import { equalBytes } from '../../lib/bytes.ts'
 import { sha256Bytes, xxh3, xxh3Bytes } from '../../lib/checksum.ts'
@@ -43,7 +46,7 @@ import { patchLayout } from './patch-codec.ts'
 import { patchedRunLayout, patchesLayout } from './patches.ts'
 
 const wireSumSeed = 0
-/** Packed where that pays: what may be long and is not full of checksums. */
+/** Packing pays only for a body that may be long and is not full of checksums. */
 const isPackable: Readonly<Record<FrameKind, boolean>> = {
   hello: false,
   'hello-answer': false,
@@ -109,7 +112,7 @@ export const wireLayouts = [
 
 export const wireSumOf = (bytes: Uint8Array): Uint8Array => xxh3(bytes, wireSumSeed)
 
-/** Head and body in one buffer. The blocks of a `blocks` frame follow it, as they are. */
+/** Encodes head and body in one buffer. The blocks of a `blocks` frame follow that buffer unchanged. */
 export function encodeFrame(message: Message): Uint8Array {
   const plain = encodeBody(message)
   const packed = isPackable[message.kind] ? packNow(plain) : plain
@@ -141,7 +144,7 @@ function dataBytesOf(message: FrameBody): number {
   return message.runs.reduce((sum, run) => sum + run.blocks * blockBytes, 0)
 }
 
-/** Of the head up to its checksum, and the body behind it, as one text. */
+/** Checksum of the head up to the checksum field and the body behind the head, as one text. */
 function frameSum(frame: Uint8Array): Uint8Array {
   const covered = new Uint8Array(frame.length - xxh3Bytes)
   covered.set(frame.subarray(0, frameLayout.at.checksum))
@@ -149,7 +152,10 @@ function frameSum(frame: Uint8Array): Uint8Array {
   return wireSumOf(covered)
 }
 
-/** What has to arrive after a head: the body as it travels, and the blocks. Believes only the lengths, which are limited; the checksum is not known yet. */
+/**
+ * Bytes that must arrive after a head: the body as it travels, and the blocks. The lengths are in range, but may be
+ * wrong: the checksum cannot be verified before the body is there. Throws `corrupt`.
+ */
 export function frameLengths(head: Uint8Array): { readonly body: number; readonly data: number } {
   const r = new Reader(frameLayout, head)
   if (r.number('magic') !== magic) throw r.problem('magic', 'is not that of a frame')
@@ -160,7 +166,7 @@ export function frameLengths(head: Uint8Array): { readonly body: number; readonl
   return { body: r.number('packedBytes', Math.max(0, bytes - 1)) || bytes, data }
 }
 
-/** Head and body as they came. Null for a sound frame of a kind that is not known here. */
+/** Decodes head and body as they arrived. Returns null for a sound frame of an unknown kind. Throws `corrupt`. */
 export function decodeFrame(frame: Uint8Array): Message | null {
   const r = new Reader(frameLayout, frame)
   const lengths = frameLengths(frame)

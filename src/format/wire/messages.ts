@@ -1,7 +1,8 @@
 /**
- * What primary and mirror can say to each other, as values; `frames.ts` has them as bytes.
+ * Messages between primary and mirror, as values; `frames.ts` has the messages as bytes.
  *
- * A position is (cp, root hash): equal numbers of two histories differ in the hash. `nowhere` is before the first root.
+ * A position is (cp, root hash): equal numbers of two histories differ in the hash. `nowhere` is before the first
+ * root.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -11,7 +12,7 @@ import { isZero } from '../fields.ts'
 import { type Geometry, blockBytes } from '../geometry.ts'
 import type { ChecksumKind } from '../pointer.ts'
 
-/** From `wireKindMin`; the kinds from 81 are kept for what later versions say. */
+/** Kinds of frames begin at `wireKindMin`; the kinds from 81 on are kept for later versions. */
 export const frameKinds = {
   hello: 64,
   'hello-answer': 65,
@@ -24,7 +25,7 @@ export const frameKinds = {
   patches: 80,
 } as const
 export type FrameKind = keyof typeof frameKinds
-/** Who says each. */
+/** Sender of each kind. */
 const frameSenders = {
   hello: 'primary',
   'hello-answer': 'mirror',
@@ -42,7 +43,7 @@ export const wireVersion = 1
 export const bodyBytesMax = 64 * 1024
 export const dataBytesMax = 4 * 1024 * 1024
 export const runsPerFrameMax = 1024
-/** Of a frame of patches: what it makes, and what it makes it from. */
+/** Limit for the blocks that a frame of patches makes, and for the blocks that the patches start from. */
 export const patchedBlocksMax = dataBytesMax / blockBytes
 export const wantsPerFrameMax = 4096
 export const detailBytesMax = 1024
@@ -51,7 +52,7 @@ export interface Position {
   readonly cp: number
   readonly hash: Uint8Array
 }
-/** The side of a mirror that has none yet. */
+/** Side UUID of a mirror that has no side yet. */
 export const noUuid = formatUuid(new Uint8Array(16))
 
 export const nowhere: Position = { cp: 0, hash: new Uint8Array(sha256Bytes) }
@@ -63,9 +64,9 @@ export interface FrameHead {
   readonly session: string
   /** The sender's epoch. */
   readonly epoch: { readonly number: number; readonly id: Uint8Array }
-  /** The CP that it is about. */
+  /** The CP that the frame is about. */
   readonly cp: number
-  /** What the mirror has published, as far as the sender knows. */
+  /** Position that the mirror has published, as far as the sender knows. */
   readonly base: Position
   /** Counts the frames of a session, each direction by itself. */
   readonly number: number
@@ -79,17 +80,17 @@ export interface Claim {
 export interface WireRun {
   readonly address: number
   readonly blocks: number
-  /** The checksum that pointers to it have. Null for raw runs of a difference. */
+  /** Checksum in the pointers to this run. Null for raw runs of a difference. */
   readonly claim: Claim | null
   readonly wireSum: Uint8Array
 }
-/** A run that travels as what differs from another one, or from nothing. */
+/** A run that travels as its difference from another run, or from nothing. */
 export interface PatchedRun {
   readonly address: number
   readonly blocks: number
-  /** Blocks of the base that the frame names. */
+  /** Blocks of the base that the frame names; null means that the patch starts from nothing. */
   readonly base: { readonly address: number; readonly blocks: number } | null
-  /** Which checksum pointers to it have; whoever makes it computes it. */
+  /** Kind of the checksum in pointers to this run. The mirror, which makes the run, computes the checksum. */
   readonly sum: { readonly kind: ChecksumKind; readonly payloadBytes: number } | null
   readonly patch: Uint8Array
 }
@@ -108,27 +109,27 @@ export const mirrorNeeds = [
 ] as const
 export type MirrorNeed = (typeof mirrorNeeds)[number]
 
-/** How a mirror stands: what it keeps decides what the primary holds. */
+/** State of a mirror. The roots that the mirror retains decide which roots the primary holds. */
 export interface MirrorStatus {
   readonly side: string
   readonly published: Position
-  /** Position `nowhere`: none. */
+  /** Position `nowhere` means that there is no target. */
   readonly target: Position
   readonly stage: MirrorStage
   readonly needs: MirrorNeed
-  /** With need `space`: bytes. */
+  /** Bytes that the mirror needs, with need `space`. */
   readonly needsBytes: number
-  /** The last offer of this session that it has seen; what was offered later is not in `retained`. */
+  /** The last offer of this session that the mirror has seen; a root that was offered later is not in `retained`. */
   readonly offerSeen: number
   /** Blocks of the difference to the target have arrived below this address: a hint for resuming. */
   readonly receivedTo: number
   readonly missing: number
-  /** Frames and runs that it did not take, since it began. */
+  /** Frames and runs that the mirror did not take, since the mirror began. */
   readonly refused: number
   readonly retained: readonly Position[]
 }
 
-/** What a poll says besides: no root of the mirror is known to the primary; or the primary's space is short. */
+/** Remark of a poll: the primary knows no root of the mirror, or the primary's space is short. */
 export const pollRemarks = ['nothing', 'no-common-cp', 'space-short'] as const
 export type PollRemark = (typeof pollRemarks)[number]
 
@@ -152,7 +153,7 @@ export type WireErrorCode = (typeof wireErrors)[number]
 
 export type FrameBody =
   | { readonly kind: 'hello'; readonly side: string; readonly member: string; readonly geometry: Geometry }
-  /** `opens`: the session of all later frames, named by the mirror, so that no old frame is ever one of it. */
+  /** `opens` is the session of all later frames. The mirror names the session, so no old frame ever belongs to it. */
   | ({ readonly kind: 'hello-answer'; readonly opens: string } & MirrorStatus)
   | { readonly kind: 'blocks'; readonly source: BlockSource; readonly runs: readonly WireRun[] }
   | { readonly kind: 'patches'; readonly source: BlockSource; readonly runs: readonly PatchedRun[] }
@@ -160,9 +161,9 @@ export type FrameBody =
       readonly kind: 'offer'
       readonly offer: number
       readonly address: number
-      /** False: the difference follows, and then the same offer once more. */
+      /** False means that the difference follows, and then the same offer once more. */
       readonly isComplete: boolean
-      /** That the root uses and the base does not, when the difference follows. */
+      /** Number of blocks that the root uses and the base does not; 0 when the offer is complete. */
       readonly blocks: number
       readonly root: Uint8Array
     }

@@ -1,11 +1,12 @@
 /**
- * A patch: how the bytes of one run of blocks are made from those of another.
+ * Codec for a patch, which says how the bytes of one run of blocks are made from the bytes of another run.
  *
- * - It is a list of steps. Each begins with a number, `length × 4 + kind`, and makes `length` bytes, at least one.
- * - A place in the base goes along with what is made: it begins at 0 and every step moves it by its length, so bytes
- *   that stayed where they were need no offset.
+ * - A patch is a list of steps. Each step begins with a number, `length × 4 + kind`, and makes `length` bytes, at
+ *   least one.
+ * - A place in the base moves along with the bytes that are made. The place begins at 0, and every step moves the
+ *   place by the step's length, so bytes that have not moved need no offset.
  * - Numbers are little-endian base 128, at most four bytes; a move is zigzag coded.
- * - Applying believes nothing (`corrupt`), and makes exactly as many bytes as its caller says.
+ * - `applyPatch` believes nothing (`corrupt`), and makes exactly as many bytes as the caller says.
  */
 import { assert } from '../../lib/assert.ts'
 import { corrupt, layout } from '../fields.ts'
@@ -37,7 +38,7 @@ export const patchLayout = layout(
 )
 const numberBytesMax = 4
 const numberMax = 2 ** (7 * numberBytesMax) - 1
-/** Of one step. */
+/** Limit for the bytes that one step makes. */
 const stepBytesMax = Math.floor(numberMax / 4)
 
 export class PatchWriter {
@@ -50,7 +51,7 @@ export class PatchWriter {
     this.bytes = new Uint8Array(bytesMax)
   }
 
-  /** It has become longer than its limit; what is added now is lost. */
+  /** True when the patch has become longer than its limit; steps that are added now are lost. */
   get isTooLong(): boolean {
     return this.isFull
   }
@@ -74,7 +75,7 @@ export class PatchWriter {
     if (move !== 0) this.number(move < 0 ? -2 * move - 1 : 2 * move)
   }
 
-  /** Null when it became too long. */
+  /** Returns null when the patch became too long. */
   finish(): Uint8Array | null {
     return this.isFull ? null : this.bytes.subarray(0, this.length)
   }
@@ -94,7 +95,7 @@ export class PatchWriter {
   }
 }
 
-/** Exactly `length` bytes, or `corrupt`. */
+/** Returns exactly `length` bytes, or throws `corrupt`. */
 export function applyPatch(patch: Uint8Array, base: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
   const target = new Uint8Array(length)
   const reader = new NumberReader(patch)

@@ -1,4 +1,6 @@
-/** The body of a frame of patches: a table of runs, then their patches. All of it is under the frame's checksum. */
+/**
+ * Codec for the body of a frame of patches: a table of runs, then their patches. The frame's checksum covers both.
+ */
 import { assert } from '../../lib/assert.ts'
 import { Reader, Writer, corrupt, layout } from '../fields.ts'
 import { blockBytes, recordBlocksMax, volumeBytesLimit } from '../geometry.ts'
@@ -40,7 +42,7 @@ export const patchedRunLayout = layout('patched run', 32, [
 
 type Patches = Extract<FrameBody, { kind: 'patches' }>
 
-/** What a run takes in the body. */
+/** Bytes that a run takes in the body. */
 export const patchedRunBytes = ({ patch }: PatchedRun): number => patchedRunLayout.bytes + patch.length
 export const patchesBytesMax = bodyBytesMax - patchesLayout.bytes
 
@@ -66,7 +68,7 @@ export function encodePatches({ source, runs }: Patches): Uint8Array<ArrayBuffer
   return bytes
 }
 
-/** The steps of the patches are not looked at: they are bounded when they are applied. */
+/** The steps of the patches are not looked at: `applyPatch` bounds the steps. */
 export function decodePatches(bytes: Uint8Array): FrameBody {
   const r = new Reader(patchesLayout, bytes)
   const count = r.number('count', runsPerFrameMax)

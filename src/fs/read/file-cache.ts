@@ -1,9 +1,10 @@
 /**
- * Files that were read lately, by the paths that they were asked for, small ones with their content: larger contents cost
- * less to read again, into memory that is warm, than to keep. Whether what is here may still be answered is for
- * `instant-files.ts` to say.
+ * Cache of files that were read lately, by the paths of the requests. Small files are kept with their content; to
+ * read larger contents again, into warm memory, costs less than to keep them. `instant-files.ts` decides whether a
+ * cached file may still be answered.
  *
- * Bounded by `bytesMax`: what nobody has asked for since it was last passed over leaves first.
+ * The cache takes at most `bytesMax`. A file that no request has asked for since the cache last passed over that file
+ * leaves first.
  */
 import type { NewestView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -14,37 +15,37 @@ import type { Path } from '../paths.ts'
 import { FoundFile } from './ready-file.ts'
 
 const smallFilesBytesMaxDefault = 32 * 2 ** 20
-/** Contents that are remembered. */
+/** Contents up to this size are remembered. */
 export const rememberedBytesMax = 16 * 1024
 /**
- * What an entry costs beside its content, in many small objects, with the headers that an answer keeps beside it
- * (measured: 1.8 KiB, 8.6 KiB with 40 values of metadata; the decoded entry about 0.4 more).
+ * Cost of an entry beside its content, in many small objects, with the headers that an answer keeps beside the entry
+ * (measured: 1.8 KiB, 8.6 KiB with 40 values of metadata; the decoded entry takes about 0.4 KiB more).
  */
 const entryBytes = 2432
 const bytesPerValueByte = 2
 const bytesPerPathCharacter = 4
 const metaBytes = 192
 
-/** All in one object: every step to another one is memory that was touched long ago. */
+/** One object holds all facts of a file: every step to another object touches cold memory. */
 export class KnownFile extends FoundFile {
-  /** What it costs here. */
+  /** Bytes that this file costs the cache. */
   cost: number
   wasAsked = false
-  /** All of it. */
+  /** All content, once it is remembered. */
   bytes: Uint8Array | null = null
 
   constructor(
     readonly urlPath: string,
     readonly path: Path,
-    /** Of the image, when the path was last seen to lead here. */
+    /** Change number of the image when the path last led to this file. */
     public changes: number,
-    /** Of the entry. */
+    /** Stored value of the entry. */
     readonly value: Uint8Array,
     image: NewestView,
     found: { readonly item: EntryItem; readonly stat: Stat },
     private readonly files: FileCache,
   ) {
-    super(image, image.kind, found)
+    super(image, image.sums, found)
     const metas = Object.keys(found.stat.meta).length
     this.cost =
       entryBytes +
@@ -68,7 +69,7 @@ export class KnownFile extends FoundFile {
 }
 
 export class FileCache {
-  /** In the order in which they leave. */
+  /** Files in the order in which they leave. */
   private readonly kept = new Map<string, KnownFile>()
   private readonly oldest = new Oldest(this.kept)
   private heldBytes = 0
@@ -86,7 +87,7 @@ export class FileCache {
     return known
   }
 
-  /** Instead of what was there. */
+  /** Replaces a file that was there under the same path. */
   add(file: KnownFile): void {
     this.forget(file.urlPath)
     this.keep(file)
@@ -98,10 +99,10 @@ export class FileCache {
     if (known) this.leave(known)
   }
 
-  /** The content of a file that is here, unless it has left meanwhile. */
+  /** Keeps the content of a file, unless the file has left the cache meanwhile. */
   remember(file: KnownFile, bytes: Uint8Array): void {
     if (this.kept.get(file.urlPath) !== file) return
-    // A part of a larger buffer would keep all of it.
+    // A part of a larger buffer would keep all of the buffer in memory.
     file.bytes = bytes.buffer.byteLength > bytes.length ? bytes.slice() : bytes
     file.cost += bytes.length
     this.heldBytes += bytes.length

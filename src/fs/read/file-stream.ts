@@ -1,20 +1,21 @@
 /**
- * A long part of a file, in order, window by window.
+ * Streams a long part of a file, in order, window by window.
  *
- * - A window is read into a buffer that is used again: the first touch of fresh memory costs more than reading into it.
- *   So its bytes are the reader's only until it asks for more.
- * - Whoever keeps up has the next window read while the last one is being sent; all streams together have at most
- *   `aheadMax` buffers for that. Who does not keep up gets smaller windows, and holds none while it waits.
- * - Windows lie at multiples of their size, so the records of one are read whole and once.
+ * - A window is read into a buffer that is used again: the first touch of fresh memory costs more than a read into
+ *   that memory. So the bytes belong to the reader only until the reader asks for more.
+ * - For a reader that keeps up, the next window is read while the last one is being sent; all streams together have
+ *   at most `aheadMax` buffers for that. A reader that does not keep up gets smaller windows, and holds none while it
+ *   waits.
+ * - Windows lie at multiples of their size, so the records of a window are read whole and once.
  */
 import type { BufferPool } from '../../lib/buffer-pool.ts'
 import { type ByteStream, bufferedBytesMax } from '../contract.ts'
 
 const windowBytesMax = bufferedBytesMax
-/** A record of a large file. */
+/** A window for a slow reader has the size of a record of a large file. */
 const slowWindowBytes = 256 * 1024
 const aheadMax = 32
-/** Of all streams of one volume, when nobody reads. */
+/** Limit for the resting buffers of all streams of one volume. */
 export const restingWindowBytesMax = 8 * windowBytesMax
 
 export type LoadWindow = (start: number, end: number, buffer: Uint8Array) => Promise<Uint8Array[]>
@@ -26,7 +27,7 @@ interface Window {
 
 export class FileStream implements ByteStream {
   private parts: Uint8Array[] = []
-  /** What `parts` lie in. */
+  /** Buffer that `parts` lie in. */
   private buffer: Uint8Array | null = null
   private ahead: Window | null = null
   private windowBytes = windowBytesMax
@@ -36,7 +37,7 @@ export class FileStream implements ByteStream {
     private readonly load: LoadWindow,
     private at: number,
     private readonly end: number,
-    /** Of all streams of the volume. */
+    /** Buffers of all streams of the volume. */
     private readonly buffers: BufferPool,
   ) {}
 
@@ -51,7 +52,7 @@ export class FileStream implements ByteStream {
       try {
         this.parts = await window.parts
       } catch (error) {
-        // Something may still be filling it.
+        // A read may still be filling the buffer.
         this.buffers.giveUp(window.buffer)
         throw error
       }
@@ -96,7 +97,7 @@ export class FileStream implements ByteStream {
     this.at = Math.min(this.end, (Math.floor(from / size) + 1) * size)
     const buffer = this.buffers.take(windowBytesMax)
     const parts = this.load(from, this.at, buffer)
-    // Whoever awaits it hears of a failure; a stream that is given up leaves it to nobody.
+    // A reader that awaits the window gets its failure; after a stream is given up, no reader awaits the window.
     parts.catch(() => {})
     return { buffer, parts }
   }

@@ -1,13 +1,13 @@
 /**
- * Which image of the files a request reads.
+ * Decides which image of the files a request reads, and keeps given CPs readable.
  *
- * - The newest: the open tree where there is one, else the last published CP.
- * - A given CP: kept readable for `keptMs` from its last use, at most `keptCpsMax` at a time. Only listings that have
- *   been read to their end, and nobody else uses, make room for others.
- * - Where readers keep too much the source may cut a kept CP; it is gone then, before its time.
- * - Nothing here outlives `close`: every pin is released and every waiter is answered.
+ * - The newest image is the open tree, or the last published CP where there is no open tree.
+ * - A given CP is kept readable for `keptMs` from its last use, at most `keptCpsMax` CPs at a time. Only a CP whose
+ *   listings have all been read to their end, and that no `?cp=` has named, makes room for another one.
+ * - When readers keep too much, the source may cut a kept CP; that CP is then gone before its time.
+ * - `close` releases every pin and answers every waiter.
  *
- * CP numbers order, clocks only label: nothing is decided by comparing times.
+ * CP numbers give the order, and wall clocks only label: no decision compares wall clock times.
  */
 import type { PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
 import { cpMax } from '../../format/position.ts'
@@ -18,7 +18,7 @@ import type { ReadView } from '../contract.ts'
 export const keptMs = 30_000
 export const keptCpsMax = 8
 
-/** Whether any history could ever give this number. */
+/** Returns whether any history could ever give this number. */
 export const isPossibleCp = (cp: number): boolean => Number.isSafeInteger(cp) && cp >= 0 && cp <= cpMax
 
 interface ViewsOptions {
@@ -26,9 +26,9 @@ interface ViewsOptions {
   readonly clock: Clock
   /** Reads the files of a published root; releasing the result releases the tree's view. */
   readonly view: (tree: TreeView) => ReadView
-  /** Of a primary: the open tree. */
+  /** Only a primary has an open tree. */
   readonly openView?: () => ReadView
-  /** Of a primary: the published CP that contains everything written so far. */
+  /** On a primary, publishes a CP that contains everything written so far. */
   readonly settle?: () => Promise<PublishedRoot>
 }
 
@@ -36,9 +36,9 @@ interface Kept {
   readonly published: PublishedRoot
   readonly pin: { release(): void }
   usedAt: number
-  /** Asked for by `?cp=`, not only by listings. */
+  /** True when a request named this CP with `?cp=`, not only listings. */
   named: boolean
-  /** Listings that are not at their end. */
+  /** Listings that have not been read to their end. */
   readonly listings: Set<string>
   cancelTimer: () => void
 }
@@ -60,7 +60,7 @@ export class Views {
     this.stopListening = options.source.onPublished((event) => this.published(event.published.root.cp))
   }
 
-  /** The newest image that there is: a client of a primary reads its own writes. */
+  /** Returns the newest image: a client of a primary reads its own writes. */
   open(): ReadView {
     const { openView, source } = this.options
     return openView ? openView() : this.view(source.current())
@@ -70,26 +70,26 @@ export class Views {
     return this.options.source.current().root.cp
   }
 
-  /** A mirror that has received nothing yet. */
+  /** True for a mirror that has received nothing yet. */
   get isEmpty(): boolean {
     return this.options.source.readable().length === 0
   }
 
-  /** Exactly this CP, kept from now on. `cp-gone` names what is readable. */
+  /** Returns exactly this CP, which is kept from now on. The error `cp-gone` names the readable CPs. */
   at(cp: number): ReadView {
     const kept = this.keep(this.find(cp))
     kept.named = true
     return this.view(kept.published)
   }
 
-  /** A page of a listing that began with `settled`; `at` for listings. */
+  /** Returns the CP of a listing that began with `settled`, for its next page. */
   atListing(cp: number, listing: string): ReadView {
     const kept = this.keep(this.find(cp))
     kept.listings.add(listing)
     return this.view(kept.published)
   }
 
-  /** A CP that contains everything written before, kept for the pages of one listing. */
+  /** Returns a CP that contains everything written before, and keeps that CP for the pages of one listing. */
   async settled(listing: string): Promise<ReadView> {
     const { settle, source } = this.options
     const kept = this.keep(settle ? await settle() : source.current())
@@ -97,12 +97,12 @@ export class Views {
     return this.view(kept.published)
   }
 
-  /** The last page has been read; it may still be asked for again, unless another CP needs the place. */
+  /** The last page has been read. The client may ask for that page again until another CP needs the place. */
   endListing(cp: number, listing: string): void {
     this.kept.get(cp)?.listings.delete(listing)
   }
 
-  /** True as soon as this CP or a later one is published; false after `waitMs`. */
+  /** Resolves to true as soon as this CP or a later one is published, to false after `waitMs`. */
   waitFor(cp: number, waitMs: number): Promise<boolean> {
     if (!this.isEmpty && this.publishedCp() >= cp) return Promise.resolve(true)
     if (waitMs <= 0 || this.closed) return Promise.resolve(false)
@@ -139,7 +139,7 @@ export class Views {
     const readable = this.options.source.readable()
     const found = readable.find((published) => published.root.cp === cp)
     if (found) return found
-    // The source has cut it, because it needs the space: then it takes no place here either.
+    // The source has cut this CP, because the source needs the space: the CP takes no place here either.
     const cut = this.kept.get(cp)
     if (cut) this.drop(cut)
     throw new StillpointError('cp-gone', `consistency point ${cp} is not readable`, {

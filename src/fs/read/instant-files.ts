@@ -1,11 +1,11 @@
 /**
- * Files of the newest image, at once: what most requests ask for. What was read lately is remembered by the path as it
- * stands in a URL, so that the usual read neither parses a path nor copies anything.
+ * Reads files of the newest image at once, as most requests ask for. Files that were read lately are remembered by
+ * their paths as they stand in URLs, so that the usual read neither parses a path nor copies bytes.
  *
- * - What is remembered was checked when it came in: the path by the parser, the bytes by their checksum.
- * - It is answered only while the image has not changed since the path was seen to lead to it; after a change the tree
- *   is looked at again, and only an entry that is byte for byte the one from before goes on being answered. So nothing
- *   here is ever older than the image, and nobody has to say what changed.
+ * - A remembered file was checked when it came in: the path by the parser, the bytes by their checksum.
+ * - A remembered file is answered while the image has not changed since the path last led to that file. After a
+ *   change the tree is looked at again, and the remembered file stays only if the entry is the same byte for byte. So
+ *   no answer is older than the image, and writers need not report their changes.
  */
 import type { NewestView } from '../../cp-engine/contract.ts'
 import { equalBytes, ownText } from '../../lib/bytes.ts'
@@ -20,7 +20,7 @@ export class NewestFiles implements NewestSource {
 
   constructor(
     private readonly image: NewestView,
-    /** Of the same image; null where none are remembered. */
+    /** Known directories of the same image; null where none are remembered. */
     private readonly directories: KnownDirectories | null = null,
     bytesMax?: number,
   ) {
@@ -31,7 +31,7 @@ export class NewestFiles implements NewestSource {
     return this.image.cp
   }
 
-  /** What is remembered takes so much. */
+  /** Bytes that the remembered files take. */
   get bytes(): number {
     return this.known.bytes
   }
@@ -43,17 +43,17 @@ export class NewestFiles implements NewestSource {
 
   private look(known: KnownFile | null, asked: string): ReadyFile | null {
     const { image, directories } = this
-    const { changes, kind } = image
+    const { changes, sums } = image
     const urlPath = known?.urlPath ?? ownText(asked)
     const path = known?.path ?? parseUrlPath(urlPath)
-    const value = valueNow(image, kind, path, directories)
+    const value = valueNow(image, sums, path, directories)
     if (!value) return null
     if (known && equalBytes(known.value, value)) {
       known.changes = changes
       return known
     }
     if (known) this.known.forget(urlPath)
-    const found = fileOf(value, kind, path)
+    const found = fileOf(value, sums, path)
     if (!found) return null
     const file = new KnownFile(urlPath, path, changes, value, image, found, this.known)
     this.known.add(file)

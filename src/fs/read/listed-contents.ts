@@ -1,9 +1,9 @@
 /**
- * Contents of small files that come with their listing: a request for each of them would cost more than they do.
+ * Reads contents of small files for a listing: a request for each file would cost more than its content.
  *
- * - They are of the same look at the tree as the entries, and verified like any other read.
- * - Where there is none nothing is said of the file. One that cannot be read does not spoil the page: whoever asks for
- *   the file itself hears what is wrong with it.
+ * - Contents come from the same look at the tree as the entries, and are verified like any other read.
+ * - A missing content says nothing about the file. A content that cannot be read does not spoil the page: a client
+ *   that reads the file itself gets the error.
  */
 import type { TreeView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -14,7 +14,7 @@ import type { Found } from './listing.ts'
 const hasContent = ({ kind, size }: EntryItem, bytesMax: number): boolean =>
   kind === 'file' && size <= bytesMax
 
-/** How many of them are a page, because of what their contents take. */
+/** Returns how many of the found entries fit a page with their contents. */
 export function entriesOfPage(found: readonly Found[], bytesMax: number): number {
   let bytes = 0
   for (const [i, { item }] of found.entries()) {
@@ -25,7 +25,7 @@ export function entriesOfPage(found: readonly Found[], bytesMax: number): number
   return found.length
 }
 
-/** One for each entry; null when none are wanted. The view has shown the entries. */
+/** Returns one content for each entry; null when no contents are wanted. The entries come from this view. */
 export async function contentsOf(
   view: TreeView,
   found: readonly Found[],
@@ -34,11 +34,11 @@ export async function contentsOf(
 ): Promise<readonly (Uint8Array | null)[] | null> {
   assert(bytesMax <= listedContentBytesMax, 'only small contents come with a listing')
   if (bytesMax === 0) return null
-  // What waits for the disk waits beside the others; together they are no more than a page may have.
+  // All contents wait for the disk at the same time; together they are not larger than a page may be.
   const contents: Promise<Uint8Array | null>[] = []
   for (const { item } of found) {
     const content = contentOf(view, item, bytesMax)
-    // Heard of below, and that may be later.
+    // `Promise.all` below reports this failure, and that may be later.
     content.catch(() => {})
     contents.push(content)
     await pause()
@@ -54,7 +54,7 @@ async function contentOf(view: TreeView, item: EntryItem, bytesMax: number): Pro
   if (!content) return id === 0 ? new Uint8Array(size) : null
   try {
     const bytes = view.recordNow(content) ?? (await view.record(content))
-    // A file that was extended is longer than that.
+    // A file that was extended is longer than its record.
     return bytes.length === size ? bytes : null
   } catch (error) {
     if (error instanceof AssertionError) throw error

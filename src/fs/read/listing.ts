@@ -1,6 +1,6 @@
 /**
- * Listings are ordered by the bytes of names; a recursive one gives a directory before its content. The position in
- * one is the path of the last entry that was given, relative to the listed directory.
+ * Lists directories. Listings are ordered by the bytes of names; a recursive listing gives a directory before its
+ * content. The position in a listing is the path of the last given entry, relative to the listed directory.
  */
 import type { Item, ItemReader } from '../../cp-engine/contract.ts'
 import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
@@ -16,15 +16,15 @@ export interface Found {
   readonly item: EntryItem
 }
 
-/** Entries that are read ahead in each directory on the way of a recursive listing. */
+/** A recursive listing reads up to this many entries ahead in each directory on its way. */
 const recursiveScanMax = 64
 
-/** One directory on the way: what is left of it. */
+/** The rest of one directory on the way. */
 interface Level {
   readonly directory: number
   readonly path: readonly string[]
   readonly end: Uint8Array
-  /** Begins at this key, or just behind it. */
+  /** The rest begins at this key, or just behind this key. */
   from: Uint8Array
   isBehind: boolean
   ready: Item[]
@@ -37,11 +37,11 @@ interface Look {
   readonly recursive: boolean
 }
 
-/** One synchronous look: at most `entriesMax` entries that follow `after`. */
-export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, look: Look): Found[] {
-  const listed = findEntry(items, kind, path)
+/** Returns at most `entriesMax` entries that follow `after`, in one synchronous look. */
+export function listEntries(items: ItemReader, sums: ChecksumKind, path: Path, look: Look): Found[] {
+  const listed = findEntry(items, sums, path)
   if (listed.kind !== 'directory') throw notADirectory(path)
-  const levels = levelsAfter(items, kind, listed.id, look)
+  const levels = levelsAfter(items, sums, listed.id, look)
   const found: Found[] = []
   while (found.length < look.entriesMax) {
     const level = levels.at(-1)
@@ -54,15 +54,15 @@ export function listEntries(items: ItemReader, kind: ChecksumKind, path: Path, l
     }
     const key = decodeKey(next.key)
     assert(key.kind === 'entry', 'a directory holds entries')
-    const entry = { path: [...level.path, key.name], item: decodeEntryItem(next.value, kind) }
+    const entry = { path: [...level.path, key.name], item: decodeEntryItem(next.value, sums) }
     found.push(entry)
     if (look.recursive && entry.item.kind === 'directory') levels.push(levelOf(entry.item.id, entry.path))
   }
   return found
 }
 
-/** The directories that are open at a position, outermost first. */
-function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Look): Level[] {
+/** Returns the directories that are open at a position, outermost first. */
+function levelsAfter(items: ItemReader, sums: ChecksumKind, id: number, look: Look): Level[] {
   const levels = [levelOf(id, [])]
   for (const [depth, name] of (look.after ?? []).entries()) {
     const level = levels.at(-1)!
@@ -70,7 +70,7 @@ function levelsAfter(items: ItemReader, kind: ChecksumKind, id: number, look: Lo
     level.from = key
     level.isBehind = true
     const value = look.recursive ? items.get(key) : null
-    const item = value && decodeEntryItem(value, kind)
+    const item = value && decodeEntryItem(value, sums)
     if (item?.kind !== 'directory') break
     levels.push(levelOf(item.id, look.after!.slice(0, depth + 1)))
   }
@@ -83,7 +83,7 @@ function levelOf(id: number, path: readonly string[]): Level {
 
 function nextItem(items: ItemReader, level: Level, itemsMax: number): Item | null {
   if (level.ready.length === 0 && !level.isDone) {
-    // One more, because the first may be the position itself.
+    // One more item is scanned, because the first may be the position itself.
     const scanned = items.scan(level.from, level.end, itemsMax + 1)
     level.isDone = scanned.length <= itemsMax
     const isKnown = level.isBehind && scanned[0] !== undefined && equalBytes(scanned[0].key, level.from)

@@ -1,10 +1,12 @@
 /**
- * A file as it was when it was opened. Its bytes are read in windows; of a stream at most two are in memory.
+ * Reads a file as it was when it was opened. The bytes are read in windows; a stream has at most two windows in
+ * memory.
  *
- * Three ways to keep the content while it is read: a small file has its pointers gathered, and the view that showed
- * them is held; a larger one is read from a pinned root, with a short view for each window, so that a slow client
- * never delays what others release; and where the root cannot be pinned any more, the view is held after all, for a few
- * files at a time.
+ * There are three ways to keep the content while it is read:
+ * - A small file has its pointers gathered, and the view that showed the pointers is held.
+ * - A larger file is read from a pinned root, with a short view for each window, so that a slow client never delays
+ *   the release of blocks.
+ * - Where the root cannot be pinned any more, the view is held after all, for a few files at a time.
  */
 import type { PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -18,7 +20,7 @@ import { FileStream, type LoadWindow, restingWindowBytesMax } from './file-strea
 import { loadRecords } from './record-reading.ts'
 import { type RecordRef, recordEnd, recordsBetween, recordsTouchedBy } from '../tree/records.ts'
 
-/** Lends views of one image for as long as it is held. */
+/** Lends views of one image as long as the image is held. */
 export interface HeldViews {
   borrow(): TreeView
   giveBack(view: TreeView): void
@@ -38,11 +40,11 @@ export function pinnedViews(source: RootSource, published: PublishedRoot): HeldV
   }
 }
 
-/** Large files that are read through held views of one source at a time. */
+/** Limit for large files that are read through held views of one source at a time. */
 export const heldFilesMax = 4
 const heldFiles = new WeakMap<RootSource, number>()
 
-/** Returns what ends it; calling that twice is harmless. Throws `too-many-pins` when there are enough. */
+/** Returns the function that ends the hold; a second call is harmless. Throws `too-many-pins` at `heldFilesMax`. */
 export function enterHeld(source: RootSource): () => void {
   const count = (by: number): number => (heldFiles.get(source) ?? 0) + by
   if (count(0) >= heldFilesMax)
@@ -60,14 +62,14 @@ export function enterHeld(source: RootSource): () => void {
 
 const windows = new WeakMap<RootSource, BufferPool>()
 
-/** What the streams of one volume read into. */
+/** Buffers that the streams of one volume read into. */
 export function windowsOf(source: RootSource): BufferPool {
   let pool = windows.get(source)
   if (!pool) windows.set(source, (pool = new BufferPool(restingWindowBytesMax)))
   return pool
 }
 
-/** More records than this are not in one window, however often they were cut. */
+/** Limit for the records of one window, however often records were cut. */
 export const windowRecordsMax = recordsTouchedBy(bufferedBytesMax)
 
 export class StoredFile implements OpenFile {
@@ -78,10 +80,10 @@ export class StoredFile implements OpenFile {
     readonly stat: Stat,
     readonly cp: number,
     private readonly item: EntryItem,
-    /** All records of the file, when they were gathered. */
+    /** All records of the file, if gathered. */
     private readonly refs: readonly RecordRef[] | null,
     private readonly views: HeldViews,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
     private readonly buffers: BufferPool,
   ) {}
 
@@ -109,8 +111,8 @@ export class StoredFile implements OpenFile {
   }
 
   /**
-   * The bytes of [start, end), all verified, in as few pieces as they are stored in. `buffer` is used for them where they
-   * fit; after an error it may still be being filled.
+   * Returns the bytes [start, end), all verified, in as few pieces as possible. `buffer` is used when the records
+   * fit; after an error, a read may still be filling the buffer.
    */
   private async window(start: number, end: number, buffer: Uint8Array | null): Promise<Uint8Array[]> {
     assert(!this.isClosed, 'a closed file is not read')
@@ -138,13 +140,13 @@ export class StoredFile implements OpenFile {
   }
 
   private async find(view: TreeView, start: number, end: number): Promise<readonly RecordRef[]> {
-    const { item, refs, kind } = this
+    const { item, refs, sums } = this
     if (refs) return refs.filter((ref) => ref.offset < end && recordEnd(ref) > start)
-    return view.read((items) => recordsBetween(items, kind, item.id, start, end, windowRecordsMax))
+    return view.read((items) => recordsBetween(items, sums, item.id, start, end, windowRecordsMax))
   }
 }
 
-/** Zeros where there is no record; nothing of a record that the file does not reach. */
+/** Puts the bytes [start, end) together; bytes without a record are zeros. */
 export function assemble(
   refs: readonly Pick<RecordRef, 'offset'>[],
   loaded: readonly Uint8Array[],
@@ -166,7 +168,7 @@ export function assemble(
   return parts
 }
 
-/** Pieces that lie one after the other in memory are one. */
+/** Joins pieces that lie one after the other in memory. */
 function joinNeighbours(parts: readonly Uint8Array[]): Uint8Array[] {
   const joined: Uint8Array[] = []
   for (const part of parts) {

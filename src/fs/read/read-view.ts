@@ -1,6 +1,6 @@
 /**
- * One image of the files: a root for ever, on a mirror as on a primary, or the open tree, which moves on between two
- * calls. Every answer of the open tree comes from one look at it.
+ * Views of the files. A view shows a root, which never changes, on a mirror or a primary; or the open tree, which may
+ * change between two calls. Every answer from the open tree comes from one look.
  */
 import type { Engine, ItemReader, PublishedRoot, RootSource, TreeView } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -37,10 +37,10 @@ import { FoundFile, fileOf, valueNow } from './ready-file.ts'
 import { getSetting, listSettings } from '../tree/settings.ts'
 import { readStat } from '../tree/stored-extra.ts'
 
-/** A root does not change, so a listing of one looks again and again, a few nodes at a time. */
+/** A root does not change, so a listing of a root takes many looks with a few nodes each. */
 const entriesPerLook = 128
 
-/** A published root, by a view of it that is this one's to release. */
+/** Returns a view of a published root; releasing the result releases `tree`. */
 export function readTree(source: RootSource, tree: TreeView): ReadView {
   const find = () => source.readable().find(({ root }) => root.cp === tree.cp) ?? null
   return new TreeReadView(source, tree, find)
@@ -52,25 +52,25 @@ export function readPublished(source: RootSource, published: PublishedRoot): Rea
 
 export const readOpenTree = (engine: Engine): ReadView => new OpenReadView(engine)
 
-/** How a file is stored, as one look found it. */
+/** The stored form of a file, as one look found it. */
 interface Opened {
   readonly item: EntryItem
-  /** Null for a file that is too large to gather them. */
+  /** All records; null for a file that is too large to gather its records. */
   readonly refs: readonly RecordRef[] | null
 }
 
 class TreeReadView implements ReadView {
   private users = 1
   private isReleased = false
-  protected readonly kind: ChecksumKind
+  protected readonly sums: ChecksumKind
 
   constructor(
     protected readonly source: RootSource,
     protected readonly tree: TreeView,
-    /** The root that can be pinned; null when there is none. */
+    /** Returns the root that can be pinned; null when there is none. */
     private readonly published: () => PublishedRoot | null,
   ) {
-    this.kind = source.current().root.sums.kind
+    this.sums = source.current().root.sums.kind
   }
 
   get cp(): number {
@@ -82,7 +82,7 @@ class TreeReadView implements ReadView {
   }
 
   async stat(path: Path): Promise<Stat> {
-    return readStat(this.tree, await this.tree.read((items) => findEntry(items, this.kind, path)))
+    return readStat(this.tree, await this.tree.read((items) => findEntry(items, this.sums, path)))
   }
 
   async list(path: Path, options: ListOptions): Promise<Listing> {
@@ -93,7 +93,7 @@ class TreeReadView implements ReadView {
       const after = found.at(-1)?.path ?? options.after
       const entriesMax = Math.min(wanted - found.length, this.entriesPerLook)
       const page = await this.tree.read((items) =>
-        listEntries(items, this.kind, path, { after, entriesMax, recursive: options.recursive }),
+        listEntries(items, this.sums, path, { after, entriesMax, recursive: options.recursive }),
       )
       found.push(...page)
       if (page.length < entriesMax || found.length === wanted) break
@@ -112,13 +112,13 @@ class TreeReadView implements ReadView {
   }
 
   openNow(path: Path): ReadyFile | null {
-    const value = valueNow(this.tree, this.kind, path)
-    const found = value && fileOf(value, this.kind, path)
-    return found && new FoundFile(this.tree, this.kind, found)
+    const value = valueNow(this.tree, this.sums, path)
+    const found = value && fileOf(value, this.sums, path)
+    return found && new FoundFile(this.tree, this.sums, found)
   }
 
   async open(path: Path): Promise<OpenFile> {
-    // Before anything is waited for: meanwhile the root may go.
+    // The root is pinned before the first wait, because the root may go during a wait.
     const pinned = this.pinned()
     let file: OpenFile | null = null
     try {
@@ -126,7 +126,7 @@ class TreeReadView implements ReadView {
       if (opened.refs) return await this.held(opened)
       if (!pinned) return await this.heldForLong(opened)
       const stat = await readStat(this.tree, opened.item)
-      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.kind, windowsOf(this.source))
+      file = new StoredFile(stat, this.cp, opened.item, null, pinned, this.sums, windowsOf(this.source))
       return file
     } finally {
       if (!file) pinned?.close()
@@ -151,7 +151,7 @@ class TreeReadView implements ReadView {
     }
   }
 
-  /** Somebody may read it slowly, and all the while nothing is released by anybody: so only a few may. */
+  /** While a client reads slowly, a held view stops the release of all blocks: so only a few files are held. */
   private async heldForLong(opened: Opened): Promise<OpenFile> {
     const leave = enterHeld(this.source)
     try {
@@ -169,12 +169,12 @@ class TreeReadView implements ReadView {
 
   protected look(path: Path): Promise<Opened> {
     return this.tree.read((items) => {
-      const item = findFile(items, this.kind, path)
-      return { item, refs: gather(items, this.kind, item) }
+      const item = findFile(items, this.sums, path)
+      return { item, refs: gather(items, this.sums, item) }
     })
   }
 
-  /** The view stays until the file is closed, whoever releases it meanwhile. */
+  /** The tree's view stays until the file is closed, also when this view is released before. */
   protected async held({ item, refs }: Opened, closed: () => void = () => {}): Promise<OpenFile> {
     this.users++
     let isOpen = true
@@ -186,7 +186,7 @@ class TreeReadView implements ReadView {
     })
     try {
       const stat = await readStat(this.tree, item)
-      return new StoredFile(stat, this.cp, item, refs, views, this.kind, windowsOf(this.source))
+      return new StoredFile(stat, this.cp, item, refs, views, this.sums, windowsOf(this.source))
     } catch (error) {
       views.close()
       throw error
@@ -204,12 +204,12 @@ class OpenReadView extends TreeReadView {
     super(engine, engine.openView(), noRoot)
   }
 
-  /** The open tree moves on: one page is one look. */
+  /** The open tree changes between looks, so one page is one look. */
   protected override get entriesPerLook(): number {
     return Number.POSITIVE_INFINITY
   }
 
-  /** A large file of the open tree is read from a root that has the same content; one is published if need be. */
+  /** A large file of the open tree is read from a root with the same content; such a root is published if need be. */
   override async open(path: Path): Promise<OpenFile> {
     const opened = await this.look(path)
     if (opened.refs) return this.held(opened)
@@ -217,7 +217,7 @@ class OpenReadView extends TreeReadView {
     return current ?? (await this.openAt(await this.engine.requestCp('requested'), path, null))!
   }
 
-  /** Null when the content is not the one that is wanted. */
+  /** Returns null when the root has another content than the wanted one. */
   private async openAt(
     published: PublishedRoot,
     path: Path,
@@ -238,7 +238,7 @@ class OpenReadView extends TreeReadView {
   }
 }
 
-/** What a root says of a path that leads to a file only since then. */
+/** Errors of a root for a path that has led to a file only since that root. */
 const mayBeAnother: ReadonlySet<string> = new Set([
   'not-found',
   'not-a-directory',
@@ -248,16 +248,16 @@ const mayBeAnother: ReadonlySet<string> = new Set([
 
 const noRoot = (): null => null
 
-function findFile(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
-  const item = findEntry(items, kind, path)
+function findFile(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem {
+  const item = findEntry(items, sums, path)
   mustBeFile(item, path)
   return item
 }
 
-/** All records of the file; null when it is too large for that. */
-function gather(items: ItemReader, kind: ChecksumKind, item: EntryItem): RecordRef[] | null {
+/** Returns all records of a file; null for a file that is too large to gather its records. */
+function gather(items: ItemReader, sums: ChecksumKind, item: EntryItem): RecordRef[] | null {
   if (item.content) return [contentRef(item.content)]
   if (item.id === 0) return []
   if (item.size > bufferedBytesMax) return null
-  return recordsBetween(items, kind, item.id, 0, item.size, windowRecordsMax)
+  return recordsBetween(items, sums, item.id, 0, item.size, windowRecordsMax)
 }

@@ -1,9 +1,9 @@
 /**
- * A file that is read at once, in one synchronous step with the look that found it: nothing is waited for, so nothing
- * has to be kept for it, and its bytes may lie in buffers that the next read uses again.
+ * Reads a file at once, in one synchronous step with the look that found the file. Because the reader never waits, no
+ * view has to be held for the file, and the bytes may lie in buffers that the next read uses again.
  *
- * - Bytes are verified, in this read or when they were remembered.
- * - Null is given for whatever would make others wait: the caller opens the file then.
+ * - Bytes are verified, in this read or when the cache took the bytes in.
+ * - A read that would have to wait, or would make others wait, returns null. The caller then opens the file.
  */
 import type { ImageNow, ItemReader } from '../../cp-engine/contract.ts'
 import { corrupt } from '../../format/fields.ts'
@@ -18,47 +18,47 @@ import type { KnownDirectories } from '../tree/known-directories.ts'
 import type { Path } from '../paths.ts'
 import { recordsBetween, recordsTouchedBy } from '../tree/records.ts'
 
-/** Of a larger file at once: some tens of microseconds. */
+/** Limit for a part of a larger file that is read at once: some tens of microseconds. */
 export const readyBytesMax = 256 * 1024
 const readyRecordsMax = recordsTouchedBy(readyBytesMax)
 
-/** Used again by every read. */
+/** Buffer that every read uses again. */
 const content = new Uint8Array(recordBytesDefault)
-/** What is gathered, and behind it the record that its next part is taken from. */
+/** Gathered bytes, and behind them the record that the next part is taken from. */
 const gathered = new Uint8Array(readyBytesMax + recordBytesMax)
 
-/** The value of the entry. Null when a node would have to be loaded. */
+/** Returns the value of an entry; null when a node would have to be loaded. */
 export function valueNow(
   image: ImageNow,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
-  /** Of the same image. */
+  /** Known directories of the same image. */
   directories: KnownDirectories | null = null,
 ): Uint8Array | null {
   if (path.length === 0) throw isADirectory(path)
-  return image.readNow((items) => valueOf(items, kind, path, directories))
+  return image.readNow((items) => valueOf(items, sums, path, directories))
 }
 
 function valueOf(
   items: ItemReader,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
   directories: KnownDirectories | null,
 ): Uint8Array {
   const known = directories?.find(path) ?? null
-  const { value, directory } = known === null ? findValue(items, kind, path) : valueIn(items, known, path)
+  const { value, directory } = known === null ? findValue(items, sums, path) : valueIn(items, known, path)
   if (!value) throw notFound(path)
   if (known === null) directories?.add(path, directory)
   return value
 }
 
-/** What an entry says of a file. Null when some of it lies elsewhere. */
+/** Decodes an entry of a file. Returns null when the extra lies in a record. */
 export function fileOf(
   value: Uint8Array,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   path: Path,
 ): { readonly item: EntryItem; readonly stat: Stat } | null {
-  const item = decodeEntryItem(value, kind)
+  const item = decodeEntryItem(value, sums)
   mustBeFile(item, path)
   const { inline } = item.extra
   return inline && { item, stat: statOf(item, inline) }
@@ -71,7 +71,7 @@ export class FoundFile implements ReadyFile {
 
   constructor(
     protected readonly image: ImageNow,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
     { item, stat }: { readonly item: EntryItem; readonly stat: Stat },
   ) {
     this.item = item
@@ -83,18 +83,18 @@ export class FoundFile implements ReadyFile {
   }
 
   read(start: number, end: number): Uint8Array | null {
-    const { stat, item, image, kind } = this
+    const { stat, item, image, sums } = this
     const last = Math.min(end, stat.size)
     assert(start >= 0 && start <= end, 'a range has a beginning and an end')
     if (start >= last) return noBytes
-    if (!item.content) return partNow(image, kind, item, start, last)
+    if (!item.content) return partNow(image, sums, item, start, last)
     const bytes = this.content(item.content)
-    // A file that was extended is longer than that.
+    // A file that was extended is longer than its record.
     if (bytes?.length !== stat.size) return null
     return last - start === bytes.length ? bytes : bytes.subarray(start, last)
   }
 
-  /** All that the pointer of the entry leads to. */
+  /** Returns the whole record that the pointer of the entry names. */
   protected content(pointer: BlockPointer): Uint8Array | null {
     return this.image.recordNow(pointer, content)
   }
@@ -102,16 +102,16 @@ export class FoundFile implements ReadyFile {
 
 const noBytes = new Uint8Array(0)
 
-/** Bytes of a file whose entry has no content; zeros where there is no record. */
+/** Returns bytes of a file whose entry has no content; bytes without a record are zeros. */
 function partNow(
   image: ImageNow,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   item: EntryItem,
   start: number,
   end: number,
 ): Uint8Array | null {
   if (end - start > readyBytesMax) return null
-  const look = (items: ItemReader) => recordsBetween(items, kind, item.id, start, end, readyRecordsMax)
+  const look = (items: ItemReader) => recordsBetween(items, sums, item.id, start, end, readyRecordsMax)
   const refs = item.id === 0 ? [] : image.readNow(look)
   if (!refs) return null
   let done = 0
@@ -124,7 +124,7 @@ function partNow(
     if (!bytes) return null
     if (bytes.length !== to - from)
       throw corrupt('record', 'length', `ends before ${to}, its item says ${rawBytes}`)
-    // All that is wanted: it stays where it was read.
+    // One record has all wanted bytes, which stay where they were read.
     if (bytes.length === end - start) return bytes
     gathered.fill(0, done, at)
     gathered.set(bytes, at)

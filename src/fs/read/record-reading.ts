@@ -1,10 +1,13 @@
-/** The bytes of records that a view has shown: verified, and as many as their items say, else `corrupt`. */
+/**
+ * Reads the bytes of records that a view has shown. Bytes are verified; a length that differs from the item is
+ * `corrupt`.
+ */
 import type { TreeView } from '../../cp-engine/contract.ts'
 import { corrupt } from '../../format/fields.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { type RecordRef, unknownLength } from '../tree/records.ts'
 
-/** Bytes of a file, and where they begin. */
+/** Bytes of a file, and their offset in the file. */
 interface Loaded {
   readonly offset: number
   readonly bytes: Uint8Array
@@ -15,8 +18,8 @@ export async function loadRecord(view: TreeView, ref: RecordRef): Promise<Uint8A
 }
 
 /**
- * At least what the records have of [start, end) of the file. Those that lie one after the other are read by one call.
- * `buffer` is used where they fit; after an error it may still be being filled.
+ * Reads at least the bytes that the records have of [start, end) of the file. Neighbouring records are read by one
+ * call. `buffer` is used when the records fit; after an error, a read may still be filling the buffer.
  */
 export async function loadRecords(
   view: TreeView,
@@ -40,7 +43,7 @@ export async function loadRecords(
   return runs.length === 1 ? runs[0]! : (await Promise.all(runs)).flat()
 }
 
-/** Neighbours in the file that are neighbours on the device. */
+/** Groups records that are neighbours both in the file and on the device. */
 function runsOf(refs: readonly RecordRef[]): RecordRef[][] {
   const runs: RecordRef[][] = []
   let next = -1

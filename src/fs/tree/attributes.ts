@@ -1,8 +1,9 @@
 /**
- * From what a client says of an entry to what its item holds, and back to a Stat.
+ * Turns the attributes that a client gives an entry into the fields of its item, and an item back into a Stat.
  *
- * An extra (content type, metadata, target) of up to `inlineExtraBytesMax` lies in the item, whatever the name: so a
- * move never has to change it. A longer one is one record of one block, which no fragmentation can cut.
+ * An extra (content type, metadata, target) of up to `inlineExtraBytesMax` lies in the item, however long the name
+ * is, so a move never has to change the extra. A longer extra is one record of one block, which fragmentation cannot
+ * cut.
  */
 import type { Version } from '../../cp-engine/contract.ts'
 import {
@@ -35,10 +36,10 @@ export const defaultModes: Readonly<Record<EntryKind, number>> = {
   link: 0o777,
 }
 
-/** Checked, and in the form in which it is stored. */
+/** Attributes that were checked, in the form in which they are stored. */
 export interface CheckedAttributes {
   readonly extra: EntryExtra
-  /** Of an extra that does not fit the item. */
+  /** Bytes of an extra that does not fit the item; null for an extra that does. */
   readonly extraBytes: Uint8Array | null
   readonly mode: number | null
   readonly modified: { readonly ms: number; readonly nanos: number } | null
@@ -60,7 +61,7 @@ export function checkAttributes(attributes: Attributes, target: string | null = 
   }
 }
 
-/** Null when it is short enough for the item. */
+/** Returns the bytes of an extra that does not fit the item; null for an extra that does. */
 function longExtra(extra: EntryExtra): Uint8Array | null {
   checkSizes(extra)
   const problem = extraProblem(extra)
@@ -135,15 +136,15 @@ export function statOf(item: EntryItem, extra: EntryExtra): Stat {
 }
 
 /**
- * Throws `precondition-failed` as RFC 9110 §13 says. To be asked when nothing else is in the way: preconditions are
- * ignored where the answer would be an error without them.
+ * Throws `precondition-failed` as RFC 9110 §13 says. Callers check preconditions last: a request that would fail
+ * anyway ignores its preconditions.
  */
 export function checkPreconditions(conditions: Preconditions, entry: EntryItem | null): void {
   const { ifMatch, ifNoneMatch } = conditions
   if (ifMatch === undefined && ifNoneMatch === undefined) return
   const etag = entry && etagOf(entry.version)
   const isAmong = (tags: readonly string[] | '*') => etag !== null && (tags === '*' || tags.includes(etag))
-  // As everywhere in an answer: with its quotes.
+  // Like every ETag in an answer, this one has its quotes.
   const help = { etag: etag === null ? null : `"${etag}"` }
   if (ifMatch !== undefined && !isAmong(ifMatch))
     throw new StillpointError('precondition-failed', 'If-Match does not hold', help)

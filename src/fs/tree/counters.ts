@@ -1,7 +1,10 @@
 /**
- * The counters that the root carries for the file system. All but the next id count items of the tree, unlinked ones
- * included until the reaper has taken them, so `item-check` can count again. Only operations change those: hidden
- * steps are not replayed from the log, and would be counted twice. Ids are never given twice, so theirs may run ahead.
+ * The counters that the root carries for the file system.
+ *
+ * - All counters but the next id count items of the tree, so `item-check` can count again. An unlinked item is
+ *   counted until the reaper has taken that item.
+ * - Only operations change these counts: hidden steps are not replayed from the log, and would be counted twice.
+ * - An id is never given twice, so the next id may run ahead of the ids in use.
  */
 import type { Tx } from '../../cp-engine/contract.ts'
 import { rootDirectoryId } from '../../format/items/item-keys.ts'
@@ -9,7 +12,7 @@ import { assert } from '../../lib/assert.ts'
 import { StillpointError } from '../../lib/errors.ts'
 
 export const counters = {
-  /** Shared by directories and objects; an orphan has the id of what it was. */
+  /** Directories and objects share the ids; an orphan keeps the id of its directory or object. */
   nextId: 0,
   files: 1,
   directories: 2,
@@ -29,7 +32,7 @@ export function count(tx: Tx, counted: Counted, by: number): void {
   tx.setCounter(counters[counted], value)
 }
 
-/** The id that a volume with this counter gives next. */
+/** Returns the id that a volume with this counter gives next. */
 export const nextIdOf = (counter: number): number => Math.max(counter, rootDirectoryId + 1)
 
 export function takeId(tx: Tx): number {

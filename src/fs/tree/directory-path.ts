@@ -1,10 +1,12 @@
-/** From the id of a directory to its path: up from own item to own item, in as many looks as it is deep. */
+/** Finds the path of a directory from its id, from own item up to own item, with one look per level. */
 import type { ItemReader } from '../../cp-engine/contract.ts'
 import { corrupt } from '../../format/fields.ts'
 import { decodeDirectoryItem } from '../../format/items/directory-item.ts'
 import { directoryKey, rootDirectoryId } from '../../format/items/item-keys.ts'
 
-/** Null for a directory that is unlinked, or not there. Throws `corrupt` for one that contains itself. */
+/**
+ * Returns null for a directory that is unlinked or missing. Throws `corrupt` for a directory that contains itself.
+ */
 export function pathOf(items: Pick<ItemReader, 'get'>, directory: number): string[] | null {
   const names: string[] = []
   const seen = new Set<number>()

@@ -1,11 +1,11 @@
 /**
- * The hands of one operation on the tree: entries come and go with their counts, what is large is only unlinked.
+ * Changes the tree within one operation. Entries come and go with their counts; large content is only unlinked.
  *
  * - A directory's own item comes, moves and goes with its entry, in the same step.
- * - An object is named by as many entries as it counts. When the last one goes, its few records go with it; more make
- *   it an orphan, and so does a directory that is not empty.
- * - A record is used as soon as an item names it: that a later operation of a batch may remove it again is the
- *   engine's to see.
+ * - An object counts the entries that name it. When the last entry goes, an object with few records goes at once; an
+ *   object with more records becomes an orphan, and so does a directory that is not empty.
+ * - A record is used as soon as an item names that record. The engine notices when a later operation of a batch
+ *   removes the record again.
  */
 import type { ItemReader, PreparedRecord, Tx, Version } from '../../cp-engine/contract.ts'
 import {
@@ -38,9 +38,9 @@ import { type Place, findPlace } from './entries.ts'
 import type { KnownDirectories } from './known-directories.ts'
 import type { Path } from '../paths.ts'
 
-/** An object with more records is left to the reaper. */
+/** An object with more records than this is left to the reaper. */
 const recordsUnlinkedMax = 8
-/** Objects above this are not even looked at: they have more. */
+/** The records of an object above this size are not even looked at: such an object has too many. */
 const bytesUnlinkedMax = recordsUnlinkedMax * recordBytesDefault
 
 const countedAs = { file: 'files', directory: 'directories', link: 'links' } as const satisfies Record<
@@ -49,14 +49,14 @@ const countedAs = { file: 'files', directory: 'directories', link: 'links' } as 
 >
 
 export class Edit {
-  /** What this operation left to the reaper. */
+  /** Orphans that this operation leaves to the reaper, and their bytes. */
   orphans = 0
   orphanBytes = 0
 
   constructor(
     readonly tx: Tx,
-    readonly kind: ChecksumKind,
-    /** Null for steps that see only what no path leads to. */
+    readonly sums: ChecksumKind,
+    /** Null for steps that see only items to which no path leads. */
     private readonly directories: KnownDirectories | null,
   ) {}
 
@@ -80,8 +80,10 @@ export class Edit {
     this.tx.delete(key)
   }
 
-  /** The directory that holds the last name of `path`; the missing ones are made. `place`: where the path leads now. */
-  parentOf(path: Path, place: Place = findPlace(this.tx, this.kind, path)): number {
+  /**
+   * Returns the directory for the last name of `path`, and makes missing ones. `place` is where the path leads now.
+   */
+  parentOf(path: Path, place: Place = findPlace(this.tx, this.sums, path)): number {
     assert(path.length > 0, 'the root has no parent')
     let { directory } = place
     for (let depth = place.depth; depth < path.length - 1; depth++) {
@@ -108,9 +110,9 @@ export class Edit {
     }
   }
 
-  /** `before` is what the name led to; its content is the caller's to unlink. */
+  /** `before` is the entry that the name led to; the caller unlinks the content of `before`. */
   putEntry(directory: number, name: string, item: EntryItem, before: EntryItem | null): void {
-    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.kind))
+    this.put(entryKeyOf(directory, name), encodeEntryItem(item, this.sums))
     this.count(item, 1)
     if (item.kind === 'directory' && item.id !== before?.id)
       this.put(directoryKey(item.id), encodeDirectoryItem({ parent: directory, name }))
@@ -122,13 +124,13 @@ export class Edit {
     this.count(before, -1)
   }
 
-  /** The root is there without an item, and is not counted. */
+  /** The root exists without an item, and is not counted. */
   putRoot(item: EntryItem): void {
     assert(item.id === rootDirectoryId, 'the root keeps its id')
-    this.put(rootEntryKey(), encodeEntryItem(item, this.kind))
+    this.put(rootEntryKey(), encodeEntryItem(item, this.sums))
   }
 
-  /** The entry alone; its content has moved or is unlinked. */
+  /** Deletes only the entry; the caller has moved or unlinked its content. */
   deleteEntry(directory: number, name: string, item: EntryItem): void {
     if (item.kind === 'directory') {
       this.directories?.forget()
@@ -138,14 +140,14 @@ export class Edit {
     this.count(item, -1)
   }
 
-  /** What an entry named that is gone or replaced: the pointers in it go with its item. */
+  /** Unlinks the content of an entry that is deleted or replaced. The pointers in the entry go with its item. */
   unlink(item: EntryItem): void {
     if (item.kind === 'directory') {
       if (!this.isEmptyDirectory(item.id)) this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
     } else if (item.id !== 0) this.unlinkObject(item.id, bytesUnlinkedMax)
   }
 
-  /** As `unlink`, but never looks at anything below: for steps that unlink many. */
+  /** Unlinks like `unlink`, but never looks at items below, for steps that unlink many entries. */
   unlinkUnseen(item: EntryItem): void {
     if (item.kind === 'directory') this.orphan({ kind: 'directory', id: item.id, offset: 0 }, 0)
     else if (item.id !== 0) this.unlinkObject(item.id, 0)
@@ -158,7 +160,7 @@ export class Edit {
 
   orphan(orphan: OrphanItem, bytes: number): void {
     const key = orphanKey(orphan.id)
-    // A tail of the same object is part of what is unlinked now.
+    // An orphan that exists already is the tail of the same object, and becomes part of the unlinked object.
     if (!this.tx.get(key)) this.orphans++
     this.put(key, encodeOrphanItem(orphan))
     this.orphanBytes += bytes

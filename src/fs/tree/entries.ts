@@ -1,6 +1,6 @@
 /**
- * Where a path leads in one look at the tree. Links are not followed; what is not a directory has nothing below it.
- * The root has an entry of its own only once it has attributes.
+ * Finds where a path leads in one look at the tree. Links are not followed; only directories have entries below. The
+ * root has an entry of its own only when a client has given attributes to the root.
  */
 import type { ItemReader } from '../../cp-engine/contract.ts'
 import { noExtra } from '../../format/items/entry-extra.ts'
@@ -11,7 +11,7 @@ import { StillpointError } from '../../lib/errors.ts'
 import { defaultModes } from './attributes.ts'
 import { type Path, formatPath } from '../paths.ts'
 
-/** The root as long as nobody has given it attributes. */
+/** Entry of the root as long as no client has given attributes to the root. */
 const plainRoot: EntryItem = {
   kind: 'directory',
   version: { epoch: 0, opening: 0, sequence: 0 },
@@ -30,27 +30,27 @@ export interface Place {
   /** The deepest directory on the way that exists, and how many names lead to it. */
   readonly directory: number
   readonly depth: number
-  /** Null when there is nothing, or when a directory on the way is missing. */
+  /** Null when the path leads to no entry, or when a directory on the way is missing. */
   readonly entry: EntryItem | null
 }
 
-/** Throws `not-a-directory` when something on the way is not one. */
-export function findPlace(items: ItemReader, kind: ChecksumKind, path: Path): Place {
+/** Throws `not-a-directory` when an entry on the way is not a directory. */
+export function findPlace(items: ItemReader, sums: ChecksumKind, path: Path): Place {
   if (path.length === 0) {
     const value = items.get(rootEntryKey())
-    return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, kind) : plainRoot }
+    return { directory: 0, depth: 0, entry: value ? decodeEntryItem(value, sums) : plainRoot }
   }
-  const { directory, depth, value } = findValue(items, kind, path)
-  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+  const { directory, depth, value } = findValue(items, sums, path)
+  return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
-/** As `findPlace`, in a directory that the way is known to lead to. */
-export function placeIn(items: ItemReader, kind: ChecksumKind, directory: number, path: Path): Place {
+/** Finds the place of a path whose last directory is known. */
+export function placeIn(items: ItemReader, sums: ChecksumKind, directory: number, path: Path): Place {
   const { depth, value } = valueIn(items, directory, path)
-  return { directory, depth, entry: value ? decodeEntryItem(value, kind) : null }
+  return { directory, depth, entry: value ? decodeEntryItem(value, sums) : null }
 }
 
-/** The same as it is stored. */
+/** Finds the stored value of a path whose last directory is known. */
 export function valueIn(items: ItemReader, directory: number, path: Path): FoundValue {
   const depth = path.length - 1
   return { directory, depth, value: items.get(entryKeyOf(directory, path[depth]!)) }
@@ -58,14 +58,14 @@ export function valueIn(items: ItemReader, directory: number, path: Path): Found
 
 type FoundValue = Omit<Place, 'entry'> & { readonly value: Uint8Array | null }
 
-/** As `findPlace`, and the entry is as it is stored. The root has no place. */
-export function findValue(items: ItemReader, kind: ChecksumKind, path: Path): FoundValue {
+/** Finds what `findPlace` finds, with the entry as its stored value. The root has no place. */
+export function findValue(items: ItemReader, sums: ChecksumKind, path: Path): FoundValue {
   let directory = rootDirectoryId
   const last = path.length - 1
   for (let depth = 0; depth < last; depth++) {
     const value = items.get(entryKeyOf(directory, path[depth]!))
     if (!value) return { directory, depth, value: null }
-    directory = directoryIdOf(value, kind) ?? refuse(path.slice(0, depth + 1))
+    directory = directoryIdOf(value, sums) ?? refuse(path.slice(0, depth + 1))
   }
   return valueIn(items, directory, path)
 }
@@ -74,9 +74,9 @@ function refuse(path: readonly string[]): never {
   throw notADirectory(path)
 }
 
-/** Throws `not-found` as well. */
-export function findEntry(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem {
-  const { entry } = findPlace(items, kind, path)
+/** Throws `not-found` or `not-a-directory`. */
+export function findEntry(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem {
+  const { entry } = findPlace(items, sums, path)
   if (!entry) throw notFound(path)
   return entry
 }

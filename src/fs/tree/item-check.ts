@@ -1,17 +1,18 @@
 /**
- * The invariants of the items of one root, over the items in the order of their keys. Pure: what reads the tree and
- * verifies blocks and pointers is the engine's check.
+ * Checks the invariants of the items of one root, over the items in the order of their keys. The code is pure: the
+ * check of the engine reads the tree and verifies blocks and pointers.
  *
  * - Every item is well-formed, and every id is below the next one.
- * - A name is one that a client may give. No version is above what the root says it contains.
- * - A directory has one name, or is an orphan; from each one the way up ends at the root or at an orphan. Its own item is
- *   there exactly as long as its entry, and says where that is.
- * - An object is named by as many entries as it counts, and none when it is an orphan; sizes agree.
- * - A record belongs to an object, lies at a multiple of its span, overlaps no other and ends within the file. Behind
- *   the beginning of a tail everything may lie: the reaper takes it.
- * - The counters count the entries, unlinked ones that the reaper has not taken included.
+ * - Every name is a name that a client may give. No version is above the versions that the root contains.
+ * - A directory has one name, or is an orphan; from each directory the way up ends at the root or at an orphan. The
+ *   own item of a directory exists exactly as long as its entry, and says where the entry is.
+ * - An object counts the entries that name it, and sizes agree. No entry names an orphan, unless the orphan is a
+ *   tail.
+ * - A record belongs to an object, lies at a multiple of its span, overlaps no other record and ends within the file.
+ *   Behind the beginning of a tail any record may lie, because the reaper takes all records there.
+ * - The counters count the entries, including unlinked entries that the reaper has not taken.
  *
- * Where a problem has a path, the path stands behind it.
+ * A problem that has a path ends with that path.
  */
 import type { Item, PublishedRoot, Version } from '../../cp-engine/contract.ts'
 import { decodeDirectoryItem, encodeDirectoryItem } from '../../format/items/directory-item.ts'
@@ -40,10 +41,10 @@ import { formatPath, nameProblem } from '../paths.ts'
 import { type Counted, counters, nextIdOf } from './counters.ts'
 import { pathOf } from './directory-path.ts'
 
-/** So many are described; all are counted. */
+/** Limit for the problems that are described; all problems are counted. */
 const problemsMax = 100
 
-/** What the items are measured by. */
+/** Facts of a root that the items are checked against. */
 export type CheckedRoot = Pick<PublishedRoot['root'], 'sums' | 'epochs' | 'opening' | 'sequence' | 'counters'>
 
 export interface ItemReport {
@@ -53,7 +54,7 @@ export interface ItemReport {
   readonly orphans: number
 }
 
-/** Of an entry. */
+/** Place of an entry. */
 interface Place {
   readonly directory: number
   readonly name: string
@@ -66,21 +67,23 @@ interface Named {
 }
 
 interface Recorded {
-  /** Where the span of the last record ended. */
+  /** End of the last record's span. */
   end: number
-  /** The first record that overlaps the one before it, and the first that ends behind the file. */
+  /**
+   * Offsets of the first record that overlaps the record before, and of the first record that ends behind the file.
+   */
   overlapsAt: number
   exceedsAt: number
 }
 
-/** The raw bytes of records that an item names, in the order of its pointers; null where they are not at hand. */
+/** The raw bytes of records that an item names, in the order of its pointers; null for bytes that are not at hand. */
 type Payloads = readonly (Uint8Array | null)[]
 
 export class ItemCheck {
   private readonly problems: { readonly text: string; readonly place: Place | null }[] = []
   private problemCount = 0
   private readonly counts: Record<Counted, number> = { files: 0, directories: 0, links: 0, fileBytes: 0 }
-  /** Where the entry of each directory is. */
+  /** Place of each directory's entry. */
   private readonly directories = new Map<number, Place>()
   private readonly withOwnItem = new Set<number>()
   private readonly withEntries = new Set<number>()
@@ -92,7 +95,7 @@ export class ItemCheck {
 
   constructor(private readonly root: CheckedRoot) {}
 
-  /** In the order of their keys. Throws `newer-format`: then nothing can be said of the whole. */
+  /** To be called in the order of keys. Throws `newer-format`: this program cannot judge a tree with such an item. */
   add({ key, value }: Item, payloads: Payloads = []): void {
     try {
       this.addKnown(decodeKey(key), value, payloads)
@@ -129,7 +132,7 @@ export class ItemCheck {
         const place = { directory: key.directory, name: key.name }
         const item = decodeEntryItem(value, sums)
         this.addEntry(place, item)
-        // Counted before: an extra that cannot be decoded is one problem, not three.
+        // The entry is counted before its contents are checked: an undecodable extra is one problem, not three.
         this.checkContents(item, payloads, place)
         break
       }
@@ -195,7 +198,7 @@ export class ItemCheck {
     }
   }
 
-  /** The root contains every operation up to its sequence, and none of a later opening or epoch. */
+  /** The root contains every operation up to its sequence, and no operation of a later opening or epoch. */
   private checkVersion({ epoch, opening, sequence }: Version, place: Place): void {
     const { epochs, opening: rootOpening, sequence: rootSequence } = this.root
     const rootEpoch = epochs.at(-1)?.number ?? 0
@@ -206,7 +209,7 @@ export class ItemCheck {
     this.problem(`version ${own} is above the root's ${text(rootEpoch, rootOpening, rootSequence)}`, place)
   }
 
-  /** The pointers of an entry are its content, then its extra, as far as it has them. */
+  /** The pointers of an entry are its content, then its extra, as far as the entry has these. */
   private checkContents({ kind, size, content, extra }: EntryItem, payloads: Payloads, place: Place): void {
     const bytes = content ? (payloads[0] ?? null) : null
     if (bytes && bytes.length > size) this.problem(`a file of ${size} bytes has ${bytes.length}`, place)
@@ -249,7 +252,7 @@ export class ItemCheck {
     this.recorded.set(object, recorded)
   }
 
-  /** All entries have been seen. */
+  /** Own items come after all entries. */
   private addOwnItem(id: number, value: Uint8Array): void {
     this.withOwnItem.add(id)
     const own = decodeDirectoryItem(value)
@@ -327,7 +330,7 @@ export class ItemCheck {
     if (this.problems.length < problemsMax) this.problems.push({ text, place })
   }
 
-  /** By the entries, because those are what a client sees. */
+  /** The path follows the entries, not the own items, because a client sees entries. */
   private show({ directory, name }: Place): string {
     if (directory === 0) return 'the root'
     const items = {
@@ -348,7 +351,7 @@ export class ItemCheck {
   }
 }
 
-/** Of the key of an entry, however damaged it or its value is. */
+/** Returns the place of an entry from its key, however damaged key or value are; null for any other key. */
 function placeOfKey(key: Uint8Array): Place | null {
   const directory = key[0] === keyKinds.entry && key.length > 8 ? readU64BigEndian(key, 1) : Number.NaN
   return Number.isNaN(directory) ? null : { directory, name: new TextDecoder().decode(entryNameBytes(key)) }

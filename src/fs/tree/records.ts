@@ -1,9 +1,10 @@
 /**
- * Records of a file: which there are, and how bytes become some.
+ * Finds the records of a file, and makes records from bytes.
  *
- * - A record covers a span, a power of two, and lies at a multiple of it; spans of one object do not overlap.
- * - Its bytes are the first of the span; the rest of the span, and what no record covers, reads as zeros.
- * - The small content of an entry is treated as a record at 0.
+ * - A record covers a span, a power of two, and lies at a multiple of that span. Spans of one object do not overlap.
+ * - The bytes of a record are the first bytes of its span. The rest of the span reads as zeros, and so do all bytes
+ *   that no record covers.
+ * - The content of a small file, which is in its entry, is treated as a record at 0.
  */
 import type {
   Engine,
@@ -31,25 +32,27 @@ export interface RecordRef {
 export const recordEnd = (ref: RecordRef): number => ref.offset + ref.rawBytes
 export const offsetOfRecordKey = (key: Uint8Array): number => readU64BigEndian(key, 9)
 
-/** An encoded content of an entry says only when it is read how long it is. */
+/** The length of a packed content in an entry is known only when the content is read. */
 export const unknownLength = Number.POSITIVE_INFINITY
 
-/** The content of a small file, as a record. */
+/** Returns the content of a small file as a record. */
 export function contentRef(pointer: BlockPointer): RecordRef {
   const rawBytes = pointer.encoding === 'raw' ? pointer.payloadBytes : unknownLength
   return { offset: 0, span: recordBytesMax, rawBytes, pointer }
 }
 
-/** The smallest span that holds so many bytes. */
+/** The smallest span that holds this many bytes. */
 export const spanOf = (bytes: number): number => Math.max(recordBytesMin, 2 ** Math.ceil(Math.log2(bytes)))
 
-/** So many records touch a range of so many bytes at most, wherever it begins and however often they were cut. */
+/**
+ * Limit for the records that touch a range of this many bytes, wherever the range begins, however records were cut.
+ */
 export const recordsTouchedBy = (bytes: number): number => bytes / recordBytesMin + 1
 
-/** All records whose spans touch [start, end), ascending; the caller knows that there are no more than `recordsMax`. */
+/** Returns all records whose spans touch [start, end), ascending. The caller knows that at most `recordsMax` do. */
 export function recordsBetween(
   items: ItemReader,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   object: number,
   start: number,
   end: number,
@@ -58,27 +61,27 @@ export function recordsBetween(
   const refs: RecordRef[] = []
   const before = items.floor(recordKey(object, start), recordRange(object).from)
   if (before) {
-    const ref = refOf(before.key, before.value, kind)
+    const ref = refOf(before.key, before.value, sums)
     if (ref.offset + ref.span > start) refs.push(ref)
   }
   if (start + 1 >= end) return refs
   const restMax = recordsMax - refs.length
   const rest = items.scan(recordKey(object, start + 1), recordKey(object, end), restMax + 1)
-  // One that were left out would be read as zeros.
+  // A record that was left out would be read as zeros.
   if (rest.length > restMax)
     throw corrupt('record items', 'offsets', `are more than ${recordsMax} in a range`)
-  for (const { key, value } of rest) refs.push(refOf(key, value, kind))
+  for (const { key, value } of rest) refs.push(refOf(key, value, sums))
   return refs
 }
 
-function refOf(key: Uint8Array, value: Uint8Array, kind: ChecksumKind): RecordRef {
+function refOf(key: Uint8Array, value: Uint8Array, sums: ChecksumKind): RecordRef {
   const offset = offsetOfRecordKey(key)
-  const item: RecordItem = decodeRecordItem(value, kind)
+  const item: RecordItem = decodeRecordItem(value, sums)
   if (!(offset % item.span === 0)) throw corrupt('record item', 'span', 'does not divide its offset')
   return { offset, ...item }
 }
 
-/** A prepared record and where it goes. */
+/** A prepared record, and its place in the file. */
 export interface Piece {
   readonly offset: number
   readonly span: number
@@ -86,8 +89,9 @@ export interface Piece {
 }
 
 /**
- * Bytes that fit one record at `offset`, as the pieces that free space allows, none where they are zeros. Pieces whose spans would not lie
- * at their multiples, or overlap, are cut again, down to single blocks, which always fit.
+ * Prepares bytes that fit one record at `offset`, in the pieces that free space allows; zeros give no piece. Pieces
+ * whose spans would overlap, or would not lie at their multiples, are cut again, down to single blocks, which always
+ * fit.
  */
 export async function preparePieces(
   engine: Engine,
@@ -113,7 +117,7 @@ export async function preparePieces(
   }
   engine.discard(records)
   const half = span / 2
-  // The bytes may change when what was discarded has been written.
+  // The caller may change the bytes as soon as the discarded records have been written.
   const copy = options.onWritten ? bytes.slice() : bytes
   written.begin()
   const again = { ...options, onWritten: undefined }
@@ -126,7 +130,7 @@ export async function preparePieces(
   }
 }
 
-/** Tells nobody before it is known what becomes of the bytes. */
+/** Calls the listener only after the fate of the bytes is known. */
 class Deferred {
   private hasBegun = false
   private told: { readonly isFree: boolean } | null = null
@@ -151,13 +155,13 @@ class Deferred {
 
 export function putPiece(
   tx: Pick<Tx, 'use' | 'put'>,
-  kind: ChecksumKind,
+  sums: ChecksumKind,
   object: number,
   piece: Piece,
 ): void {
   const { record, span, offset } = piece
   const item = { pointer: tx.use(record), span, rawBytes: record.length }
-  tx.put(recordKey(object, offset), encodeRecordItem(item, kind))
+  tx.put(recordKey(object, offset), encodeRecordItem(item, sums))
 }
 
 /** Part of a file's new content, to be stored at `offset`. */
@@ -166,13 +170,15 @@ export interface Chunk {
   readonly bytes: Uint8Array
 }
 
-/** More than this at once becomes records that the log names: it would have to hold smaller ones. */
+/**
+ * More bytes than this become records that the log names: smaller records would stand in the log with their bytes.
+ */
 const inlineChunksBytesMax = 512 * 1024
 const namedSpan = 4 * recordBytesDefault
 
 /**
- * Cuts bytes at multiples of the default record, and each part into a chunk that lies at a multiple of its span: what
- * has to be added before it for that is zeros. No chunk covers more than the default records that the bytes are in.
+ * Cuts bytes at multiples of the default record, and makes each part a chunk that lies at a multiple of its span,
+ * with zeros in front if need be. Together the chunks cover no more than the default records that the bytes are in.
  */
 export function cutChunks(offset: number, bytes: Uint8Array): Chunk[] {
   const chunks: Chunk[] = []
@@ -200,24 +206,24 @@ function alignChunk(start: number, part: Uint8Array): Chunk {
   let span = recordBytesMin
   while (Math.floor(start / span) !== Math.floor(last / span)) span *= 2
   const offset = Math.floor(start / span) * span
-  // The bytes that are stored decide the span: with zeros in front it may be smaller than the cell.
+  // The stored bytes decide the span of the record, which may be smaller than the cell of the part.
   if (offset === start) return { offset, bytes: part }
   const padded = new Uint8Array(last + 1 - offset)
   padded.set(part, start - offset)
   return { offset, bytes: padded }
 }
 
-/** Of large files: few records, and a part of one is still read fast. */
+/** Record size of large files: a file has few records, and a part of a record is still read fast. */
 export const largeRecordBytes = 4 * recordBytesDefault
 
-/** Records grow with the file; small ones are cheap to change. */
+/** Records grow with the file; small records are cheap to change. */
 export function streamSpan(bytes: number): number {
   return bytes < 8 * 2 ** 20 ? recordBytesDefault : largeRecordBytes
 }
 
 /**
- * How many bytes are gathered at a position of a stream before they become records, together: many for a large body,
- * few while there may be many bodies. A power of two that divides the position.
+ * Number of bytes that are gathered at a position of a stream before they become records together: many for a large
+ * body, few while there may be many bodies. The result is a power of two that divides the position.
  */
 export function gatheredBytes(position: number, hint: number): number {
   const largest = Math.max(position, hint) < 32 * 2 ** 20 ? largeRecordBytes : recordBytesMax

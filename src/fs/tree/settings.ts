@@ -1,6 +1,7 @@
 /**
- * Settings of the volume: opaque bytes by name, items of the tree as files are. So they are changed by operations
- * (logged, all or nothing, on every mirror), and a view shows those of its CP.
+ * Reads and changes the settings of the volume. A setting is opaque bytes under a name, and an item of the tree as
+ * files are. So operations change settings (logged, all or nothing, on every mirror), and a view shows the settings
+ * of its CP.
  */
 import type { ItemReader, Tx } from '../../cp-engine/contract.ts'
 import { isSettingName, settingKey, settingNameBytesMax, settingRange } from '../../format/items/item-keys.ts'
@@ -20,11 +21,11 @@ export function getSetting(items: ItemReader, name: string): Uint8Array | null {
   return value && decodeSettingItem(value)
 }
 
-/** In the order of their names. */
+/** Returns settings in the order of their names. */
 export function listSettings(items: ItemReader, { prefix, after, limit }: SettingPage): Setting[] {
   if (prefix !== '') keyOf(prefix)
   const { from, end } = settingRange(prefix)
-  // One more, because the first may be the position itself.
+  // One more item is scanned, because the first may be the position itself.
   const found = items.scan(after === null ? from : keyOf(after), end, limit + 1)
   return found
     .map(({ key, value }) => ({ name: decodeUtf8(key.subarray(1)), value: decodeSettingItem(value) }))

@@ -1,4 +1,4 @@
-/** Extras that lie in a record of their own. */
+/** Reads extras, which may lie in a record of their own. */
 import type { Engine, ItemReader, TreeView } from '../../cp-engine/contract.ts'
 import { type EntryExtra, decodeEntryExtra, noExtra } from '../../format/items/entry-extra.ts'
 import type { EntryItem } from '../../format/items/items.ts'
@@ -9,7 +9,7 @@ import type { Stat } from '../contract.ts'
 import { findPlace } from './entries.ts'
 import type { Path } from '../paths.ts'
 
-/** The view has shown the item. */
+/** The item comes from this view. */
 export async function readExtra(view: TreeView, { extra }: EntryItem): Promise<EntryExtra> {
   return extra.inline ?? decodeEntryExtra(await view.record(extra.record))
 }
@@ -19,11 +19,11 @@ export async function readStat(view: TreeView, item: EntryItem): Promise<Stat> {
 }
 
 /**
- * The stat of an entry that has just been written at `path`. When it has been replaced again meanwhile, its stored
- * extra may be gone: then the answer is without it.
+ * Returns the stat of an entry that has just been written at `path`. When the entry has been replaced meanwhile, its
+ * stored extra may be gone; the stat is then without extra.
  */
 export async function statStored(
-  { engine, kind }: { readonly engine: Engine; readonly kind: ChecksumKind },
+  { engine, sums }: { readonly engine: Engine; readonly sums: ChecksumKind },
   path: Path,
   item: EntryItem,
 ): Promise<Stat> {
@@ -31,7 +31,7 @@ export async function statStored(
   if (extra.inline) return statOf(item, extra.inline)
   const view = engine.openView()
   try {
-    const now = await view.read((items) => findPlaceOrNull(items, kind, path))
+    const now = await view.read((items) => findPlaceOrNull(items, sums, path))
     const isSame = now?.extra.record && equalPointers(now.extra.record, extra.record)
     return isSame ? await readStat(view, now) : statOf(item, noExtra)
   } finally {
@@ -39,9 +39,9 @@ export async function statStored(
   }
 }
 
-function findPlaceOrNull(items: ItemReader, kind: ChecksumKind, path: Path): EntryItem | null {
+function findPlaceOrNull(items: ItemReader, sums: ChecksumKind, path: Path): EntryItem | null {
   try {
-    return findPlace(items, kind, path).entry
+    return findPlace(items, sums, path).entry
   } catch (error) {
     if (hasCode(error, 'not-a-directory')) return null
     throw error

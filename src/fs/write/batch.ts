@@ -1,4 +1,4 @@
-/** Several operations as one: they are prepared first, then applied in order in one step, all or nothing. */
+/** Runs several operations as one: all are prepared first, then applied in order in one step, all or nothing. */
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
 import { blockBytes, recordBytesDefault } from '../../format/geometry.ts'
@@ -25,7 +25,7 @@ export function batch(
   const bytes = operations.reduce((sum, each) => sum + (each.op === 'put' ? each.content.length : 0), 0)
   if (bytes > batchBytesMax)
     throw new StillpointError('too-large', `a batch has at most ${batchBytesMax} bytes of content`)
-  // Each may have an extra of one block; contents are rounded up to blocks.
+  // Each operation may have an extra of one block; contents are rounded up to blocks.
   const preparedBytes = bytes + 2 * operations.length * blockBytes
   return prepared(context, preparedBytes, async (preparation) => {
     const steps: Apply[] = []
@@ -48,7 +48,7 @@ function applyStep(edit: Edit, step: Apply, index: number): BatchResult {
   }
 }
 
-/** Everything else is passed on as it is: it may be the engine's own. */
+/** Any error that is no StillpointError is passed on unchanged: the engine may have thrown it for its own use. */
 function withIndex(error: unknown, index: number): unknown {
   if (!(error instanceof StillpointError)) return error
   return new StillpointError(error.code, error.message, { ...error.help, index }, { cause: error })
@@ -89,7 +89,7 @@ async function prepareStep(preparation: Preparation, operation: BatchOperation):
 async function preparePut(preparation: Preparation, bytes: Uint8Array): Promise<Piece[]> {
   const pieces: Piece[] = []
   let offset = 0
-  // What is larger than a record that the log holds should be one that the log names.
+  // Content that does not fit one record in the log should become records that the log names.
   const span = bytes.length > recordBytesDefault ? 4 * recordBytesDefault : recordBytesDefault
   for await (const buffer of buffersOf(chunksOf(bytes), () => span)) {
     pieces.push(...(await preparation.pieces(buffer, offset)))

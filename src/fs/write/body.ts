@@ -1,11 +1,14 @@
-/** Bodies as they come, cut into the buffers that become records. Small ones are not copied where a chunk is large enough. */
+/**
+ * Cuts bodies into the buffers that become records. A small buffer is not copied when one chunk of the body is large
+ * enough.
+ */
 import { concatBytes } from '../../lib/bytes.ts'
 import type { Body, BodyStream } from '../contract.ts'
 import type { BufferPool } from '../../lib/buffer-pool.ts'
 
 /** Many tiny chunks are joined before they become many tiny objects. */
 const partsMax = 256
-/** A body that is shorter than this should not take more memory than it has bytes. */
+/** A body that is shorter than this should not take more memory than its bytes. */
 const gatheredBytesMax = 64 * 1024
 
 /** Chunks may be empty. */
@@ -17,7 +20,7 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-/** Bytes that wait until enough have come. */
+/** Keeps bytes until enough have come. */
 export class Gathered {
   length = 0
   private parts: Uint8Array[] = []
@@ -29,7 +32,7 @@ export class Gathered {
     if (this.parts.length > partsMax) this.parts = [concatBytes(...this.parts)]
   }
 
-  /** Everything, and begins anew. */
+  /** Returns all gathered bytes, and begins anew. */
   take(): Uint8Array {
     const parts = this.parts
     this.parts = []
@@ -38,11 +41,13 @@ export class Gathered {
   }
 }
 
-/** The body in buffers of `sizeAt(position)` bytes; the last may be shorter. An empty body gives none. */
+/** Gives the body in buffers of `sizeAt(position)` bytes; the last may be shorter. An empty body gives no buffer. */
 export async function* buffersOf(
   body: BodyStream,
   sizeAt: (position: number) => number,
-  /** Larger ones are filled here; without it, and up to `gatheredBytesMax`, what came is joined. */
+  /**
+   * Pool for buffers above `gatheredBytesMax`. Smaller buffers, and all buffers without a pool, are joined chunks.
+   */
   buffers: BufferPool | null = null,
 ): AsyncGenerator<Uint8Array> {
   const gathered = new Gathered()

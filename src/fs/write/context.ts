@@ -1,4 +1,4 @@
-/** What every part of the writing side works with. */
+/** Context of the writing side: how an operation is prepared, run and answered. */
 import type {
   Applied,
   Engine,
@@ -28,23 +28,26 @@ import { statStored } from '../tree/stored-extra.ts'
 export interface Context {
   readonly engine: Engine
   readonly clock: Clock
-  readonly kind: ChecksumKind
+  readonly sums: ChecksumKind
   readonly reaper: Reaper
   readonly preparing: ByteGate
   readonly buffers: BufferPool
   readonly directories: KnownDirectories
-  /** By path: those who change a part of a file. */
+  /** Operations that change a part of the same file, by its path, take turns. */
   readonly turns: Turns
 }
 
-/** Of records that are prepared by operations which need several. A batch has to fit. */
+/** Limit for the bytes that operations with several records prepare at the same time. A batch has to fit. */
 export const preparingBytesMax = 16 * 2 ** 20
-/** Of buffers that uploads fill, when nobody uploads. */
+/** Limit for the resting buffers of uploads. */
 export const restingRecordBytesMax = 16 * 2 ** 20
-/** What one operation prepares beyond this leaves for the device at once: it would fill queue and log. */
+/**
+ * Records that one operation prepares beyond this leave for the device at once, because they would fill queue and
+ * log.
+ */
 const queuedBytesMax = 2 ** 20
 
-/** Runs an operation; the reaper hears of what it unlinked. */
+/** Runs an operation, and tells the reaper of the orphans that the operation has left. */
 export async function runEdit<T>(
   context: Context,
   operation: (edit: Edit) => T,
@@ -53,9 +56,9 @@ export async function runEdit<T>(
   let orphans = 0
   let orphanBytes = 0
   const applied = await context.engine.run((tx: Tx) => {
-    const edit = new Edit(tx, context.kind, context.directories)
+    const edit = new Edit(tx, context.sums, context.directories)
     const result = operation(edit)
-    // Only what the last run says counts.
+    // The engine may run the operation several times; only the last run counts.
     orphans = edit.orphans
     orphanBytes = edit.orphanBytes
     return result
@@ -64,19 +67,21 @@ export async function runEdit<T>(
   return applied
 }
 
-/** As `runEdit`, at once. Null when something has to be waited for: the records are still the caller's. */
+/**
+ * Runs an operation at once. Returns null when it would have to wait: then the records still belong to the caller.
+ */
 export function runEditNow<T>(
-  { engine, kind, reaper, directories }: Context,
+  { engine, sums, reaper, directories }: Context,
   operation: (edit: Edit) => T,
   records: readonly PreparedRecord[],
 ): Applied<T> | null {
   let edit = null as Edit | null
-  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, kind, directories))), records)
+  const applied = engine.runNow((tx) => operation((edit = new Edit(tx, sums, directories))), records)
   if (applied && edit && edit.orphans > 0) reaper.heard(edit.orphans, edit.orphanBytes)
   return applied
 }
 
-/** An extra on its way into an item. */
+/** An extra that is ready to be stored in an item. */
 export interface PreparedExtra {
   readonly extra: EntryExtra
   readonly record: PreparedRecord | null
@@ -86,14 +91,14 @@ export const storeExtra = (edit: Edit, { extra, record }: PreparedExtra): Stored
   record ? { inline: null, record: edit.use(record) } : inlineExtra(extra)
 
 /**
- * What has been prepared for one operation: discarded when it is not run. `run` takes everything; after that the
- * engine discards what was not used, also when it fails.
+ * Records that are prepared for one operation. `discard` gives up records that no operation has run with. `run` takes
+ * all records; after that the engine discards the unused ones, also when the operation fails.
  */
 export class Preparation {
   private records: PreparedRecord[] = []
   private bytes = 0
 
-  /** `floor`: what is prepared takes the place of at least as much, when it is not that of writes. */
+  /** Any `floor` other than `write` is for records that replace at least as many bytes. */
   constructor(
     readonly context: Context,
     private readonly floor: SpaceFloor,
@@ -129,8 +134,9 @@ export class Preparation {
 }
 
 /**
- * Prepares and runs; whatever fails in between, nothing stays prepared. `bytes` of records that are prepared one after
- * the other; 0 when there is only one, which waits for nobody once it is there.
+ * Prepares and runs an operation; after any failure, no record stays prepared. `bytes` counts records that are
+ * prepared one after the other. `bytes` is 0 for a single record, because an operation that has its record waits for
+ * no other.
  */
 export async function prepared<T>(
   context: Context,
@@ -149,7 +155,7 @@ export async function prepared<T>(
   return bytes === 0 ? inside() : context.preparing.within(bytes, inside)
 }
 
-/** The answer to an operation on one entry; `extra` when it is at hand. */
+/** Returns the answer to an operation on one entry. `extra` is the entry's extra, if it is at hand. */
 export async function written(
   context: Context,
   path: Path,

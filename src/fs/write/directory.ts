@@ -1,4 +1,4 @@
-/** Making directories. One that exists keeps its version, unless it is given attributes. */
+/** Makes directories. An existing directory keeps its version, unless the request has attributes. */
 import type { EntryItem } from '../../format/items/items.ts'
 import {
   type CheckedAttributes,
@@ -18,7 +18,7 @@ interface MakeDirectory {
   readonly path: Path
   readonly attributes: CheckedAttributes
   readonly extra: PreparedExtra
-  /** An existing directory takes them. */
+  /** An existing directory takes over the attributes of the request. */
   readonly hasAttributes: boolean
   readonly hasMeta: boolean
 }
@@ -60,7 +60,7 @@ export function applyMakeDirectory(
   conditions: Preconditions = {},
 ): { readonly created: boolean; readonly item: EntryItem } {
   const { path, attributes } = make
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (entry && entry.kind !== 'directory') throw notADirectory(path)
   checkPreconditions(conditions, entry)
   if (entry && !make.hasAttributes) return { created: false, item: entry }

@@ -1,8 +1,10 @@
 /**
- * Renames: one entry goes and one comes, with the own item of a directory, whatever lies below. The version stays: it is the same content.
+ * Renames entries. One entry goes and one comes, with the own item of a directory, whatever lies below. The version
+ * stays, because the content is the same.
  *
- * How deep lies what is below is not looked at, because that would cost as much as there is: it may come to lie deeper
- * than a path can name. Listings still give it, the reaper takes it, and moving a directory above it up names it again.
+ * A move does not look how deep the entries below lie, because the cost would grow with their number. So an entry may
+ * come to lie deeper than a path can name. Listings still give such an entry, the reaper takes it, and paths reach
+ * the entry again when a directory above the entry is moved up.
  */
 import type { EntryItem } from '../../format/items/items.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -26,7 +28,7 @@ export function applyMove(
   to: Path,
   options: MoveOptions,
 ): { readonly created: boolean; readonly item: EntryItem } {
-  const item = findEntry(edit.tx, edit.kind, from)
+  const item = findEntry(edit.tx, edit.sums, from)
   const isBelow = to.length >= from.length && from.every((name, i) => name === to[i])
   if (isBelow && to.length === from.length) {
     checkPreconditions(options, item)
@@ -34,13 +36,13 @@ export function applyMove(
   }
   if (isBelow && item.kind === 'directory')
     throw new StillpointError('into-itself', `${formatPath(to)} lies below ${formatPath(from) || 'the root'}`)
-  const target = findPlace(edit.tx, edit.kind, to).entry
+  const target = findPlace(edit.tx, edit.sums, to).entry
   if (target) checkTarget(edit, item, target, to, options)
   checkPreconditions(options, item)
 
   const directory = edit.parentOf(to)
   if (target) edit.unlink(target)
-  edit.deleteEntry(findPlace(edit.tx, edit.kind, from).directory, from.at(-1)!, item)
+  edit.deleteEntry(findPlace(edit.tx, edit.sums, from).directory, from.at(-1)!, item)
   edit.putEntry(directory, to.at(-1)!, item, target)
   return { created: target === null, item }
 }
@@ -49,7 +51,7 @@ function checkTarget(edit: Edit, item: EntryItem, target: EntryItem, to: Path, o
   if (!options.overwrite) throw new StillpointError('exists', `${formatPath(to) || 'the root'} exists`)
   if (target.kind === 'directory') {
     if (item.kind !== 'directory') throw isADirectory(to)
-    // The root is never empty here: what is to be moved lies below it.
+    // The root is never empty here: the moved entry lies below the root.
     if (!edit.isEmptyDirectory(target.id)) throw notEmpty(to)
   } else if (item.kind === 'directory') throw notADirectory(to)
 }

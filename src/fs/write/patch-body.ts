@@ -1,6 +1,7 @@
 /**
- * The body of a PATCH before it is applied: up to `spoolBytesMax` in memory, more as an upload whose records lie where
- * they will lie in the file. What may have to be merged with old bytes, at both ends, stays in memory.
+ * Keeps the body of a PATCH until it is applied. A body of up to `spoolBytesMax` stays in memory; a larger body
+ * becomes an upload whose records lie where they will lie in the file. The bytes at both ends, which may have to be
+ * merged with old bytes, stay in memory.
  */
 import { recordBytesDefault, recordBytesMax } from '../../format/geometry.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -12,20 +13,20 @@ import { assemble } from '../read/open-file.ts'
 import { loadRecord } from '../read/record-reading.ts'
 import { Upload } from './upload.ts'
 
-/** More would be a large record of the log, too: an upload is named there, not written. */
+/** A larger body in memory would also be a large record of the log; of an upload the log has only pointers. */
 const spoolBytesMax = 256 * 1024
 
 export interface Spool {
   readonly length: number
-  /** Where in the file it was cut for; without an upload it fits anywhere. */
+  /** Place in the file that the body was cut for; a body without an upload fits anywhere. */
   readonly offset: number
-  /** Everything, or what comes before the upload. */
+  /** The whole body, or the bytes before the upload. */
   readonly head: Uint8Array
   readonly upload: Upload | null
   readonly tail: Uint8Array
 }
 
-/** Reads all of the body; `offset` is where it is expected to go. */
+/** Reads all of the body; `offset` is its expected place in the file. */
 export async function spoolBody(
   context: Context,
   body: AsyncIterable<Uint8Array>,
@@ -92,14 +93,14 @@ async function* joined(first: Uint8Array, rest: AsyncIterable<Uint8Array>): Asyn
   yield* rest
 }
 
-/** The largest record that may lie at this multiple of the default one. */
+/** The largest record that may lie at `offset`, which is a multiple of the default record. */
 function alignedSpan(offset: number): number {
   let span = recordBytesDefault
   while (span < recordBytesMax && offset % (span * 2) === 0) span *= 2
   return span
 }
 
-/** The same body cut for another place: the file has become longer or shorter before the end of it was reached. */
+/** Cuts the same body for another place, because the file's end has moved while the body arrived. */
 export async function respool(context: Context, spool: Spool, offset: number): Promise<Spool> {
   if (!spool.upload) return { ...spool, offset }
   try {
@@ -117,7 +118,7 @@ async function* readBack(context: Context, spool: Spool, upload: Upload): AsyncG
     for (let start = spool.offset + spool.head.length; start < end; start += recordBytesMax) {
       const stop = Math.min(end, start + recordBytesMax)
       const refs = await view.read((items) =>
-        recordsBetween(items, context.kind, upload.id, start, stop, recordsTouchedBy(recordBytesMax)),
+        recordsBetween(items, context.sums, upload.id, start, stop, recordsTouchedBy(recordBytesMax)),
       )
       yield* assemble(refs, await Promise.all(refs.map((ref) => loadRecord(view, ref))), start, stop)
     }

@@ -1,13 +1,15 @@
 /**
- * Writing a range of a file. Records are replaced whole: what they had around the range is read and merged first.
+ * Writes a range of a file. Records are replaced whole: their bytes around the range are read and merged first.
  *
- * - A chunk that comes to zeros has no record: the ones that it replaces go, and nothing takes their place.
- * - Only records in the default-record cells that the range touches change, and large records that reach into them:
- *   those are cut, so that the next change near by is cheaper.
- * - The operation applies only to the very version whose bytes were merged; else it is gathered again. Those who change
- *   a part of one file take turns, so this ends; `attemptsMax` is for what replaces the file in between.
- * - Extending waits until the reaper has taken the tail of an earlier truncation: what was cut off never comes back.
- * - An object is written in place: it has one entry. (Copying, later, gives the writer an object of its own.)
+ * - A chunk of zeros has no record: the records that the chunk replaces go, and no record takes their place.
+ * - Only records in the default-record cells that the range touches change, and large records that reach into these
+ *   cells. Such large records are cut, so that the next change near by is cheaper.
+ * - The operation applies only to the very version whose bytes were merged; otherwise the bytes are gathered again.
+ *   Operations that change a part of one file take turns, so the attempts end; `attemptsMax` is for operations that
+ *   replace the file in between.
+ * - Extending waits until the reaper has taken the tail of an earlier truncation, so that bytes that were cut off
+ *   never come back.
+ * - An object is written in place, because it has one entry. (Copying, later, gives the writer an object of its own.)
  */
 import type { EntryItem } from '../../format/items/items.ts'
 import { encodeRecordItem } from '../../format/items/items.ts'
@@ -44,10 +46,13 @@ import { loadRecord } from '../read/record-reading.ts'
 import { type Spool, respool, spoolBody } from './patch-body.ts'
 
 const attemptsMax = 100
-/** In the cells of the largest PATCH, however often its records were cut. */
+/** Limit for the records in the cells of the largest PATCH, however often records were cut. */
 const recordsTouchedMax = recordsTouchedBy(patchBytesMax + 2 * recordBytesDefault)
 
-/** What an attempt came to; `again`: somebody changed the file since it was looked at; `tail`: see above. */
+/**
+ * Result of an attempt. `again` means that the file has changed since the look. `tail` means that the tail of an
+ * earlier truncation is in the way.
+ */
 export type Attempt = { readonly created: false; readonly item: EntryItem } | 'again' | 'tail'
 
 type Patched = Written & { readonly offset: number }
@@ -61,7 +66,7 @@ export async function patchFile(
 ): Promise<Patched> {
   const expected = await lookAtFile(context, path, conditions)
   const at = offset === 'end' ? expected.size : offset
-  // Before a record of the body gets a key: those have no numbers this large.
+  // The check comes before a record of the body gets a key, because keys have no larger numbers.
   if (at > fileBytesMax) throw beyondTheLargest()
   let spool = await spoolBody(context, chunksOf(body), at)
   if (spool.length === 0) return { ...(await unchanged(context, path, conditions)), offset: at }
@@ -90,7 +95,7 @@ export async function lookAtFile(
   const view = context.engine.openView()
   try {
     return await view.read((items) => {
-      const item = findEntry(items, context.kind, path)
+      const item = findEntry(items, context.sums, path)
       mustBeFile(item, path)
       checkPreconditions(conditions, item)
       return item
@@ -100,10 +105,10 @@ export async function lookAtFile(
   }
 }
 
-/** An operation that only looks. */
+/** Runs an operation that only looks. */
 export async function unchanged(context: Context, path: Path, conditions: Preconditions): Promise<Written> {
   const applied = await runEdit(context, (edit) => {
-    const item = findEntry(edit.tx, context.kind, path)
+    const item = findEntry(edit.tx, context.sums, path)
     mustBeFile(item, path)
     checkPreconditions(conditions, item)
     return { created: false, item }
@@ -120,7 +125,9 @@ export const tooBusy = (path: Path): StillpointError =>
 export const sameFile = (entry: EntryItem | null, item: EntryItem): entry is EntryItem =>
   entry?.kind === 'file' && entry.id === item.id && equalVersions(entry.version, item.version)
 
-/** Takes the tail out of the way, or just tries again; null means that. */
+/**
+ * Returns the answer; null means that the caller must try again. A tail that was in the way has been taken by then.
+ */
 export async function settle(
   context: Context,
   path: Path,
@@ -133,13 +140,13 @@ export async function settle(
   return written(context, path, applied as Applied<typeof result>, result.item.extra.inline)
 }
 
-/** What stands around the range. */
+/** Records and bytes around the range. */
 interface Around {
-  /** In the cells of the range, or reaching into them: they go. */
+  /** Records in the cells of the range, or that reach into these cells; the operation deletes them. */
   readonly replaced: readonly RecordRef[]
   /** The content of a small file that the range does not touch. */
   readonly kept: RecordRef | null
-  /** Of the old bytes before and behind the range. */
+  /** Old bytes before the range, in `left`, and behind the range, in `right`. */
   readonly left: Chunk
   readonly right: Uint8Array
 }
@@ -174,9 +181,9 @@ async function patchOnce(
   })
 }
 
-/** Null when the file is not the same any more. */
+/** Returns null when the file has changed. */
 async function lookAround(
-  { kind }: Context,
+  { sums }: Context,
   view: TreeView,
   path: Path,
   item: EntryItem,
@@ -186,14 +193,14 @@ async function lookAround(
   const cellsStart = start - (start % recordBytesDefault)
   const cellsEnd = Math.ceil(end / recordBytesDefault) * recordBytesDefault
   const look = (items: ItemReader): RecordRef[] | null => {
-    const { entry } = findPlace(items, kind, path)
+    const { entry } = findPlace(items, sums, path)
     if (!sameFile(entry, item)) return null
     if (entry.content) return [contentRef(entry.content)]
-    // What lies behind the end is a tail that waits for the reaper.
+    // Records behind the end are a tail that waits for the reaper.
     if (entry.id === 0 || cellsStart >= entry.size) return []
     return recordsBetween(
       items,
-      kind,
+      sums,
       entry.id,
       cellsStart,
       Math.min(cellsEnd, entry.size),
@@ -251,7 +258,7 @@ function applyPatch(
   spool: Spool,
   pieces: readonly Piece[],
 ): Attempt {
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (!sameFile(entry, item)) return 'again'
   const size = Math.max(item.size, spool.offset + spool.length)
   if (size > item.size && item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
@@ -267,7 +274,7 @@ function applyPatch(
   return { created: false, item: stored }
 }
 
-/** What a small file has now: null for zeros alone, undefined when that is no small file any more. */
+/** Content of a small file after the patch: null for only zeros, undefined when the file is no longer small. */
 function smallContent(
   edit: Edit,
   { kept }: Around,
@@ -285,10 +292,10 @@ function writeRecords(
   spool: Spool,
   pieces: readonly Piece[],
 ): void {
-  // The content of a small file is in its entry, and moves with its pointer.
-  if (kept) edit.put(recordKey(id, 0), encodeRecordItem(kept, edit.kind))
+  // The content of a small file was in its entry, and becomes a record of the object with the same pointer.
+  if (kept) edit.put(recordKey(id, 0), encodeRecordItem(kept, edit.sums))
   if (item.id !== 0) for (const ref of replaced) edit.delete(recordKey(id, ref.offset))
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   if (!spool.upload) return
   const { from, end } = recordRange(spool.upload.id)
   const sent = edit.tx.scan(from, end, recordsTouchedMax + 1)

@@ -1,7 +1,7 @@
 /**
- * Whole files and links, written atomically. Content of one record goes into the entry itself; more is an object,
- * which a large body reaches as an upload before it has a name. What is zeros has no record, so a file of zeros alone is
- * its entry.
+ * Writes whole files and links atomically. Content of one record goes into the entry itself. More content is an
+ * object, and a large body becomes that object as an upload, before a name leads to it. Zeros have no record, so a
+ * file of only zeros is just its entry.
  */
 import type { EntryItem } from '../../format/items/items.ts'
 import { objectKey } from '../../format/items/item-keys.ts'
@@ -33,7 +33,7 @@ import type { Path } from '../paths.ts'
 import { type Piece, gatheredBytes, putPiece, spanOf, streamSpan } from '../tree/records.ts'
 import { Upload } from './upload.ts'
 
-/** Content that is prepared and waits for its name. */
+/** Content that is prepared and has no name yet. */
 type Content =
   | { readonly pieces: readonly Piece[]; readonly upload: null; readonly size: number }
   | { readonly pieces: null; readonly upload: Upload; readonly size: number }
@@ -65,7 +65,7 @@ export async function putFile(
     const small = { kind: 'file' as const, path, attributes: checked, conditions: options }
     return putOne(context, small, body.length > 0 ? body : null)
   }
-  // A refusal should not wait for a body.
+  // A request that will be refused should not have to send its body first.
   if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
   const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
   const buffers = buffersOf(chunksOf(body), (position) => gatheredBytes(position, hint), context.buffers)
@@ -89,8 +89,8 @@ export async function putFile(
 }
 
 /**
- * The usual file, of one record: what `putFile` does, at once. Null when something has to be waited for, and for what is
- * not so simple; then nothing has happened.
+ * Puts the usual file, of one record, at once. Returns null when the put would have to wait, and for any less simple
+ * file; in that case nothing has changed.
  */
 function putNow(
   context: Context,
@@ -105,7 +105,7 @@ function putNow(
   const { engine, directories } = context
   const records = bytes.length > 0 ? engine.prepareNow(bytes) : []
   if (!records) return null
-  // One that was cut becomes an object: not here.
+  // Content that was cut into several records becomes an object, which `putFile` makes.
   if (records.length > 1 || (records[0]?.offset ?? 0) > 0) {
     engine.discard(records)
     return null
@@ -143,7 +143,7 @@ export async function putLink(
   return prepared(context, 0, (preparation) => putEntry(preparation, put, content))
 }
 
-/** Content of at most one record. */
+/** Puts a file whose content is at most one record. */
 function putOne(
   context: Context,
   put: Omit<Put, 'extra' | 'content'>,
@@ -157,11 +157,11 @@ function putOne(
   })
 }
 
-async function checkTarget({ engine, kind }: Context, path: Path, conditions: Preconditions): Promise<void> {
+async function checkTarget({ engine, sums }: Context, path: Path, conditions: Preconditions): Promise<void> {
   const view = engine.openView()
   try {
     await view.read((items) => {
-      const { entry } = findPlace(items, kind, path)
+      const { entry } = findPlace(items, sums, path)
       if (entry?.kind === 'directory') throw isADirectory(path)
       checkPreconditions(conditions, entry)
     })
@@ -207,15 +207,15 @@ async function putEntry(
 interface AppliedPut {
   readonly created: boolean
   readonly item: EntryItem
-  /** The one that holds it. */
+  /** The directory that holds the entry. */
   readonly directory: number
 }
 
-/** `known`: the directory that holds the last name, when that is known to be in the open tree. */
+/** `known` is the directory for the last name, when the directory is known to be in the open tree. */
 export function applyPut(edit: Edit, put: Put, known: number | null = null): AppliedPut {
   const { path, attributes } = put
   const place =
-    known === null ? findPlace(edit.tx, edit.kind, path) : placeIn(edit.tx, edit.kind, known, path)
+    known === null ? findPlace(edit.tx, edit.sums, path) : placeIn(edit.tx, edit.sums, known, path)
   const { entry } = place
   if (entry?.kind === 'directory') throw isADirectory(path)
   checkPreconditions(put.conditions, entry)
@@ -255,6 +255,6 @@ function nameContent(edit: Edit, { upload, pieces, size }: Content): Pick<EntryI
   if (pieces.length === 1 && pieces[0]!.offset === 0) return { id: 0, content: edit.use(pieces[0]!.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   return { id, content: null }
 }

@@ -1,19 +1,20 @@
 /**
- * The reaper takes what operations only unlinked: directories, objects, uploads that were never named, and tails of
- * truncated objects. One step changes at most `stepItemsMax` items, from the last floor of space, and others run
- * between two steps.
+ * The reaper takes orphans, which operations have only unlinked: directories, objects, uploads that were never named,
+ * and tails of truncated objects. One step changes at most `stepItemsMax` items, may use the last floor of space, and
+ * lets other work run before the next step.
  *
- * - Objects and uploads are hidden: their steps are not operations, are not replayed, and change no count. The size of
- *   a file left the counts when its entry did.
- * - An object is taken only when a published root has it as an orphan. Before that, a replay would name its records
- *   again, at addresses that something else has by then.
- * - Steps on a directory take entries, which are counted; steps on a tail take records of an object that may be
- *   written again behind them. Both are operations, so that a replay has them at their place in the order.
- * - An orphan goes only after everything in it, in a step of the same sort as those that emptied it.
- * - Uploads of this process are food only when they were abandoned; those from before the open always are.
- * - A step reserves for the worst that it may do to the tree. Where a full volume has not even that, steps become
- *   smaller, down to one item: so a volume that can still be changed at all can be emptied.
- * - Blocks that a reader can still reach are kept by its view, so nothing here waits for readers.
+ * - Steps on objects and uploads are hidden: they are not operations, are not replayed, and change no count. The size
+ *   of a file leaves the counts together with its entry.
+ * - An object is taken only when a published root has the object as an orphan. Before that, a replay would name the
+ *   object's records again, at addresses that other blocks may have by then.
+ * - Steps on a directory take entries, which are counted. Steps on a tail take records of an object that may be
+ *   written again later. Steps of these two sorts are operations, so that a replay runs the steps at their place in
+ *   the order.
+ * - An orphan goes only after everything in it, in a step of the same sort as the steps that emptied the orphan.
+ * - An upload of this process is taken only after it was abandoned; an upload from before the open is always taken.
+ * - A step reserves space for the worst that the step may do to the tree. When a full volume has not even that space,
+ *   steps become smaller, down to one item. So a volume that can still be changed at all can be emptied.
+ * - The view of a reader keeps the blocks that the reader can still reach, so the reaper does not wait for readers.
  */
 import type { Engine, Item, ItemReader, Tx } from '../../cp-engine/contract.ts'
 import { decodeEntryItem, decodeObjectItem, decodeOrphanItem } from '../../format/items/items.ts'
@@ -38,19 +39,19 @@ import { Edit } from '../tree/edit.ts'
 export const stepItemsMax = 200
 /** Each entry may bring an object of its own, and its orphan. */
 const itemsPerEntry = 3
-/** After a refusal for want of space a step is so much smaller. */
+/** Divisor for the size of a step after a refusal for want of space. */
 const shrinkBy = 8
-/** Between two steps, while nobody waits for space. */
+/** Pause between two steps, while no operation waits for space. */
 const pauseMs = 1
 const retryMs = 1000
 const pageItemsMax = 64
 const floor = 'reclaim'
 
 interface Step {
-  /** The orphan is gone; `taken` by this step. */
+  /** True when the orphan is gone; `taken` when this step has taken it. */
   readonly done: boolean
   readonly taken: boolean
-  /** What it counted in `pending`. */
+  /** Bytes that the orphan counted in `pending`. */
   readonly bytes: number
   readonly orphans: number
   readonly orphanBytes: number
@@ -61,12 +62,12 @@ const log = logger('reaper')
 export class Reaper {
   private readonly firstFreshId: number
   private readonly abandoned = new Set<number>()
-  /** Could not be emptied, because of damage: left alone until the next open. */
+  /** Orphans that could not be emptied, because of damage. The reaper leaves these alone until the next open. */
   private readonly damaged = new Set<number>()
   private orphans = 0
   private orphanBytes = 0
   private isHurried = false
-  /** Items of the next step; grows again as consistency points give space back. */
+  /** Limit for the items of the next step; grows again when a consistency point gives space back. */
   private stepItems = stepItemsMax
   private isStopped = false
   private stopListening = () => {}
@@ -77,12 +78,12 @@ export class Reaper {
   constructor(
     private readonly engine: Engine,
     private readonly clock: Clock,
-    private readonly kind: ChecksumKind,
+    private readonly sums: ChecksumKind,
   ) {
     this.firstFreshId = nextIdOf(engine.current().root.counters[counters.nextId] ?? 0)
   }
 
-  /** Once; from then on it works whenever there is something to take. */
+  /** To be called once; from then on the reaper works whenever there is an orphan to take. */
   start(): void {
     assert(!this.running && !this.isStopped, 'a reaper is started once')
     this.stopListening = this.engine.onPublished(() => {
@@ -92,7 +93,7 @@ export class Reaper {
     this.running = this.work()
   }
 
-  /** Resolves when the step that runs has ended. */
+  /** Resolves when the running step has ended. */
   async stop(): Promise<void> {
     this.isStopped = true
     this.stopListening()
@@ -100,32 +101,32 @@ export class Reaper {
     await this.running
   }
 
-  /** Orphans known and not taken yet, and the bytes of their files as far as they are known. */
+  /** Known orphans that are not taken yet, and the bytes of their files as far as known. */
   pending(): { readonly orphans: number; readonly bytes: number } {
     return { orphans: this.orphans, bytes: this.orphanBytes }
   }
 
-  /** Space is short: no more pauses until everything is taken. Says whether there is anything to take. */
+  /** Works without pauses until all orphans are taken, because space is short. Returns whether there are any. */
   hurry(): boolean {
     this.isHurried = this.orphans > this.damaged.size
     this.wakeUp()
     return this.isHurried
   }
 
-  /** An operation has unlinked something. */
+  /** Tells the reaper of new orphans that an operation has left. */
   heard(orphans: number, bytes: number): void {
     this.orphans += orphans
     this.orphanBytes += bytes
     this.wakeUp()
   }
 
-  /** Nothing is added to the upload any more. */
+  /** Tells the reaper to take an upload; the caller adds nothing to that upload any more. */
   abandon(id: number): void {
     this.abandoned.add(id)
     this.heard(1, 0)
   }
 
-  /** Takes the tail of one object now: it is in the way of whoever wants to extend the file. */
+  /** Takes the tail of one object now, because the tail is in the way of an operation that extends the file. */
   async finish(object: number): Promise<void> {
     for (;;) {
       const step = await this.step({ kind: 'tail', id: object, offset: 0 })
@@ -141,7 +142,7 @@ export class Reaper {
       if (round.hasWorked) continue
       this.isHurried = false
       if (!this.wasWoken) {
-        // Whatever was counted: this is what there is.
+        // The counters are set to what the round has found, whatever was counted before.
         this.orphans = this.damaged.size + round.waiting
         if (round.waiting === 0) this.orphanBytes = 0
       }
@@ -149,7 +150,7 @@ export class Reaper {
     }
   }
 
-  /** Over all orphans; those that the round adds are met by the next one. */
+  /** Passes over all orphans once. The next round meets orphans that this round adds. */
   private async round(): Promise<{ hasWorked: boolean; waiting: number }> {
     const round = { hasWorked: false, waiting: 0 }
     let after: Uint8Array | null = null
@@ -207,7 +208,7 @@ export class Reaper {
     for (;;) {
       const page: OrphanItem[] = await this.page(after)
       for (const { kind, id } of page) {
-        // What this process adds is heard of.
+        // Fresh uploads are not counted here: `abandon` reports them.
         if (id >= this.firstFreshId && kind === 'upload') continue
         const bytes = kind === 'object' ? await this.look((items) => sizeOf(items, id)) : 0
         this.orphans++
@@ -249,7 +250,7 @@ export class Reaper {
         return this.engine.runHidden((tx) => emptyObject(tx, id, itemsMax), { floor })
       case 'directory':
         return this.runOperation(kind, id, (tx) =>
-          emptyDirectory(new Edit(tx, this.kind, null), id, entriesMax),
+          emptyDirectory(new Edit(tx, this.sums, null), id, entriesMax),
         )
       case 'tail':
         return this.runOperation(kind, id, (tx, orphan) => emptyTail(tx, orphan, itemsMax))
@@ -267,7 +268,7 @@ export class Reaper {
     const step = (tx: Tx): Step => {
       const value = tx.get(orphanKey(id))
       const orphan = value && decodeOrphanItem(value)
-      // A tail may have become part of an unlinked object meanwhile.
+      // Meanwhile a tail may have become part of an unlinked object.
       return orphan?.kind === kind ? empty(tx, orphan) : { ...nothing, done: true }
     }
     return (await this.engine.run(step, { floor })).result
@@ -288,7 +289,7 @@ export class Reaper {
     this.wake?.()
   }
 
-  /** Goes on after whatever may pass; null when it will not. */
+  /** Repeats work after an error that may pass; returns null after an error that will not. */
   private async patiently<T>(work: () => Promise<T>, id = 0): Promise<T | null> {
     while (!this.isStopped) {
       try {
@@ -298,7 +299,8 @@ export class Reaper {
         const code = error instanceof StillpointError ? error.code : null
         if (code === 'poisoned' || code === 'fenced') this.isStopped = true
         else if (code === 'corrupt' || code === 'newer-format' || code === null) {
-          // Damaged, or of a later program, or the disk cannot read it, or a bug: the rest can be reclaimed all the same.
+          // The orphan is damaged, or of a later program, or the disk cannot read it, or there is a bug. All other
+          // orphans can be reclaimed nevertheless.
           log.error('what was deleted cannot be reclaimed: {message}', { message, id })
           if (id !== 0) this.damaged.add(id)
           return null
@@ -356,7 +358,7 @@ function emptyDirectory(edit: Edit, id: number, entriesMax: number): Step {
   for (const { key, value } of entries) {
     const decoded = decodeKey(key)
     assert(decoded.kind === 'entry', 'a range of entries holds entries')
-    const item = decodeEntryItem(value, edit.kind)
+    const item = decodeEntryItem(value, edit.sums)
     edit.deleteEntry(id, decoded.name, item)
     edit.unlinkUnseen(item)
   }

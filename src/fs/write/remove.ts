@@ -1,4 +1,4 @@
-/** Deleting: files and links by one door, directories by another; a batch asks for whatever is there. */
+/** Deletes entries. A request deletes a file or link, or a directory; an operation of a batch deletes any entry. */
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -18,9 +18,9 @@ export function remove(context: Context, path: Path, options: RemoveOptions): Pr
   return runEdit(context, (edit) => applyRemove(edit, path, options), { floor: 'delete' })
 }
 
-/** Returns what was there. */
+/** Returns the deleted entry. */
 export function applyRemove(edit: Edit, path: Path, options: RemoveOptions): EntryItem {
-  const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+  const { directory, entry } = findPlace(edit.tx, edit.sums, path)
   if (!entry) throw notFound(path)
   if (entry.kind === 'directory') {
     if (options.what === 'file') throw isADirectory(path)

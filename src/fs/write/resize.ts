@@ -1,13 +1,14 @@
 /**
- * Truncating and extending. Extending changes a number: what no record covers reads as zeros. Truncating rewrites the
- * record that the new end cuts, and whatever lies behind it goes, always in one bounded operation:
+ * Truncates and extends files. Extending changes only a number, because bytes that no record covers read as zeros.
+ * Truncating rewrites the record that the new end cuts, and removes all records behind, always in one bounded
+ * operation:
  *
  * | behind the end  | before the end | what happens |
  * |---|---|---|
  * | any             | zeros, or one record at 0 | the file becomes a small one, the object is unlinked |
- * | few records     | any            | they are deleted |
- * | many            | few records    | those move to a fresh object, the old one is unlinked |
- * | many            | many           | what lies behind becomes a tail, an orphan that the reaper empties |
+ * | few records     | any            | the records behind are deleted |
+ * | many            | few records    | the records before move to a fresh object, the old object is unlinked |
+ * | many            | many           | the records behind become a tail, an orphan that the reaper empties |
  */
 import type { Item } from '../../cp-engine/contract.ts'
 import { decodeRecordItem, type EntryItem } from '../../format/items/items.ts'
@@ -33,7 +34,7 @@ import {
 import { loadRecord } from '../read/record-reading.ts'
 
 const attemptsMax = 100
-/** Records that one truncation deletes or moves. */
+/** Limit for the records that one truncation deletes or moves. */
 export const fewRecords = 256
 
 export async function resizeFile(
@@ -58,7 +59,7 @@ export async function resizeFile(
 
 async function extend(context: Context, path: Path, item: EntryItem, size: number): Promise<Written | null> {
   const applied = await runEdit<Attempt>(context, (edit) => {
-    const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+    const { directory, entry } = findPlace(edit.tx, edit.sums, path)
     if (!sameFile(entry, item)) return 'again'
     if (item.id !== 0 && edit.tx.get(orphanKey(item.id))) return 'tail'
     if (item.id !== 0) edit.putObject(item.id, size)
@@ -67,7 +68,7 @@ async function extend(context: Context, path: Path, item: EntryItem, size: numbe
   return settle(context, path, item, applied)
 }
 
-/** The bytes before the new end of the record that it cuts. */
+/** The bytes that remain of the record that the new end cuts. */
 interface Cut {
   readonly offset: number
   readonly bytes: Uint8Array
@@ -84,7 +85,7 @@ async function truncate(
   const resize = async (preparation: Preparation) => {
     const pieces = cut ? await preparation.pieces(cut.bytes, cut.offset) : []
     const applied = await preparation.run<Attempt>((edit) => {
-      const { directory, entry } = findPlace(edit.tx, edit.kind, path)
+      const { directory, entry } = findPlace(edit.tx, edit.sums, path)
       if (!sameFile(entry, item)) return 'again'
       const stored =
         item.id === 0
@@ -94,7 +95,7 @@ async function truncate(
     })
     return settle(context, path, item, applied)
   }
-  // As a deletion: on a full volume it is what makes room.
+  // A truncation has the floor of a deletion, because it makes room on a full volume.
   return prepared(context, cut ? spanOf(cut.bytes.length) : 0, resize, 'delete')
 }
 
@@ -117,14 +118,14 @@ async function findCut(
   size: number,
 ): Promise<Cut | null | 'again'> {
   if (size === 0) return null
-  const { engine, kind } = context
+  const { engine, sums } = context
   const view = engine.openView()
   try {
     const refs = await view.read((items) => {
-      const { entry } = findPlace(items, kind, path)
+      const { entry } = findPlace(items, sums, path)
       if (!sameFile(entry, item)) return null
       if (item.id === 0) return item.content ? [contentRef(item.content)] : []
-      return recordsBetween(items, kind, item.id, size - 1, size, 1)
+      return recordsBetween(items, sums, item.id, size - 1, size, 1)
     })
     if (!refs) return 'again'
     const [ref] = refs
@@ -141,7 +142,7 @@ async function findCut(
 type Stored = Pick<EntryItem, 'id' | 'content'>
 const nothing: Stored = { id: 0, content: null }
 
-/** The content of a small file: cut, gone, or short enough already. `pieces`: null when nothing is cut. */
+/** Returns the content of a small file: cut, gone, or short enough already. `pieces` is null when nothing is cut. */
 function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Piece[] | null): Stored {
   if (size === 0) return nothing
   if (!pieces) return { id: 0, content: item.content }
@@ -150,11 +151,11 @@ function cutSmall(edit: Edit, item: EntryItem, size: number, pieces: readonly Pi
   if (pieces.length === 1 && piece.offset === 0) return { id: 0, content: edit.use(piece.record) }
   const id = takeId(edit.tx)
   edit.putObject(id, size)
-  for (const each of pieces) putPiece(edit, edit.kind, id, each)
+  for (const each of pieces) putPiece(edit, edit.sums, id, each)
   return { id, content: null }
 }
 
-/** What takes the place of the record that the new end cuts; there are no pieces where zeros are left of it. */
+/** Replacement of the record that the new end cuts; has no pieces when only zeros remain of the record. */
 interface CutRecord {
   readonly offset: number
   readonly pieces: readonly Piece[]
@@ -177,7 +178,7 @@ function cutObject(edit: Edit, item: EntryItem, size: number, cut: CutRecord | n
     return { id: 0, content }
   }
   if (first && !second && offsetOfRecordKey(first.key) === 0 && pieces.length === 0) {
-    const { pointer } = decodeRecordItem(first.value, edit.kind)
+    const { pointer } = decodeRecordItem(first.value, edit.sums)
     edit.delete(first.key)
     edit.unlink(item)
     return { id: 0, content: pointer }
@@ -188,7 +189,7 @@ function cutObject(edit: Edit, item: EntryItem, size: number, cut: CutRecord | n
     if (before.length <= fewRecords) return moveToFresh(edit, item, size, before, pieces)
     edit.orphan({ kind: 'tail', id, offset: size }, 0)
   } else for (const { key } of behind) edit.delete(key)
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   edit.putObject(id, size)
   return { id, content: null }
 }
@@ -206,7 +207,7 @@ function moveToFresh(
     edit.delete(key)
     edit.put(recordKey(id, offsetOfRecordKey(key)), value)
   }
-  for (const piece of pieces) putPiece(edit, edit.kind, id, piece)
+  for (const piece of pieces) putPiece(edit, edit.sums, id, piece)
   edit.unlink(item)
   return { id, content: null }
 }

@@ -1,9 +1,11 @@
 /**
- * Large content on its way: records of an object that nobody can see, named by one operation at the end.
+ * Writes large content before it has a name: records of an object that no path leads to, until one operation names
+ * the object at the end.
  *
- * - At most `writesInFlightMax` buffers of an upload are on their way to the device; waiting is the back-pressure.
- * - The object and its orphan are there before the first record, so whatever becomes of this process, the reaper finds
- *   it. It is handed over only when nothing is being added any more.
+ * - At most `writesInFlightMax` buffers of an upload are on their way to the device; `add` waits, which is
+ *   back-pressure.
+ * - The object and its orphan are there before the first record, so the reaper finds the object whatever becomes of
+ *   this process. The upload is handed over to the reaper only when no more records are being added.
  */
 import type { RecordStream } from '../../cp-engine/contract.ts'
 import { encodeObjectItem, encodeOrphanItem } from '../../format/items/items.ts'
@@ -43,8 +45,8 @@ export class Upload {
   }
 
   /**
-   * Bytes for one span, to be stored as records of `recordBytes`. Resolves when the next ones may come; the buffer goes
-   * back to the pool, if it came from there, when nobody needs it any more.
+   * Stores the bytes of one span as records of `recordBytes`. Resolves when the next bytes may come. A buffer from
+   * the pool goes back to the pool when its bytes are no longer needed.
    */
   async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
     while (this.writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.wake = resolve))
@@ -77,23 +79,23 @@ export class Upload {
     this.running.add(work)
   }
 
-  /** Nothing but zeros has been added: the object has no records. */
+  /** True when only zeros have been added, so that the object has no records. */
   get isEmpty(): boolean {
     return !this.hasRecords
   }
 
-  /** Everything is in the tree. */
+  /** Resolves when all records are in the tree. */
   async drain(): Promise<void> {
     await Promise.all(this.running)
     this.throwFailure()
   }
 
-  /** The object of this upload is named by the operation that calls this, or its records have moved. */
+  /** Called by the operation that names the object of this upload, or that moves its records. */
   take(edit: Edit): void {
     edit.delete(orphanKey(this.id))
   }
 
-  /** Nobody will name it. */
+  /** Called when no operation will name the upload. */
   async abandon(): Promise<void> {
     await Promise.all(this.running)
     if (!this.isAbandoned) this.context.reaper.abandon(this.id)
@@ -101,10 +103,10 @@ export class Upload {
   }
 
   private name(pieces: readonly Piece[]): Promise<void> {
-    const { kind } = this.context
+    const { sums } = this.context
     return this.stream.add(
       (tx) => {
-        for (const piece of pieces) putPiece(tx, kind, this.id, piece)
+        for (const piece of pieces) putPiece(tx, sums, this.id, piece)
       },
       pieces.map(({ record }) => record),
     )

@@ -50,7 +50,7 @@ export class MemberHolds {
     return this.offers
   }
 
-  /** Everything that is held, each root once, and one more. */
+  /** Every root that is held, once, and one more. */
   roots(more: PublishedRoot | null = null): PublishedRoot[] {
     const all = [...this.reported, ...this.offered.map(({ root }) => root), more]
     const byHash = new Map(all.flatMap((root) => (root ? [[toHex(root.hash), root]] : [])))

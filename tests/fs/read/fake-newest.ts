@@ -6,7 +6,7 @@ import { lookNow } from '../fake-items.ts'
 export function fakeNewest(image: {
   readonly cp: () => number
   readonly changes: () => number
-  readonly kind: () => ChecksumKind
+  readonly sums: () => ChecksumKind
   readonly items: () => ItemReader
   readonly recordNow: NewestView['recordNow']
 }): NewestView {
@@ -17,8 +17,8 @@ export function fakeNewest(image: {
     get changes() {
       return image.changes()
     },
-    get kind() {
-      return image.kind()
+    get sums() {
+      return image.sums()
     },
     readNow: (look) => lookNow(() => look(image.items())),
     recordNow: image.recordNow,

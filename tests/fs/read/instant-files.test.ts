@@ -40,7 +40,7 @@ function counted(image: NewestView): { readonly image: NewestView; readonly look
     get changes() {
       return image.changes
     },
-    kind: image.kind,
+    sums: image.sums,
     readNow(look) {
       looks++
       return image.readNow(look)
