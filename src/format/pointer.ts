@@ -54,12 +54,12 @@ export interface RecordSums {
   readonly seed: number
 }
 
-export const sumBytes = (kind: ChecksumKind): number => (kind === 'xxh3' ? xxh3Bytes : sha256Bytes)
+export const sumBytes = (sums: ChecksumKind): number => (sums === 'xxh3' ? xxh3Bytes : sha256Bytes)
 export const recordSum = (payload: Uint8Array, sums: RecordSums): Uint8Array =>
   sums.kind === 'xxh3' ? xxh3(payload, sums.seed) : sha256(payload)
 
 const blockPointerHeadBytes = 16
-export const blockPointerBytes = (kind: ChecksumKind): number => blockPointerHeadBytes + sumBytes(kind)
+export const blockPointerBytes = (sums: ChecksumKind): number => blockPointerHeadBytes + sumBytes(sums)
 
 export function writeBlockPointer(bytes: Uint8Array, at: number, pointer: BlockPointer): void {
   writeU48(bytes, at, pointer.address)
@@ -75,8 +75,8 @@ export function writeBlockPointer(bytes: Uint8Array, at: number, pointer: BlockP
 }
 
 /** Returns false for bytes that no program could have written. */
-function isSound(bytes: Uint8Array, at: number, kind: ChecksumKind): boolean {
-  if (at + blockPointerBytes(kind) > bytes.length) return false
+function isSound(bytes: Uint8Array, at: number, sums: ChecksumKind): boolean {
+  if (at + blockPointerBytes(sums) > bytes.length) return false
   const blocks = readU16(bytes, at + 6)
   const payloadBytes = readU32(bytes, at + 8)
   return (
@@ -94,14 +94,14 @@ function isSound(bytes: Uint8Array, at: number, kind: ChecksumKind): boolean {
 }
 
 /** Returns null for bytes that no program could have written; the caller names the corrupt structure. */
-export function readBlockPointer(bytes: Uint8Array, at: number, kind: ChecksumKind): BlockPointer | null {
-  if (!isSound(bytes, at, kind)) return null
+export function readBlockPointer(bytes: Uint8Array, at: number, sums: ChecksumKind): BlockPointer | null {
+  if (!isSound(bytes, at, sums)) return null
   return {
     address: readU48(bytes, at),
     blocks: readU16(bytes, at + 6),
     payloadBytes: readU32(bytes, at + 8),
     encoding: encodings[bytes[at + 12]!]!,
-    sum: bytes.slice(at + blockPointerHeadBytes, at + blockPointerBytes(kind)),
+    sum: bytes.slice(at + blockPointerHeadBytes, at + blockPointerBytes(sums)),
   }
 }
 
@@ -114,21 +114,21 @@ export function equalPointers(a: BlockPointer, b: BlockPointer): boolean {
  * The rest of the value is opaque to the engine, so the engine, the walk and the log work on items and pointers
  * alone.
  */
-export function valueHead(pointers: readonly BlockPointer[], kind: ChecksumKind): Uint8Array {
+export function valueHead(pointers: readonly BlockPointer[], sums: ChecksumKind): Uint8Array {
   assert(pointers.length <= pointersPerValueMax, 'a value holds at most two pointers')
-  const head = new Uint8Array(1 + pointers.length * blockPointerBytes(kind))
+  const head = new Uint8Array(1 + pointers.length * blockPointerBytes(sums))
   head[0] = pointers.length
-  pointers.forEach((pointer, i) => writeBlockPointer(head, 1 + i * blockPointerBytes(kind), pointer))
+  pointers.forEach((pointer, i) => writeBlockPointer(head, 1 + i * blockPointerBytes(sums), pointer))
   return head
 }
 
 /** Returns the pointers of a value, or null when the value is malformed. */
-export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPointer[] | null {
+export function valuePointers(value: Uint8Array, sums: ChecksumKind): BlockPointer[] | null {
   const count = value[0]
   if (count === undefined || count > pointersPerValueMax) return null
   const pointers: BlockPointer[] = []
   for (let i = 0; i < count; i++) {
-    const pointer = readBlockPointer(value, 1 + i * blockPointerBytes(kind), kind)
+    const pointer = readBlockPointer(value, 1 + i * blockPointerBytes(sums), sums)
     if (!pointer) return null
     pointers.push(pointer)
   }
@@ -136,22 +136,22 @@ export function valuePointers(value: Uint8Array, kind: ChecksumKind): BlockPoint
 }
 
 /** Returns only where the blocks of a value are, without the sums, or null when the value is malformed. */
-export function valueRuns(value: Uint8Array, kind: ChecksumKind): BlockRun[] | null {
-  if (!hasSoundPointers(value, kind)) return null
+export function valueRuns(value: Uint8Array, sums: ChecksumKind): BlockRun[] | null {
+  if (!hasSoundPointers(value, sums)) return null
   const runs: BlockRun[] = []
-  for (let i = 0, at = 1; i < value[0]!; i++, at += blockPointerBytes(kind))
+  for (let i = 0, at = 1; i < value[0]!; i++, at += blockPointerBytes(sums))
     runs.push({ address: readU48(value, at), blocks: readU16(value, at + 6) })
   return runs
 }
 
 /** Returns true when `valuePointers` would return the pointers of the value. */
-export function hasSoundPointers(value: Uint8Array, kind: ChecksumKind): boolean {
+export function hasSoundPointers(value: Uint8Array, sums: ChecksumKind): boolean {
   const count = value[0]
   if (count === undefined || count > pointersPerValueMax) return false
-  for (let i = 0; i < count; i++) if (!isSound(value, 1 + i * blockPointerBytes(kind), kind)) return false
+  for (let i = 0; i < count; i++) if (!isSound(value, 1 + i * blockPointerBytes(sums), sums)) return false
   return true
 }
 
 /** Offset at which the opaque part of a value begins. */
-export const valueBodyOffset = (value: Uint8Array, kind: ChecksumKind): number =>
-  1 + value[0]! * blockPointerBytes(kind)
+export const valueBodyOffset = (value: Uint8Array, sums: ChecksumKind): number =>
+  1 + value[0]! * blockPointerBytes(sums)

@@ -122,7 +122,7 @@ async function specimen(
 async function namedBlocks(device: SimulatedDevice, volume: Volume): Promise<number[]> {
   const { geometry, superblock } = volume
   const { volumeUuid, sums } = volume.current().root
-  const place = { geometry, volumeUuid, kind: sums.kind, acceptsUnreadable: false }
+  const place = { geometry, volumeUuid, sums: sums.kind, acceptsUnreadable: false }
   const addresses: number[] = []
   for await (const group of new LogReader(device, place).groups(superblock.log))
     for (const { namedWrites } of group.records)

@@ -54,7 +54,7 @@ export type LogEnd =
 interface LogPlace {
   readonly geometry: Geometry
   readonly volumeUuid: Uint8Array
-  readonly kind: ChecksumKind
+  readonly sums: ChecksumKind
   /**
    * True: blocks that the device cannot read count as damaged. False: such a block is a DeviceError, since the next
    * try may read the block.
@@ -146,7 +146,7 @@ export class LogReader {
     if (position + length - first > this.ringBytes) return null
     try {
       const bytes = await this.read(position, length)
-      const records = decodeLogGroup(head, bytes, this.place.kind)
+      const records = decodeLogGroup(head, bytes, this.place.sums)
       const damage = hasZerosBehind(head, bytes) ? null : 'padding'
       return { position, records, end: { nonce, position: position + length, chain: head.sum }, damage }
     } catch (error) {

@@ -177,7 +177,7 @@ async function readGroups(volume: Volume, acceptsUnreadable: boolean): Promise<F
   const reader = new LogReader(device, {
     geometry,
     volumeUuid: root.volumeUuid,
-    kind: root.sums.kind,
+    sums: root.sums.kind,
     acceptsUnreadable,
   })
   const groups: LogGroup[] = []

@@ -192,10 +192,10 @@ function cutLogGroup(head: LogGroupHead, bytes: Uint8Array): Uint8Array[] {
 }
 
 /** Decodes a whole group; each record continues where the record before ended. Throws `corrupt` or `newer-format`. */
-export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, kind: ChecksumKind): LogRecord[] {
+export function decodeLogGroup(head: LogGroupHead, bytes: Uint8Array, sums: ChecksumKind): LogRecord[] {
   let next = head.firstSequence
   return cutLogGroup(head, bytes).map((each) => {
-    const record = decodeLogRecord(each, kind)
+    const record = decodeLogRecord(each, sums)
     if (record.sequence - record.sequenceCount + 1 !== next)
       throw corrupt(logGroupLayout.title, 'firstSequence', 'is not that of its records')
     next = record.sequence + 1

@@ -90,7 +90,7 @@ export interface ReadLog {
 }
 
 export async function readLog(device: MemoryDevice, start: LogStart): Promise<ReadLog> {
-  const reader = new LogReader(device, { geometry, volumeUuid, kind: sums.kind, acceptsUnreadable: false })
+  const reader = new LogReader(device, { geometry, volumeUuid, sums: sums.kind, acceptsUnreadable: false })
   const groups: LogGroup[] = []
   for await (const group of reader.groups(start)) groups.push(group)
   const end = groups.at(-1)?.end ?? start
