@@ -25,7 +25,7 @@ import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from '
 import { DirectFile } from './direct-file.ts'
 import { isDiskFull, openFile, reason, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { exemptFromCopyOnWrite } from './host-file-system.ts'
-import type { Reservation } from './libc.ts'
+import { hasHoles, type Reservation } from './libc.ts'
 import { ReadPace } from './read-pace.ts'
 import {
   assertInside,
@@ -90,7 +90,10 @@ export class FileDevice implements BlockDevice {
     this.direct = new DirectFile(path, this.descriptor, options.readOnly ?? false)
     const { size, blocks } = fs.fstatSync(this.descriptor)
     this.sizeBlocks = Math.floor(size / deviceBlockBytes)
-    this.isSparse = blocks * 512 < this.sizeBlocks * deviceBlockBytes
+    // What the file system needs for itself may count as blocks of the file, and hide a few holes.
+    this.isSparse =
+      blocks * 512 < size ||
+      (!options.readOnly && hasHoles(this.descriptor, size - (size % deviceBlockBytes)) === true)
   }
 
   static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
@@ -197,6 +200,9 @@ export class FileDevice implements BlockDevice {
     assertInside(address, blocks, this.sizeBlocks)
     if (!this.isSparse || blocks === 0) return
     const bytes = blocks * deviceBlockBytes
+    // All of it is no more than a growth may take, and a part that was taken in vain would stay.
+    const lacking = blocks === this.sizeBlocks ? bytes - fs.fstatSync(this.descriptor).blocks * 512 : 0
+    if (lacking > 0 && !this.hasSpaceFor(lacking)) throw this.fullError(lacking)
     const reservation = this.calls.reserve(this.descriptor, address * deviceBlockBytes, bytes)
     if (reservation === 'full') throw this.fullError(bytes)
     if (reservation === 'reserved' && blocks === this.sizeBlocks) this.isSparse = false

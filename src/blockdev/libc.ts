@@ -66,6 +66,11 @@ const control = load(
 )
 const getInodeFlags = 0x8008_6601
 const setInodeFlags = 0x4008_6602
+/** FIEMAP: a head, and an array of extents behind it. */
+const mapExtents = 0xc020_660b
+const mapHeadBytes = 32
+const extentBytes = 56
+const extentsPerCall = 512
 
 export type Reservation = 'reserved' | 'full' | 'unsupported'
 
@@ -86,6 +91,26 @@ export function reserveSpace(descriptor: number, from: number, bytes: number): R
  */
 export function punchHole(descriptor: number, from: number, bytes: number): boolean {
   return changeSpace?.(descriptor, punch | keepSize, from, bytes) === 0
+}
+
+/** Whether a part of the first `bytes` has no space of its own; null where the file system does not say. */
+export function hasHoles(descriptor: number, bytes: number): boolean | null {
+  const map = new DataView(new ArrayBuffer(mapHeadBytes + extentsPerCall * extentBytes))
+  for (let at = 0; at < bytes;) {
+    map.setBigUint64(0, BigInt(at), true)
+    map.setBigUint64(8, BigInt(bytes - at), true)
+    map.setUint32(24, extentsPerCall, true)
+    if (control?.(descriptor, mapExtents, ptr(map)) !== 0) return null
+    const count = map.getUint32(20, true)
+    for (let i = 0; i < count; i++) {
+      const extent = mapHeadBytes + i * extentBytes
+      const from = Number(map.getBigUint64(extent, true))
+      if (from > at) return true
+      at = from + Number(map.getBigUint64(extent + 16, true))
+    }
+    if (count === 0) return true
+  }
+  return false
 }
 
 /** Asks the kernel to forget clean pages. The call is a hint: an error is ignored. */

@@ -1,10 +1,10 @@
 /** A file with blocks that have no space of their own: what is promised, what is given back, what a full disk does. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { statSync, truncateSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { blockBytes } from '../../src/format/geometry.ts'
 import { DeviceError } from '../../src/blockdev/block-device.ts'
 import { systemFileCalls, type FileCalls } from '../../src/blockdev/file-calls.ts'
-import { FileDevice } from '../../src/blockdev/file-device.ts'
+import { FileDevice, keptFreeBytes } from '../../src/blockdev/file-device.ts'
 import { patternBlock } from './contract.ts'
 import { tempFolder, type TempFolder } from './temp-folder.ts'
 
@@ -32,6 +32,43 @@ test('holes of a sparse copy are filled by an allocation of all of it, and by no
   device.readSync(0, target)
   expect(Buffer.compare(target, patternBlock(1))).toBe(0)
   await device.close()
+})
+
+test('a hole is seen where the file system has as many blocks for itself', async () => {
+  writeFileSync(path, '')
+  const [file, other] = [openSync(path, 'r+'), openSync(folder.file('between'), 'w+')]
+  // Block by block between those of another file: many extents, and a block of the file system that says where.
+  for (let block = 0; block < 40; block++) {
+    if (block !== 7) systemFileCalls.reserve(file, block * blockBytes, blockBytes)
+    systemFileCalls.reserve(other, block * 3 * blockBytes, blockBytes)
+  }
+  fsyncSync(file)
+  const before = bytesOnDisk()
+  const device = await FileDevice.open(path)
+  await device.allocate({ address: 0, blocks: 40 })
+  expect(bytesOnDisk()).toBe(before + blockBytes)
+  await device.close()
+  closeSync(file)
+  closeSync(other)
+})
+
+test('holes are not filled with the last space of the file system', async () => {
+  writeFileSync(path, '')
+  truncateSync(path, 500 * blockBytes)
+  let free = keptFreeBytes + 499 * blockBytes
+  const calls = { ...systemFileCalls, freeBytes: () => free }
+  const device = await FileDevice.open(path, { calls })
+  await expect(device.allocate({ address: 0, blocks: 500 })).rejects.toMatchObject({ code: 'disk-full' })
+  expect(bytesOnDisk()).toBe(0)
+  free += blockBytes
+  await device.allocate({ address: 0, blocks: 500 })
+  expect(bytesOnDisk()).toBeGreaterThanOrEqual(500 * blockBytes)
+  await device.close()
+  // Where there are no holes, nothing is needed.
+  free = 0
+  const again = await FileDevice.open(path, { calls })
+  await again.allocate({ address: 0, blocks: 500 })
+  await again.close()
 })
 
 test('an extension takes no space, an allocation takes what it says, and a punch gives it back', async () => {
