@@ -11,6 +11,7 @@ import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import type { ModelVolume } from './model.ts'
 
 export interface RealVolumeOptions {
@@ -59,6 +60,7 @@ export class RealVolume implements ModelVolume {
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
       packing: this.options.packing ?? null,
     })
+    scribbleFreed(this.engine, this.device)
     this.files = new VolumeFiles(this.engine, systemClock, smallFilesBytesMax)
     this.engine.onSpaceShort(() => this.files.hurry())
     this.files.start()

@@ -19,6 +19,7 @@ import { type App, makeApp } from '../../src/routes/app.ts'
 import type { CpRecord } from '../../src/routes/http/dependencies.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { limits } from '../../src/server/door.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { engineLimits } from '../engine-limits.ts'
 
@@ -92,6 +93,7 @@ export class RealApp {
       random: this.random,
       cpIntervalMs: 10_000,
     })
+    scribbleFreed(engine, this.device)
     const files = new VolumeFiles(engine, clock)
     engine.onSpaceShort(() => files.hurry())
     const views = new Views({
