@@ -11,6 +11,7 @@ import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { type Counts, countsOf } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
 import type { ModelVolume } from './model.ts'
 
@@ -96,6 +97,10 @@ export class RealVolume implements ModelVolume {
     })
     problems.push(...report.findings.map(({ message, address }) => `${message} (${address})`))
     return problems
+  }
+
+  counts(): Counts {
+    return countsOf({ engine: this.engine, files: this.files })
   }
 
   async close(): Promise<void> {

@@ -19,6 +19,7 @@ import { type App, makeApp } from '../../src/routes/app.ts'
 import type { CpRecord } from '../../src/routes/http/dependencies.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { limits } from '../../src/server/door.ts'
+import { countsOf, expectQuiet } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { engineLimits } from '../engine-limits.ts'
@@ -74,6 +75,7 @@ export class RealApp {
   private files!: VolumeFiles
   private app!: App
   private views!: Views
+  private hasPins = false
   private readonly random = seededRandom(1)
 
   static async create(mebibytes = 24): Promise<RealApp> {
@@ -162,7 +164,28 @@ export class RealApp {
     await this.open()
   }
 
-  ask({ method, path, headers, body }: Ask): Promise<Response> {
+  /** Somebody keeps the newest image for good. */
+  pin(): void {
+    this.engine.pin(this.engine.current())
+    this.hasPins = true
+  }
+
+  /** Nothing is held for anybody; a refusal leaves nothing behind. */
+  quiet(): Promise<void> {
+    return expectQuiet(
+      () => countsOf({ engine: this.engine, files: this.files, views: this.views }),
+      this.hasPins,
+    )
+  }
+
+  /** After a refusal everything that was held for the request is let go of, unless the process has to end. */
+  async ask(ask: Ask): Promise<Response> {
+    const answer = await this.askOnly(ask)
+    if (answer.status >= 400 && !this.engine.isPoisoned) await this.quiet()
+    return answer
+  }
+
+  private askOnly({ method, path, headers, body }: Ask): Promise<Response> {
     const init = { method, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { body }) }
     return Promise.resolve(this.app.fetch(new Request(`http://test${path}`, init)))
   }

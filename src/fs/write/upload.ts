@@ -44,9 +44,19 @@ export class Upload {
 
   /**
    * Bytes for one span, to be stored as records of `recordBytes`. Resolves when the next ones may come; the buffer goes
-   * back to the pool, if it came from there, when nobody needs it any more.
+   * back to the pool, if it came from there, when nobody needs it any more, also when this throws.
    */
   async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
+    try {
+      await this.addNext(bytes, offset, recordBytes)
+    } catch (error) {
+      // What was cut and refused then may still be written.
+      this.context.buffers.giveUp(bytes)
+      throw error
+    }
+  }
+
+  private async addNext(bytes: Uint8Array, offset: number, recordBytes: number): Promise<void> {
     while (this.writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.wake = resolve))
     this.throwFailure()
     this.writes++
@@ -57,6 +67,7 @@ export class Upload {
     }
     const onWritten = (isFree: boolean) => {
       if (isFree) this.context.buffers.giveBack(bytes)
+      else this.context.buffers.giveUp(bytes)
       ended()
     }
     const { engine } = this.context
