@@ -20,7 +20,9 @@ import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
 import type { OpenPrimaryOptions } from '../../src/cp-engine/open-primary.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import { stillClock } from '../simulated/clock.ts'
+import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import { engineLimits } from '../engine-limits.ts'
 
 export const smallGeometry = (mebibytes = 8) => makeGeometry(mebibytes * 2 ** 20, 2 ** 20, 2 ** 20)
@@ -54,19 +56,21 @@ export async function newPrimary(device: BlockDevice, seed: number, mebibytes?: 
   })
 }
 
-export function open(
+export async function open(
   device: BlockDevice,
   seed: number,
   options: Partial<OpenPrimaryOptions> = {},
 ): Promise<CpEngine> {
   const random = seededRandom(seed)
-  return openPrimary(device, {
+  const engine = await openPrimary(device, {
     ...engineLimits,
     clock: stillClock,
     random,
     nodeCacheBytesMax: 2 ** 20,
     ...options,
   })
+  if (device instanceof SimulatedDevice) scribbleFreed(engine, device)
+  return engine
 }
 
 export class Workload {

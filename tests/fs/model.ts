@@ -19,6 +19,7 @@ import {
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
+import { type Counts, expectQuiet } from '../noticing/quiet.ts'
 import type { Command, Content, Step } from './model-commands.ts'
 import { type Condition, ModelError, type ModelNode, ModelTree } from './model-tree.ts'
 import { bytesOf, chunked, readAll, streamAll } from './volume.ts'
@@ -31,6 +32,8 @@ export interface ModelVolume {
   reopen(): Promise<void>
   /** The problems that are found once the reaper has nothing left to do. */
   check(): Promise<readonly string[]>
+  /** See noticing/quiet.ts. */
+  counts(): Counts
   close(): Promise<void>
 }
 
@@ -46,8 +49,12 @@ class Run {
   constructor(private readonly volume: ModelVolume) {}
 
   async all(commands: readonly Command[]): Promise<void> {
-    for (const command of commands) await this.do(command)
+    for (const command of commands) {
+      await this.do(command)
+      await expectQuiet(() => this.volume.counts(), this.held.length > 0)
+    }
     await this.letGoAll()
+    await expectQuiet(() => this.volume.counts())
     await this.view((view) => compareAll(view, this.tree))
     expect(await this.volume.check()).toEqual([])
     await this.view((view) => compareAll(view, this.tree))

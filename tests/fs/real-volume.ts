@@ -11,6 +11,8 @@ import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { type Counts, countsOf } from '../noticing/quiet.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import type { ModelVolume } from './model.ts'
 
 export interface RealVolumeOptions {
@@ -59,6 +61,7 @@ export class RealVolume implements ModelVolume {
       queueBytesMax: this.options.queueBytesMax ?? 64 * mebibyte,
       packing: this.options.packing ?? null,
     })
+    scribbleFreed(this.engine, this.device)
     this.files = new VolumeFiles(this.engine, systemClock, smallFilesBytesMax)
     this.engine.onSpaceShort(() => this.files.hurry())
     this.files.start()
@@ -94,6 +97,10 @@ export class RealVolume implements ModelVolume {
     })
     problems.push(...report.findings.map(({ message, address }) => `${message} (${address})`))
     return problems
+  }
+
+  counts(): Counts {
+    return countsOf({ engine: this.engine, files: this.files })
   }
 
   async close(): Promise<void> {

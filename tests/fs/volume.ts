@@ -6,6 +6,8 @@ import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
+import '../noticing/poisoned.ts'
+import { type Counts, expectQuiet, fileCounts } from '../noticing/quiet.ts'
 import { FakeEngine } from './fake-engine.ts'
 import { settled, stillClock } from '../simulated/clock.ts'
 import type { FakeEngineOptions } from './fake-parts.ts'
@@ -55,6 +57,7 @@ export class FakeVolume {
     await this.settle()
     const report = checkItems(this.engine.items, this.openRoot())
     this.engine.assertSettled()
+    await expectQuiet(() => this.counts())
     return report.orphans === 0
       ? [...report.problems]
       : [...report.problems, `${report.orphans} orphans are left`]
@@ -64,6 +67,10 @@ export class FakeVolume {
   openRoot(): CheckedRoot {
     const { opening, sequence, counters } = this.engine as unknown as CheckedRoot
     return { ...this.engine.current().root, opening, sequence, counters }
+  }
+
+  counts(): Counts {
+    return fileCounts(this.files)
   }
 
   close(): Promise<void> {

@@ -6,6 +6,7 @@ import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import type { Root } from '../../src/format/disk/root.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import { isFixedBlock } from '../cp-engine/fixed-blocks.ts'
+import { countsOf, heldOf } from '../noticing/quiet.ts'
 import { must } from './violation.ts'
 
 /** I4, every checksum, the items of every root that a slot or a hold names, and the log. */
@@ -95,4 +96,10 @@ export function mustNotLeak(engine: CpEngine, where: string): void {
     leaked.length === 0,
     () => `${where}: ${leaked.length} blocks leaked: ${leaked.slice(0, 10).join(', ')}`,
   )
+}
+
+/** Nobody asks for anything any more, so nothing is held for anybody: no refusal, and no loss of a peer, has kept something. */
+export function mustBeQuiet(parts: Parameters<typeof countsOf>[0], where: string): void {
+  const held = heldOf(countsOf(parts))
+  must(Object.keys(held).length === 0, () => `${where}: held for nobody: ${JSON.stringify(held)}`)
 }

@@ -12,7 +12,7 @@ import { DeviceError } from '../../src/blockdev/block-device.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import { keptMs } from '../../src/fs/read/image-leases.ts'
 import { Chance } from './chance.ts'
-import { mustBeSound, mustNotLeak } from './checks.ts'
+import { mustBeQuiet, mustBeSound, mustNotLeak } from './checks.ts'
 import { Client } from './client.ts'
 import { type Tolerance, compareAll, noTolerance } from './compare.ts'
 import { EventLoop } from './event-loop.ts'
@@ -230,10 +230,12 @@ export class Laboratory {
   }
 
   /** I5: two superblocks later only what the slots and the mirrors hold is not writable. */
-  private async checkSpace({ engine }: PrimaryProcess): Promise<void> {
+  private async checkSpace({ engine, files }: PrimaryProcess): Promise<void> {
     await engine.writeSuperblock()
     await engine.writeSuperblock()
     mustNotLeak(engine, 'at the end')
+    mustBeQuiet({ engine, files }, 'the primary, at the end')
+    for (const { url, process } of this.mirrors) if (process) mustBeQuiet(process, `${url}, at the end`)
   }
 
   private async drawPositions({ engine, mirrors }: PrimaryProcess): Promise<string> {

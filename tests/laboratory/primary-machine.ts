@@ -14,6 +14,7 @@ import { VolumeFiles } from '../../src/fs/file-system.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import type { Mirrors } from '../../src/replica/primary/mirrors.ts'
 import { allCopies, editRoot, editSuperblock, setWord } from '../cp-engine/volume/later-program.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
 import type { Chance } from './chance.ts'
@@ -218,6 +219,7 @@ export class PrimaryMachine {
       const where = `before opening ${opening}`
       mustBeForecast(await forecast(copy, where), engine, where, raiseVolumeTo !== null)
     }
+    if (this.isSound) scribbleFreed(engine, disk.device)
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return
     const observed = observedEngine(engine, history)

@@ -108,7 +108,7 @@ async function fill(app: RealApp): Promise<void> {
 async function fillForDeletes(app: RealApp): Promise<void> {
   await fill(app)
   for (let i = 0; i < 2000; i++) {
-    app.engine.pin(app.engine.current())
+    app.pin()
     const answer = await app.ask({ method: 'DELETE', path: `/v1/dirs/m/${'n'.repeat(100)}${i % 800}` })
     if (answer.status === 507) return
     await app.engine.requestCp('requested')

@@ -7,8 +7,12 @@ import { DeviceError, type WriteRun } from '../../src/blockdev/block-device.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../../src/cp-engine/open-primary.ts'
+import type { Packing } from '../../src/cp-engine/records/payloads.ts'
+import { Volume } from '../../src/cp-engine/volume/volume.ts'
 import { blockBytes, makeGeometry } from '../../src/format/geometry.ts'
+import type { ChecksumKind } from '../../src/format/pointer.ts'
 import { VolumeFiles } from '../../src/fs/file-system.ts'
+import { NewestFiles } from '../../src/fs/read/instant-files.ts'
 import { Views } from '../../src/fs/read/image-leases.ts'
 import { readTree } from '../../src/fs/read/read-view.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -16,11 +20,13 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
-import type { CpRecord } from '../../src/routes/http/dependencies.ts'
+import type { CpHistory, CpRecord } from '../../src/routes/http/dependencies.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { limits } from '../../src/server/door.ts'
+import { countsOf, expectQuiet } from '../noticing/quiet.ts'
+import { scribbleFreed } from '../noticing/scribbled.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
-import { engineLimits } from '../engine-limits.ts'
+import { cacheLimit, engineLimits } from '../engine-limits.ts'
 
 const mebibyte = 2 ** 20
 
@@ -63,7 +69,13 @@ export interface Ask {
   readonly method: string
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string | Uint8Array<ArrayBuffer>
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
+}
+
+interface RealAppOptions {
+  readonly mebibytes?: number
+  readonly recordChecksum?: ChecksumKind
+  readonly packing?: Packing
 }
 
 export class RealApp {
@@ -73,13 +85,18 @@ export class RealApp {
   private files!: VolumeFiles
   private app!: App
   private views!: Views
+  private cps!: CpHistory
+  private hasPins = false
   private readonly random = seededRandom(1)
 
-  static async create(mebibytes = 24): Promise<RealApp> {
-    const real = new RealApp()
+  private constructor(private readonly options: RealAppOptions) {}
+
+  static async create(options: RealAppOptions = {}): Promise<RealApp> {
+    const real = new RealApp(options)
     const { device, random } = real
+    const { mebibytes = 24, recordChecksum = 'xxh3' } = options
     const geometry = makeGeometry(mebibytes * mebibyte, mebibyte, mebibyte)
-    await createPrimary(device, { clock: systemClock, random, geometry, recordChecksum: 'xxh3' })
+    await createPrimary(device, { clock: systemClock, random, geometry, recordChecksum })
     await real.open()
     return real
   }
@@ -91,7 +108,9 @@ export class RealApp {
       clock,
       random: this.random,
       cpIntervalMs: 10_000,
+      packing: this.options.packing ?? null,
     })
+    scribbleFreed(engine, this.device)
     const files = new VolumeFiles(engine, clock)
     engine.onSpaceShort(() => files.hurry())
     const views = new Views({
@@ -113,19 +132,20 @@ export class RealApp {
       return { cp, epoch: 0, rootHash: toHex(hash), cause: 'timer', committedAtMs, retained: true, ...counts }
     }
     const readable = () => engine.readable().map(({ root }) => root)
+    this.cps = {
+      list: async (limit, before) =>
+        readable()
+          .filter(({ cp }) => before === null || cp < before)
+          .slice(0, limit)
+          .map(({ cp }) => record(cp)),
+      get: async (cp) => (readable().some((root) => root.cp === cp) ? record(cp) : null),
+      newestAt: async (ms) => readable().find((root) => root.committedAtMs <= ms)?.cp ?? null,
+    }
     this.app = makeApp({
       role: 'primary',
       views,
       newest: files.newest,
-      cps: {
-        list: async (limit, before) =>
-          readable()
-            .filter(({ cp }) => before === null || cp < before)
-            .slice(0, limit)
-            .map(({ cp }) => record(cp)),
-        get: async (cp) => (readable().some((root) => root.cp === cp) ? record(cp) : null),
-        newestAt: async (ms) => readable().find((root) => root.committedAtMs <= ms)?.cp ?? null,
-      },
+      cps: this.cps,
       clock: this.appClock,
       limits,
       files,
@@ -160,9 +180,55 @@ export class RealApp {
     await this.open()
   }
 
-  ask({ method, path, headers, body }: Ask): Promise<Response> {
+  /** The door of a mirror that has published what the primary has published now. */
+  async mirror(): Promise<App> {
+    await this.engine.requestCp('requested')
+    const clock = systemClock
+    const volume = await Volume.open(this.device.reopened(), { clock, readOnly: true, ...cacheLimit })
+    return makeApp({
+      role: 'mirror',
+      views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
+      newest: new NewestFiles(volume.newest),
+      cps: this.cps,
+      clock,
+      limits,
+      status: () => {
+        throw new Error('nobody asks for the status')
+      },
+      ready: () => ({ ok: true, reason: '' }),
+      gauges: () => [],
+      reportBug: () => {},
+    })
+  }
+
+  /** Somebody keeps the newest image for good. */
+  pin(): void {
+    this.engine.pin(this.engine.current())
+    this.hasPins = true
+  }
+
+  /** Nothing is held for anybody; a refusal leaves nothing behind. */
+  quiet(): Promise<void> {
+    return expectQuiet(
+      () => countsOf({ engine: this.engine, files: this.files, views: this.views }),
+      this.hasPins,
+    )
+  }
+
+  /** After a refusal everything that was held for the request is let go of, unless the process has to end. */
+  async ask(ask: Ask): Promise<Response> {
+    const answer = await this.askOnly(ask)
+    if (answer.status >= 400 && !this.engine.isPoisoned) await this.quiet()
+    return answer
+  }
+
+  private askOnly({ method, path, headers, body }: Ask): Promise<Response> {
     const init = { method, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { body }) }
     return Promise.resolve(this.app.fetch(new Request(`http://test${path}`, init)))
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    return this.app.fetch(request)
   }
 
   json(method: string, path: string, value: unknown): Promise<Response> {

@@ -41,7 +41,7 @@ export class Gathered {
   }
 }
 
-/** Gives the body in buffers of `sizeAt(position)` bytes; the last may be shorter. An empty body gives no buffer. */
+/** Gives the body in buffers of `sizeAt(position)` bytes, which are the caller's; the last may be shorter. An empty body gives none. */
 export async function* buffersOf(
   body: BodyStream,
   sizeAt: (position: number) => number,
@@ -55,28 +55,37 @@ export async function* buffersOf(
   let filled = 0
   let position = 0
   let size = sizeAt(0)
-  for await (const chunk of body) {
-    let isKept = false
-    for (let at = 0; at < chunk.length;) {
-      const end = Math.min(chunk.length, at + size - filled)
-      const part = at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end)
-      if (buffers && size > gatheredBytesMax) filling ??= buffers.take(size)
-      if (filling) filling.set(part, filled)
-      else {
-        gathered.add(part)
-        isKept = true
+  try {
+    for await (const chunk of body) {
+      let isKept = false
+      for (let at = 0; at < chunk.length;) {
+        const end = Math.min(chunk.length, at + size - filled)
+        const part = at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end)
+        if (buffers && size > gatheredBytesMax) filling ??= buffers.take(size)
+        if (filling) filling.set(part, filled)
+        else {
+          gathered.add(part)
+          isKept = true
+        }
+        filled += end - at
+        at = end
+        if (filled < size) continue
+        position += size
+        const full = filling ?? gathered.take()
+        filling = null
+        filled = 0
+        yield full
+        size = sizeAt(position)
       }
-      filled += end - at
-      at = end
-      if (filled < size) continue
-      position += size
-      const full = filling ?? gathered.take()
-      filling = null
-      filled = 0
-      yield full
-      size = sizeAt(position)
+      if (!isKept) body.release?.(chunk)
     }
-    if (!isKept) body.release?.(chunk)
+    if (filled > 0) {
+      const last = filling?.subarray(0, filled) ?? gathered.take()
+      filling = null
+      yield last
+    }
+  } finally {
+    // A body that ends too soon, or that nobody reads on.
+    if (filling) buffers?.giveBack(filling)
   }
-  if (filled > 0) yield filling ? filling.subarray(0, filled) : gathered.take()
 }

@@ -69,13 +69,16 @@ export async function putFile(
   if (!(body instanceof Uint8Array)) await checkTarget(context, path, options)
   const put = { kind: 'file' as const, path, attributes: checked, conditions: options }
   const buffers = buffersOf(chunksOf(body), (position) => gatheredBytes(position, hint), context.buffers)
+  const begun: Uint8Array[] = []
   try {
-    const first = await buffers.next()
-    const second = first.done ? first : await buffers.next()
-    if (second.done) return await putOne(context, put, first.done ? null : first.value)
+    for (let next = await buffers.next(); !next.done; next = await buffers.next()) {
+      begun.push(next.value)
+      if (begun.length === 2) break
+    }
+    if (begun.length < 2) return await putOne(context, put, begun[0] ?? null)
     const upload = await Upload.begin(context)
     try {
-      const size = await send(upload, hint, [first.value!, second.value], buffers)
+      const size = await send(upload, hint, begun, buffers)
       return await prepared(context, 0, (preparation) =>
         putEntry(preparation, put, { pieces: null, upload, size }),
       )
@@ -84,6 +87,7 @@ export async function putFile(
       throw error
     }
   } finally {
+    for (const buffer of begun) context.buffers.giveUp(buffer)
     await buffers.return(undefined)
   }
 }
@@ -173,7 +177,8 @@ async function checkTarget({ engine, sums }: Context, path: Path, conditions: Pr
 async function send(
   upload: Upload,
   hint: number,
-  begun: readonly Uint8Array[],
+  /** They are the upload's, one after the other. */
+  begun: Uint8Array[],
   rest: AsyncIterable<Uint8Array>,
 ): Promise<number> {
   let size = 0
@@ -182,7 +187,7 @@ async function send(
     size += buffer.length
     if (size > fileBytesMax) throw tooLarge()
   }
-  for (const buffer of begun) await add(buffer)
+  while (begun.length > 0) await add(begun.shift()!)
   for await (const buffer of rest) await add(buffer)
   await upload.drain()
   return size

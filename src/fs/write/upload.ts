@@ -46,9 +46,20 @@ export class Upload {
 
   /**
    * Stores the bytes of one span as records of `recordBytes`. Resolves when the next bytes may come. A buffer from
-   * the pool goes back to the pool when its bytes are no longer needed.
+   * the pool goes back to the pool when its bytes are no longer needed. That holds
+   * when the call throws as well.
    */
   async add(bytes: Uint8Array, offset: number, recordBytes = largeRecordBytes): Promise<void> {
+    try {
+      await this.addNext(bytes, offset, recordBytes)
+    } catch (error) {
+      // What was cut and refused then may still be written.
+      this.context.buffers.giveUp(bytes)
+      throw error
+    }
+  }
+
+  private async addNext(bytes: Uint8Array, offset: number, recordBytes: number): Promise<void> {
     while (this.writes >= writesInFlightMax) await new Promise<void>((resolve) => (this.wake = resolve))
     this.throwFailure()
     this.writes++
@@ -59,6 +70,7 @@ export class Upload {
     }
     const onWritten = (isFree: boolean) => {
       if (isFree) this.context.buffers.giveBack(bytes)
+      else this.context.buffers.giveUp(bytes)
       ended()
     }
     const { engine } = this.context
