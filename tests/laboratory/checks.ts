@@ -58,15 +58,15 @@ export function mustBeForecast(
   { open, log }: CheckReport,
   engine: CpEngine,
   where: string,
-  /** The operator has raised the maximum, which takes a CP of its own. */
-  isRaised = false,
+  /** The operator has raised the maximum, which takes a CP of its own, or has begun an epoch, which numbers CPs anew. */
+  { isRaised = false, beginsEpoch = false } = {},
 ): void {
   const { cp, sequence } = engine.current().root
   const { replayed, log: end } = engine.recovery
   const isRight =
     open.outcome === 'opens' &&
     open.sequence === sequence &&
-    (open.cp === cp || (isRaised && replayed === 0)) &&
+    (open.cp === cp || (isRaised && replayed === 0) || (beginsEpoch && cp > (open.cp ?? 0))) &&
     open.replayed === replayed &&
     log?.end === end &&
     log.operations === replayed &&

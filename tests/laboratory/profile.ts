@@ -1,6 +1,7 @@
 /** What a seed decides before anything runs: how large everything is, and how likely each fault. */
 import type { Geometry } from '../../src/format/geometry.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
+import { type Age, someAge } from './aged-volume.ts'
 import type { Chance } from './chance.ts'
 import { type DiskFaults, noDiskFaults } from './disk.ts'
 import type { Habits } from './file-operations.ts'
@@ -13,6 +14,8 @@ export interface DiskProfile {
   readonly kind: DiskKind
   readonly faults: DiskFaults
   readonly latencyMsMax: number
+  /** A device that goes on after an error: what was tried again succeeds, and nothing is what it was. */
+  readonly goesOn: boolean
 }
 
 /** Of a thousand looks of the trouble maker, each some milliseconds after the last. */
@@ -43,6 +46,11 @@ export interface Profile {
   readonly compatibleBits: number
   /** Of 100 openings: those that say how far the volume may grow. */
   readonly raises: number
+  /** Of 100 openings: those by which the operator gives up later consistency points, which begins an epoch. */
+  readonly newEpochs: number
+  readonly age: Age
+  /** Roots that the readers of one machine keep at once. */
+  readonly pinsMax: number
   /** Of 100 openings: those that lose their power too. */
   readonly crashesInRecovery: number
   readonly clients: number
@@ -92,7 +100,7 @@ export function someProfile(chance: Chance): Profile {
       weather: rate(20),
       cut: rate(40),
       rot: kinds === 'allSound' ? 0 : chance.below(40),
-      pin: rate(60),
+      pin: rate(chance.pick([60, 300])),
     },
     crashesInRecovery: chance.pick([0, 10, 30, 60]),
     clients: chance.between(1, 4),
@@ -100,6 +108,7 @@ export function someProfile(chance: Chance): Profile {
       largeMax: chance.pick([20_000, 150_000, 150_000, 400_000]),
       hasGiants: mebibytes > 30 && chance.below(2) === 0,
       deletes: chance.pick([4, 8, 16]),
+      fills: chance.below(5) === 0,
     },
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),
@@ -115,6 +124,9 @@ export function someProfile(chance: Chance): Profile {
     isPacked: chance.below(3) === 0,
     raises: chance.pick([0, 0, 15, 40]),
     compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
+    newEpochs: chance.pick([0, 0, 20, 100]),
+    age: someAge(chance.of('age')),
+    pinsMax: chance.pick([4, 4, 20]),
   }
 }
 
@@ -134,6 +146,7 @@ function someDisk(chance: Chance, kind: DiskKind): DiskProfile {
     kind,
     faults: { sound, rotting, lying }[kind],
     latencyMsMax: chance.pick([0, 0, 1, 4]),
+    goesOn: chance.below(3) === 0,
   }
 }
 
