@@ -23,7 +23,10 @@ export function mustBeAtRest({ engine, files }: PrimaryProcess, where: string): 
     'pins of readers': engine.volume['pins'].size,
   }
   const left = Object.entries(held).filter(([, count]) => count !== 0)
-  must(left.length === 0, () => `${where}: ${left.map(([what, count]) => `${count} ${what}`).join(', ')} held`)
+  must(
+    left.length === 0,
+    () => `${where}: ${left.map(([what, count]) => `${count} ${what}`).join(', ')} held`,
+  )
 }
 
 /** Somebody still reads an old image, between two looks too. */

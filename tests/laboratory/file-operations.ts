@@ -313,7 +313,7 @@ function someContent(chance: Chance, { largeMax, hasGiants, fills }: Habits): Co
     // Beyond what one operation unlinks with its records.
     huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
     giant: () => 8 * 2 ** 20 + chance.below(700_000),
-    filling: () => 2 ** 20 + chance.below(2 ** 21),
+    filling: () => 600_000 + chance.below(2 ** 20),
   }[size]()
   return { length, seed, zeros: chance.below(3) > 0 ? 'none' : chance.pick(zeroShapes) }
 }

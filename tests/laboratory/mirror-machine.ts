@@ -170,8 +170,10 @@ export class MirrorMachine {
       },
     })
     const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
-    const readers = new HeldReaders(lab.chance.of(`${this.url} readers`), volume, (root) =>
-      this.looked(clock, this.checkImage(volume, root)),
+    const readers = new HeldReaders(
+      lab.chance.of(`${this.url} readers`),
+      volume,
+      (root) => this.looked(clock, this.checkImage(volume, root)),
       lab.profile.pinsMax,
     )
     const { promise, resolve } = Promise.withResolvers<void>()

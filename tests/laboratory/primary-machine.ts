@@ -220,7 +220,10 @@ export class PrimaryMachine {
     disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
     if (copy) {
       const where = `before opening ${opening}`
-      mustBeForecast(await forecast(copy, where), engine, where, { isRaised: raiseVolumeTo !== null, beginsEpoch })
+      mustBeForecast(await forecast(copy, where), engine, where, {
+        isRaised: raiseVolumeTo !== null,
+        beginsEpoch,
+      })
     }
     await this.checkOpened(engine)
     if (this.clock !== clock || this.end) return
@@ -240,8 +243,10 @@ export class PrimaryMachine {
     })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
-    const readers = new HeldReaders(chance.of(`readers ${opening}`), engine, (root) =>
-      this.checkImage(clock, engine, root),
+    const readers = new HeldReaders(
+      chance.of(`readers ${opening}`),
+      engine,
+      (root) => this.checkImage(clock, engine, root),
       profile.pinsMax,
     )
     this.process = { clock, engine, files, mirrors, readers, ended: promise }
@@ -299,7 +304,7 @@ export class PrimaryMachine {
     const { lab } = this
     const laps = (superblock.log.position - lab.profile.age.logBytes) / (geometry.logBlocks * blockBytes)
     if (recovery.replayed > 0 && laps >= 2) lab.note('recoveries after two laps of the log')
-    if (superblock.epoch.number > epochsMax) lab.note('openings after more epochs than a root has room for')
+    if (superblock.epoch.number >= epochsMax) lab.note('openings after more epochs than a root has room for')
   }
 
   /** An old CP, as a reader has kept it. */

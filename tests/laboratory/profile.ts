@@ -80,7 +80,8 @@ export function someProfile(chance: Chance): Profile {
   const mirrorDisks = [0, 1].map((i) => someDisk(chance, kinds === 'mirror' && i === 0 ? unsound() : 'sound'))
   // Half of all runs leave out any one kind of trouble, so that each is also seen without the others.
   const rate = (often: number): number => (chance.below(2) === 0 ? 0 : 1 + chance.below(often))
-  const mebibytes = chance.pick([7, 7, 8, 10, 16, 32, 48])
+  const fills = chance.below(6) === 0
+  const mebibytes = fills ? chance.pick([7, 7, 8]) : chance.pick([7, 7, 8, 10, 16, 32, 48])
   return {
     geometry: makeGeometry(mebibytes * mebibyte, chance.pick([1, 2]) * mebibyte, mebibyte),
     primaryDisk,
@@ -108,7 +109,7 @@ export function someProfile(chance: Chance): Profile {
       largeMax: chance.pick([20_000, 150_000, 150_000, 400_000]),
       hasGiants: mebibytes > 30 && chance.below(2) === 0,
       deletes: chance.pick([4, 8, 16]),
-      fills: chance.below(5) === 0,
+      fills,
     },
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),

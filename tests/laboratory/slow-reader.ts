@@ -25,9 +25,7 @@ export async function readSlowly(
     opened(file)
     // An answer lets go of the image once it has the file; a page of a listing keeps it.
     if (chance.below(2) === 0) view.release()
-    return chance.below(2) === 0
-      ? await inPieces(file, clock, chance)
-      : await asStream(file, clock, chance)
+    return chance.below(2) === 0 ? await inPieces(file, clock, chance) : await asStream(file, clock, chance)
   } finally {
     file.close()
   }
