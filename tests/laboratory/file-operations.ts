@@ -265,6 +265,8 @@ export interface Habits {
   readonly hasGiants: boolean
   /** Bodies that are mostly larger than what is free: they are refused in their midst, again and again. */
   readonly fills: boolean
+  /** Bodies that are mostly as large as the log takes: it goes round and round. */
+  readonly logs: boolean
   /** Of 100 operations: those that give something back. */
   readonly deletes: number
 }
@@ -292,7 +294,7 @@ function newPath(chance: Chance, { directories }: Known): Names {
     : [...knownOr(chance, directories).slice(0, 3), chance.pick(names)]
 }
 
-function someContent(chance: Chance, { largeMax, hasGiants, fills }: Habits): Content {
+function someContent(chance: Chance, { largeMax, hasGiants, fills, logs }: Habits): Content {
   const seed = chance.below(2 ** 31) + 1
   const size = chance.weighted({
     empty: 2,
@@ -303,6 +305,7 @@ function someContent(chance: Chance, { largeMax, hasGiants, fills }: Habits): Co
     huge: 1,
     giant: hasGiants ? 2 : 0,
     filling: fills ? 12 : 0,
+    logged: logs ? 30 : 0,
   })
   const length = {
     empty: () => 0,
@@ -313,6 +316,7 @@ function someContent(chance: Chance, { largeMax, hasGiants, fills }: Habits): Co
     // Beyond what one operation unlinks with its records.
     huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
     giant: () => 8 * 2 ** 20 + chance.below(700_000),
+    logged: () => 30_000 + chance.below(35_000),
     filling: () => 600_000 + chance.below(2 ** 20),
   }[size]()
   return { length, seed, zeros: chance.below(3) > 0 ? 'none' : chance.pick(zeroShapes) }

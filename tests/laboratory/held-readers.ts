@@ -21,7 +21,7 @@ export class HeldReaders {
   pin(): void {
     const readable = this.source.readable()
     if (this.pins.length >= this.pinsMax || readable.length === 0) return
-    const isNewest = this.chance.below(2) === 0
+    const isNewest = this.chance.below(4) > 0
     const root = isNewest ? readable.at(-1)! : this.chance.pick(readable)
     this.pins.push({ root, ...this.source.pin(root) })
   }

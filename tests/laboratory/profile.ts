@@ -72,6 +72,9 @@ export interface Profile {
 }
 
 const mebibyte = 2 ** 20
+/** Readers of one machine, where there are not more of them than roots that it may keep. */
+export const pinsFew = 4
+const mostlyLogged = { buffered: 5, logged: 85, committed: 5, mirrored: 5 }
 
 export function someProfile(chance: Chance): Profile {
   const kinds = chance.weighted({ allSound: 14, primary: 3, mirror: 3 })
@@ -81,6 +84,8 @@ export function someProfile(chance: Chance): Profile {
   // Half of all runs leave out any one kind of trouble, so that each is also seen without the others.
   const rate = (often: number): number => (chance.below(2) === 0 ? 0 : 1 + chance.below(often))
   const fills = chance.below(6) === 0
+  const logs = chance.below(5) === 0
+  const pinsMax = chance.pick([pinsFew, pinsFew, 20])
   const mebibytes = fills ? chance.pick([7, 7, 8]) : chance.pick([7, 7, 8, 10, 16, 32, 48])
   return {
     geometry: makeGeometry(mebibytes * mebibyte, chance.pick([1, 2]) * mebibyte, mebibyte),
@@ -101,7 +106,7 @@ export function someProfile(chance: Chance): Profile {
       weather: rate(20),
       cut: rate(40),
       rot: kinds === 'allSound' ? 0 : chance.below(40),
-      pin: rate(chance.pick([60, 300])),
+      pin: rate(60),
     },
     crashesInRecovery: chance.pick([0, 10, 30, 60]),
     clients: chance.between(1, 4),
@@ -110,24 +115,29 @@ export function someProfile(chance: Chance): Profile {
       hasGiants: mebibytes > 30 && chance.below(2) === 0,
       deletes: chance.pick([4, 8, 16]),
       fills,
+      logs,
     },
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),
     queueBytesMax: chance.pick([256 * 1024, 2 * mebibyte, 64 * mebibyte]),
     nodeCacheBytesMax: chance.pick([2, 4]) * mebibyte,
-    safetyMs: chance.pick([800, 1500, 3000]),
-    levels: chance.pick([
-      { buffered: 40, logged: 40, committed: 10, mirrored: 10 },
-      { buffered: 5, logged: 85, committed: 5, mirrored: 5 },
-      { buffered: 60, logged: 5, committed: 25, mirrored: 10 },
-      { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
-    ]),
+    safetyMs: logs ? 3000 : chance.pick([800, 1500, 3000]),
+    levels: chance.pick(
+      logs
+        ? [mostlyLogged]
+        : [
+            { buffered: 40, logged: 40, committed: 10, mirrored: 10 },
+            mostlyLogged,
+            { buffered: 60, logged: 5, committed: 25, mirrored: 10 },
+            { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
+          ],
+    ),
     isPacked: chance.below(3) === 0,
     raises: chance.pick([0, 0, 15, 40]),
     compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
     newEpochs: chance.pick([0, 0, 20, 100]),
     age: someAge(chance.of('age')),
-    pinsMax: chance.pick([4, 4, 20]),
+    pinsMax,
   }
 }
 
