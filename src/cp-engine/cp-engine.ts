@@ -117,7 +117,9 @@ export class CpEngine implements contract.Engine {
       root.sequence,
     )
     const { state, queue, log, dataSync } = this
-    this.writer = new CpWriter({ volume, clock, allocator, state, queue, log, dataSync, maps: parts.maps })
+    const assertAlive = () => this.assertAlive()
+    const { maps } = parts
+    this.writer = new CpWriter({ volume, clock, allocator, state, queue, log, dataSync, maps, assertAlive })
     this.relief = new Relief({
       volume,
       clock,

@@ -59,15 +59,15 @@ export function mustBeForecast(
   { open, log }: CheckReport,
   engine: CpEngine,
   where: string,
-  /** The operator has raised the maximum, which takes a CP of its own. */
-  isRaised = false,
+  /** The operator has raised the maximum, which takes a CP of its own, or has begun an epoch, which numbers CPs anew. */
+  { isRaised = false, beginsEpoch = false } = {},
 ): void {
   const { cp, sequence } = engine.current().root
   const { replayed, log: end } = engine.recovery
   const isRight =
     open.outcome === 'opens' &&
     open.sequence === sequence &&
-    (open.cp === cp || (isRaised && replayed === 0)) &&
+    (open.cp === cp || (isRaised && replayed === 0) || (beginsEpoch && cp > (open.cp ?? 0))) &&
     open.replayed === replayed &&
     log?.end === end &&
     log.operations === replayed &&
@@ -103,3 +103,7 @@ export function mustBeQuiet(parts: Parameters<typeof countsOf>[0], where: string
   const held = heldOf(countsOf(parts))
   must(Object.keys(held).length === 0, () => `${where}: held for nobody: ${JSON.stringify(held)}`)
 }
+
+/** Somebody still reads an old image, between two looks too. */
+export const isHeldByReaders = ({ engine: { volume } }: { readonly engine: CpEngine }): boolean =>
+  volume.readers.count > 0 || volume['pins'].size > 0

@@ -25,6 +25,7 @@ import type { Laboratory } from './laboratory.ts'
 import type { MirrorMachine } from './mirror-machine.ts'
 import { asRequest, sequenceOf } from './observed-engine.ts'
 import type { PrimaryProcess } from './primary-machine.ts'
+import { readSlowly } from './slow-reader.ts'
 import { Violation, must } from './violation.ts'
 
 export class Client {
@@ -50,7 +51,7 @@ export class Client {
         await lab.loop.sleep(5)
         continue
       }
-      const what = chance.weighted({ write: 8, read: 2, readMirror: 1 })
+      const what = chance.weighted({ write: 16, read: 4, readSlowly: 2, readMirror: 2 })
       const mirror = chance.pick(lab.mirrors)
       if (what === 'readMirror' && !mirror.process) continue
       const asked = what === 'readMirror' ? mirror.process! : process
@@ -218,6 +219,42 @@ export class Client {
       if (!(error instanceof StillpointError) || !isSemantic(error.code))
         return lab.excuseOrFail(error, lab.primary.isSound)
       this.checkAbsence(process, request, path, error)
+    } finally {
+      view.release()
+    }
+  }
+
+  /** One file, over as much time as it takes: the next reads and writes of this client do not wait for it. */
+  private readSlowly(process: PrimaryProcess): Promise<void> {
+    this.lab.loop.background(this.readWhileItChanges(process))
+    return Promise.resolve()
+  }
+
+  private async readWhileItChanges(process: PrimaryProcess): Promise<void> {
+    const { lab, chance } = this
+    const { engine, files, clock } = process
+    const { files: known } = this.known(process)
+    if (known.length === 0) return
+    const path = chance.pick(known)
+    const request = lab.history.request(this.name, null)
+    const view = files.view()
+    const begun = lab.history.stateAt(engine.current().root.sequence)
+    let moments: ModelTree[] = []
+    try {
+      const bytes = await asRequest(request, () =>
+        readSlowly(view, path, clock, chance, () => (moments = [begun, ...this.moments(process, request)])),
+      )
+      const isAsThen = moments.some((tree) => {
+        const then = nodeAt(tree, path)
+        return then?.kind === 'file' && Buffer.compare(bytes, then.bytes) === 0
+      })
+      must(isAsThen, () => `${path.join('/')} has wrong bytes for a slow reader`)
+      lab.note('slow reads')
+    } catch (error) {
+      if (error instanceof Violation) throw error
+      if (lab.primary.process !== process) return
+      if (error instanceof StillpointError && isSemantic(error.code)) return
+      lab.excuseOrFail(error, lab.primary.isSound)
     } finally {
       view.release()
     }

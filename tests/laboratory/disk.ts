@@ -55,6 +55,8 @@ export interface DiskOptions {
   readonly faults: DiskFaults
   /** Of each operation: 0 to so many milliseconds. */
   readonly latencyMsMax: number
+  /** False: the device refuses everything after its first error, as a file device does. */
+  readonly goesOn: boolean
   /** Of a mirror, whose file is sparse: its room. */
   readonly space?: SimulatedSpace
 }
@@ -133,6 +135,7 @@ export class Disk {
     return {
       traced: true,
       onWrite: (runs) => this.guard(runs),
+      refusesAfterFailure: !this.options.goesOn,
       isBusy: () => this.areFaultsOn && chance.happens(busyPerMillion),
       faults: (operation) => this.fault(operation),
       ...(this.options.space ? { space: this.options.space } : {}),

@@ -263,6 +263,10 @@ export interface Habits {
   readonly largeMax: number
   /** Some have records of 256 KiB, and are seen by readers while they are of several CPs. */
   readonly hasGiants: boolean
+  /** Bodies that are mostly larger than what is free: they are refused in their midst, again and again. */
+  readonly fills: boolean
+  /** Bodies that are mostly as large as the log takes: it goes round and round. */
+  readonly logs: boolean
   /** Of 100 operations: those that give something back. */
   readonly deletes: number
 }
@@ -290,7 +294,7 @@ function newPath(chance: Chance, { directories }: Known): Names {
     : [...knownOr(chance, directories).slice(0, 3), chance.pick(names)]
 }
 
-function someContent(chance: Chance, { largeMax, hasGiants }: Habits): Content {
+function someContent(chance: Chance, { largeMax, hasGiants, fills, logs }: Habits): Content {
   const seed = chance.below(2 ** 31) + 1
   const size = chance.weighted({
     empty: 2,
@@ -300,6 +304,8 @@ function someContent(chance: Chance, { largeMax, hasGiants }: Habits): Content {
     large: 4,
     huge: 1,
     giant: hasGiants ? 2 : 0,
+    filling: fills ? 12 : 0,
+    logged: logs ? 30 : 0,
   })
   const length = {
     empty: () => 0,
@@ -310,6 +316,8 @@ function someContent(chance: Chance, { largeMax, hasGiants }: Habits): Content {
     // Beyond what one operation unlinks with its records.
     huge: () => (largeMax > 50_000 ? 520_000 + chance.below(200_000) : 0),
     giant: () => 8 * 2 ** 20 + chance.below(700_000),
+    logged: () => 30_000 + chance.below(35_000),
+    filling: () => 600_000 + chance.below(2 ** 20),
   }[size]()
   return { length, seed, zeros: chance.below(3) > 0 ? 'none' : chance.pick(zeroShapes) }
 }
@@ -321,7 +329,7 @@ function someStep(chance: Chance, habits: Habits, known: Known): Step {
   const op = chance.weighted({ put: 4, delete: 1, mkdir: 1, move: 1 })
   switch (op) {
     case 'put': {
-      const content = someContent(chance, { ...habits, largeMax: 20_000, hasGiants: false })
+      const content = someContent(chance, { ...habits, largeMax: 20_000, hasGiants: false, fills: false })
       return { op, path: newPath(chance, known), content, when: 'always' }
     }
     case 'delete': {

@@ -7,8 +7,6 @@ interface Pin {
   release(): void
 }
 
-const pinsMax = 4
-
 export class HeldReaders {
   private pins: Pin[] = []
 
@@ -17,12 +15,14 @@ export class HeldReaders {
     private readonly source: RootSource,
     /** Reads everything; must deal with its own errors. */
     private readonly check: (root: PublishedRoot) => Promise<void>,
+    private readonly pinsMax: number,
   ) {}
 
   pin(): void {
     const readable = this.source.readable()
-    if (this.pins.length >= pinsMax || readable.length === 0) return
-    const root = this.chance.pick(readable)
+    if (this.pins.length >= this.pinsMax || readable.length === 0) return
+    const isNewest = this.chance.below(4) > 0
+    const root = isNewest ? readable.at(-1)! : this.chance.pick(readable)
     this.pins.push({ root, ...this.source.pin(root) })
   }
 

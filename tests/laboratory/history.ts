@@ -51,10 +51,13 @@ export class History {
   constructor(
     /** False on a disk that lies: an old superblock may give a version again. */
     private readonly areVersionsUnique = true,
+    /** Operations before the run. */
+    private readonly firstSequence = 0,
   ) {
     const tree = new ModelTree()
     tree.setEtag([], 'root')
-    this.states.set(0, tree)
+    this.states.set(firstSequence, tree)
+    this.durable = firstSequence
   }
 
   request(client: string, operation: FileOperation | null): Request {
@@ -95,7 +98,7 @@ export class History {
     const bases = [...this.claims.keys()].filter((base) => base < sequence).sort((a, b) => a - b)
     let from = bases.length
     while (from > 0 && !this.states.has(bases[from - 1]!)) from--
-    const begin = from > 0 ? bases[from - 1]! : 0
+    const begin = from > 0 ? bases[from - 1]! : this.firstSequence
     let tree = this.states.get(begin)!
     for (const [i, base] of bases.entries()) {
       if (base < begin) continue
@@ -165,11 +168,11 @@ export class History {
   }
 
   private ends(): Set<number> {
-    const ends = new Set<number>([0, ...this.claims.keys()])
+    const ends = new Set<number>([this.firstSequence, ...this.claims.keys()])
     for (const { request } of this.acknowledged) ends.add(request.sequence)
     // Of the last one nobody may know where it ended.
-    const last = Math.max(0, ...this.claims.keys())
-    const known = Math.max(0, ...ends)
+    const last = Math.max(this.firstSequence, ...this.claims.keys())
+    const known = Math.max(this.firstSequence, ...ends)
     if (known <= last) for (let i = 1; i <= sequencesPerOperationMax; i++) ends.add(last + i)
     return ends
   }

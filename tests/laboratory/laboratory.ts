@@ -12,7 +12,7 @@ import { DeviceError } from '../../src/blockdev/block-device.ts'
 import { readPublished } from '../../src/fs/read/read-view.ts'
 import { keptMs } from '../../src/fs/read/image-leases.ts'
 import { Chance } from './chance.ts'
-import { mustBeQuiet, mustBeSound, mustNotLeak } from './checks.ts'
+import { isHeldByReaders, mustBeQuiet, mustBeSound, mustNotLeak } from './checks.ts'
 import { Client } from './client.ts'
 import { type Tolerance, compareAll, noTolerance } from './compare.ts'
 import { EventLoop } from './event-loop.ts'
@@ -57,7 +57,7 @@ export class Laboratory {
     if (print) this.trace.print = (line) => print(`${this.loop.now.toFixed(0).padStart(6)}  ${line}`)
     this.chance = new Chance(seed)
     this.profile = someProfile(this.chance.of('profile'))
-    this.history = new History(this.profile.primaryDisk.kind === 'sound')
+    this.history = new History(this.profile.primaryDisk.kind === 'sound', this.profile.age.sequence)
     this.network = new Network(this.loop, this.chance.of('network'), this.trace, urls)
     this.primary = new PrimaryMachine(this)
     this.mirrors = urls.map((url, index) => new MirrorMachine(this, index, url))
@@ -133,6 +133,8 @@ export class Laboratory {
       await this.until(() => mirror.process !== null || mirror.isLost, `${mirror.url} is back`)
     for (const { process } of [this.primary, ...this.mirrors])
       if (process) await this.must(process.readers.releaseAll(), 'the readers end')
+    const isRead = () => this.primary.process !== null && isHeldByReaders(this.primary.process)
+    await this.until(() => !isRead(), 'the slow readers end')
     if (this.primary.isSound) await this.converge()
     else await this.lookAround()
   }

@@ -18,6 +18,7 @@ import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
 import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
+import { pinsFew } from './profile.ts'
 import { SimulatedSpace } from '../simulated/simulated-space.ts'
 import { Violation, must } from './violation.ts'
 import { mirrorLimit } from '../engine-limits.ts'
@@ -170,8 +171,11 @@ export class MirrorMachine {
       },
     })
     const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
-    const readers = new HeldReaders(lab.chance.of(`${this.url} readers`), volume, (root) =>
-      this.looked(clock, this.checkImage(volume, root)),
+    const readers = new HeldReaders(
+      lab.chance.of(`${this.url} readers`),
+      volume,
+      (root) => this.looked(clock, this.checkImage(volume, root)),
+      lab.profile.pinsMax,
     )
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
@@ -198,6 +202,8 @@ export class MirrorMachine {
     this.published++
     must(cp > this.cp, `${this.url} published cp ${cp} after ${this.cp}`)
     this.remember(published)
+    // Many readers: each CP has one that stays.
+    if (this.lab.profile.pinsMax > pinsFew) this.process?.readers.pin()
     this.lab.loop.background(this.looked(clock, this.checkImage(volume, published)))
   }
 

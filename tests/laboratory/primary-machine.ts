@@ -5,7 +5,7 @@
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
-import { blockBytes } from '../../src/format/geometry.ts'
+import { blockBytes, epochsMax } from '../../src/format/geometry.ts'
 import { blocksPerMapPage, mapIndexFanout } from '../../src/format/disk/map-page.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import { createPrimary } from '../../src/cp-engine/create-volume.ts'
@@ -17,6 +17,7 @@ import { allCopies, editRoot, editSuperblock, setWord } from '../cp-engine/volum
 import { scribbleFreed } from '../noticing/scribbled.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
+import { age } from './aged-volume.ts'
 import type { Chance } from './chance.ts'
 import type { Profile } from './profile.ts'
 import { compareAll } from './compare.ts'
@@ -106,6 +107,7 @@ export class PrimaryMachine {
       geometry: profile.geometry,
       recordChecksum: 'xxh3',
     })
+    await age(device, profile.age, chance.of('age'))
     const { compatibleBits } = profile
     if (compatibleBits > 0) {
       for (const copy of allCopies)
@@ -201,6 +203,7 @@ export class PrimaryMachine {
     lab.trace.note(`primary opens ${opening}${acceptsLoss ? ', accepting a loss' : ''}`)
     const copy = this.isSound ? disk.copy() : null
     const raiseVolumeTo = raisedMaximum(chance.of(`maximum ${opening}`), profile)
+    const beginsEpoch = chance.of(`epoch ${opening}`).below(100) < profile.newEpochs
     const engine = await openPrimary(disk.device, {
       clock,
       random,
@@ -211,13 +214,17 @@ export class PrimaryMachine {
       packing: isPacked ? zstdInTurn : null,
       acceptLogLoss: acceptsLoss,
       acceptSuperblockLoss: acceptsLoss,
+      acceptHistoryLoss: beginsEpoch,
       onPoisoned: (error) => this.poisoned(clock, error),
     })
     if (this.clock !== clock || this.end) return
     disk.isKept = (address, blocks) => engine.volume.retention.uses(address, blocks)
     if (copy) {
       const where = `before opening ${opening}`
-      mustBeForecast(await forecast(copy, where), engine, where, raiseVolumeTo !== null)
+      mustBeForecast(await forecast(copy, where), engine, where, {
+        isRaised: raiseVolumeTo !== null,
+        beginsEpoch,
+      })
     }
     if (this.isSound) scribbleFreed(engine, disk.device)
     await this.checkOpened(engine)
@@ -238,8 +245,11 @@ export class PrimaryMachine {
     })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
-    const readers = new HeldReaders(chance.of(`readers ${opening}`), engine, (root) =>
-      this.checkImage(clock, engine, root),
+    const readers = new HeldReaders(
+      chance.of(`readers ${opening}`),
+      engine,
+      (root) => this.checkImage(clock, engine, root),
+      profile.pinsMax,
     )
     this.process = { clock, engine, files, mirrors, readers, ended: promise }
     files.start()
@@ -265,6 +275,7 @@ export class PrimaryMachine {
     const { root } = opened
     const where = `after opening ${this.openings}, cp ${root.cp}`
     if (engine.recovery.replayed > 0) this.recoveries++
+    this.noteAges(engine)
     for (const { compat } of [root.features, engine.volume.superblock.features])
       must(compat === lab.profile.compatibleBits, `${where}: compatible bits were kept`)
     for (const { cp, sequence, opening } of this.known.values())
@@ -288,6 +299,14 @@ export class PrimaryMachine {
       view.release()
     }
     lab.note('recoveries checked')
+  }
+
+  /** How often a run has been where only age brings a volume. */
+  private noteAges({ recovery, volume: { superblock, geometry } }: CpEngine): void {
+    const { lab } = this
+    const laps = (superblock.log.position - lab.profile.age.logBytes) / (geometry.logBlocks * blockBytes)
+    if (recovery.replayed > 0 && laps >= 2) lab.note('recoveries after two laps of the log')
+    if (superblock.epoch.number >= epochsMax) lab.note('openings after more epochs than a root has room for')
   }
 
   /** An old CP, as a reader has kept it. */

@@ -1,6 +1,7 @@
 /** What a seed decides before anything runs: how large everything is, and how likely each fault. */
 import type { Geometry } from '../../src/format/geometry.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
+import { type Age, someAge } from './aged-volume.ts'
 import type { Chance } from './chance.ts'
 import { type DiskFaults, noDiskFaults } from './disk.ts'
 import type { Habits } from './file-operations.ts'
@@ -13,6 +14,8 @@ export interface DiskProfile {
   readonly kind: DiskKind
   readonly faults: DiskFaults
   readonly latencyMsMax: number
+  /** A device that goes on after an error: what was tried again succeeds, and nothing is what it was. */
+  readonly goesOn: boolean
 }
 
 /** Of a thousand looks of the trouble maker, each some milliseconds after the last. */
@@ -43,6 +46,11 @@ export interface Profile {
   readonly compatibleBits: number
   /** Of 100 openings: those that say how far the volume may grow. */
   readonly raises: number
+  /** Of 100 openings: those by which the operator gives up later consistency points, which begins an epoch. */
+  readonly newEpochs: number
+  readonly age: Age
+  /** Roots that the readers of one machine keep at once. */
+  readonly pinsMax: number
   /** Of 100 openings: those that lose their power too. */
   readonly crashesInRecovery: number
   readonly clients: number
@@ -64,6 +72,9 @@ export interface Profile {
 }
 
 const mebibyte = 2 ** 20
+/** Readers of one machine, where there are not more of them than roots that it may keep. */
+export const pinsFew = 4
+const mostlyLogged = { buffered: 5, logged: 85, committed: 5, mirrored: 5 }
 
 export function someProfile(chance: Chance): Profile {
   const kinds = chance.weighted({ allSound: 14, primary: 3, mirror: 3 })
@@ -72,7 +83,10 @@ export function someProfile(chance: Chance): Profile {
   const mirrorDisks = [0, 1].map((i) => someDisk(chance, kinds === 'mirror' && i === 0 ? unsound() : 'sound'))
   // Half of all runs leave out any one kind of trouble, so that each is also seen without the others.
   const rate = (often: number): number => (chance.below(2) === 0 ? 0 : 1 + chance.below(often))
-  const mebibytes = chance.pick([7, 7, 8, 10, 16, 32, 48])
+  const fills = chance.below(6) === 0
+  const logs = chance.below(5) === 0
+  const pinsMax = chance.pick([pinsFew, pinsFew, 20])
+  const mebibytes = fills ? chance.pick([7, 7, 8]) : chance.pick([7, 7, 8, 10, 16, 32, 48])
   return {
     geometry: makeGeometry(mebibytes * mebibyte, chance.pick([1, 2]) * mebibyte, mebibyte),
     primaryDisk,
@@ -100,21 +114,30 @@ export function someProfile(chance: Chance): Profile {
       largeMax: chance.pick([20_000, 150_000, 150_000, 400_000]),
       hasGiants: mebibytes > 30 && chance.below(2) === 0,
       deletes: chance.pick([4, 8, 16]),
+      fills,
+      logs,
     },
     thinkMsMax: chance.pick([2, 4, 10, 30]),
     cpIntervalMs: chance.pick([5, 20, 100, 1000]),
     queueBytesMax: chance.pick([256 * 1024, 2 * mebibyte, 64 * mebibyte]),
     nodeCacheBytesMax: chance.pick([2, 4]) * mebibyte,
-    safetyMs: chance.pick([800, 1500, 3000]),
-    levels: chance.pick([
-      { buffered: 40, logged: 40, committed: 10, mirrored: 10 },
-      { buffered: 5, logged: 85, committed: 5, mirrored: 5 },
-      { buffered: 60, logged: 5, committed: 25, mirrored: 10 },
-      { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
-    ]),
+    safetyMs: logs ? 3000 : chance.pick([800, 1500, 3000]),
+    levels: chance.pick(
+      logs
+        ? [mostlyLogged]
+        : [
+            { buffered: 40, logged: 40, committed: 10, mirrored: 10 },
+            mostlyLogged,
+            { buffered: 60, logged: 5, committed: 25, mirrored: 10 },
+            { buffered: 0, logged: 30, committed: 20, mirrored: 50 },
+          ],
+    ),
     isPacked: chance.below(3) === 0,
     raises: chance.pick([0, 0, 15, 40]),
     compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
+    newEpochs: chance.pick([0, 0, 20, 100]),
+    age: someAge(chance.of('age')),
+    pinsMax,
   }
 }
 
@@ -134,6 +157,7 @@ function someDisk(chance: Chance, kind: DiskKind): DiskProfile {
     kind,
     faults: { sound, rotting, lying }[kind],
     latencyMsMax: chance.pick([0, 0, 1, 4]),
+    goesOn: chance.below(3) === 0,
   }
 }
 

@@ -58,7 +58,8 @@ export class TroubleMaker {
   }
 
   private changeReaders(readers: HeldReaders | undefined): void {
-    if (this.chance.below(2) === 0) readers?.pin()
+    // Many readers are many because few of them end.
+    if (this.chance.below(this.lab.profile.pinsMax) >= 2) readers?.pin()
     else if (readers) this.lab.loop.background(readers.unpin())
   }
 

@@ -35,6 +35,8 @@ interface CpWriterParts {
   readonly dataSync: DataSync
   /** Maps of the published root. */
   readonly maps: Maps
+  /** Throws once a write or a sync of any caller has failed. */
+  assertAlive(): void
 }
 
 export class CpWriter {
@@ -122,6 +124,8 @@ export class CpWriter {
     const built = await building
     const builtAt = now()
     await syncBlocks(sealed, context)
+    // A record that left early may have failed before the seal, when no write of the record was under way any more.
+    this.parts.assertAlive()
     const event: CpPublished = {
       published: built.published,
       cause: sealed.cause,
