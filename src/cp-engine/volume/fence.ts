@@ -9,6 +9,8 @@ import type { SuperblockChange } from './superblock-store.ts'
 
 export class Fence {
   private reason: FenceReason | null
+  /** Resolves when the superblock says the reason. */
+  private written: Promise<void> = Promise.resolve()
 
   constructor(
     { fenced, outdated }: Superblock,
@@ -30,10 +32,11 @@ export class Fence {
     if (this.reason) throw new StillpointError('fenced', fences[this.reason])
   }
 
-  /** Counts at once. Resolves when every later open knows. */
-  async raise(reason: FenceReason): Promise<void> {
-    if (this.reason === reason || this.reason === 'another primary') return
+  /** Counts at once. Resolves when every later open knows: a caller that comes second waits for the first one's write. */
+  raise(reason: FenceReason): Promise<void> {
+    if (this.reason === reason || this.reason === 'another primary') return this.written
     this.reason = reason
-    await this.write(reason === 'an older copy' ? { outdated: true } : { fenced: true })
+    this.written = this.write(reason === 'an older copy' ? { outdated: true } : { fenced: true })
+    return this.written
   }
 }
