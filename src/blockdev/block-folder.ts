@@ -59,3 +59,18 @@ export async function createWhole(
   }
   await folder.sync()
 }
+
+/**
+ * Opens a block file that exists. Its name is durable when this resolves: the process that made the file may have ended,
+ * or may have met an error, between the rename and the sync of the folder. Errors: those of `open` and `sync`.
+ */
+export async function openDurably(folder: BlockFolder, name: string): Promise<BlockDevice> {
+  const device = await folder.open(name)
+  try {
+    await folder.sync()
+  } catch (error) {
+    await device.close()
+    throw error
+  }
+  return device
+}

@@ -46,6 +46,21 @@ export const systemFileCalls: FileCalls = {
   freeBytes,
 }
 
+/** Fills `target`, by as many calls as the kernel wants. DeviceError when the file ends too early. */
+export function readWholeSync(
+  calls: FileCalls,
+  descriptor: number,
+  target: Uint8Array,
+  position: number,
+): void {
+  for (let done = 0; done < target.length;) {
+    const rest = done === 0 ? target : target.subarray(done)
+    const count = calls.readSync(descriptor, rest, position + done)
+    if (count <= 0) throw new DeviceError('the file ends too early')
+    done += count
+  }
+}
+
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCodeOf(error))

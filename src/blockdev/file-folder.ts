@@ -5,27 +5,37 @@ import { DeviceError } from './block-device.ts'
 import type { BlockFolder, OpenBlocksOptions } from './block-folder.ts'
 import { exemptFromCopyOnWrite } from './host-file-system.ts'
 import { FileDevice } from './file-device.ts'
+import { foldersUpTo, systemFolderCalls, type FolderCalls } from './folder-calls.ts'
 import { systemCodeOf } from '../lib/errors.ts'
 
 export class FileFolder implements BlockFolder {
-  private constructor(readonly path: string) {}
+  private constructor(
+    readonly path: string,
+    private readonly calls: FolderCalls,
+  ) {}
 
   /** DeviceError when the folder does not exist. */
-  static async open(path: string): Promise<FileFolder> {
+  static async open(path: string, calls = systemFolderCalls): Promise<FileFolder> {
     const found = await named(path, () => fs.stat(path))
     if (!found.isDirectory()) throw new DeviceError(`${path} is not a folder`)
-    return new FileFolder(path)
+    return new FileFolder(path, calls)
   }
 
-  /** Makes the folder and its parents where they are missing; their names are durable when this resolves. */
-  static async make(path: string): Promise<FileFolder> {
+  /**
+   * Makes the folder and its parents where they are missing; their names are durable when this resolves. After an error
+   * none of them is left: the next attempt would take them for folders that were there, and would sync no name.
+   */
+  static async make(path: string, calls = systemFolderCalls): Promise<FileFolder> {
     const whole = resolve(path)
-    const first = await named(path, () => fs.mkdir(whole, { recursive: true, mode: 0o700 }))
-    if (first !== undefined) {
-      for (let made = whole; made.length >= first.length; made = dirname(made))
-        await syncFolder(dirname(made))
+    const first = await named(path, () => calls.makeFolders(whole))
+    const made = first === undefined ? [] : foldersUpTo(first, whole)
+    try {
+      for (const folder of made) await named(path, () => calls.syncFolder(dirname(folder)))
+    } catch (error) {
+      for (const folder of made) await calls.removeFolder(folder).catch(() => undefined)
+      throw error
     }
-    const folder = await FileFolder.open(path)
+    const folder = await FileFolder.open(path, calls)
     // Files that are made in the folder later inherit the exemption: the block file and the files beside the block
     // file.
     if ((await named(path, () => fs.readdir(whole))).length === 0)
@@ -52,27 +62,16 @@ export class FileFolder implements BlockFolder {
   }
 
   rename(from: string, to: string): Promise<void> {
-    return named(this.path, () => fs.rename(join(this.path, from), join(this.path, to)))
+    return named(this.path, () => this.calls.rename(join(this.path, from), join(this.path, to)))
   }
 
   remove(name: string): Promise<void> {
-    return named(this.path, () => fs.rm(join(this.path, name), { force: true }))
+    return named(this.path, () => this.calls.remove(join(this.path, name)))
   }
 
   sync(): Promise<void> {
-    return syncFolder(this.path)
+    return named(this.path, () => this.calls.syncFolder(this.path))
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await named(path, async () => {
-    const handle = await fs.open(path, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  })
 }
 
 async function named<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -385,7 +385,8 @@ export class CpEngine implements contract.Engine {
    */
   private async makeLogRoom(): Promise<void> {
     const { cp } = this.current().root
-    if (!this.cycle.isWriting) this.state.blocks.isDirty = true
+    // A CP that is published, and whose writing is only about to end, makes no room any more.
+    if ((this.writer.writingCp ?? cp) <= cp) this.state.blocks.isDirty = true
     await this.cycle.request('log-full')
     assert(this.current().root.cp > cp, 'room in the log is made by a CP')
   }

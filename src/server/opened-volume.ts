@@ -7,7 +7,7 @@
  *   served all the same.
  */
 import { join } from 'node:path'
-import { createWhole } from '../blockdev/block-folder.ts'
+import { createWhole, openDurably } from '../blockdev/block-folder.ts'
 import { type BlockDevice, DeviceError } from '../blockdev/block-device.ts'
 import { copyOnWriteProblem } from '../blockdev/host-file-system.ts'
 import { FileFolder } from '../blockdev/file-folder.ts'
@@ -127,10 +127,10 @@ interface OpenedDevice {
   readonly onlyReadsWhy: string | null
 }
 
-/** Opens for reading only where writing is refused, or where a sparse copy cannot get its space. */
+/** Opens for reading only where writing is refused, or where the name of the file cannot be made durable. */
 async function openDevice(folder: FileFolder): Promise<OpenedDevice> {
   try {
-    const device = await folder.open(blockFileName)
+    const device = await openDurably(folder, blockFileName)
     const problem = copyOnWriteProblem(join(folder.path, blockFileName))
     if (problem !== null) log.warn(problem)
     return { device, onlyReadsWhy: null }

@@ -152,7 +152,8 @@ export class IntentLog {
   async close(): Promise<void> {
     this.isClosed = true
     this.cancelSeal?.()
-    await this.writing
+    // The end of a group begins the next one when callers wait for it.
+    while (this.writing) await this.writing
   }
 
   /**

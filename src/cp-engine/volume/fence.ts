@@ -10,6 +10,8 @@ import type { SuperblockChange } from './superblock-store.ts'
 
 export class Fence {
   private reason: FenceReason | null
+  /** Resolves when the superblock says the reason. */
+  private written: Promise<void> = Promise.resolve()
 
   constructor(
     { fenced, outdated }: Superblock,
@@ -31,10 +33,14 @@ export class Fence {
     if (this.reason) throw new StillpointError('fenced', fences[this.reason])
   }
 
-  /** Raises the fence at once. Resolves when every later open will find the fence. */
-  async raise(reason: FenceReason): Promise<void> {
-    if (this.reason === reason || this.reason === 'another primary') return
+  /**
+   * Raises the fence at once. Resolves when every later open will find the fence; a second caller waits for the write of
+   * the first.
+   */
+  raise(reason: FenceReason): Promise<void> {
+    if (this.reason === reason || this.reason === 'another primary') return this.written
     this.reason = reason
-    await this.write(reason === 'an older copy' ? { outdated: true } : { fenced: true })
+    this.written = this.write(reason === 'an older copy' ? { outdated: true } : { fenced: true })
+    return this.written
   }
 }

@@ -43,6 +43,9 @@ interface Kept {
   cancelTimer: () => void
 }
 
+/** Of a request that goes on while everything is closed: its view keeps the root. */
+const noPin = { release: () => {} }
+
 interface Waiter {
   readonly cp: number
   readonly answer: (reached: boolean) => void
@@ -155,15 +158,16 @@ export class Views {
       known.usedAt = now
       return known
     }
-    if (this.kept.size >= keptCpsMax) this.makeRoom()
+    if (!this.closed && this.kept.size >= keptCpsMax) this.makeRoom()
     const kept: Kept = {
       published,
-      pin: this.options.source.pin(published),
+      pin: this.closed ? noPin : this.options.source.pin(published),
       usedAt: now,
       named: false,
       listings: new Set(),
       cancelTimer: () => {},
     }
+    if (this.closed) return kept
     this.kept.set(cp, kept)
     this.arm(kept, keptMs)
     return kept

@@ -4,6 +4,7 @@ import type { CpCause } from '../../../src/cp-engine/contract.ts'
 import { CpCycle } from '../../../src/cp-engine/cp/cp-cycle.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
 import { VirtualClock, settled, stateOf } from '../../simulated/clock.ts'
+import { explore } from '../../simulated/schedules.ts'
 
 setDefaultTimeout(60_000)
 
@@ -163,6 +164,38 @@ describe('cp cycle', () => {
     const states = Promise.all([stateOf(first), stateOf(next)])
     await steps.fail(new Error('sync'))
     for (const state of await states) expect(state).toEqual({ error: new Error('sync') })
+  })
+
+  test('in every order of changes, requests and ends: one at a time, and nobody is told too early', async () => {
+    const { runs } = await explore(
+      async (schedule) => {
+        const { steps, cycle } = harness()
+        const taken = steps.take
+        const slow = new CpCycle(new VirtualClock(), 1000, {
+          isDirty: steps.isDirty,
+          take: (cause) => {
+            schedule
+              .at('a CP is durable')
+              .then(() => steps.publishSoon())
+              .catch(() => undefined)
+            return taken(cause)
+          },
+        })
+        cycle.stop()
+        const client = async () => {
+          for (let i = 0; i < 2; i++) {
+            await schedule.at('a change is applied')
+            const mine = ++steps.applied
+            await slow.request('requested')
+            expect(steps.published).toBeGreaterThanOrEqual(mine)
+          }
+        }
+        await Promise.all([client(), client(), client()])
+        expect(steps.taken.length).toBeLessThanOrEqual(steps.applied)
+      },
+      { runsMax: 1000, ticksMax: 3 },
+    )
+    expect(runs).toBe(1000)
   })
 
   // Requests may come in any microtask, also between the end of one CP and the begin of the next.

@@ -3,6 +3,7 @@ import type { CpPublished, PublishedRoot, RootSource, TreeView } from '../../../
 import type { ReadView } from '../../../src/fs/contract.ts'
 import { Views, isPossibleCp, keptCpsMax, keptMs } from '../../../src/fs/read/image-leases.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
+import { explore } from '../../simulated/schedules.ts'
 import { hasCode } from '../../../src/lib/errors.ts'
 
 /** Roots that are nothing but their number; the two newest and the pinned ones are readable. */
@@ -184,6 +185,41 @@ describe('waiting', () => {
     expect(await views.waitFor(9, 1000)).toBe(false)
     expect(source.pins.size + source.listeners.size + clock.timers).toBe(0)
   })
+})
+
+test('a request that is answered while everything is closed keeps nothing', async () => {
+  await explore(
+    async (schedule) => {
+      const { source, clock, view } = setUp()
+      const settle = async () => {
+        await schedule.at('its CP is published')
+        source.publish()
+        return source.current()
+      }
+      const views = new Views({ source, clock, view, settle })
+      const listing = async (name: string) => {
+        await schedule.at('a listing begins')
+        const page = await views.settled(name)
+        views.endListing(page.cp, name)
+        page.release()
+      }
+      const reader = async () => {
+        await schedule.at('a request for a CP comes')
+        views.at(source.newest).release()
+      }
+      const waiter = async () => {
+        await schedule.at('a request that waits comes')
+        await views.waitFor(source.newest + 1, 0)
+      }
+      const closer = async () => {
+        await schedule.at('the server stops')
+        views.close()
+      }
+      await Promise.all([listing('a'), listing('b'), reader(), waiter(), closer()])
+      expect([source.pins.size, source.views, clock.timers, views.keptCps()]).toEqual([0, 0, 0, []])
+    },
+    { runsMax: 600, ticksMax: 1 },
+  )
 })
 
 test('possible numbers', () => {
