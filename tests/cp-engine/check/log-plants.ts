@@ -13,6 +13,7 @@ import { newLog } from '../log/written-log.ts'
 import { keyOf, smallGeometry } from '../workload.ts'
 import { ManyRoots, unreadable } from './many-roots.ts'
 import type { Plant } from './plant.ts'
+import { atPointer } from './root-plants.ts'
 
 const { logAddress } = smallGeometry()
 const value = (...pointers: BlockPointer[]) => concatBytes(valueHead(pointers, 'xxh3'), new Uint8Array(4))
@@ -102,6 +103,24 @@ export async function logPlants(): Promise<Plant[]> {
   add('the last group is torn', async () => flipped(await volume.device(three, 'none'), logAddress + 2, 40), [
     'warning log-torn -: the last group is not whole: torn by a crash, or damaged before it was sealed',
   ])
+  add(
+    'the device cannot read a block that the log does not use yet',
+    async () => failing(await volume.device(three), unreadable(logAddress + 100)),
+    ['error open -: *'],
+  )
+  const replaced = newest.records[0]!
+  add(
+    'an operation replaces an item that is malformed',
+    async () => {
+      const spoil = atPointer(replaced, (leaf, at) => (leaf[at + 13] = 1))
+      const spoilt = await many.edited('the newest slot', ManyRoots.paths.leaf, spoil)
+      return new LoggedVolume(many.with(spoilt.image(everythingSurvives))).device([{ changes: [put(0)] }])
+    },
+    [
+      `error item ${cp}: item * has malformed pointers`,
+      ...['live', 'used'].map((map) => `error map ${cp}: 2 blocks are in the ${map} map and nothing reaches them`),
+    ],
+  )
   // An operation, an empty group, and so on.
   for (const n of [0, 1])
     add(`empty group ${n} is damaged`, async () => flipped(await volume.device(three, 'each'), logAddress + 2 * n + 1, 130), [

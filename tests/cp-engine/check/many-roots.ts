@@ -3,7 +3,7 @@
  * only the older slot lists, two that only the newest lists, and the roots of the slots. One root at a time is edited,
  * and everything that names it is made right again: sums, slots, holds, and the roots that continue it.
  */
-import { concatBytes, readU48 } from '../../../src/lib/bytes.ts'
+import { concatBytes, readU48, writeU48 } from '../../../src/lib/bytes.ts'
 import { sha256 } from '../../../src/lib/checksum.ts'
 import type { BlockDevice } from '../../../src/blockdev/block-device.ts'
 import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
@@ -151,19 +151,34 @@ export class ManyRoots {
     return new SimulatedDevice({ image: device.image(everythingSurvives) })
   }
 
+  /** The hold names the root at another address. */
+  async held(kind: KindOfRoot, address: number): Promise<SimulatedDevice> {
+    const device = this.device()
+    for (const copy of allCopies)
+      await editSuperblock(device, copy, (bytes) => {
+        for (const hold of holdsOf(bytes)) if (readU48(bytes, hold) === this.of(kind).address) writeU48(bytes, hold, address)
+      })
+    return new SimulatedDevice({ image: device.image(everythingSurvives) })
+  }
+
   private async putRoot(device: BlockDevice, address: number, root: Uint8Array): Promise<void> {
     await device.write([{ address, bytes: root }])
     const { at } = superblockLayout
     for (const copy of allCopies)
       await editSuperblock(device, copy, (bytes) => {
         if (readU48(bytes, at.rootAddress) === address) bytes.set(root, at.root)
-        for (let i = 0; i < bytes[at.holdCount]!; i++) {
-          const hold = at.holds + i * holdLayout.bytes + holdLayout.at.root
+        for (const hold of holdsOf(bytes))
           if (readU48(bytes, hold) === address) bytes.set(sha256(root), hold + 8)
-        }
       })
   }
 }
+
+/** Offsets of the node pointers of all holds in a copy. */
+const holdsOf = (bytes: Uint8Array): number[] =>
+  Array.from(
+    { length: bytes[superblockLayout.at.holdCount]! },
+    (_, i) => superblockLayout.at.holds + i * holdLayout.bytes + holdLayout.at.root,
+  )
 
 async function readBlock(device: BlockDevice, address: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(blockBytes)

@@ -17,18 +17,24 @@ export interface Plant {
   readonly onItem?: (root: Root, item: Item) => void
 }
 
-export const lineOf = ({ severity, kind, cp, message }: CheckFinding): string =>
+const lineOf = ({ severity, kind, cp, message }: CheckFinding): string =>
   `${severity} ${kind} ${cp ?? '-'}: ${message}`
 
 const patternOf = (line: string): RegExp =>
   new RegExp(`^${line.split('*').map(RegExp.escape).join('.*')}$`, 's')
 
-export async function findingsOf({ plant, onItem }: Plant): Promise<readonly CheckFinding[]> {
+export interface Found {
+  readonly lines: readonly string[]
+  /** Why an open would be refused; null when it would not. */
+  readonly refusal: string | null
+}
+
+export async function findingsOf({ plant, onItem }: Plant): Promise<Found> {
   const device = await plant()
   const before = device.mutations
-  const { findings } = await checkVolume(device, onItem ? { onItem } : {})
+  const { findings, open } = await checkVolume(device, onItem ? { onItem } : {})
   if (device.mutations !== before) throw new Error('the check has written')
-  return findings
+  return { lines: findings.map(lineOf), refusal: open.outcome === 'refused' ? open.message : null }
 }
 
 /** Findings that nobody expects, and expected ones that are missing. */

@@ -12,7 +12,9 @@ import { mapPageHeadBytes } from '../../../src/format/disk/map-page.ts'
 import { epochLayout, rootLayout } from '../../../src/format/disk/root.ts'
 import { StillpointError } from '../../../src/lib/errors.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
-import { raiseVersion, setWord } from '../volume/later-program.ts'
+import { everythingSurvives } from '../../simulated/crash-image.ts'
+import { superblockLayout } from '../../../src/format/disk/superblock.ts'
+import { allCopies, editSuperblock, raiseVersion, setWord } from '../volume/later-program.ts'
 import { type Edit, type KindOfRoot, ManyRoots, kindsOfRoot, unreadable } from './many-roots.ts'
 import type { Plant } from './plant.ts'
 
@@ -23,7 +25,7 @@ const bytesOf = (pointer: BlockPointer): Uint8Array => {
 }
 
 /** Edits the bytes of a pointer in a leaf. */
-const atPointer =
+export const atPointer =
   (pointer: BlockPointer, edit: (leaf: Uint8Array, at: number) => void): Edit =>
   (leaf) => {
     const at = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.length).indexOf(bytesOf(pointer))
@@ -80,6 +82,14 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
     'used',
   ])
 
+  const unusable = (map: string, block: number) =>
+    `error map ${cp}: the ${map} map of cp ${cp} is unusable: block ${block} of the ${map} map cannot be read`
+  // The leaf's own block is not reached any more, and the place where it should be is in no map.
+  const leafBeyond = [
+    ...unreached(runsOf([...records, { address: at.leaf, blocks: 1 }])),
+    ...notInMap([1]),
+  ]
+
   const plants: Plant[] = []
   const add = (title: string, plant: Plant['plant'], expected: readonly string[], more: Partial<Plant> = {}) =>
     plants.push({ title: `${kind}: ${title}`, plant, expected, ...more })
@@ -119,7 +129,7 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
 
   for (const map of maps) {
     const gone = (block: number) => [
-      `error map ${cp}: the ${map} map of cp ${cp} is unusable: block ${block} of the ${map} map cannot be read`,
+      unusable(map, block),
       ...(map === 'live' ? liveLost : []),
     ]
     for (const part of ['Index', 'Page'] as const) {
@@ -230,6 +240,28 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
   add('it counts more blocks', edited(paths.root, (bytes) => writeU32(bytes, blockCount, root.blockCount + 1)), [
     `warning block-count ${cp}: the root counts ${root.blockCount + 1} blocks, and the device has ${root.blockCount}`,
   ])
+  const beyond = root.blockCount + 5
+  for (const [name, field, of, more] of [
+    ['leaf', 'fileTree', 'node', leafBeyond],
+    ['live map', 'liveMap', 'map', [unusable('live', beyond), ...liveLost]],
+    ['used map', 'usedMap', 'map', [unusable('used', beyond)]],
+  ] as const)
+    add(
+      `its ${name} is behind the end of the device`,
+      edited(paths.root, (bytes) => {
+        writeU32(bytes, blockCount, beyond + 1)
+        writeU48(bytes, rootLayout.at[field], beyond)
+      }),
+      [
+        `warning block-count ${cp}: *`,
+        `error ${of} ${cp}: lies behind the end of the volume`,
+        ...more,
+      ],
+    )
+  if (isHold)
+    add(`it is behind the end of the device`, () => many.held(kind, many.blockCount + 7), [
+      'error root -: lies behind the end of the volume',
+    ])
   for (const i of [0, 1, 2]) {
     let seen = 0
     add(`item ${i} is of a later program`, async () => many.device(), [`error newer-format ${cp}: of tomorrow`], {
@@ -250,4 +282,34 @@ export async function cutPlant(): Promise<Plant> {
   const { blocks } = many.image
   const plant = async () => new SimulatedDevice({ image: { blocks, blockCount: many.blockCount - 1 } })
   return { title: 'the device has lost its last block', plant, expected }
+}
+
+/** A mirror leaves out roots, and has only the blocks that its roots use: the same volume, with the other role. */
+export async function mirrorPlants(): Promise<Plant[]> {
+  const many = await ManyRoots.make()
+  const asMirror = async (device: SimulatedDevice) => {
+    for (const copy of allCopies)
+      await editSuperblock(device, copy, (bytes) => (bytes[superblockLayout.at.role] = 2))
+    return new SimulatedDevice({ image: device.image(everythingSurvives) })
+  }
+  const plants: Plant[] = [{ title: 'a mirror: sound', plant: () => asMirror(many.device()), expected: [] }]
+  for (const kind of kindsOfRoot) {
+    const { cp, root, records } = many.of(kind)
+    const add = (title: string, path: readonly number[], edit: Edit, expected: readonly string[]) =>
+      plants.push({
+        title: `a mirror: ${kind}: ${title}`,
+        plant: async () => asMirror(await many.edited(kind, path, edit)),
+        expected,
+      })
+    const more: Edit = (bytes) => writeU32(bytes, rootLayout.at.blockCount, root.blockCount + 1)
+    add('it counts more blocks than there are', [], more, [])
+    add('a record is no zstd', ManyRoots.paths.leaf, atPointer(records[2]!, (leaf, at) => (leaf[at + 12] = 1)), [
+      `error record ${cp}: *is no zstd of a record`,
+    ])
+    if (kind !== kindsOfRoot[0])
+      add('it continues another root', [], (bytes) => (bytes[rootLayout.at.previousHash]! ^= 1), [
+        `error history -: cp ${cp} does not continue cp ${cp - 1}, the root before it`,
+      ])
+  }
+  return plants
 }
