@@ -26,7 +26,9 @@ function foundBy(plant: Plant): Promise<Found> {
 for (const [title, plants] of Object.entries(groups))
   describe(title, () => {
     for (const plant of plants)
-      test(plant.title, async () => expect(differences((await foundBy(plant)).lines, plant.expected)).toEqual([]))
+      test(plant.title, async () =>
+        expect(differences((await foundBy(plant)).lines, plant.expected)).toEqual([]),
+      )
   })
 
 describe('nothing is left out', () => {
@@ -34,7 +36,9 @@ describe('nothing is left out', () => {
 
   // Of the items, `tests/fs/tree/item-check.test.ts` has every text.
   test('of the kinds of findings', async () => {
-    const kinds = new Set((await all()).flatMap(({ lines }) => lines).map((line) => line.split(' ')[1] as FindingKind))
+    const kinds = new Set(
+      (await all()).flatMap(({ lines }) => lines).map((line) => line.split(' ')[1] as FindingKind),
+    )
     expect((Object.keys(findingKinds) as FindingKind[]).filter((kind) => !kinds.has(kind))).toEqual([])
   })
 

@@ -71,8 +71,12 @@ export async function logPlants(): Promise<Plant[]> {
   const put = (key: number, ...pointers: BlockPointer[]) => ({ key: keyOf(key), value: value(...pointers) })
   const empty: Operation = {}
   const plants: Plant[] = []
-  const add = (title: string, plant: Plant['plant'], expected: readonly string[], more: Partial<Plant> = {}) =>
-    plants.push({ title: `the log: ${title}`, plant, expected, ...more })
+  const add = (
+    title: string,
+    plant: Plant['plant'],
+    expected: readonly string[],
+    more: Partial<Plant> = {},
+  ) => plants.push({ title: `the log: ${title}`, plant, expected, ...more })
   const flipped = async (device: SimulatedDevice, block: number, byte: number) => {
     device.flipBit(block, 8 * byte)
     return device
@@ -93,13 +97,17 @@ export async function logPlants(): Promise<Plant[]> {
       async () => failing(await volume.device(three), unreadable(logAddress + n)),
       [`error log-group -: the group behind operation ${before} cannot be read (log position *)`],
     )
-    add(`other bytes behind the records of group ${n}`, async () => flipped(await volume.device(three), logAddress + n, 4000), [
-      'error padding -: a group has other bytes behind its records (log position *)',
-    ])
+    add(
+      `other bytes behind the records of group ${n}`,
+      async () => flipped(await volume.device(three), logAddress + n, 4000),
+      ['error padding -: a group has other bytes behind its records (log position *)'],
+    )
   }
-  add('other bytes behind the last group', async () => flipped(await volume.device(three), logAddress + 3, 4000), [
-    'warning padding -: the last group has other bytes behind its records',
-  ])
+  add(
+    'other bytes behind the last group',
+    async () => flipped(await volume.device(three), logAddress + 3, 4000),
+    ['warning padding -: the last group has other bytes behind its records'],
+  )
   add('the last group is torn', async () => flipped(await volume.device(three, 'none'), logAddress + 2, 40), [
     'warning log-torn -: the last group is not whole: torn by a crash, or damaged before it was sealed',
   ])
@@ -118,14 +126,18 @@ export async function logPlants(): Promise<Plant[]> {
     },
     [
       `error item ${cp}: item * has malformed pointers`,
-      ...['live', 'used'].map((map) => `error map ${cp}: 2 blocks are in the ${map} map and nothing reaches them`),
+      ...['live', 'used'].map(
+        (map) => `error map ${cp}: 2 blocks are in the ${map} map and nothing reaches them`,
+      ),
     ],
   )
   // An operation, an empty group, and so on.
   for (const n of [0, 1])
-    add(`empty group ${n} is damaged`, async () => flipped(await volume.device(three, 'each'), logAddress + 2 * n + 1, 130), [
-      'warning log-seal -: an empty group is damaged (log position *)',
-    ])
+    add(
+      `empty group ${n} is damaged`,
+      async () => flipped(await volume.device(three, 'each'), logAddress + 2 * n + 1, 130),
+      ['warning log-seal -: an empty group is damaged (log position *)'],
+    )
   const long = volume.free(2, 3 * blockBytes)
   const inLong = volume.free(4)
   const pointer = { ...inLong.pointer, address: long.pointer.address + 2 }
@@ -144,12 +156,15 @@ export async function logPlants(): Promise<Plant[]> {
 
   for (const n of [0, 1, 2]) {
     const at = sequence + n + 1
-    const withOne = (operation: Operation) => () => volume.device(three.map((each, i) => (i === n ? operation : each)))
+    const withOne = (operation: Operation) => () =>
+      volume.device(three.map((each, i) => (i === n ? operation : each)))
     const of = (what: string) => `error log-operation -: ${what} (log position *)`
     const [one, two] = [volume.free(0), volume.free(1)]
-    add(`operation ${n} counts on a CP that is not there`, withOne({ countedOnCp: cp + 1, namedWrites: [one.pointer] }), [
-      of(`operation ${at} counts on cp ${cp + 1}, which is not there`),
-    ])
+    add(
+      `operation ${n} counts on a CP that is not there`,
+      withOne({ countedOnCp: cp + 1, namedWrites: [one.pointer] }),
+      [of(`operation ${at} counts on cp ${cp + 1}, which is not there`)],
+    )
     add(`operation ${n} leaves a gap`, withOne({ skips: 1 }), [
       of(`operation ${at + 1} does not follow operation ${at - 1}`),
     ])
@@ -166,9 +181,11 @@ export async function logPlants(): Promise<Plant[]> {
       ['in a superblock', 1],
     ] as const) {
       const there = { ...one, pointer: { ...one.pointer, address } }
-      add(`operation ${n} writes ${where}`, withOne({ changes: [put(9, there.pointer)], inlineWrites: [there] }), [
-        of(`operation ${at}: begins 1 blocks that no tree may use`),
-      ])
+      add(
+        `operation ${n} writes ${where}`,
+        withOne({ changes: [put(9, there.pointer)], inlineWrites: [there] }),
+        [of(`operation ${at}: begins 1 blocks that no tree may use`)],
+      )
     }
     const used = { ...one, pointer: { ...one.pointer, address: newest.records[2]!.address } }
     add(
@@ -189,12 +206,16 @@ export async function logPlants(): Promise<Plant[]> {
     const last = named.pointer.address + named.pointer.blocks - 1
     add(`operation ${n} names a sound record`, written, [])
     for (const block of [named.pointer.address, named.pointer.address + 8, last])
-      add(`block ${block} of the record of operation ${n} is damaged`, async () => flipped(await written(), block, 1), [
-        `error log-record -: operation ${at}: the record that it names is damaged (log position *)`,
-      ])
-    add(`the record of operation ${n} cannot be read`, async () => failing(await written(), unreadable(last)), [
-      `error log-record -: operation ${at}: the record that it names cannot be read (log position *)`,
-    ])
+      add(
+        `block ${block} of the record of operation ${n} is damaged`,
+        async () => flipped(await written(), block, 1),
+        [`error log-record -: operation ${at}: the record that it names is damaged (log position *)`],
+      )
+    add(
+      `the record of operation ${n} cannot be read`,
+      async () => failing(await written(), unreadable(last)),
+      [`error log-record -: operation ${at}: the record that it names cannot be read (log position *)`],
+    )
 
     const published = '*'
     add(
@@ -227,9 +248,11 @@ export async function logPlants(): Promise<Plant[]> {
   add(
     'the replay: a block that the maps have and nothing reaches',
     async () => {
-      const { image } = await many.edited('the newest slot', ManyRoots.paths.livePage, (page) => {
-        page[16 + ((blockCount - 3) >>> 3)]! ^= 1 << ((blockCount - 3) & 7)
-      }).then((device) => ({ image: device.image(everythingSurvives) }))
+      const { image } = await many
+        .edited('the newest slot', ManyRoots.paths.livePage, (page) => {
+          page[16 + ((blockCount - 3) >>> 3)]! ^= 1 << ((blockCount - 3) & 7)
+        })
+        .then((device) => ({ image: device.image(everythingSurvives) }))
       return new LoggedVolume(many.with(image)).device([empty])
     },
     [

@@ -6,6 +6,7 @@
 import { concatBytes, readU48, writeU48 } from '../../../src/lib/bytes.ts'
 import { sha256 } from '../../../src/lib/checksum.ts'
 import type { BlockDevice } from '../../../src/blockdev/block-device.ts'
+import type { PreparedRecord } from '../../../src/cp-engine/contract.ts'
 import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
 import type { CpEngine } from '../../../src/cp-engine/cp-engine.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
@@ -43,10 +44,12 @@ interface Planted {
 
 export type Edit = (bytes: Uint8Array) => void
 
+export type FillRoot = (engine: CpEngine, n: number) => Promise<readonly BlockPointer[]>
+
 /** Replaces all items; each record fills two blocks, but not the last one. */
 async function fill(engine: CpEngine, seed: number): Promise<BlockPointer[]> {
   const pointers: BlockPointer[] = []
-  const records = []
+  const records: PreparedRecord[] = []
   for (let i = 0; i <= itemsPerLeaf; i++)
     records.push((await engine.prepare(new Uint8Array(5000).fill(seed * 10 + i + 1)))[0]!)
   await engine.run(
@@ -73,7 +76,8 @@ export class ManyRoots {
     readonly blockCount: number,
   ) {}
 
-  static async make(): Promise<ManyRoots> {
+  /** `fillRoot` makes the content of one root after the other, and of the log behind the last one when it is told so. */
+  static async make(fillRoot: FillRoot = fill, hasLog = false): Promise<ManyRoots> {
     const device = new SimulatedDevice()
     await newPrimary(device, 1)
     const engine = await open(device, 1, { cpIntervalMs: 1e9 })
@@ -84,12 +88,16 @@ export class ManyRoots {
       const held = made.map(({ cp }) => engine.readable().find(({ root }) => root.cp === cp)!)
       if (i === 4) volume.holds.set(member, held.slice(0, 2))
       if (i === 5) volume.holds.set(member, held.slice(2, 4))
-      const records = await fill(engine, i)
+      const records = await fillRoot(engine, i)
       const published = await engine.requestCp('requested')
       engine.pin(published)
       made.push({ cp: published.root.cp, address: published.address, root: published.root, records })
     }
     const slot = engine.volume.superblocks.newestSlot()
+    if (hasLog) {
+      await fillRoot(engine, kindsOfRoot.length)
+      await engine.reach(await engine.run(() => null), 'logged')
+    }
     const image = device.image(everythingSurvives)
     const roots = new Map(kindsOfRoot.map((kind, i) => [kind, made[i]!]))
     return new ManyRoots(image, roots, slot, image.blockCount)
@@ -156,7 +164,8 @@ export class ManyRoots {
     const device = this.device()
     for (const copy of allCopies)
       await editSuperblock(device, copy, (bytes) => {
-        for (const hold of holdsOf(bytes)) if (readU48(bytes, hold) === this.of(kind).address) writeU48(bytes, hold, address)
+        for (const hold of holdsOf(bytes))
+          if (readU48(bytes, hold) === this.of(kind).address) writeU48(bytes, hold, address)
       })
     return new SimulatedDevice({ image: device.image(everythingSurvives) })
   }

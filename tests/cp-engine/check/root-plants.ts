@@ -76,7 +76,9 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
       runs.map((n) => `error map ${cp}: ${n} blocks are in the ${map} map and nothing reaches them`),
     )
   const notInMap = (runs: readonly number[]) =>
-    maps.flatMap((map) => runs.map((n) => `error map ${cp}: ${n} blocks are reached and not in the ${map} map`))
+    maps.flatMap((map) =>
+      runs.map((n) => `error map ${cp}: ${n} blocks are reached and not in the ${map} map`),
+    )
   const allLost = unreached(runsOf(records))
   const liveLost = unreached(runsOf([at.liveIndex, at.livePage].map((a) => ({ address: a, blocks: 1 }))), [
     'used',
@@ -85,14 +87,15 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
   const unusable = (map: string, block: number) =>
     `error map ${cp}: the ${map} map of cp ${cp} is unusable: block ${block} of the ${map} map cannot be read`
   // The leaf's own block is not reached any more, and the place where it should be is in no map.
-  const leafBeyond = [
-    ...unreached(runsOf([...records, { address: at.leaf, blocks: 1 }])),
-    ...notInMap([1]),
-  ]
+  const leafBeyond = [...unreached(runsOf([...records, { address: at.leaf, blocks: 1 }])), ...notInMap([1])]
 
   const plants: Plant[] = []
-  const add = (title: string, plant: Plant['plant'], expected: readonly string[], more: Partial<Plant> = {}) =>
-    plants.push({ title: `${kind}: ${title}`, plant, expected, ...more })
+  const add = (
+    title: string,
+    plant: Plant['plant'],
+    expected: readonly string[],
+    more: Partial<Plant> = {},
+  ) => plants.push({ title: `${kind}: ${title}`, plant, expected, ...more })
   const flip = (block: number, byte: number) => async () => {
     const device = many.device()
     device.flipBit(block, 8 * byte)
@@ -121,17 +124,15 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
     ...allLost,
   ])
   add('its leaf cannot be read', fails(at.leaf), [`error node ${cp}: *`, ...allLost])
-  add('its leaf is not what it says', edited(paths.leaf, (leaf) => (leaf[3] = 1)), [
-    `error node ${cp}: tree node: *`,
-    ...allLost,
-  ])
+  add(
+    'its leaf is not what it says',
+    edited(paths.leaf, (leaf) => (leaf[3] = 1)),
+    [`error node ${cp}: tree node: *`, ...allLost],
+  )
   add('its leaf is of a later program', edited(paths.leaf, raiseVersion), [`error newer-format ${cp}: *`])
 
   for (const map of maps) {
-    const gone = (block: number) => [
-      unusable(map, block),
-      ...(map === 'live' ? liveLost : []),
-    ]
+    const gone = (block: number) => [unusable(map, block), ...(map === 'live' ? liveLost : [])]
     for (const part of ['Index', 'Page'] as const) {
       const place = `${map}${part}` as const
       const block = at[place]
@@ -143,21 +144,31 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
         `error map ${cp}: *read*`,
         ...gone(block),
       ])
-      add(`a ${part} of its ${map} map is of another place`, edited(paths[place], (bytes) => (bytes[4] = 1)), [
-        `error map ${cp}: the ${map} map of cp ${cp} is unusable: map *`,
-        ...(map === 'live' ? liveLost : []),
-      ])
+      add(
+        `a ${part} of its ${map} map is of another place`,
+        edited(paths[place], (bytes) => (bytes[4] = 1)),
+        [
+          `error map ${cp}: the ${map} map of cp ${cp} is unusable: map *`,
+          ...(map === 'live' ? liveLost : []),
+        ],
+      )
       add(`a ${part} of its ${map} map is of a later program`, edited(paths[place], raiseVersion), [
         `error newer-format ${cp}: the ${map} map of cp ${cp} is unusable: *`,
       ])
     }
     const free = root.blockCount - 3
-    add(`its ${map} map has a free block`, edited(paths[`${map}Page`], flipMapBit(free)), unreached([1], [map]))
+    add(
+      `its ${map} map has a free block`,
+      edited(paths[`${map}Page`], flipMapBit(free)),
+      unreached([1], [map]),
+    )
     for (const [i, record] of records.entries())
       for (const block of [record.address, record.address + record.blocks - 1])
-        add(`block ${block} of record ${i} is not in its ${map} map`, edited(paths[`${map}Page`], flipMapBit(block)), [
-          `error map ${cp}: 1 blocks are reached and not in the ${map} map`,
-        ])
+        add(
+          `block ${block} of record ${i} is not in its ${map} map`,
+          edited(paths[`${map}Page`], flipMapBit(block)),
+          [`error map ${cp}: 1 blocks are reached and not in the ${map} map`],
+        )
     add(`its leaf is not in its ${map} map`, edited(paths[`${map}Page`], flipMapBit(at.leaf)), [
       `error map ${cp}: 1 blocks are reached and not in the ${map} map`,
     ])
@@ -182,16 +193,24 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
     add(`bytes behind ${of}`, flip(last, blockBytes - 1), [
       `error padding ${cp}: there are other bytes behind the record`,
     ])
-    add(`${of} is no zstd`, edited(paths.leaf, atPointer(record, (leaf, p) => (leaf[p + 12] = 1))), [
-      `error record ${cp}: *is no zstd of a record`,
-    ])
+    add(
+      `${of} is no zstd`,
+      edited(
+        paths.leaf,
+        atPointer(record, (leaf, p) => (leaf[p + 12] = 1)),
+      ),
+      [`error record ${cp}: *is no zstd of a record`],
+    )
     for (const [where, wrong] of [
       ['fixed', 1],
       ['behind the end', root.blockCount - 1],
     ] as const)
       add(
         `${of} is ${where}`,
-        edited(paths.leaf, atPointer(record, (leaf, p) => writeU48(leaf, p, wrong))),
+        edited(
+          paths.leaf,
+          atPointer(record, (leaf, p) => writeU48(leaf, p, wrong)),
+        ),
         [`error pointer ${cp}: a pointer names 2 blocks that no tree may use`, ...lost],
       )
     const other = records[(i + 1) % records.length]!
@@ -199,10 +218,17 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
       ...Array<string>(2).fill(`error pointer ${cp}: is reached twice`),
       ...lost,
     ])
-    add(`the item of ${of} has malformed pointers`, edited(paths.leaf, atPointer(record, (leaf, p) => (leaf[p + 13] = 1))), [
-      `error item ${cp}: item * has malformed pointers`,
-      ...unreached(runsOf(i === 1 || i === 2 ? records.slice(1, 3) : [record])),
-    ])
+    add(
+      `the item of ${of} has malformed pointers`,
+      edited(
+        paths.leaf,
+        atPointer(record, (leaf, p) => (leaf[p + 13] = 1)),
+      ),
+      [
+        `error item ${cp}: item * has malformed pointers`,
+        ...unreached(runsOf(i === 1 || i === 2 ? records.slice(1, 3) : [record])),
+      ],
+    )
     const elsewhere = many.of(kindsOfRoot[(kindsOfRoot.indexOf(kind) + 3) % kindsOfRoot.length]!).records[i]!
     const device = many.device()
     const bytes = new Uint8Array(elsewhere.blocks * blockBytes)
@@ -225,21 +251,29 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
   const isFirst = kind === kindsOfRoot[0]
   const isLast = kind === kindsOfRoot.at(-1)
   if (!isFirst)
-    add('it continues another root', edited(paths.root, (bytes) => (bytes[previousHash + 31]! ^= 1)), [
-      `error history -: cp ${cp} does not continue cp ${cp - 1}, the root before it`,
-    ])
+    add(
+      'it continues another root',
+      edited(paths.root, (bytes) => (bytes[previousHash + 31]! ^= 1)),
+      [`error history -: cp ${cp} does not continue cp ${cp - 1}, the root before it`],
+    )
   if (!isLast)
-    add('it may grow further than the next one', edited(paths.root, (bytes) => (bytes[blocksMax + 1]! += 1)), [
-      `error history -: cp ${cp + 1} may grow less than cp ${cp}`,
-    ])
+    add(
+      'it may grow further than the next one',
+      edited(paths.root, (bytes) => (bytes[blocksMax + 1]! += 1)),
+      [`error history -: cp ${cp + 1} may grow less than cp ${cp}`],
+    )
   add(
     'it begins an epoch that continues another root',
     edited(paths.root, (bytes) => writeU48(bytes, epochs + epochLayout.at.firstCp, cp)),
     [`error history -: cp ${cp} begins an epoch, and the epoch continues another root`],
   )
-  add('it counts more blocks', edited(paths.root, (bytes) => writeU32(bytes, blockCount, root.blockCount + 1)), [
-    `warning block-count ${cp}: the root counts ${root.blockCount + 1} blocks, and the device has ${root.blockCount}`,
-  ])
+  add(
+    'it counts more blocks',
+    edited(paths.root, (bytes) => writeU32(bytes, blockCount, root.blockCount + 1)),
+    [
+      `warning block-count ${cp}: the root counts ${root.blockCount + 1} blocks, and the device has ${root.blockCount}`,
+    ],
+  )
   const beyond = root.blockCount + 5
   for (const [name, field, of, more] of [
     ['leaf', 'fileTree', 'node', leafBeyond],
@@ -252,11 +286,7 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
         writeU32(bytes, blockCount, beyond + 1)
         writeU48(bytes, rootLayout.at[field], beyond)
       }),
-      [
-        `warning block-count ${cp}: *`,
-        `error ${of} ${cp}: lies behind the end of the volume`,
-        ...more,
-      ],
+      [`warning block-count ${cp}: *`, `error ${of} ${cp}: lies behind the end of the volume`, ...more],
     )
   if (isHold)
     add(`it is behind the end of the device`, () => many.held(kind, many.blockCount + 7), [
@@ -264,11 +294,16 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
     ])
   for (const i of [0, 1, 2]) {
     let seen = 0
-    add(`item ${i} is of a later program`, async () => many.device(), [`error newer-format ${cp}: of tomorrow`], {
-      onItem: (of) => {
-        if (of.cp === cp && seen++ === i) throw new StillpointError('newer-format', 'of tomorrow')
+    add(
+      `item ${i} is of a later program`,
+      async () => many.device(),
+      [`error newer-format ${cp}: of tomorrow`],
+      {
+        onItem: (of) => {
+          if (of.cp === cp && seen++ === i) throw new StillpointError('newer-format', 'of tomorrow')
+        },
       },
-    })
+    )
   }
   return plants
 }
@@ -303,9 +338,12 @@ export async function mirrorPlants(): Promise<Plant[]> {
       })
     const more: Edit = (bytes) => writeU32(bytes, rootLayout.at.blockCount, root.blockCount + 1)
     add('it counts more blocks than there are', [], more, [])
-    add('a record is no zstd', ManyRoots.paths.leaf, atPointer(records[2]!, (leaf, at) => (leaf[at + 12] = 1)), [
-      `error record ${cp}: *is no zstd of a record`,
-    ])
+    add(
+      'a record is no zstd',
+      ManyRoots.paths.leaf,
+      atPointer(records[2]!, (leaf, at) => (leaf[at + 12] = 1)),
+      [`error record ${cp}: *is no zstd of a record`],
+    )
     if (kind !== kindsOfRoot[0])
       add('it continues another root', [], (bytes) => (bytes[rootLayout.at.previousHash]! ^= 1), [
         `error history -: cp ${cp} does not continue cp ${cp - 1}, the root before it`,

@@ -1,6 +1,6 @@
 /** Damage to the superblocks, and refusals of an open that no other finding explains. */
 import { superblockAddress } from '../../../src/format/geometry.ts'
-import { concatBytes, readU48, writeU48 } from '../../../src/lib/bytes.ts'
+import { readU48, writeU48 } from '../../../src/lib/bytes.ts'
 import { superblockLayout } from '../../../src/format/disk/superblock.ts'
 import { everythingSurvives } from '../../simulated/crash-image.ts'
 import { SimulatedDevice } from '../../simulated/simulated-device.ts'
