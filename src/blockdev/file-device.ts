@@ -91,7 +91,7 @@ export class FileDevice implements BlockDevice {
     this.direct = new DirectFile(path, this.descriptor, options.readOnly ?? false)
     const { size, blocks } = fs.fstatSync(this.descriptor)
     this.sizeBlocks = Math.floor(size / deviceBlockBytes)
-    // What the file system needs for itself may count as blocks of the file, and hide a few holes.
+    // The file system may count blocks that it needs for itself as blocks of the file, and hide a few holes so.
     this.isSparse =
       blocks * 512 < size ||
       (!options.readOnly && hasHoles(this.descriptor, size - (size % deviceBlockBytes)) === true)
@@ -187,9 +187,9 @@ export class FileDevice implements BlockDevice {
     assertInside(address, blocks, this.sizeBlocks)
     if (!this.isSparse || blocks === 0) return
     const bytes = blocks * deviceBlockBytes
-    // All of it is no more than a growth may take, and a part that was taken in vain would stay.
+    // A whole file takes no more than a growth may take, and a part that was taken in vain would stay.
     const lacking = blocks === this.sizeBlocks ? bytes - fs.fstatSync(this.descriptor).blocks * 512 : 0
-    if (lacking > 0 && !this.hasSpaceFor(lacking)) throw this.fullError(lacking)
+    if (lacking > 0 && this.freeBytes() - lacking < keptFreeBytes) throw this.fullError(lacking)
     const reservation = this.calls.reserve(this.descriptor, address * deviceBlockBytes, bytes)
     if (reservation === 'full') throw this.fullError(bytes)
     if (reservation === 'reserved' && blocks === this.sizeBlocks) this.isSparse = false

@@ -43,7 +43,7 @@ interface Kept {
   cancelTimer: () => void
 }
 
-/** Of a request that goes on while everything is closed: its view keeps the root. */
+/** Pin of a request that goes on while everything is closed: the view of the request keeps the root. */
 const noPin = { release: () => {} }
 
 interface Waiter {

@@ -177,7 +177,7 @@ async function checkTarget({ engine, sums }: Context, path: Path, conditions: Pr
 async function send(
   upload: Upload,
   hint: number,
-  /** They are the upload's, one after the other. */
+  /** Buffers that the upload takes over, one after the other. */
   begun: Uint8Array[],
   rest: AsyncIterable<Uint8Array>,
 ): Promise<number> {

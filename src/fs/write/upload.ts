@@ -53,7 +53,7 @@ export class Upload {
     try {
       await this.addNext(bytes, offset, recordBytes)
     } catch (error) {
-      // What was cut and refused then may still be written.
+      // A record that was cut from the buffer and refused then may still be written.
       this.context.buffers.giveUp(bytes)
       throw error
     }
