@@ -1,5 +1,13 @@
 import { Damage, want } from './damage.ts'
 
+/** What numbers may come to. */
+export const greatest = {
+  cp: 9000 * 1e12 - 1,
+  opening: 2 ** 32 - 1,
+  sequence: 2 ** 48 - 1,
+  ms: 253_402_300_799_999,
+}
+
 /** A piece of bytes with a name, read field by field. Numbers are little-endian, as everywhere outside of keys. */
 export class Bytes {
   readonly all: Uint8Array
@@ -69,7 +77,22 @@ export class Bytes {
     return hex(this.slice(offset, length))
   }
 
+  /** A number of 8 bytes that has a greatest value. */
+  upTo(offset: number, max: number): number {
+    const value = this.u64(offset)
+    this.want(value <= max, `the number at ${offset} is out of range`)
+    return value
+  }
+
+  /** UTF-8 without control characters. */
   text(offset: number, length: number): string {
+    const text = this.utf8(offset, length)
+    // eslint-disable-next-line no-control-regex
+    this.want(!/[\u0000-\u001f\u007f-\u009f]/.test(text), `the text at ${offset} has a control character`)
+    return text
+  }
+
+  private utf8(offset: number, length: number): string {
     try {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.slice(offset, length))
     } catch (error) {
@@ -99,7 +122,8 @@ export class Bytes {
 }
 
 export function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0)
+  for (let i = 0; i < bytes.length; i += 1) if (bytes[i] !== 0) return false
+  return true
 }
 
 export function hex(bytes: Uint8Array): string {

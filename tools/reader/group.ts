@@ -20,26 +20,25 @@ export interface GroupHead {
   readonly payloadSum: Uint8Array
   readonly chain: Uint8Array
   readonly sum: Uint8Array
-  readonly version: number
-  readonly flags: number
 }
 
-/** The head at the beginning of a block, when it is whole and of this opening; else `undefined`. */
+/** The head at the beginning of a block, when it is whole and of this opening; else `undefined`. Fails for a newer format. */
 export function groupHead(block: Uint8Array, identity: LogIdentity): GroupHead | undefined {
   if (block[0] !== 6 || Buffer.from(block.subarray(8, 16)).toString('latin1') !== 'STILLLOG') return undefined
   if (!equal(block.subarray(16, 32), identity.volumeUuid)) return undefined
   if (!equal(block.subarray(32, 40), identity.nonce)) return undefined
   if (!equal(sha256(block.subarray(0, 112)), block.subarray(112, 144))) return undefined
   const bytes = new Bytes(block, 'log')
+  if (bytes.u8(1) > 1 || (bytes.u32(68) & 0xffff) !== 0) {
+    throw new Damage('newer-format', 'a group of the log is of a newer format')
+  }
   try {
     return {
-      version: bytes.u8(1),
       recordCount: bytes.u32(4),
       position: bytes.u64(40),
       synced: bytes.u64(48),
       firstSequence: bytes.u64(56),
       payloadBytes: bytes.u32(64),
-      flags: bytes.u32(68),
       payloadSum: bytes.slice(72, 8),
       chain: bytes.slice(80, 32),
       sum: bytes.slice(112, 32),
@@ -52,7 +51,7 @@ export function groupHead(block: Uint8Array, identity: LogIdentity): GroupHead |
 
 /** Says what the page asks of the fields of a head beside its sum. */
 export function isConsistent(head: GroupHead, block: Uint8Array): boolean {
-  if (head.version !== 1 || !isZero(block.subarray(2, 4))) return false
+  if (block[1] !== 1 || !isZero(block.subarray(2, 4))) return false
   if (head.payloadBytes + groupHeadBytes > 33_554_432 || head.synced > head.position) return false
   if (head.recordCount > 0) return head.payloadBytes > 0 && head.firstSequence > 0
   return head.payloadBytes === 0 && head.firstSequence === 0 && head.synced === head.position

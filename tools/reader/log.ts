@@ -16,9 +16,10 @@ import type { Root } from './root.ts'
 import type { Superblock } from './superblock.ts'
 import { xxh3 } from './sums.ts'
 
-export interface Group {
+/** One operation, and the position of its group. */
+export interface Logged {
+  readonly record: LogRecord
   readonly position: number
-  readonly records: readonly LogRecord[]
 }
 
 /** What stands where the log ends: nothing, a write that was under way, or something that was safe once. */
@@ -26,7 +27,10 @@ export type Ending = 'clean' | 'torn' | 'damaged'
 
 /** The groups of an opening's log behind a root, and where they end. */
 export class Log {
-  readonly groups: Group[] = []
+  operations: Logged[] = []
+  /** Of the last good group. */
+  lastPosition: number | undefined
+  private isCut = false
   /** Positions of groups with something behind their records. */
   readonly padded: number[] = []
   /** Positions of empty groups that cannot be read, and that the next group speaks for. */
@@ -56,13 +60,14 @@ export class Log {
     return this.end
   }
 
-  /** Takes a group and all that follow out of the log: what the group needs is not there. */
-  cut(position: number): void {
-    this.end = position
-    while ((this.groups.at(-1)?.position ?? -1) >= position) this.groups.pop()
+  /** Takes an operation and all that follow out of the log: what it needs is not there. That is damage. */
+  cutAt(sequence: number): void {
+    this.isCut = true
+    this.operations = this.operations.filter(({ record }) => record.sequence < sequence)
   }
 
   ending(): Ending {
+    if (this.isCut) return 'damaged'
     for (let i = 0; i < this.superblock.logBlocks; i += 1) {
       const address = this.superblock.logAddress + i
       const head = this.head(address)
@@ -81,16 +86,13 @@ export class Log {
 
   private scan(): void {
     let chain = this.superblock.logChain
-    let sequence = this.root.sequence
     const last = this.end + this.superblock.logBlocks * blockBytes
     while (this.end < last) {
       const head = this.head(this.address(this.end))
       const records = head === undefined ? undefined : this.records(head, chain)
       if (head !== undefined && records !== undefined) {
-        const next = this.follow(records, sequence)
-        if (next === undefined) return
-        sequence = next
-        this.groups.push({ position: this.end, records })
+        this.operations.push(...records.map((record) => ({ record, position: this.end })))
+        this.lastPosition = this.end
         this.end += groupBlocks(head) * blockBytes
         chain = head.sum
         continue
@@ -99,6 +101,7 @@ export class Log {
       const behind = this.head(this.address(this.end + blockBytes))
       if (behind?.position !== this.end + blockBytes || !equal(behind.chain, skipped)) return
       this.lostEmpty.push(this.end)
+      this.lastPosition = this.end
       chain = skipped
       this.end += blockBytes
     }
@@ -107,9 +110,6 @@ export class Log {
   /** The records of the group at the end, when its head is the expected one and its bytes are right. */
   private records(head: GroupHead, chain: Uint8Array): LogRecord[] | undefined {
     if (head.position !== this.end || !equal(head.chain, chain)) return undefined
-    if (head.version > 1 || (head.flags & 0xffff) !== 0) {
-      throw new Damage('newer-format', 'a group of the log is of a newer format', this.address(this.end))
-    }
     if (groupBlocks(head) > this.superblock.logBlocks) return undefined
     const group = this.group(groupBlocks(head))
     if (!isConsistent(head, group)) return undefined
@@ -127,18 +127,6 @@ export class Log {
       if (error instanceof Damage && error.kind !== 'newer-format') return undefined
       throw error
     }
-  }
-
-  /** The last sequence behind the records, or `undefined` when one of them leaves a gap or counts on a later cp. */
-  private follow(records: readonly LogRecord[], sequence: number): number | undefined {
-    let last = sequence
-    for (const record of records) {
-      if (record.sequence <= this.root.sequence) continue
-      if (record.sequence - record.sequenceCount !== last || record.countedOnCp > this.root.cp)
-        return undefined
-      last = record.sequence
-    }
-    return last
   }
 
   /** The blocks of a group, which may go on at the beginning of the ring. */

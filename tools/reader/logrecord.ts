@@ -1,4 +1,4 @@
-import { binary, Bytes } from './bytes.ts'
+import { binary, Bytes, greatest } from './bytes.ts'
 import { type BlockPointer, blockPointer, blockPointerBytes } from './pointers.ts'
 
 const recordHeadBytes = 112
@@ -37,15 +37,15 @@ export function decodeRecords(payload: Uint8Array, count: number, checksumKind: 
 function decodeRecord(bytes: Bytes, checksumKind: number): LogRecord {
   bytes.head(7)
   bytes.zeros(2, 2)
-  const sequence = bytes.u64(8)
+  const sequence = bytes.upTo(8, greatest.sequence)
   const sequenceCount = bytes.u32(108)
   bytes.want(sequenceCount >= 1 && sequenceCount <= sequence, 'the count of sequences is out of range')
-  bytes.u64(24)
+  bytes.upTo(24, greatest.ms)
   const cursor = { at: recordHeadBytes }
   const record = {
     sequence,
     sequenceCount,
-    countedOnCp: bytes.u64(16),
+    countedOnCp: bytes.upTo(16, greatest.cp),
     counters: Array.from({ length: 8 }, (_, i) => bytes.u64(32 + i * 8)),
     changes: changes(bytes, cursor),
     inline: inlineWrites(bytes, cursor, checksumKind),

@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FileBlocks } from './blocks.ts'
-import { check } from './check.ts'
+import { checkBlocks } from './check.ts'
 import { Damage, type Finding, Findings } from './damage.ts'
 import { type Listed, View } from './view.ts'
 import { Volume } from './volume.ts'
@@ -21,7 +21,8 @@ function openView(blocks: FileBlocks, withLog: boolean): View {
 
 /** One line of `list`. */
 export function line(view: View, { path, entry, ...extra }: Listed): Record<string, unknown> {
-  const { entryKind, mode, size, created, modified, version } = entry
+  const { entryKind, mode, size, created, modified } = entry
+  const version = `${entry.version.epoch}-${entry.version.opening}-${entry.version.sequence}`
   const sha256 = entryKind === 'file' ? { sha256: view.sha256(entry) } : {}
   return {
     path,
@@ -70,7 +71,7 @@ function main(args: readonly string[]): number {
     return 2
   }
   using blocks = new FileBlocks(file)
-  if (command === 'check') return print(check(blocks, withLog))
+  if (command === 'check') return print(checkBlocks(blocks, withLog))
   const view = openView(blocks, withLog)
   if (command === 'list') {
     for (const listed of view.list()) console.log(JSON.stringify(line(view, listed)))

@@ -15,20 +15,13 @@ export interface Stretch {
 export class Nodes {
   /** The blocks that pointers have named since the set was put here. */
   reached = new BlockSet()
-  readonly blocks: Blocks
-  readonly onPadding: (address: number, message: string) => void
+  private readonly blocks: Blocks
   private readonly taken: readonly Stretch[]
   private readonly blockCount: number
 
-  constructor(
-    blocks: Blocks,
-    blockCount: number,
-    ring: Stretch,
-    onPadding: (address: number, message: string) => void = () => {},
-  ) {
+  constructor(blocks: Blocks, blockCount: number, ring: Stretch) {
     this.blocks = blocks
     this.blockCount = blockCount
-    this.onPadding = onPadding
     this.taken = [...[0, 256, 512, 768].map((from) => ({ from, count: 4 })), ring]
   }
 

@@ -29,6 +29,11 @@ export class Records {
     want(equal(sum, pointer.sum), 'record', 'the sum is not that of the pointer', pointer.address)
   }
 
+  /** Fails when the device has not the record that a pointer names. */
+  verifyOnDevice(pointer: BlockPointer): void {
+    this.verify(pointer, this.blocks.read(pointer.address, pointer.blocks).subarray(0, pointer.payloadBytes))
+  }
+
   private payload(pointer: BlockPointer, onPadding: () => void): Uint8Array {
     const logged = this.inline.get(pointer.address)
     if (logged !== undefined) {

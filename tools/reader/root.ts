@@ -1,5 +1,5 @@
 import { Damage } from './damage.ts'
-import { Bytes } from './bytes.ts'
+import { Bytes, greatest } from './bytes.ts'
 import { type NodePointer, nodePointer } from './pointers.ts'
 
 const cpsOfAnEpoch = 1e12
@@ -67,13 +67,13 @@ export function decodeRoot(block: Uint8Array, address?: number): Root {
     snapshotsTreeLevel: bytes.u8(5),
     snapshotName: bytes.text(352, nameBytes),
     volumeUuid: bytes.hex(24, 16),
-    cp: bytes.u64(40),
+    cp: bytes.upTo(40, greatest.cp),
     blockCount: bytes.u64(48),
     blocksMax: bytes.u64(56),
     seed: bytes.u32(64),
-    sequence: bytes.u64(72),
-    opening: bytes.u64(80),
-    committedAtMs: bytes.u64(88),
+    sequence: bytes.upTo(72, greatest.sequence),
+    opening: bytes.upTo(80, greatest.opening),
+    committedAtMs: bytes.upTo(88, greatest.ms),
     previousHash: bytes.hex(96, 32),
     fileTree: nodePointer(bytes, 128),
     snapshotsTree: nodePointer(bytes, 168),

@@ -1,7 +1,7 @@
 import { type Blocks } from './blocks.ts'
-import { Bytes, equal, isZero } from './bytes.ts'
+import { Bytes, equal, greatest, isZero } from './bytes.ts'
 import { Damage, type Findings } from './damage.ts'
-import { nodePointer } from './pointers.ts'
+import { type NodePointer, nodePointer } from './pointers.ts'
 import { decodeRoot, type Root } from './root.ts'
 import { sha256 } from './sums.ts'
 
@@ -24,6 +24,8 @@ export interface Superblock {
   readonly volumeUuid: Uint8Array
   readonly rootAddress: number
   readonly root: Root | undefined
+  /** Root nodes that are kept for mirrors. */
+  readonly holds: readonly NodePointer[]
   readonly logNonce: Uint8Array
   readonly logPosition: number
   readonly logChain: Uint8Array
@@ -31,34 +33,25 @@ export interface Superblock {
   readonly logBlocks: number
 }
 
-/** The newest superblock. Copies that do not count, and slots that are lost, are among the findings. */
-export function newestSuperblock(blocks: Blocks, findings: Findings): Superblock {
-  const slots: Superblock[][] = [[], []]
-  for (const place of places) {
-    const copy = readCopy(blocks, place.address, place.slot, findings)
-    if (copy !== undefined) slots[place.slot]?.push(copy)
-  }
+/** The superblocks of both slots, the newest first. What is wrong with copies and slots is among the findings. */
+export function readSuperblocks(blocks: Blocks, findings: Findings): [Superblock, ...Superblock[]] {
   const best: Superblock[] = []
-  for (const [slot, copies] of slots.entries()) {
-    const [first, second] = copies.toSorted((a, b) => b.generation - a.generation)
+  for (const slot of [0, 1]) {
+    const copies = places.filter((place) => place.slot === slot)
+    const found = copies.flatMap(({ address }) => readCopy(blocks, address, slot, findings) ?? [])
+    const [first, second] = found.toSorted((a, b) => b.generation - a.generation)
     if (first === undefined) {
-      findings.add('error', 'superblock', `slot ${slot} has lost its root, perhaps the newest`)
+      findings.add('error', 'superblock-slot', `slot ${slot} has lost its root, perhaps the newest`)
       continue
     }
-    if (second !== undefined && !equal(first.bytes, second.bytes)) {
-      const stale = first.generation > second.generation
-      findings.add(
-        stale ? 'warning' : 'error',
-        'superblock',
-        `the copies of slot ${slot} differ`,
-        second.address,
-      )
+    if (second !== undefined && second.generation < first.generation) {
+      findings.add('warning', 'superblock-copy', 'the copy is older than the other one', second.address)
     }
     best.push(first)
   }
-  const newest = best.toSorted((a, b) => b.generation - a.generation)[0]
-  if (newest === undefined) throw new Damage('superblock', 'no copy of the superblock is right')
-  return newest
+  const [newest, ...older] = best.toSorted((a, b) => b.generation - a.generation)
+  if (newest === undefined) throw new Damage('superblock-slot', 'no copy of the superblock is right')
+  return [newest, ...older]
 }
 
 function readCopy(blocks: Blocks, address: number, slot: number, findings: Findings): Superblock | undefined {
@@ -67,7 +60,7 @@ function readCopy(blocks: Blocks, address: number, slot: number, findings: Findi
   } catch (error) {
     if (!(error instanceof Damage)) throw error
     if (error.kind === 'newer-format' || error.kind === 'older-format') throw error
-    findings.add('error', error.kind, error.message, address)
+    findings.add('warning', 'superblock-copy', error.message, address)
     return undefined
   }
 }
@@ -96,12 +89,30 @@ function decodeSuperblock(copy: Uint8Array, address: number, slot: number): Supe
     volumeUuid: bytes.slice(48, 16),
     rootAddress: bytes.u64(120),
     root,
+    holds: holds(bytes),
     logNonce: bytes.slice(128, 8),
     logPosition: bytes.u64(136),
     logChain: bytes.slice(144, 32),
     logAddress: bytes.u64(192),
     logBlocks: bytes.u64(200),
   }
+}
+
+function holds(bytes: Bytes): NodePointer[] {
+  const count = bytes.u8(6)
+  const list: NodePointer[] = []
+  for (let i = 0; i < 128; i += 1) {
+    const at = i < 96 ? 4608 + i * 64 : 12864 + (i - 96) * 64
+    if (i >= count) {
+      bytes.zeros(at, 64, 'an unused hold')
+      continue
+    }
+    bytes.upTo(at + 16, greatest.cp)
+    const root = nodePointer(bytes, at + 24)
+    bytes.want(root.address !== 0, 'a hold has no root')
+    list.push(root)
+  }
+  return list
 }
 
 function checkFormat(bytes: Bytes): void {
@@ -115,23 +126,34 @@ function checkFormat(bytes: Bytes): void {
 
 function checkFields(bytes: Bytes): void {
   const members = bytes.u8(5)
-  const holds = bytes.u8(6)
   bytes.want(bytes.u8(1) === 1, 'the version is 0')
   bytes.want(bytes.u8(3) === 1 || bytes.u8(3) === 2, 'the role is unknown')
   bytes.want(bytes.u8(4) < 16, 'a flag is unknown')
-  bytes.want(members <= 8 && holds <= 128, 'too many members or holds')
+  bytes.want(members <= 8 && bytes.u8(6) <= 128, 'too many members or holds')
   bytes.zeros(7, 1)
   bytes.zeros(224, 288)
   bytes.zeros(14912, 1472)
-  for (let i = 0; i < 128; i += 1) {
-    const at = i < 96 ? 4608 + i * 64 : 12864 + (i - 96) * 64
-    if (i >= holds) bytes.zeros(at, 64, 'an unused hold')
-    else bytes.want(nodePointer(bytes, at + 24).address !== 0, 'a hold has no root')
-  }
   for (let i = 0; i < 8; i += 1) checkMember(bytes, 10752 + i * 264, i < members)
-  for (const offset of [80, 96, 104, 112, 120, 136, 184, 192, 200]) bytes.u64(offset)
+  const uuids = Array.from({ length: members }, (_, i) => bytes.hex(10752 + i * 264, 16))
+  bytes.want(new Set(uuids).size === members, 'a member is there twice')
+  bytes.upTo(96, 8999)
+  bytes.upTo(104, greatest.opening)
+  bytes.upTo(112, greatest.cp)
   bytes.want(bytes.u64(136) % 4096 === 0, 'the position of the log is inside of a block')
-  bytes.want(bytes.u64(200) * 4096 >= 1_048_576, 'the ring of the log is too small')
+  checkGeometry(bytes)
+}
+
+function checkGeometry(bytes: Bytes): void {
+  const ring = { from: bytes.u64(192), count: bytes.u64(200) }
+  bytes.want(bytes.u64(184) > 0, 'the step of growth is 0')
+  bytes.want(ring.from === 1024, 'the ring of the log is not behind the superblocks')
+  bytes.want(ring.count * 4096 >= 1_048_576 && ring.count < 2 ** 32, 'the length of the ring is out of range')
+  const hasRoot = (bytes.u8(4) & 4) !== 0
+  bytes.want(hasRoot || bytes.u8(3) === 2, 'a primary has no root')
+  const address = bytes.u64(120)
+  const isInRing = address >= ring.from && address < ring.from + ring.count
+  const isInSuperblock = address < 1024 && address % 256 < 4
+  bytes.want(!hasRoot || !(isInRing || isInSuperblock), 'the root lies where no tree may lie')
 }
 
 function checkMember(bytes: Bytes, at: number, isUsed: boolean): void {

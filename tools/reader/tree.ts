@@ -1,4 +1,4 @@
-import { binary, Bytes, isZero } from './bytes.ts'
+import { binary, Bytes } from './bytes.ts'
 import { Damage } from './damage.ts'
 import type { Nodes } from './nodes.ts'
 import { type NodePointer, nodePointer } from './pointers.ts'
@@ -74,8 +74,7 @@ function decodeNode(nodes: Nodes, pointer: NodePointer, level: number, bounds: B
   bytes.want(bytes.u16(6) === end, 'the start of the heap is wrong')
   const slotsEnd = 16 + count * 2
   bytes.want(slotsEnd <= end, 'slots and items overlap')
-  if (!isZero(bytes.slice(slotsEnd, end - slotsEnd)))
-    nodes.onPadding(pointer.address, 'the gap of a node is not zero')
+  bytes.zeros(slotsEnd, end - slotsEnd, 'the gap')
   return items
 }
 

@@ -12,7 +12,7 @@ const secondsMax = 315_569_520_000
 export interface Entry {
   readonly entryKind: 'file' | 'directory' | 'link'
   readonly mode: number
-  readonly version: string
+  readonly version: { readonly epoch: number; readonly opening: number; readonly sequence: number }
   readonly created: string
   readonly modified: string
   readonly size: number
@@ -68,7 +68,7 @@ export function decodeEntry(value: Uint8Array, checksumKind: number): Entry {
   const entry: Entry = {
     entryKind: entryKind ?? 'file',
     mode: bytes.u16(6),
-    version: `${bytes.u16(4)}.${bytes.u32(8)}.${bytes.u48(12)}`,
+    version: { epoch: bytes.u16(4), opening: bytes.u32(8), sequence: bytes.u48(12) },
     created: time(bytes, 18),
     modified: time(bytes, 28),
     size: bytes.u64(38),

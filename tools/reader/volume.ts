@@ -1,26 +1,29 @@
 import type { Blocks } from './blocks.ts'
-import { equal } from './bytes.ts'
-import { Damage, type Findings } from './damage.ts'
+import type { Findings } from './damage.ts'
 import { Items } from './items.ts'
 import { Log } from './log.ts'
 import { Nodes } from './nodes.ts'
 import { Records } from './records.ts'
 import { Outcome, replay } from './replay.ts'
 import type { Root } from './root.ts'
-import { newestSuperblock, type Superblock } from './superblock.ts'
+import { readSuperblocks, type Superblock } from './superblock.ts'
 import { walkTree } from './tree.ts'
 
 /** An opened volume: the newest superblock, its root, and what reads the rest. */
 export class Volume {
   readonly blocks: Blocks
+  /** The newest one. */
   readonly superblock: Superblock
+  /** Of both slots, the newest first. */
+  readonly slots: readonly [Superblock, ...Superblock[]]
   readonly findings: Findings
 
   constructor(blocks: Blocks, findings: Findings) {
     this.blocks = blocks
     this.findings = findings
-    this.superblock = newestSuperblock(blocks, findings)
-    this.checkRootBlock()
+    this.slots = readSuperblocks(blocks, findings)
+    const [newest] = this.slots
+    this.superblock = newest
   }
 
   /** `undefined` on an empty mirror. */
@@ -28,10 +31,16 @@ export class Volume {
     return this.superblock.root
   }
 
-  /** Address blocks, below an end that is the root's unless the log is read, which may name blocks of a growth. */
-  nodes(root: Root, onPadding?: (address: number, message: string) => void): Nodes {
+  /** Address blocks of a root. */
+  nodes(root: Root): Nodes {
     const { logAddress, logBlocks } = this.superblock
-    return new Nodes(this.blocks, root.blockCount, { from: logAddress, count: logBlocks }, onPadding)
+    return new Nodes(this.blocks, root.blockCount, { from: logAddress, count: logBlocks })
+  }
+
+  /** For root nodes, whose own count of blocks is not known before they are read. */
+  rootNodes(): Nodes {
+    const { logAddress, logBlocks } = this.superblock
+    return new Nodes(this.blocks, Infinity, { from: logAddress, count: logBlocks })
   }
 
   /** The log behind the root; a mirror has none. */
@@ -47,7 +56,7 @@ export class Volume {
     const items = new Items(walkTree(this.nodes(root), root.fileTree, root.fileTreeLevel))
     const log = withLog ? this.log(root) : undefined
     if (log === undefined) return { items, records: new Records(this.blocks, root) }
-    return this.overlay(items, replay(this.blocks, log, root), root)
+    return this.overlay(items, replay(this.blocks, log, root, items), root)
   }
 
   overlay(items: Items, outcome: Outcome, root: Root): { items: Items; records: Records } {
@@ -56,17 +65,5 @@ export class Volume {
       if (payload !== undefined) records.inline.set(address, payload)
     }
     return { items: items.with(outcome.items), records }
-  }
-
-  private checkRootBlock(): void {
-    const { root, rootAddress } = this.superblock
-    if (root === undefined) return
-    try {
-      if (equal(this.blocks.read(rootAddress, 1), root.bytes)) return
-      this.findings.add('error', 'root', 'the root node is not what the superblock has', rootAddress)
-    } catch (error) {
-      if (!(error instanceof Damage)) throw error
-      this.findings.add('error', 'root', error.message, rootAddress)
-    }
   }
 }
