@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compareBytes } from '../../src/lib/bytes.ts'
+import { sha256, sha256Bytes } from '../../src/lib/checksum.ts'
 import { hasCode } from '../../src/lib/errors.ts'
 import { extraProblem, noExtra } from '../../src/format/items/entry-extra.ts'
 import { layout } from '../../src/format/fields.ts'
@@ -17,7 +18,13 @@ import { blocksPerMapPage, mapIndexFanout, mapLevels } from '../../src/format/di
 import { noNode } from '../../src/format/pointer.ts'
 import { cpMax } from '../../src/format/position.ts'
 import { type Root, decodeRoot, encodeRoot, rootLayout } from '../../src/format/disk/root.ts'
-import { type Superblock, decodeSuperblock, encodeSuperblock } from '../../src/format/disk/superblock.ts'
+import {
+  type Superblock,
+  decodeSuperblock,
+  encodeSuperblock,
+  memberLayout,
+  superblockLayout,
+} from '../../src/format/disk/superblock.ts'
 
 const fill = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
 const root: Root = {
@@ -110,6 +117,16 @@ describe('superblock', () => {
     expect(decodeSuperblock(bytes.subarray(1), 0)).toBeNull()
   })
 
+  test('a member without a URL makes it unreadable', () => {
+    const bytes = encodeSuperblock({ ...superblock, members: superblock.members.slice(0, 1) }, 0)
+    const { sum, members } = superblockLayout.at
+    bytes[members + memberLayout.at.urlBytes] = 0
+    bytes.fill(0, members + memberLayout.at.url, members + memberLayout.bytes)
+    bytes.fill(0, sum, sum + sha256Bytes)
+    bytes.set(sha256(bytes), sum)
+    expect(decodeSuperblock(bytes, 0)).toBeNull()
+  })
+
   test('is not written when it could not be read', () => {
     const wrong: readonly Superblock[] = [
       { ...superblock, root: null },
@@ -118,6 +135,7 @@ describe('superblock', () => {
       { ...superblock, geometry: { ...superblock.geometry, logBlocks: 10 } },
       { ...superblock, holds: [...superblock.holds, superblock.holds[0]!] },
       { ...superblock, members: [superblock.members[0]!, superblock.members[0]!] },
+      { ...superblock, members: [{ ...superblock.members[0]!, url: '' }] },
       { ...superblock, firstCp: cpMax + 1 },
       { ...superblock, generation: -1 },
     ]

@@ -347,6 +347,7 @@ function contradiction(s: Superblock): [field: SuperblockField, why: string] | n
     if (!isDataRun(geometry, hold.root.address, 1))
       return ['holds', 'names something that is not a data block']
   }
+  if (s.members.some(({ url }) => url === '')) return ['members', 'names one without a URL']
   const uuids = new Set(s.members.map((member) => toHex(member.uuid)))
   if (uuids.size !== s.members.length) return ['members', 'names one twice']
   return null
