@@ -118,3 +118,49 @@ test('a sparse file on a full disk: the write is refused, and the device goes on
     await device.close()
   }
 })
+
+test.each<[string, (device: FileDevice) => Promise<void>]>([
+  ['was given back', async (device) => void device.punch({ address: 10, blocks: 20 })],
+  ['lies behind what was allocated', (device) => device.extend(200)],
+  [
+    'is not the part that was allocated again',
+    async (device) => {
+      device.punch({ address: 10, blocks: 20 })
+      await device.allocate({ address: 10, blocks: 5 })
+    },
+  ],
+])(
+  'of a file that was whole, what %s is asked for again, and a full disk is no failure',
+  async (_, change) => {
+    let isFull = false
+    const asked: number[] = []
+    const calls: FileCalls = {
+      ...systemFileCalls,
+      punch: () => true,
+      writev: (...given) =>
+        isFull
+          ? Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+          : systemFileCalls.writev(...given),
+      reserve(descriptor, position, bytes) {
+        asked.push(position / blockBytes)
+        return isFull ? 'full' : systemFileCalls.reserve(descriptor, position, bytes)
+      },
+    }
+    writeFileSync(path, patternBlock(1, 100))
+    const device = await FileDevice.open(path, { calls })
+    await device.allocate({ address: 0, blocks: 100 })
+    expect(asked).toEqual([])
+    await change(device)
+    isFull = true
+    const address = device.blockCount === 100 ? 20 : 150
+    await expect(device.allocate({ address, blocks: 5 })).rejects.toMatchObject({ code: 'disk-full' })
+    expect(asked.at(-1)).toBe(address)
+    const write = [{ address, bytes: patternBlock(2, 5) }]
+    await expect(device.write(write)).rejects.toMatchObject({ code: 'disk-full' })
+    isFull = false
+    await device.allocate({ address, blocks: 5 })
+    await device.write(write)
+    await device.sync()
+    await device.close()
+  },
+)

@@ -7,7 +7,8 @@ import type { BlockPointer } from '../../src/format/pointer.ts'
 import { rootLayout } from '../../src/format/disk/root.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { allCopies, editRoot } from './volume/later-program.ts'
+import { mapPageHeadBytes } from '../../src/format/disk/map-page.ts'
+import { allCopies, editBelowRoot, editRoot, raiseVersion } from './volume/later-program.ts'
 import { itemsOf, newPrimary, open, putRecord } from './workload.ts'
 
 /** With a record that does not fill its last block. */
@@ -58,25 +59,25 @@ describe('the bytes behind a record', () => {
   })
 })
 
-describe('the history of the roots', () => {
-  async function twoRoots(): Promise<{ device: SimulatedDevice; newest: number; before: PublishedRoot }> {
-    const device = new SimulatedDevice()
-    await newPrimary(device, 3)
-    const engine = await open(device, 3)
-    const published = []
-    for (const n of [1, 2]) {
-      await putRecord(engine, n, n)
-      published.push(await engine.requestCp('requested'))
-    }
-    const newest = engine.volume.superblocks.newestSlot()
-    return {
-      device: new SimulatedDevice({ image: device.crashState().durable }),
-      newest,
-      before: published[0]!,
-    }
+async function twoRoots(): Promise<{ device: SimulatedDevice; newest: number; before: PublishedRoot }> {
+  const device = new SimulatedDevice()
+  await newPrimary(device, 3)
+  const engine = await open(device, 3)
+  const published = []
+  for (const n of [1, 2]) {
+    await putRecord(engine, n, n)
+    published.push(await engine.requestCp('requested'))
   }
-  const copiesOf = (slot: number) => allCopies.filter(([of]) => of === slot)
+  const newest = engine.volume.superblocks.newestSlot()
+  return {
+    device: new SimulatedDevice({ image: device.crashState().durable }),
+    newest,
+    before: published[0]!,
+  }
+}
+const copiesOf = (slot: number) => allCopies.filter(([of]) => of === slot)
 
+describe('the history of the roots', () => {
   test('the newer slot continues the older one', async () => {
     const { device, newest, before } = await twoRoots()
     expect(await kinds(device)).toEqual([])
@@ -122,3 +123,30 @@ test('a device that has lost its end is found by what the root counts', async ()
   expect(findings.map(({ kind }) => kind)).toEqual(['block-count'])
   expect(findings[0]!.message).toContain(`counts ${blockCount} blocks`)
 })
+
+test.each([
+  [0, 'liveMap'],
+  [1, 'liveMap'],
+  [0, 'usedMap'],
+  [1, 'usedMap'],
+] as const)(
+  'a part of a later program in slot %d keeps nobody from looking at the other root (%s)',
+  async (slot, map) => {
+    const { device } = await twoRoots()
+    const at = rootLayout.at[map]
+    const cps = (await checkVolume(device)).cps
+    expect(cps).toHaveLength(2)
+    await editBelowRoot(device, [at], raiseVersion, copiesOf(slot))
+    // A block that nothing reaches, in a map of the other slot.
+    await editBelowRoot(
+      device,
+      [at, mapPageHeadBytes],
+      (page) => (page[mapPageHeadBytes + 250]! |= 0x80),
+      copiesOf(1 - slot),
+    )
+    const { findings } = await checkVolume(device)
+    const found = findings.map(({ kind, cp }) => [kind, cp])
+    expect(found).toContainEqual(['newer-format', cps[slot]!])
+    expect(found).toContainEqual(['map', cps[1 - slot]!])
+  },
+)

@@ -104,3 +104,35 @@ test('a buffer that a failed read may still fill is not used again', async () =>
   await expect(reader.part({ ...pointer, address: 6 }, 0, 10)).rejects.toThrow('it is broken')
   expect([place.scratch.restingBytes, place.scratch.lent]).toEqual([0, 0])
 })
+
+test.each([
+  ['at once', MemoryDevice],
+  ['in its time', SlowDevice],
+] as const)(
+  'a part that the device gives %s is its own: what is read later does not change it',
+  async (_, Device) => {
+    const device = new Device(128)
+    const { place } = await setUp(device, 0)
+    const reader = new RecordReader(place, sums)
+    const records = []
+    for (const [seed, address, bytes] of [
+      [1, 5, 100_000],
+      [2, 40, 100_000],
+      [3, 70, 5_000],
+    ] as const) {
+      const raw = seededRandom(seed).bytes(bytes)
+      const { pointer, command } = encodeRecord({ bytes: raw, encoding: 'raw' }, address, sums)
+      await device.write([command])
+      records.push({ raw, pointer })
+    }
+    const parts = []
+    // The second time round, sums of their parts are known.
+    for (const start of [0, 4000, 0])
+      for (const { raw, pointer } of records)
+        parts.push({
+          part: await reader.part(pointer, start, start + 900),
+          right: raw.subarray(start, start + 900),
+        })
+    for (const { part, right } of parts) expect(Buffer.compare(part, right)).toBe(0)
+  },
+)

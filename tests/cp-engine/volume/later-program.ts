@@ -105,8 +105,16 @@ export async function editHeldRoot(device: BlockDevice, edit: Edit): Promise<voi
   }
 }
 
-/** An address block below the root: `path` has the offset of the pointer in each block, from the root down. */
-export async function editBelowRoot(device: BlockDevice, path: readonly number[], edit: Edit): Promise<void> {
+/**
+ * An address block below the root that these copies name: `path` has the offset of the pointer in each block, from the
+ * root down.
+ */
+export async function editBelowRoot(
+  device: BlockDevice,
+  path: readonly number[],
+  edit: Edit,
+  copies = allCopies,
+): Promise<void> {
   const descend = async (block: Uint8Array, [at, ...rest]: readonly number[]): Promise<void> => {
     if (at === undefined) return edit(block)
     const address = readU48(block, at)
@@ -118,8 +126,8 @@ export async function editBelowRoot(device: BlockDevice, path: readonly number[]
     block.set(sha256(child), at + 8)
   }
   const copy = new Uint8Array(superblockCopyBlocks * blockBytes)
-  await device.read(superblockAddress(0, 0), copy)
+  await device.read(superblockAddress(...copies[0]!), copy)
   const root = copy.slice(superblockLayout.at.root, superblockLayout.at.root + blockBytes)
   await descend(root, path)
-  await editRoot(device, allCopies, (bytes) => bytes.set(root))
+  await editRoot(device, copies, (bytes) => bytes.set(root))
 }

@@ -230,6 +230,31 @@ describe('superblock store', () => {
       }
   })
 
+  test('a copy that lost its last write is repaired from the other one, whichever of the four it is', async () => {
+    for (const slot of [0, 1])
+      for (const copy of [0, 1]) {
+        const device = await newDevice()
+        const before = await SuperblockStore.open(device)
+        await publish(before, 2)
+        await publish(before, 3)
+        const address = superblockAddress(slot, copy)
+        const bytes = new Uint8Array(superblockCopyBlocks * blockBytes)
+        await device.read(address, bytes)
+        await publish(before, 4)
+        await publish(before, 5)
+        await device.write([{ address, bytes }])
+        await device.sync()
+        const random = seededRandom(slot * 2 + copy)
+        for (const state of await crashStates(device.crashState().durable, SuperblockStore.open))
+          for (const image of imagesOf(state, random, 9)) {
+            const after = new SimulatedDevice({ image })
+            const opened = await SuperblockStore.open(after)
+            expect([opened.newest, opened.older]).toEqual([before.newest, before.older])
+            await expectWhole(after)
+          }
+      }
+  })
+
   test('one bad copy in each slot is repaired as well', async () => {
     const device = await newDevice()
     await publish(await SuperblockStore.open(device), 2)

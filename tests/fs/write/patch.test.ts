@@ -1,10 +1,11 @@
 /** Ranges, appends and sizes where the model does not go: many at once, large bodies, many records. */
 import { describe, expect, test } from 'bun:test'
-import { keyKinds, orphanKey } from '../../../src/format/items/item-keys.ts'
+import { keyKinds, orphanKey, recordRange } from '../../../src/format/items/item-keys.ts'
 import { patchBytesMax } from '../../../src/fs/contract.ts'
+import { offsetOfRecordKey } from '../../../src/fs/tree/records.ts'
 import { fewRecords } from '../../../src/fs/write/resize.ts'
 import { valueOf } from '../fake-items.ts'
-import { FakeVolume, bytesOf, chunked, codeOf, p } from '../volume.ts'
+import { FakeVolume, bytesOf, checkItems, chunked, codeOf, p } from '../volume.ts'
 
 const mebibyte = 2 ** 20
 
@@ -186,6 +187,33 @@ describe('truncating many records', () => {
     expect(await volume.check()).toEqual([])
     await volume.close()
   })
+
+  test.each([
+    ['deleted', (volume: FakeVolume) => volume.files.deleteFile(p('f'))],
+    ['replaced', (volume: FakeVolume) => volume.files.putFile(p('f'), bytesOf(10), {})],
+    ['truncated to nothing', (volume: FakeVolume) => volume.files.resizeFile(p('f'), 0)],
+  ] as const)(
+    'a file is %s while its tail still waits, and few records are left: no orphan of nothing',
+    async (_, unlink) => {
+      const volume = fragmented()
+      await volume.files.putFile(p('f'), bytesOf(size), {})
+      await volume.files.close()
+      const to = (fewRecords + 4) * 4096
+      await volume.files.resizeFile(p('f'), to)
+      // The reaper has just taken as many as there were: whether that was all shows its next step.
+      const { from, end } = recordRange(2)
+      await volume.engine.run((tx) => {
+        for (const { key } of tx.scan(from, end, blocks)) if (offsetOfRecordKey(key) >= to) tx.delete(key)
+      })
+      await volume.files.resizeFile(p('f'), 5 * 4096)
+      await unlink(volume)
+      expect(tailOf(volume)).not.toBeNull()
+      expect(checkItems(volume.engine.items, volume.openRoot()).problems).toEqual([])
+      await volume.reopen()
+      expect(await volume.check()).toEqual([])
+      await volume.close()
+    },
+  )
 
   test('a tail survives a crash at any step, and is taken once', async () => {
     for (let steps = 0; steps < 6; steps++) {

@@ -332,6 +332,22 @@ describe('catching up', () => {
     stage.report(root5, { target: positionOf(root7), stage: 'verifying', offerSeen: 3 })
     expect(stage.leave()).toEqual([])
   })
+
+  test.each([
+    ['receiving', true],
+    ['verifying', false],
+    ['wanting', false],
+    ['publishing', false],
+  ] as const)('a mirror that is %s the target lacks the word that all of it has left: %p', (at, lacks) => {
+    stage.answer(root5)
+    stage.event({ kind: 'difference-read', cp: 7 })
+    stage.leave()
+    for (let round = 1; round < 4; round++) {
+      stage.nowMs += limits.offerAgainMs
+      stage.report(root5, { target: positionOf(root7), stage: at, offerSeen: round })
+      expect(stage.leave()).toMatchObject(lacks ? [{ kind: 'offer', cp: 7, isComplete: true }] : [])
+    }
+  })
 })
 
 describe('holds', () => {
