@@ -68,7 +68,7 @@ test.each([false, true])(
         const made = scene(schedule, troubles ? (of) => schedule.pick(of) : () => 0)
         const { pipeline, newest, onDevice } = made
         let tag = 0
-          const putter = async (address: number) => {
+        const putter = async (address: number) => {
           for (let i = 0; i < 2; i++) {
             await schedule.at('blocks come')
             tag++
