@@ -347,7 +347,7 @@ export const remembered: readonly Bound[] = [
         publishedCp: () => 1e6,
       })
       const isFile = where === 'the file'
-      const { queue } = catalog as unknown as { queue: unknown[] }
+      const { file } = catalog as unknown as { file: unknown }
       return {
         add: (i) => {
           catalog.recordCp(cpRow(i + 1))
@@ -359,8 +359,8 @@ export const remembered: readonly Bound[] = [
         // A queue that is asked is written first.
         knows: (i) => catalog.getCp(i + 1) !== null,
         keeps: 'newest',
-        holder: isFile ? queue : (catalog as unknown as { queue: unknown[] }),
-        leaveOut: isFile ? [] : [(catalog as unknown as { file: unknown }).file, clock],
+        holder: catalog,
+        leaveOut: [file, clock],
         close: () => {
           catalog.close()
           rmSync(folder, { recursive: true, force: true })
