@@ -28,14 +28,20 @@ class OnceCalls {
   readonly synced = new Set<string>()
 
   readonly calls: FolderCalls = {
-    makeFolders: async (path) => (this.maybe(), systemFolderCalls.makeFolders(path)),
+    makeFolders: async (path) => {
+      this.maybe()
+      return systemFolderCalls.makeFolders(path)
+    },
     removeFolder: (path) => systemFolderCalls.removeFolder(path),
     rename: async (from, to) => {
       this.maybe()
       this.synced.delete(dirname(to))
       await systemFolderCalls.rename(from, to)
     },
-    remove: async (path) => (this.maybe(), systemFolderCalls.remove(path)),
+    remove: async (path) => {
+      this.maybe()
+      await systemFolderCalls.remove(path)
+    },
     syncFolder: async (path) => {
       this.maybe()
       await systemFolderCalls.syncFolder(path)

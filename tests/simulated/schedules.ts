@@ -28,7 +28,7 @@ export interface Explored {
 
 export class Schedule {
   readonly choices: { readonly chosen: number; readonly of: number }[] = []
-  private waiting: { readonly name: string; readonly resolve: () => void }[] = []
+  private readonly waiting: { readonly name: string; readonly resolve: () => void }[] = []
 
   constructor(
     private readonly choose: (of: number, index: number) => number,
@@ -50,11 +50,11 @@ export class Schedule {
 
   /** Lets go of one wait after the other until the work is over. */
   async drive(work: Promise<unknown>): Promise<void> {
-    let isOver = false
-    const ended = work.finally(() => (isOver = true))
+    const state = { isOver: false }
+    const ended = work.finally(() => (state.isOver = true))
     ended.catch(() => undefined)
     await settled()
-    while (!isOver) {
+    while (!state.isOver) {
       if (this.waiting.length === 0) throw new Error('everybody waits for what never comes')
       const [next] = this.waiting.splice(this.pick(this.waiting.length), 1)
       next!.resolve()

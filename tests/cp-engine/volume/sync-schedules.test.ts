@@ -66,7 +66,12 @@ test('callers share: however many ask while one runs, there is one more', async 
   let begun = 0
   await explore(async (schedule) => {
     begun = 0
-    const device = { sync: () => (begun++, schedule.at('a sync ends')) }
+    const device = {
+      sync() {
+        begun++
+        return schedule.at('a sync ends')
+      },
+    }
     const dataSync = new DataSync(device as unknown as BlockDevice)
     await Promise.all(Array.from({ length: 10 }, () => dataSync.sync()))
     expect(begun).toBe(2)
