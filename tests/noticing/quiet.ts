@@ -10,6 +10,7 @@ import { logGroupBytes } from '../../src/format/disk/log-group.ts'
 import type { VolumeFiles } from '../../src/fs/file-system.ts'
 import type { Views } from '../../src/fs/read/image-leases.ts'
 import { enterHeld, heldFilesMax, windowsOf } from '../../src/fs/read/open-file.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import type { ByteGate } from '../../src/lib/byte-gate.ts'
 import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
 import { settled } from '../simulated/clock.ts'
@@ -132,14 +133,20 @@ export function heldOf(counts: Counts, hasReaders = false): Counts {
   return Object.fromEntries(held)
 }
 
-/** What is only being ended has ended by then, with or without a timer of the reaper. */
+/** Turns of the event loop, and then of timers: what has not ended by then waits for something that does not come. */
 const turnsMax = 5000
+const sleepsMax = 200
+
+/** False: it never holds. A machine that is busy only takes longer for the same turns. */
+export async function comesTrue(condition: () => boolean): Promise<boolean> {
+  for (let turn = 0; turn < turnsMax && !condition(); turn++) await settled()
+  for (let sleep = 0; sleep < sleepsMax && !condition(); sleep++) await systemClock.sleep(10)
+  return condition()
+}
 
 /** After a refusal, and whenever nobody asks for anything. */
 export async function expectQuiet(counts: () => Counts, hasReaders = false): Promise<void> {
-  for (let turn = 0; turn < turnsMax; turn++) {
-    if (Object.keys(heldOf(counts(), hasReaders)).length === 0) return
-    await settled()
-  }
-  expect(heldOf(counts(), hasReaders)).toEqual({})
+  const held = () => heldOf(counts(), hasReaders)
+  await comesTrue(() => Object.keys(held()).length === 0)
+  expect(held()).toEqual({})
 }
