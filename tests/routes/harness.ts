@@ -189,6 +189,8 @@ export async function expectProblem(
   expect(text).toContain(`"code":"${code}"`)
   const body = JSON.parse(text) as Record<string, unknown>
   expect(response.headers.get('Content-Type')).toBe('application/problem+json')
+  expect(response.headers.get('X-Content-Type-Options')).toBe('nosniff')
+  expect(response.headers.get('Cache-Control')).toBe('no-store')
   const [status, title] = errorCodes[code]
   expect(response.status).toBe(status)
   expect(body).toMatchObject({ type: `urn:stillpoint:${code}`, title, status, code })

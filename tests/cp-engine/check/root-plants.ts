@@ -33,7 +33,7 @@ export const atPointer =
     edit(leaf, at)
   }
 
-const putPointer = (pointer: BlockPointer, other: BlockPointer): Edit =>
+export const putPointer = (pointer: BlockPointer, other: BlockPointer): Edit =>
   atPointer(pointer, (leaf, at) => leaf.set(bytesOf(other), at))
 
 const flipMapBit =

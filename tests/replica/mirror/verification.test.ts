@@ -1,0 +1,126 @@
+/**
+ * A mirror looks at all of a target before it publishes it: every block of every record, and every node, whichever one of
+ * them is wrong. The target is the root of a real primary, edited in one place.
+ */
+import { describe, expect, test } from 'bun:test'
+import { sha256 } from '../../../src/lib/checksum.ts'
+import { createMirror } from '../../../src/cp-engine/create-volume.ts'
+import { Volume } from '../../../src/cp-engine/volume/volume.ts'
+import { readCopy } from '../../../src/cp-engine/volume/superblock-store.ts'
+import { blockBytes, isDataRun } from '../../../src/format/geometry.ts'
+import { decodeRoot } from '../../../src/format/disk/root.ts'
+import { mapPageHeadBytes } from '../../../src/format/disk/map-page.ts'
+import { seededRandom } from '../../../src/lib/random.ts'
+import { BlockSet } from '../../../src/replica/link/block-set.ts'
+import { WritePipeline } from '../../../src/replica/link/write-pipeline.ts'
+import { Presence } from '../../../src/replica/mirror/presence.ts'
+import { verifyTarget } from '../../../src/replica/mirror/verification.ts'
+import { ManyRoots } from '../../cp-engine/check/many-roots.ts'
+import { putPointer } from '../../cp-engine/check/root-plants.ts'
+import { smallGeometry } from '../../cp-engine/workload.ts'
+import { cacheLimit } from '../../engine-limits.ts'
+import { stillClock } from '../../simulated/clock.ts'
+import { everythingSurvives } from '../../simulated/crash-image.ts'
+import { SimulatedDevice } from '../../simulated/simulated-device.ts'
+
+const many = await ManyRoots.make()
+const kind = 'the newest slot'
+const { records } = many.of(kind)
+const { paths } = ManyRoots
+const usedBit = (block: number) => (page: Uint8Array) =>
+  void (page[mapPageHeadBytes + (block >>> 3)]! ^= 1 << (block & 7))
+
+/** A mirror that has all blocks of the primary and no root yet verifies the primary's newest one. */
+async function verdictOf(primary: SimulatedDevice, wantsMax = 1000) {
+  const device = new SimulatedDevice()
+  const geometry = smallGeometry()
+  await createMirror(device, { clock: stillClock, random: seededRandom(5), geometry })
+  const { blocks, blockCount } = primary.image(everythingSurvives)
+  await device.extend(blockCount)
+  for (const address of blocks.addresses())
+    if (isDataRun({ ...geometry, blocksMax: blockCount }, address, 1))
+      await device.write([{ address, bytes: blocks.get(address).slice() }])
+  await device.sync()
+  const { root } = (await readCopy(primary, many.newestSlot, 0))!
+  const volume = await Volume.open(device, { clock: stillClock, ...cacheLimit })
+  const events = { provide: () => Promise.resolve(0), onNoSpace: () => {}, onFailed: () => {} }
+  const { address, bytes } = root!
+  return verifyTarget({ root: decodeRoot(bytes), address, bytes, hash: sha256(bytes) }, null, {
+    volume,
+    pipeline: new WritePipeline(device, 2 ** 20, events),
+    presence: new Presence(),
+    claimed: new BlockSet(),
+    clock: stillClock,
+    wantsMax,
+    isCancelled: () => false,
+  })
+}
+const damaged = (block: number, byte: number): SimulatedDevice => {
+  const device = many.device()
+  device.flipBit(block, 8 * byte)
+  return device
+}
+const nodes = ['leaf', 'liveIndex', 'livePage', 'usedIndex', 'usedPage'] as const
+
+test('a sound target is complete', async () => {
+  expect(await verdictOf(many.device())).toMatchObject({ kind: 'complete' })
+})
+
+describe('a block that is reached and not in the used map refuses the root', () => {
+  for (const [i, { address, blocks }] of records.entries())
+    for (let block = address; block < address + blocks; block++)
+      test(`block ${block - address} of record ${i}`, async () => {
+        expect(await verdictOf(await many.edited(kind, paths.usedPage, usedBit(block)))).toEqual({
+          kind: 'broken',
+          code: 'bad-root',
+          detail: `block ${block} is reached and not in the used map`,
+        })
+      })
+  for (const node of nodes)
+    test(node, async () => {
+      const block = await many.addressOf(kind, paths[node])
+      expect(await verdictOf(await many.edited(kind, paths.usedPage, usedBit(block)))).toMatchObject({
+        kind: 'broken',
+        code: 'bad-root',
+      })
+    })
+})
+
+describe('a block that is damaged is wanted, and nothing else', () => {
+  for (const [i, { address, blocks, payloadBytes }] of records.entries())
+    for (const at of [0, payloadBytes - 1])
+      test(`byte ${at} of record ${i}`, async () => {
+        const device = damaged(address + Math.floor(at / blockBytes), at % blockBytes)
+        expect(await verdictOf(device)).toEqual({ kind: 'missing', wanted: [{ address, blocks }] })
+      })
+  test('all records at once', async () => {
+    const device = many.device()
+    for (const { address } of records) device.flipBit(address, 8)
+    const verdict = await verdictOf(device)
+    expect(verdict).toMatchObject({ kind: 'missing' })
+    const wanted = verdict.kind === 'missing' ? verdict.wanted.map(({ address }) => address) : []
+    expect(wanted.toSorted((a, b) => a - b)).toEqual(
+      records.map(({ address }) => address).toSorted((a, b) => a - b),
+    )
+  })
+  for (const node of nodes)
+    test(node, async () => {
+      const address = await many.addressOf(kind, paths[node])
+      const verdict = await verdictOf(damaged(address, 3000))
+      expect(verdict).toEqual({ kind: 'missing', wanted: [{ address, blocks: 1 }] })
+    })
+})
+
+describe('a record that another item names, too, refuses the root', () => {
+  for (const [i, record] of records.entries())
+    for (const [n, other] of records.entries())
+      if (n !== i)
+        test(`record ${i} in the place of record ${n}`, async () => {
+          expect(
+            await verdictOf(await many.edited(kind, paths.leaf, putPointer(other, record))),
+          ).toMatchObject({
+            kind: 'broken',
+            code: 'bad-root',
+          })
+        })
+})
