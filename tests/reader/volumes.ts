@@ -141,7 +141,7 @@ async function loggedFiles(files: FileSystem) {
   return applied
 }
 
-const habits: Habits = { largeMax: 100_000, hasGiants: false, deletes: 10 }
+const habits: Habits = { largeMax: 100_000, hasGiants: false, fills: false, logs: false, deletes: 10 }
 
 async function byChance(files: FileSystem, chance: Chance): Promise<void> {
   const known = { files: [], directories: [], versionOf: () => null }
