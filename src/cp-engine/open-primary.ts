@@ -99,9 +99,11 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   return engine
 }
 
-/** For a volume that is only read: how many operations were acknowledged after its published root. */
-export const operationsInLog = async (volume: Volume): Promise<number> =>
-  (await planLog(volume, true)).plan.operations
+/** For a volume that is only read: what was acknowledged after its published root, and what of it cannot be kept. */
+export async function lookAtLog(volume: Volume): Promise<Pick<LogPlan, 'operations' | 'problems'>> {
+  const { plan, problems } = await planLog(volume, true)
+  return { operations: plan.operations, problems }
+}
 
 function blocksMaxOf({ geometry, superblock }: Volume, { raiseVolumeTo }: OpenPrimaryOptions): number {
   if (superblock.fenced || superblock.outdated || !raiseVolumeTo) return geometry.blocksMax
