@@ -102,9 +102,11 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   return engine
 }
 
-/** Number of operations that were acknowledged after the published root, for a volume that is only read. */
-export const operationsInLog = async (volume: Volume): Promise<number> =>
-  (await planLog(volume, true)).plan.operations
+/** What was acknowledged after the published root, and what of that cannot be kept, for a volume that is only read. */
+export async function lookAtLog(volume: Volume): Promise<Pick<LogPlan, 'operations' | 'problems'>> {
+  const { plan, problems } = await planLog(volume, true)
+  return { operations: plan.operations, problems }
+}
 
 function blocksMaxOf({ geometry, superblock }: Volume, { raiseVolumeTo }: OpenPrimaryOptions): number {
   if (superblock.fenced || superblock.outdated || !raiseVolumeTo) return geometry.blocksMax

@@ -7,7 +7,7 @@
  * - Every request that would change something is answered `fenced` with the reason, and `/readyz` says the reason.
  * - The server writes again only after a new start.
  */
-import { operationsInLog } from '../cp-engine/open-primary.ts'
+import { lookAtLog } from '../cp-engine/open-primary.ts'
 import { Volume } from '../cp-engine/volume/volume.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import type { FileSystem } from '../fs/contract.ts'
@@ -110,10 +110,20 @@ export async function serveReading(
 
 async function reasonOf(opened: OpenedVolume, volume: Volume): Promise<string> {
   const why = `nothing can be written (${opened.onlyReadsWhy}), so only reads are served until this server is started again`
-  const operations = opened.role === 'primary' ? await operationsInLog(volume) : 0
-  if (operations === 0) return why
+  if (opened.role !== 'primary') return why
+  const { operations, problems } = await lookAtLog(volume)
   const { cp } = volume.current().root
-  return `${why}; ${operations} acknowledged operations after consistency point ${cp} are in the log, safe and not shown`
+  const said = [why]
+  if (operations > 0)
+    said.push(
+      `${operations} acknowledged operations after consistency point ${cp} are in the log, safe and not shown`,
+    )
+  const [first] = problems
+  if (first)
+    said.push(
+      `the log is damaged, and what it has from there on may be lost: ${first.message} (see \`check\`)`,
+    )
+  return said.join('; ')
 }
 
 const closedFiles = (views: Views, refuse: () => never): FileSystem => ({

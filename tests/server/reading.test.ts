@@ -1,6 +1,6 @@
 /** A volume whose files cannot be written is served for reading, whatever the reason, and nothing in it changes. */
 import { afterEach, expect, spyOn, test } from 'bun:test'
-import { readFileSync, truncateSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemFileCalls } from '../../src/blockdev/file-calls.ts'
 import type { RunningServer } from '../../src/server/running-server.ts'
@@ -72,6 +72,41 @@ test('the sync of the opening fails', async () => {
   const data = await written()
   spies.push(spyOn(systemFileCalls, 'fdatasync').mockImplementation(() => Promise.reject(failing('EIO'))))
   await expectReads(await start(data), /EIO.*only reads are served/)
+})
+
+test('what the log has is said, and what of it is lost', async () => {
+  const running = join(folder(), 'volume')
+  const server = await start(running)
+  const put = (name: string, level: string) =>
+    fetch(`${server.url}/v1/files/${name}?durability=${level}`, { method: 'PUT', body: `content of ${name}` })
+  await put('a', 'committed')
+  await put('first', 'logged')
+  await put('second', 'logged')
+  // An empty group follows, and the consistency point is not due yet.
+  await Bun.sleep(100)
+  const data = join(folder(), 'killed')
+  mkdirSync(data)
+  const path = join(data, 'volume.blk')
+  copyFileSync(join(running, 'volume.blk'), path)
+  await stop(server)
+  truncateSync(path, readFileSync(path).length + 4096 * 64)
+  spies.push(spyOn(systemFileCalls, 'reserve').mockImplementation(() => 'full'))
+  const sayOf = async () => {
+    const reading = await start(data)
+    const { fenced } = (await (await fetch(`${reading.url}/readyz`)).json()) as { fenced: string }
+    await stop(reading)
+    return fenced
+  }
+  const whole = await sayOf()
+  expect(whole).toContain('2 acknowledged operations')
+  expect(whole).not.toContain('damaged')
+  const bytes = readFileSync(path)
+  bytes[bytes.indexOf('content of second', 4 * 2 ** 20)]! ^= 1
+  writeFileSync(path, bytes)
+  truncateSync(path, bytes.length + 4096 * 64)
+  const damaged = await sayOf()
+  expect(damaged).toContain('1 acknowledged operations')
+  expect(damaged).toMatch(/the log is damaged.*was synced and is damaged/)
 })
 
 test('a sparse copy that finds no space', async () => {

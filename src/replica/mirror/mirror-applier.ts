@@ -20,6 +20,7 @@ import { encodeFrame } from '../../format/wire/frames.ts'
 import { Applier } from './applier.ts'
 import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
 import type { ReceivedFrame } from '../link/frame-stream.ts'
+import type { BlockSet } from '../link/block-set.ts'
 import { MirrorSpace } from './mirror-space.ts'
 import { patchedRuns } from './patched-runs.ts'
 import { Presence } from './presence.ts'
@@ -55,6 +56,8 @@ export class MirrorApplier {
   private readonly pipeline: WritePipeline
   private readonly presence = new Presence()
   private readonly space: MirrorSpace
+  /** Blocks of the root whose superblock is being written. */
+  private publishing: BlockSet | null = null
   private readonly transfers = new TransferLog()
   private readonly clock: Clock
   private answers: Uint8Array[] = []
@@ -88,7 +91,7 @@ export class MirrorApplier {
       volume,
       presence: this.presence,
       clock: options.clock,
-      claimed: () => this.applier.claimsOf(),
+      claimed: () => this.publishing ?? this.applier.claimsOf(),
       isPending: (address, blocks) => this.pipeline.isPending(address, blocks),
     })
     this.applier = new Applier(factsOf(volume, options.random), this.presence, {
@@ -285,6 +288,8 @@ export class MirrorApplier {
     await this.volume.device.sync()
     // An epoch that began meanwhile need not have the target in its history.
     if (this.applier.claimsOf(token) === null) return
+    // An epoch that begins now drops the target, and its blocks must stay: the superblock that names them is being written.
+    this.publishing = this.applier.claimsOf(token)
     const blocksWritten = this.blocksSincePublished
     this.blocksSincePublished = 0
     await this.volume.publish(
@@ -298,6 +303,7 @@ export class MirrorApplier {
       },
       used,
     )
+    this.publishing = null
     this.verified = null
     this.space.forgetBefore(target.root.cp + 1)
     this.run(() => this.space.trim())
