@@ -1,5 +1,5 @@
 /** A volume whose files cannot be written is served for reading, whatever the reason, and nothing in it changes. */
-import { afterEach, expect, spyOn, test } from 'bun:test'
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemFileCalls } from '../../src/blockdev/file-calls.ts'
@@ -108,6 +108,77 @@ test('what the log has is said, and what of it is lost', async () => {
   expect(damaged).toContain('1 acknowledged operations')
   expect(damaged).toMatch(/the log is damaged.*was synced and is damaged/)
 })
+
+/** The reason why it only reads. */
+async function expectStillReads({ url }: RunningServer): Promise<string> {
+  expect(await (await fetch(`${url}/v1/files/a`)).text()).toBe('a')
+  expect((await fetch(`${url}/v1/files/a`, { method: 'DELETE' })).status).toBe(503)
+  const { fenced } = (await (await fetch(`${url}/readyz`)).json()) as { fenced: string }
+  expect(fenced).toMatch(/ENOSPC.*only reads are served/)
+  return fenced
+}
+
+describe.each(['writev', 'fdatasync'] as const)(
+  'an open that has to publish before it serves: a %s fails',
+  (call) => {
+    /** Whichever it is of those that the open makes; `expectIt` is called as long as one of them fails. */
+    async function eachFailure(
+      image: string,
+      flags: Record<string, string>,
+      expectIt: (server: RunningServer) => Promise<unknown>,
+    ): Promise<number> {
+      for (let failures = 0; ; failures++) {
+        const data = join(folder(), 'copy')
+        mkdirSync(data)
+        copyFileSync(image, join(data, 'volume.blk'))
+        const real = systemFileCalls[call] as (...given: unknown[]) => Promise<never>
+        let calls = 0
+        const spy = spyOn(systemFileCalls, call).mockImplementation((...given: unknown[]) =>
+          calls++ < failures ? real(...given) : Promise.reject(failing('ENOSPC')),
+        )
+        spies.push(spy)
+        const server = await start(data, { flags })
+        spy.mockRestore()
+        if (calls <= failures) {
+          await stop(server)
+          return failures
+        }
+        await expectIt(server)
+        await stop(server)
+        const again = await start(data, { flags })
+        expect((await fetch(`${again.url}/v1/files/c`, { method: 'PUT', body: 'c' })).status).toBe(201)
+        await stop(again)
+      }
+    }
+
+    test('operations of the log are named, and nothing else is missing', async () => {
+      const data = await written()
+      const running = await start(data, { flags: { cpIntervalMs: '60000' } })
+      const put = await fetch(`${running.url}/v1/files/b?durability=logged`, { method: 'PUT', body: 'b' })
+      expect(put.status).toBe(201)
+      // As a crash leaves it.
+      const image = join(folder(), 'image')
+      copyFileSync(join(data, 'volume.blk'), image)
+      await stop(running)
+      let named = 0
+      const failures = await eachFailure(image, {}, async (server) => {
+        const fenced = await expectStillReads(server)
+        const isThere = (await fetch(`${server.url}/v1/files/b`)).status === 200
+        // The last failures are those of a superblock whose first copy is there.
+        expect(fenced.includes('1 acknowledged operations')).toBe(!isThere)
+        if (!isThere) named++
+      })
+      expect(named).toBeGreaterThan(3)
+      expect(failures).toBeGreaterThanOrEqual(named)
+    }, 30_000)
+
+    test('a larger maximum is tried again at the next start', async () => {
+      const image = join(await written(), 'volume.blk')
+      const failures = await eachFailure(image, { volumeBytesMax: '512MiB' }, expectStillReads)
+      expect(failures).toBeGreaterThan(3)
+    }, 30_000)
+  },
+)
 
 test('a sparse copy that finds no space', async () => {
   const data = await written()

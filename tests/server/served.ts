@@ -20,6 +20,8 @@ interface StartedOptions {
   readonly verb?: 'serve' | 'mirror'
   readonly clock?: Clock
   readonly mirrors?: readonly string[]
+  /** Others, or other values, of a primary. */
+  readonly flags?: Readonly<Record<string, string>>
 }
 
 export function served(): Served {
@@ -36,12 +38,12 @@ export function served(): Served {
       folders.push(folder)
       return folder
     },
-    async start(data, { verb = 'serve', clock = systemClock, mirrors = [] } = {}) {
+    async start(data, { verb = 'serve', clock = systemClock, mirrors = [], flags = {} } = {}) {
       const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
         flags: {
           data,
           listen: '127.0.0.1:0',
-          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors } : {}),
+          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors, ...flags } : {}),
         },
         environment: {},
         file: undefined,
