@@ -6,11 +6,13 @@ import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
 import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { hasCode } from '../../src/lib/errors.ts'
-import '../noticing/poisoned.ts'
+import { poisonWhatIsGivenBack } from '../noticing/poisoned.ts'
 import { type Counts, expectQuiet, fileCounts } from '../noticing/quiet.ts'
 import { FakeEngine } from './fake-engine.ts'
 import { settled, stillClock } from '../simulated/clock.ts'
 import type { FakeEngineOptions } from './fake-parts.ts'
+
+poisonWhatIsGivenBack()
 
 export const p = (text: string): Path => parsePlainPath(text)
 

@@ -238,9 +238,9 @@ test('the helper sees what is held', async () => {
   const records = await volume.engine.prepare(bytesOf(10_000))
   const pin = volume.engine.pin(volume.engine.current())
   const view = volume.files.view()
-  expect(Object.keys(heldOf(volume.counts()))).toEqual(
-    expect.arrayContaining(['prepared records', 'bytes of prepared records', 'pins', 'readers']),
-  )
+  const held = heldOf(volume.counts())
+  for (const name of ['prepared records', 'bytes of prepared records', 'pins', 'readers'])
+    expect(held).toHaveProperty([name])
   volume.engine.discard(records)
   expect(Object.keys(heldOf(volume.counts(), true))).toEqual([])
   pin.release()
