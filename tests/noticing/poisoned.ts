@@ -1,5 +1,5 @@
 /**
- * What is given back is overwritten, in every test that imports this: the harnesses of engine, files, door, mirror and
+ * What is given back is overwritten, in every test that asks for it: the harnesses of engine, files, door, mirror and
  * laboratory do. So a use after the end of a loan shows as wrong bytes in whatever compares bytes, and needs no test of its
  * own.
  *
@@ -23,7 +23,6 @@ export const poison = 0xdb
 
 const isIn = (part: Uint8Array, whole: Uint8Array): boolean => part.buffer === whole.buffer
 
-/** Every test file of a process imports the same module: the prototypes are changed once. */
 function poisonBuffers(): void {
   const { take, giveBack } = BufferPool.prototype
   BufferPool.prototype.take = function (bytes) {
@@ -81,7 +80,7 @@ function poisonReadsAtOnce(): void {
 
 let isDone = false
 
-/** Once for a process, however many suites ask. */
+/** Once in a process, whichever of its test files asks first. */
 export function poisonWhatIsGivenBack(): void {
   if (isDone) return
   isDone = true

@@ -8,7 +8,9 @@ import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { blocksPerMapPage } from '../../src/format/disk/map-page.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
 import type { SimulatedDevice } from '../simulated/simulated-device.ts'
-import { poison } from './poisoned.ts'
+import { poison, poisonWhatIsGivenBack } from './poisoned.ts'
+
+poisonWhatIsGivenBack()
 
 /** Shared: no simulated device changes a block in place. */
 const nobodysBlock = new Uint8Array(blockBytes).fill(poison)

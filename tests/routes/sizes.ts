@@ -39,6 +39,7 @@ export interface Way {
 
 export const ways: readonly Way[] = [
   { name: 'in one piece', isDeclared: true, chunkBytes: 0 },
+  { name: 'in one piece without a length', isDeclared: false, chunkBytes: 0 },
   { name: 'as a stream with its length', isDeclared: true, chunkBytes: 50_001 },
   { name: 'as a stream without a length', isDeclared: false, chunkBytes: recordBytesDefault },
 ]
@@ -46,7 +47,8 @@ export const ways: readonly Way[] = [
 /** `length`: what is declared, if it is. */
 export function bodyOf(bytes: Uint8Array<ArrayBuffer>, way: Way, length = bytes.length) {
   const headers: Record<string, string> = way.isDeclared ? { 'Content-Length': String(length) } : {}
-  if (way.chunkBytes === 0) return { headers, body: bytes }
+  // Nothing at all, where a body is neither declared nor there.
+  if (way.chunkBytes === 0) return { headers, body: bytes.length > 0 || way.isDeclared ? bytes : '' }
   let at = 0
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {
