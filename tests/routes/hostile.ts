@@ -31,6 +31,18 @@ export const hostile: readonly (readonly [string, string])[] = [
 ]
 
 export const hostileInJson: readonly string[] = [
-  ...['/b', 'b/', 'b//c', '.', '..', 'b/../c', 'b/.', 'b\0', 'b\u0007', 'b\u009f', '\ud800'],
-  ...['n'.repeat(256), 'é'.repeat(128), Array.from({ length: 257 }, () => 'd').join('/')],
+  '/b',
+  'b/',
+  'b//c',
+  '.',
+  '..',
+  'b/../c',
+  'b/.',
+  'b\0',
+  'b\u0007',
+  'b\u009f',
+  '\ud800',
+  'n'.repeat(256),
+  'é'.repeat(128),
+  Array.from({ length: 257 }, () => 'd').join('/'),
 ]
