@@ -197,7 +197,7 @@ describe('a condition that does not hold is refused', () => {
 
   for (const member of ['ifMatch', 'ifNoneMatch'] as const)
     for (const door of jsonDoors(buildDocument('primary'), member))
-      test(`${member} of ${door.title}`, async () => {
+      test(door.title, async () => {
         const value = member === 'ifMatch' ? '"0-0-0"' : '*'
         for (const { body, index } of door.bodies(value))
           await refuses(jsonAsk(door.path, body), 'precondition-failed', index)
@@ -245,7 +245,7 @@ describe('limits and forms of attributes', () => {
     })
   for (const [, member, value, code] of wrong)
     for (const door of jsonDoors(buildDocument('primary'), member))
-      test(`${member} of ${door.title}: ${value.slice(0, 20)}`, async () => {
+      test(`${door.title}: ${value.slice(0, 20)}`, async () => {
         const given = member === 'meta' ? { name: value } : value
         for (const { body, index } of door.bodies(given)) await refuses(jsonAsk(door.path, body), code, index)
       })

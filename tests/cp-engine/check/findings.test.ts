@@ -6,12 +6,12 @@ import { describe, expect, test } from 'bun:test'
 import { type FindingKind, findingKinds } from '../../../src/cp-engine/check-findings.ts'
 import { logPlants } from './log-plants.ts'
 import { type Found, type Plant, differences, findingsOf } from './plant.ts'
-import { cutPlant, mirrorPlants, rootPlants } from './root-plants.ts'
+import { cutPlant, mirrorPlants, pairPlants, rootPlants } from './root-plants.ts'
 import { superblockPlants } from './superblock-plants.ts'
 import { textsOf } from '../../texts.ts'
 
 const groups: Readonly<Record<string, readonly Plant[]>> = {
-  roots: [...(await rootPlants()), await cutPlant()],
+  roots: [...(await rootPlants()), ...(await pairPlants()), await cutPlant()],
   mirrors: await mirrorPlants(),
   superblocks: await superblockPlants(),
   log: await logPlants(),

@@ -308,6 +308,28 @@ async function plantsOf(many: ManyRoots, kind: KindOfRoot): Promise<Plant[]> {
   return plants
 }
 
+/** A root of which a part cannot be read here does not keep the check from judging the others. */
+export async function pairPlants(): Promise<Plant[]> {
+  const many = await ManyRoots.make()
+  const { leaf, usedPage } = ManyRoots.paths
+  return kindsOfRoot.flatMap((kind, n) => {
+    const other = kindsOfRoot[(n + 1) % kindsOfRoot.length]!
+    const free = many.of(other).root.blockCount - 3
+    const plant = async () => {
+      const later = await many.edited(kind, leaf, raiseVersion)
+      return many.with(later.image(everythingSurvives)).edited(other, usedPage, flipMapBit(free))
+    }
+    return {
+      title: `${kind} is of a later program, and ${other} has a free block in its map`,
+      plant,
+      expected: [
+        `error newer-format ${many.of(kind).cp}: *`,
+        `error map ${many.of(other).cp}: 1 blocks are in the used map and nothing reaches them`,
+      ],
+    }
+  })
+}
+
 /** Of a device that has lost its last blocks: every root says so, not only the newest. */
 export async function cutPlant(): Promise<Plant> {
   const many = await ManyRoots.make()
