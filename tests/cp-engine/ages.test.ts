@@ -52,6 +52,7 @@ test.each(ages)('%s: restarts, laps of the log and accepted losses', async (_wha
   await age(device, to, new Chance('ages'))
   const workload = new Workload(3, 40)
   workload.history.set(to.sequence, new Map())
+  let promised = 0
   for (let restart = 1; restart <= restarts; restart++) {
     const image = device.image(nothingSurvives)
     device = new SimulatedDevice({ image })
@@ -66,7 +67,10 @@ test.each(ages)('%s: restarts, laps of the log and accepted losses', async (_wha
     const view = engine.openView()
     await expectModel(view, workload.history.get(root.sequence)!)
     view.release()
+    // I3: above every number that anybody may have been told.
+    expect(engine.volume.superblock.firstCp).toBeGreaterThan(promised)
     await goRound(engine, workload)
+    promised = engine['state'].cp
     // Not closed: what is not in a CP is in the log alone.
   }
 })

@@ -5,6 +5,7 @@ import type { CheckFinding } from '../../src/cp-engine/check-findings.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
 import type { Root } from '../../src/format/disk/root.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
+import type { Disk } from './disk.ts'
 import { isFixedBlock } from '../cp-engine/fixed-blocks.ts'
 import { countsOf, heldOf } from '../noticing/quiet.ts'
 import { must } from './violation.ts'
@@ -44,6 +45,16 @@ const describe = ({ kind, cp, address, message }: CheckFinding): string =>
 export async function mustBeSound(device: BlockDevice, where: string): Promise<void> {
   const findings = await findingsOf(device)
   must(findings.length === 0, () => `${where}: ${findings.slice(0, 5).join('; ')}`)
+}
+
+/** One publication in so many is looked at without the cache. */
+export const durableLooks = 12
+
+/** What is published is on the disk, not only in the cache: this moment is as good as any for a loss of power. */
+export async function mustBeDurable(disk: Disk, where: string): Promise<void> {
+  const { findings } = await inspect(disk.durableCopy())
+  const errors = findings.filter(({ severity }) => severity === 'error').map(describe)
+  must(errors.length === 0, () => `${where}, without the cache: ${errors.slice(0, 5).join('; ')}`)
 }
 
 /** What a crash has left is without errors, and is what an open finds then. */

@@ -9,7 +9,7 @@
 import type { Clock } from '../../src/lib/clock.ts'
 import type { WriteRun } from '../../src/blockdev/block-device.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
-import { crashImage, randomChoice } from '../simulated/crash-image.ts'
+import { crashImage, nothingSurvives, randomChoice } from '../simulated/crash-image.ts'
 import type { Fault, Operation } from '../simulated/faults.ts'
 import { SimulatedDevice } from '../simulated/simulated-device.ts'
 import type { SimulatedOptions } from '../simulated/simulated-options.ts'
@@ -101,6 +101,11 @@ export class Disk {
   /** The same bytes without any fault, for a checker. */
   copy(): SimulatedDevice {
     return this.device.reopened({})
+  }
+
+  /** What a loss of power would leave at least, whatever the cache shows. */
+  durableCopy(): SimulatedDevice {
+    return new SimulatedDevice({ image: this.device.image(nothingSurvives) })
   }
 
   /** Somebody else has taken the rest of the file system, but for so many blocks. */

@@ -5,12 +5,13 @@
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
+import { rootsHeldMax } from '../../src/format/geometry.ts'
 import { createMirror } from '../../src/cp-engine/create-volume.ts'
 import { Volume, pinMsMax } from '../../src/cp-engine/volume/volume.ts'
 import { readPublished, readTree } from '../../src/fs/read/read-view.ts'
 import { Views } from '../../src/fs/read/image-leases.ts'
 import { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
-import { mustBeSound } from './checks.ts'
+import { durableLooks, mustBeDurable, mustBeSound } from './checks.ts'
 import { compareAll } from './compare.ts'
 import type { Chance } from './chance.ts'
 import { Disk } from './disk.ts'
@@ -202,6 +203,9 @@ export class MirrorMachine {
     this.published++
     must(cp > this.cp, `${this.url} published cp ${cp} after ${this.cp}`)
     this.remember(published)
+    must(volume.readable().length <= rootsHeldMax, `${this.url} keeps more roots than can be held for it`)
+    if (this.isSound && this.lab.chance.of(`look ${this.url} ${cp}`).below(durableLooks) === 0)
+      this.lab.loop.background(mustBeDurable(this.disk, `${this.url}, published ${cp}`))
     // Many readers: each CP has one that stays.
     if (this.lab.profile.pinsMax > pinsFew) this.process?.readers.pin()
     this.lab.loop.background(this.looked(clock, this.checkImage(volume, published)))

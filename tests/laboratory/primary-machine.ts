@@ -21,7 +21,7 @@ import { age } from './aged-volume.ts'
 import type { Chance } from './chance.ts'
 import type { Profile } from './profile.ts'
 import { compareAll } from './compare.ts'
-import { forecast, mustBeForecast, mustBeSound } from './checks.ts'
+import { durableLooks, forecast, mustBeDurable, mustBeForecast, mustBeSound } from './checks.ts'
 import { Disk } from './disk.ts'
 import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
@@ -335,6 +335,9 @@ export class PrimaryMachine {
     const floor = Math.max(this.highestCp, this.promisedBefore)
     must(cp > floor || !this.isSound, `cp ${cp} was published, ${floor} was there or promised before`)
     this.remember(published)
+    // Most of a run would be spent on it.
+    if (this.isSound && this.lab.chance.of(`look ${this.openings} ${cp}`).below(durableLooks) === 0)
+      this.lab.loop.background(mustBeDurable(this.disk, `primary, published ${cp}`))
   }
 
   private remember({ root, hash }: PublishedRoot): void {
