@@ -102,7 +102,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   return engine
 }
 
-/** What was acknowledged after the published root, and what of that cannot be kept, for a volume that is only read. */
+/** Operations acknowledged after the published root, and those that cannot be kept, for a volume that is only read. */
 export async function lookAtLog(volume: Volume): Promise<Pick<LogPlan, 'operations' | 'problems'>> {
   const { plan, problems } = await planLog(volume, true)
   return { operations: plan.operations, problems }

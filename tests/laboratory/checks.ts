@@ -3,6 +3,7 @@ import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import { type CheckReport, checkVolume } from '../../src/cp-engine/check.ts'
 import type { CheckFinding } from '../../src/cp-engine/check-findings.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
+import type { Volume } from '../../src/cp-engine/volume/volume.ts'
 import type { Root } from '../../src/format/disk/root.ts'
 import { ItemCheck } from '../../src/fs/tree/item-check.ts'
 import type { Disk } from './disk.ts'
@@ -116,5 +117,5 @@ export function mustBeQuiet(parts: Parameters<typeof countsOf>[0], where: string
 }
 
 /** Somebody still reads an old image, between two looks too. */
-export const isHeldByReaders = ({ engine: { volume } }: { readonly engine: CpEngine }): boolean =>
+export const isHeldByReaders = (volume: Volume): boolean =>
   volume.readers.count > 0 || volume['pins'].size > 0

@@ -133,7 +133,10 @@ export class Laboratory {
       await this.until(() => mirror.process !== null || mirror.isLost, `${mirror.url} is back`)
     for (const { process } of [this.primary, ...this.mirrors])
       if (process) await this.must(process.readers.releaseAll(), 'the readers end')
-    const isRead = () => this.primary.process !== null && isHeldByReaders(this.primary.process)
+    const isRead = () => {
+      const { process } = this.primary
+      return process !== null && isHeldByReaders(process.engine.volume)
+    }
     await this.until(() => !isRead(), 'the slow readers end')
     if (this.primary.isSound) await this.converge()
     else await this.lookAround()
@@ -237,7 +240,9 @@ export class Laboratory {
     await engine.writeSuperblock()
     mustNotLeak(engine, 'at the end')
     mustBeQuiet({ engine, files }, 'the primary, at the end')
-    for (const { url, process } of this.mirrors) if (process) mustBeQuiet(process, `${url}, at the end`)
+    // Readers of a mirror may stay: nobody there writes for whom they would have to make room.
+    for (const { url, process } of this.mirrors)
+      if (process && !isHeldByReaders(process.volume)) mustBeQuiet(process, `${url}, at the end`)
   }
 
   private async drawPositions({ engine, mirrors }: PrimaryProcess): Promise<string> {
