@@ -229,6 +229,13 @@ test('more named consistency points, and more readers of what is gone, than are 
     const answer = await app.ask({ method: 'GET', path: '/v1/files/f', headers })
     expect([412, 416]).toContain(answer.status)
   }
+  // What is attached to it lies in a record, so it cannot be refused before it is opened.
+  const meta = { 'Stillpoint-Meta-A': 'x'.repeat(1500) }
+  for (const size of [10, 1.5 * mebibyte]) {
+    await app.ask({ method: 'PUT', path: '/v1/files/m', body: 'x'.repeat(size), headers: meta })
+    for (const headers of [{ Range: 'bytes=9999999-' }, { 'If-Match': '"other"' }])
+      expect([412, 416]).toContain((await app.ask({ method: 'GET', path: '/v1/files/m', headers })).status)
+  }
   expect((await app.askWhenBusy({ method: 'PUT', path: '/v1/files/h', body: 'x' })).status).toBe(503)
   await app.quiet()
 }, 60_000)

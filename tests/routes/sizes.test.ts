@@ -64,8 +64,8 @@ async function putAll(app: RealApp): Promise<Written[]> {
     if (size === largeStreamBytes && way.chunkBytes === 0) continue
     const bytes = content(size)
     const path = pathOf(nameOf(size, way))
-    const { body, headers } = bodyOf(bytes, way)
-    const ask = { method: 'PUT', path, body, headers: { ...headers, 'Content-Type': contentType } }
+    const { headers, ...body } = bodyOf(bytes, way)
+    const ask = { method: 'PUT', path, ...body, headers: { ...headers, 'Content-Type': contentType } }
     const answer = await app.ask(ask)
     expect({ path, status: answer.status }).toEqual({ path, status: 201 })
     written.push({ path, bytes, etag: answer.headers.get('ETag')! })
@@ -154,8 +154,8 @@ describe.each(Object.entries(volumes))('on a volume of %s', (_name, options) => 
         const bytes = content(size)
         const path = pathOf(nameOf(size, way))
         const put = async (more: Record<string, string>, length?: number) => {
-          const { body, headers } = bodyOf(bytes, way, length)
-          return codeOf(await app.ask({ method: 'PUT', path, body, headers: { ...headers, ...more } }))
+          const { headers, ...body } = bodyOf(bytes, way, length)
+          return codeOf(await app.ask({ method: 'PUT', path, ...body, headers: { ...headers, ...more } }))
         }
         const found: Record<string, string | null> = {}
         const wanted: Record<string, string | null> = {}
@@ -199,9 +199,11 @@ describe.each(Object.entries(volumes))('on a volume of %s', (_name, options) => 
         await app.ask({ method: 'PUT', path, ...bodyOf(before, ways[0]!) })
         const part = content(length, seed)
         const patch = async (digest: string) => {
-          const { body, headers } = bodyOf(part, way)
+          const { headers, ...body } = bodyOf(part, way)
           const more = { ...headers, 'Content-Digest': digest }
-          return codeOf(await app.ask({ method: 'PATCH', path: `${path}?offset=${at}`, body, headers: more }))
+          return codeOf(
+            await app.ask({ method: 'PATCH', path: `${path}?offset=${at}`, ...body, headers: more }),
+          )
         }
         const wrong = digests.filter(({ code }) => code === 'digest-mismatch')[seed % 3]!
         expect([at, length, await patch(wrong.value(part))]).toEqual([at, length, wrong.code])

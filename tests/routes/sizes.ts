@@ -48,7 +48,7 @@ export const ways: readonly Way[] = [
 export function bodyOf(bytes: Uint8Array<ArrayBuffer>, way: Way, length = bytes.length) {
   const headers: Record<string, string> = way.isDeclared ? { 'Content-Length': String(length) } : {}
   // Nothing at all, where a body is neither declared nor there.
-  if (way.chunkBytes === 0) return { headers, body: bytes.length > 0 || way.isDeclared ? bytes : '' }
+  if (way.chunkBytes === 0) return bytes.length > 0 || way.isDeclared ? { headers, body: bytes } : { headers }
   let at = 0
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {

@@ -57,7 +57,7 @@ const atOnce = async (
   start: number,
   end: number,
   partSums: PartSums,
-): Promise<Uint8Array> => reader(device, partSums, sums).partNow(pointer, start, end, shared)!
+): Promise<Uint8Array> => reader(device, partSums, sums).partNow(pointer, start, end, shared)!.slice()
 
 const sizes = [65_537, 200_000, 262_144, 300_000, 1_000_000, 2 ** 20]
 const ways = [
