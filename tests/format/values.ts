@@ -125,7 +125,7 @@ export const superblock: fc.Arbitrary<Superblock> = fc
     firstCp: cp,
     root: fc.option(fc.record({ address: dataAddress, bytes: root.map(encodeRoot) })),
     holds: fc.array(fc.record({ memberUuid: bytesOf(16), cp, root: someNode }), { maxLength: g.holdsMax }),
-    members: fc.uniqueArray(fc.record({ uuid: bytesOf(16), url: text(g.memberUrlBytesMax) }), {
+    members: fc.uniqueArray(fc.record({ uuid: bytesOf(16), url: text(g.memberUrlBytesMax, 1) }), {
       maxLength: g.membersMax,
       selector: (member) => member.uuid.toHex(),
     }),
