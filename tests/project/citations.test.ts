@@ -1,6 +1,6 @@
 /** What documents and comments name is there, every invariant that is cited has its section, and nothing cites other pages. */
 import { describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type Repository,
@@ -9,27 +9,15 @@ import {
   missingFiles,
   unknownInvariants,
 } from '../../tools/citations.ts'
+import { projectFiles } from '../../tools/project-files.ts'
 
 const root = join(import.meta.dir, '../..')
-const isMade = /^(?:node_modules|dist|data|\.cache|\.git)(?:\/|$)/
 /** Measurements, and inputs of tests: nobody reads them as prose. */
 const isProse = /\.(?:ts|tsx|mjs|md)$/
 
-function read(): Repository {
-  const files = new Map<string, string>()
-  const visit = (folder: string) => {
-    for (const name of readdirSync(join(root, folder))) {
-      const path = folder === '' ? name : `${folder}/${name}`
-      if (isMade.test(path)) continue
-      if (statSync(join(root, path)).isDirectory()) visit(path)
-      else files.set(path, isProse.test(path) ? readFileSync(join(root, path), 'utf8') : '')
-    }
-  }
-  visit('')
-  return files
-}
-
-const repository = read()
+const repository: Repository = new Map(
+  projectFiles(root).map((path) => [path, isProse.test(path) ? readFileSync(join(root, path), 'utf8') : '']),
+)
 /** This file and the tool hold planted ones. */
 const others: Repository = new Map(
   [...repository].filter(([path]) => path !== 'tests/project/citations.test.ts'),

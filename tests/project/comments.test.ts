@@ -1,19 +1,17 @@
 /** Comments in plain English: the subject comes first, and the actor is named. */
 import { expect, test } from 'bun:test'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commentFaults } from '../../tools/comments.ts'
+import { projectFiles } from '../../tools/project-files.ts'
 
 const root = join(import.meta.dir, '../..')
 
 test('no comment of src/ begins without its subject', () => {
-  const names = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  const files = names.filter((name) => name.endsWith('.ts')).toSorted()
+  const files = projectFiles(root, 'src').filter((path) => path.endsWith('.ts'))
   expect(files.length).toBeGreaterThan(100)
-  const found = files.flatMap((name) =>
-    commentFaults(readFileSync(join(root, 'src', name), 'utf8')).map(
-      ({ line, text }) => `src/${name}:${line}: ${text}`,
-    ),
+  const found = files.flatMap((path) =>
+    commentFaults(readFileSync(join(root, path), 'utf8')).map(({ line, text }) => `${path}:${line}: ${text}`),
   )
   expect(found).toEqual([])
 })

@@ -1,16 +1,17 @@
 /** Nothing is exported for nobody, and an exported name means one thing in the whole of src/. */
 import { describe, expect, test } from 'bun:test'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportsOf, namesOfTwo, takenFrom, unusedExports } from '../../tools/exports.ts'
+import { projectFiles } from '../../tools/project-files.ts'
 
 const root = join(import.meta.dir, '../..')
 
 const files = new Map(
   ['src', 'tests', 'bench', 'tools', 'scripts'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name))
-      .map((name) => [`${folder}/${name}`, readFileSync(join(root, folder, name), 'utf8')] as const),
+    projectFiles(root, folder)
+      .filter((path) => /\.(?:ts|tsx|mjs)$/.test(path))
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')] as const),
   ),
 )
 

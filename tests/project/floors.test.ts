@@ -1,8 +1,9 @@
 /** The floors and the bans of the design, the size of files, and the proof that each rule can fail. */
 import { describe, expect, test } from 'bun:test'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { arrowsOf, circleOf, floorViolations, rooms } from '../../tools/floors.ts'
+import { projectFiles } from '../../tools/project-files.ts'
 import { blanked, importsOf } from '../../tools/source-code.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -10,11 +11,8 @@ const linesSoftMax = 400
 const linesHardMax = 450
 
 function sourceFiles(folder: string): Map<string, string> {
-  const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-  const paths = names
-    .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name) && !name.includes('node_modules/'))
-    .toSorted()
-  return new Map(paths.map((name) => [`${folder}/${name}`, readFileSync(join(root, folder, name), 'utf8')]))
+  const paths = projectFiles(root, folder).filter((path) => /\.(?:ts|tsx|mjs)$/.test(path))
+  return new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]))
 }
 
 const violations = (path: string, text: string): string[] => floorViolations(new Map([[path, text]]))

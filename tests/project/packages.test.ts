@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { projectFiles } from '../../tools/project-files.ts'
 import { importsOf } from '../../tools/source-code.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -24,9 +25,7 @@ function packageOf(specifier: string): string | null {
 
 function importedIn(folders: readonly string[]): Set<string> {
   const files = folders.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(?:ts|tsx|mjs)$/.test(name) && !name.includes('node_modules/'))
-      .map((name) => join(folder, name)),
+    projectFiles(root, folder).filter((path) => /\.(?:ts|tsx|mjs)$/.test(path)),
   )
   const names = files.flatMap((file) => importsOf(read(file)).map(({ from }) => packageOf(from)))
   return new Set(names.filter((name) => name !== null))

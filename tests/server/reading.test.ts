@@ -3,6 +3,7 @@ import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemFileCalls } from '../../src/blockdev/file-calls.ts'
+import { systemFolderCalls } from '../../src/blockdev/folder-calls.ts'
 import type { RunningServer } from '../../src/server/running-server.ts'
 import { served } from './served.ts'
 
@@ -67,6 +68,15 @@ test.each(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS'])('the opening cannot be written: 
   const again = await start(data)
   expect((await fetch(`${again.url}/v1/files/b`, { method: 'PUT', body: 'b' })).status).toBe(201)
 })
+
+test.each(['ENOSPC', 'EIO', 'EROFS'])(
+  'the name of the block file cannot be made durable: %s',
+  async (code) => {
+    const data = await written()
+    spies.push(spyOn(systemFolderCalls, 'syncFolder').mockImplementation(() => Promise.reject(failing(code))))
+    await expectReads(await start(data), new RegExp(code))
+  },
+)
 
 test('the sync of the opening fails', async () => {
   const data = await written()
