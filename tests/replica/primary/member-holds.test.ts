@@ -1,0 +1,91 @@
+/** The roots that are held for a mirror: each that it reported or was offered since, until a later report lets it go. */
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import type { PublishedRoot } from '../../../src/cp-engine/contract.ts'
+import { rootsHeldMax, rootsPerMemberMax } from '../../../src/format/geometry.ts'
+import type { MirrorStatus, Position } from '../../../src/format/wire/messages.ts'
+import { MemberHolds } from '../../../src/replica/primary/member-holds.ts'
+import { base, next, positionOf, rootOf } from '../mirror/applier-scene.ts'
+
+const roots: PublishedRoot[] = [base, next]
+while (roots.length < 2 * rootsHeldMax) roots.push(rootOf(roots.length + 5, roots.at(-1)!))
+const find = ({ cp }: Position): PublishedRoot | null => roots.find(({ root }) => root.cp === cp) ?? null
+
+const reportOf = (retained: readonly PublishedRoot[], offerSeen: number): MirrorStatus => ({
+  side: '',
+  published: positionOf(retained.at(-1) ?? null),
+  target: positionOf(null),
+  stage: 'idle',
+  needs: 'nothing',
+  needsBytes: 0,
+  offerSeen,
+  receivedTo: 0,
+  missing: 0,
+  refused: 0,
+  retained: retained.map(positionOf),
+})
+const cpsOf = (held: readonly PublishedRoot[]): number[] =>
+  held.map(({ root }) => root.cp).toSorted((a, b) => a - b)
+
+test('a root that was offered is held until a report has seen the offer', () => {
+  const holds = new MemberHolds()
+  const first = holds.offer(roots[0]!)
+  expect(cpsOf(holds.roots())).toEqual([5])
+  const second = holds.offer(roots[1]!)
+  // The report was on its way when the second root was offered.
+  expect(holds.report(reportOf([], first), find)).toBeTrue()
+  expect(cpsOf(holds.roots())).toEqual([6])
+  expect(holds.report(reportOf([roots[1]!], second), find)).toBeTrue()
+  expect(cpsOf(holds.roots())).toEqual([6])
+  expect(holds.report(reportOf([], second), find)).toBeTrue()
+  expect(holds.roots()).toEqual([])
+})
+
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('offer' as const), root: fc.nat(roots.length - 1) }),
+  fc.record({
+    kind: fc.constant('report' as const),
+    retained: fc.uniqueArray(fc.nat(roots.length - 1), { maxLength: rootsHeldMax + 1 }),
+    late: fc.nat(4),
+  }),
+  fc.record({ kind: fc.constant('greeted' as const) }),
+)
+
+test('any sequence of offers, reports and greetings', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const holds = new MemberHolds()
+      let reported = new Set<number>()
+      let offered = new Map<number, number>()
+      let offers = 0
+      const held = () => new Set([...reported, ...offered.keys()])
+      for (const each of steps) {
+        if (each.kind === 'greeted') {
+          holds.greeted()
+          offered = new Map()
+          offers = 0
+        } else if (each.kind === 'offer') {
+          expect(holds.offer(roots[each.root]!)).toBe(++offers)
+          offered.set(each.root, offers)
+        } else {
+          const seen = Math.max(0, offers - each.late)
+          const left = new Map([...offered].filter(([, offer]) => offer > seen))
+          const isTaken =
+            each.retained.length < rootsHeldMax &&
+            new Set([...each.retained, ...left.keys()]).size < rootsPerMemberMax
+          const retained = each.retained.map((at) => roots[at]!)
+          expect(holds.report(reportOf(retained, seen), find)).toBe(isTaken)
+          if (isTaken) {
+            reported = new Set(each.retained)
+            offered = left
+          }
+        }
+        const cps = [...held()].map((at) => roots[at]!.root.cp)
+        expect(cpsOf(holds.roots())).toEqual(cps.toSorted((a, b) => a - b))
+        for (const root of roots)
+          expect(holds.hasRoomFor(root)).toBe(new Set([...cps, root.root.cp]).size <= rootsHeldMax)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
