@@ -15,7 +15,7 @@ import { printJson, printLine } from '../command/output.ts'
 import { rawOptions, type ServeFlags } from './server-flags.ts'
 
 /** A failed server gets this time to answer the requests that wait. */
-const abandonMsMax = 2_000
+const endMsMax = 2_000
 
 const log = logger('process')
 
@@ -58,7 +58,7 @@ export async function runServer(
   stopGuarding()
   if (end.name === null) {
     context.process.stderr.write(`stillpoint: ${end.error.message}\n`)
-    await Promise.race([server.abandon(), clock.sleep(abandonMsMax)])
+    await Promise.race([server.abandon(), clock.sleep(endMsMax)])
     return context.exit(exitPoisoned)
   }
   log.info('stopping', { signal: end.name })
