@@ -1,6 +1,6 @@
 /** The whole way on a project of two sources: who reaches what, what is noticed, what is kept, what is out of date. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { type EditWish, runEdits } from '../../tools/mutate/edit-run.ts'
 import { type TempFolder, tempFolder } from '../blockdev/temp-folder.ts'
 import { type Planned, type TinyProject, sumEdits, sumSource, testText, tinyProject } from './tiny-project.ts'
@@ -9,6 +9,7 @@ const everything: EditWish = {
   kind: 'edits',
   rooms: ['lib', 'fs'],
   changed: null,
+  faults: null,
   sample: null,
   seed: 1,
   full: false,
@@ -74,6 +75,30 @@ test('an edit is noticed, hangs, survives, or is reached by nobody', async () =>
   const survivor = results.find(({ verdict }) => verdict.kind === 'survived')!
   expect(survivor.reachedBy).toEqual(['tests/count.test.ts'])
   expect(survivor.change).toEqual({ before: ['  let i = 0'], after: ['  let i = 0 - 0'] })
+}, 30_000)
+
+test('faults of a folder are put in one by one, and each test that comes by their lines is asked', async () => {
+  project.write('tests/count.test.ts', testText("test('counts', () => expect(count(3)).toBe(3))"))
+  const place = project.folder.file('faults')
+  mkdirSync(place)
+  const fault = (name: string, find: string, replace: string): void =>
+    writeFileSync(
+      `${place}/${name}.json`,
+      JSON.stringify({ why: 'a slip with a consequence', file: 'src/lib/sum.ts', find, replace }),
+    )
+  fault('adds-wrong', '  return a + b\n', '  return a + b + 1\n')
+  fault('counts-wrong', '  let i = 0\n  while (i < to)', '  let i = 0\n  while (i < to - 1)')
+  fault('counts-from-nothing', 'let i = 0', 'let i = 0.5')
+  fault('last-wrong', 'export function last(list', 'export function last(list2: number[], list')
+  fault('twice', 'return', 'return 1 +')
+  const { results, problems } = await run({ faults: place })
+  expect(problems).toEqual(['twice.json: the text is found 4 times in src/lib/sum.ts'])
+  expect(results.map(({ kind, verdict }) => [kind, verdict.kind, verdict.by]).toSorted()).toEqual([
+    ['adds-wrong', 'noticed', 'tests/sum.test.ts'],
+    ['counts-from-nothing', 'noticed', 'tests/count.test.ts'],
+    ['counts-wrong', 'noticed', 'tests/count.test.ts'],
+    ['last-wrong', 'survived', null],
+  ])
 }, 30_000)
 
 test('only test files that reach an edit run for it, the quickest first, up to the first that notices', async () => {

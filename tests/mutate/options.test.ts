@@ -7,6 +7,7 @@ const plain = {
   kind: 'edits',
   rooms: [...lowerFolders],
   changed: null,
+  faults: null,
   sample: null,
   seed: 1,
   full: false,
@@ -20,6 +21,7 @@ test.each([
   ['--changed HEAD~2 --full --json out.json', { ...plain, changed: 'HEAD~2', full: true, json: 'out.json' }],
   ['--sample 400', { ...plain, sample: 400 }],
   ['--sample 400 --seed 7', { ...plain, sample: 400, seed: 7 }],
+  ['--faults blind --full', { ...plain, faults: 'blind', full: true }],
   ['--planted', { kind: 'planted', names: [] }],
   ['--planted one two', { kind: 'planted', names: ['one', 'two'] }],
 ])('understands "%s"', (line, expected) => expect(wish(line)).toEqual(expected as never))
@@ -33,6 +35,7 @@ test.each([
   ['--seed 3', /--seed/],
   ['--sample 3 --seed x', /--seed/],
   ['--planted one --room lib', /--planted goes with names only/],
+  ['--faults blind --sample 3', /--faults goes with/],
   ['--unheard', /unheard/],
   ['--changed', /changed/],
 ])('says why it does not understand "%s"', (line, expected) => {

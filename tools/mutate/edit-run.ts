@@ -2,6 +2,7 @@
 import { type Catalogue, type Kept, makeCatalogue } from './catalogue.ts'
 import { changedLines, touches } from './changed-lines.ts'
 import type { Edit } from './edit.ts'
+import { readFaults, testsOfFault } from './faults.ts'
 import { Judge, type Verdict } from './judge.ts'
 import { inLanes } from './lanes.ts'
 import type { Library } from './library.ts'
@@ -49,8 +50,10 @@ export async function runEdits(wish: EditWish, parts: EditRunParts): Promise<Edi
   })
   const excused = new WithoutEffect(readWithoutEffect(root))
   const all = [...catalogue.values()].flatMap(({ edits }) => edits)
-  const problems = excused.problems(all, (file) => catalogue.get(file)?.source ?? null)
-  const chosen = chooseEdits(catalogue, wish, root)
+  const problems = [...excused.problems(all, (file) => catalogue.get(file)?.source ?? null)]
+  const faults = wish.faults === null ? null : readFaults(wish.faults, catalogue)
+  if (faults) problems.push(...faults.problems)
+  const chosen = faults?.edits ?? chooseEdits(catalogue, wish, root)
   if (chosen.length === 0) return { results: [], problems }
 
   const reaches = await findReach(testFiles(root), {
@@ -68,7 +71,7 @@ export async function runEdits(wish: EditWish, parts: EditRunParts): Promise<Edi
   const results: Result[] = []
   const judgeOne = async (edit: Edit, judge: Judge): Promise<void> => {
     const { source } = catalogue.get(edit.file)!
-    const tests = index.testsOf(edit)
+    const tests = faults ? testsOfFault(edit, catalogue, index) : index.testsOf(edit)
     const reason = excused.reason(source, edit)
     const verdict: Verdict =
       reason === null

@@ -4,6 +4,7 @@ import { isRoomName, lowerFolders } from './rooms.ts'
 
 export const usage = `usage: npm run mutate -- [--room ROOM…] [--changed REV] [--sample N [--seed S]] [--full] [--json FILE]
        npm run mutate -- --planted [NAME…]
+       npm run mutate -- --faults FOLDER [--full] [--json FILE]
 
 Edits the sources, one place at a time, and runs the tests that come by there. Shows every edit that none of them notices.
 
@@ -14,6 +15,7 @@ Edits the sources, one place at a time, and runs the tests that come by there. S
   --full           long tests at their full share, not at those of tools/mutate/shares.ts
   --json FILE      all results, for a program
   --planted NAME   the bugs of tests/mutants, or those of these names
+  --faults FOLDER  faults that somebody planted who has not seen the tests, a JSON file each
 
 Exit codes: 0 every edit was noticed or is without effect, 1 one was not, 2 the command was not understood.`
 
@@ -23,6 +25,7 @@ export type Wish =
       readonly kind: 'edits'
       readonly rooms: readonly string[]
       readonly changed: string | null
+      readonly faults: string | null
       readonly sample: number | null
       readonly seed: number
       readonly full: boolean
@@ -42,6 +45,7 @@ export function wishOf(args: readonly string[]): Wish | string {
         planted: flag,
         room: { type: 'string', multiple: true },
         changed: text,
+        faults: text,
         sample: text,
         seed: text,
         full: flag,
@@ -57,7 +61,17 @@ export function wishOf(args: readonly string[]): Wish | string {
     return { kind: 'planted', names: positionals }
   }
   if (positionals.length > 0) return `not understood: ${positionals.join(' ')}`
-  const { room = [...lowerFolders], changed = null, sample, seed, full = false, json = null } = values
+  const {
+    room = [...lowerFolders],
+    changed = null,
+    faults = null,
+    sample,
+    seed,
+    full = false,
+    json = null,
+  } = values
+  if (faults !== null && (values.room || changed !== null || sample !== undefined))
+    return '--faults goes with --full and --json only'
   const unknown = room.filter((name) => !isRoomName(name))
   if (unknown.length > 0) return `no such room: ${unknown.join(', ')} (tools/floors.ts has them)`
   if (sample !== undefined && !/^[1-9]\d{0,6}$/.test(sample)) return '--sample takes a number of edits'
@@ -67,6 +81,7 @@ export function wishOf(args: readonly string[]): Wish | string {
     kind: 'edits',
     rooms: room,
     changed,
+    faults,
     sample: sample === undefined ? null : Number(sample),
     seed: Number(seed ?? 1),
     full,
