@@ -93,11 +93,11 @@ test('faults of a folder are put in one by one, and each test that comes by thei
   fault('twice', 'return', 'return 1 +')
   const { results, problems } = await run({ faults: place })
   expect(problems).toEqual(['twice.json: the text is found 4 times in src/lib/sum.ts'])
-  expect(results.map(({ kind, verdict }) => [kind, verdict.kind, verdict.by]).toSorted()).toEqual([
-    ['adds-wrong', 'noticed', 'tests/sum.test.ts'],
-    ['counts-from-nothing', 'noticed', 'tests/count.test.ts'],
-    ['counts-wrong', 'noticed', 'tests/count.test.ts'],
-    ['last-wrong', 'survived', null],
+  expect(results.map(({ kind, verdict }) => `${kind}: ${verdict.kind} by ${verdict.by}`).toSorted()).toEqual([
+    'adds-wrong: noticed by tests/sum.test.ts',
+    'counts-from-nothing: noticed by tests/count.test.ts',
+    'counts-wrong: noticed by tests/count.test.ts',
+    'last-wrong: survived by null',
   ])
 }, 30_000)
 
