@@ -43,6 +43,8 @@ export interface Failure {
   readonly code: string
   /** Every later call fails as well. */
   readonly isForGood?: boolean
+  /** Only calls of this name count, and the first so many of them fail. */
+  readonly first?: { readonly name: string; readonly times: number }
 }
 
 type Call = (...given: unknown[]) => unknown
@@ -136,6 +138,10 @@ export class FailingCalls {
     this.made.push(name)
     const { failure } = this
     if (failure === null) return null
+    if (failure.first) {
+      const nth = this.made.filter((made) => made === failure.first!.name).length
+      return name === failure.first.name && nth <= failure.first.times ? new CallError(failure.code) : null
+    }
     const fails = failure.isForGood === true ? at >= failure.at : at === failure.at
     return fails ? new CallError(failure.code) : null
   }

@@ -78,6 +78,13 @@ describe.each(ways)('the lock by %s', (name, options) => {
     })
   })
 
+  test.each([1, 2, 3, 4])('is never given beside a holder whose name cannot be read %d times', (times) => {
+    const held = lockVolume(folder.path, options)
+    const { lock } = lockOnce(options, { at: 0, code: 'EIO', first: { name: 'readFileSync', times } })
+    expect(lock).toBeNull()
+    held.release()
+  })
+
   test('is free again after a release, whatever fails in it', async () => {
     await withEachFailure(codes, async (failure) => {
       const lock = lockVolume(folder.path, { ...options })
