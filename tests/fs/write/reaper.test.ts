@@ -1,6 +1,7 @@
 /** What is large is only unlinked; the reaper takes it in bounded steps, whatever happens in between. */
 import { expect, test } from 'bun:test'
 import { stepItemsMax } from '../../../src/fs/write/reaper.ts'
+import { StillpointError } from '../../../src/lib/errors.ts'
 import { FakeVolume, bytesOf, codeOf, p, quickClock } from '../volume.ts'
 
 async function fill(volume: FakeVolume): Promise<void> {
@@ -102,5 +103,36 @@ test('a disk that cannot read one of them does not keep the others, nor the end'
   await volume.reopen()
   expect(await volume.check()).toEqual([])
   expect(volume.engine.items.length).toBe(0)
+  await volume.close()
+})
+
+test('steps that a full volume has made small grow again with each CP, after each such time', async () => {
+  const volume = new FakeVolume({ missPercent: 0 })
+  const { engine } = volume
+  const run = engine.runHidden.bind(engine)
+  let refusals = 0
+  engine.runHidden = (operation, options) =>
+    refusals-- > 0 ? Promise.reject(new StillpointError('disk-full', 'no space')) : run(operation, options)
+  /** The largest step of a file that is deleted. */
+  const largestStep = async (refused: number): Promise<number> => {
+    await volume.files.putFile(p('f'), bytesOf(10_000_000), {})
+    await engine.requestCp('requested')
+    refusals = refused
+    await volume.files.deleteFile(p('f'))
+    engine.largestOperation = 0
+    await engine.requestCp('requested')
+    for (let i = 0; i < 400; i++) await quickClock.yield()
+    expect(volume.files.pending()).toEqual({ orphans: 0, bytes: 0 })
+    return engine.largestOperation
+  }
+  const before = await largestStep(0)
+  for (let round = 0; round < 3; round++) {
+    expect(await largestStep(4)).toBeLessThan(before / 4)
+    for (let i = 0; i < 9; i++) {
+      await volume.files.putFile(p('x'), bytesOf(10 + i), {})
+      await engine.requestCp('requested')
+    }
+    expect(await largestStep(0)).toBeGreaterThan(0.8 * before)
+  }
   await volume.close()
 })
