@@ -3,13 +3,11 @@
  * the CPs that it is told of never go back, what it reads is the state of one moment, and a refusal is one that the
  * files of that moment deserve.
  */
-import { largeRecordBytes } from '../../src/fs/tree/records.ts'
 import { reachLevel } from '../../src/server/durability-levels.ts'
 import { StillpointError, hasCode } from '../../src/lib/errors.ts'
 import type { ReadView } from '../../src/fs/contract.ts'
 import type { Views } from '../../src/fs/read/image-leases.ts'
 import { ModelError, type ModelNode, type ModelTree } from '../fs/model-tree.ts'
-import { mustBeDurable } from './checks.ts'
 import { compareAll, compareStat, readFile } from './compare.ts'
 import type { Chance } from './chance.ts'
 import {
@@ -111,7 +109,6 @@ export class Client {
       this.toldOfWrite(request)
       lab.note(`answers ${level}`)
       this.last = { request, cp: applied.cp, opening: history.opening }
-      if (level !== 'buffered') this.lookAtDisk(process, request)
       if (level === 'mirrored') this.checkMirrored(request, wish.mirrors)
       if (lab.primary.process === process) this.remember(request, etag)
       return request
@@ -119,18 +116,6 @@ export class Client {
       this.failed(process, request, error)
       return null
     }
-  }
-
-  /**
-   * What was acknowledged lies on the disk and not only in the cache, with all records that the log names. Large records
-   * leave by themselves, so their sync is another than that of the log.
-   */
-  private lookAtDisk(process: PrimaryProcess, { id, operation }: Request): void {
-    const { lab } = this
-    const isLarge = operation?.op === 'put' && operation.content.length >= largeRecordBytes
-    if (!isLarge || !lab.primary.isSound || lab.primary.process !== process) return
-    lab.note('large writes looked at')
-    lab.loop.background(mustBeDurable(lab.primary.disk, `request ${id} is acknowledged`))
   }
 
   /** As many mirrors as were asked for have it on their disks: the primary is not needed any more. */

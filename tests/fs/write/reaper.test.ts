@@ -113,26 +113,22 @@ test('steps that a full volume has made small grow again with each CP, after eac
   let refusals = 0
   engine.runHidden = (operation, options) =>
     refusals-- > 0 ? Promise.reject(new StillpointError('disk-full', 'no space')) : run(operation, options)
-  /** The largest step of a file that is deleted. */
-  const largestStep = async (refused: number): Promise<number> => {
-    await volume.files.putFile(p('f'), bytesOf(10_000_000), {})
+  const stepOf = () => (volume.files as unknown as { reaper: { stepItems: number } }).reaper.stepItems
+  for (let round = 0; round < 3; round++) {
+    await volume.files.putFile(p('f'), bytesOf(3_000_000), {})
     await engine.requestCp('requested')
-    refusals = refused
+    expect(stepOf()).toBe(stepItemsMax)
+    refusals = 4
     await volume.files.deleteFile(p('f'))
-    engine.largestOperation = 0
     await engine.requestCp('requested')
     for (let i = 0; i < 400; i++) await quickClock.yield()
     expect(volume.files.pending()).toEqual({ orphans: 0, bytes: 0 })
-    return engine.largestOperation
-  }
-  const before = await largestStep(0)
-  for (let round = 0; round < 3; round++) {
-    expect(await largestStep(4)).toBeLessThan(before / 4)
-    for (let i = 0; i < 9; i++) {
-      await volume.files.putFile(p('x'), bytesOf(10 + i), {})
+    expect(stepOf()).toBe(1)
+    for (let items = 2; items < 2 * stepItemsMax; items *= 2) {
+      await volume.files.putFile(p('x'), bytesOf(items), {})
       await engine.requestCp('requested')
+      expect(stepOf()).toBe(Math.min(items, stepItemsMax))
     }
-    expect(await largestStep(0)).toBeGreaterThan(0.8 * before)
   }
   await volume.close()
 })
