@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+export type RequestQuery = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** Longest wait for the first byte of an answer, beside the wait that the caller asks for. */
 const answerMsMax = 15 * 60_000
@@ -17,7 +17,7 @@ export class AnswerWait {
 
   constructor(
     private readonly clock: Clock,
-    private readonly query: Query,
+    private readonly query: RequestQuery,
     private readonly giveUp: () => void,
   ) {
     this.stop = this.begin(0)

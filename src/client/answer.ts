@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/user-error.ts'
 
 /** Longest time between two pieces of an answer. */
-export const silenceMsMax = 60_000
+const silenceMsMax = 60_000
 
 export class Answer {
   readonly status: number

@@ -11,21 +11,21 @@
 import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/user-error.ts'
 import { Answer } from './answer.ts'
-import { AnswerWait, type Query } from './answer-wait.ts'
+import { AnswerWait, type RequestQuery } from './answer-wait.ts'
 import {
   type ListedCp,
   type Page,
   type RemoteEntry,
   type RemoteStat,
   type Shape,
-  type Written,
+  type WrittenAnswer,
   batchAnswer,
   cpList,
   listedCp,
   pageShape,
   remoteStat,
   shaped,
-  written,
+  writtenAnswer,
 } from './shapes.ts'
 import { UnreachableError } from './unreachable-error.ts'
 import { encodePath } from './url-path.ts'
@@ -106,10 +106,10 @@ export class Client {
     private readonly fetch: Fetch,
     private readonly clock: Clock,
   ) {
-    const parsed = URL.parse(url)
-    if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:'))
+    const address = URL.parse(url)
+    if (address === null || (address.protocol !== 'http:' && address.protocol !== 'https:'))
       throw new UserError(`--url is not an http or https URL: ${url}`)
-    this.url = `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`
+    this.url = `${address.origin}${address.pathname.replace(/\/+$/, '')}`
   }
 
   async stat(path: readonly string[], reading: Reading = {}): Promise<RemoteStat> {
@@ -163,7 +163,7 @@ export class Client {
     body: Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>,
     attributes: SentAttributes,
     writing: Writing = {},
-  ): Promise<Written> {
+  ): Promise<WrittenAnswer> {
     // A file may grow meanwhile; the request sends what the file has now.
     let size = body instanceof Uint8Array ? body.length : body instanceof Blob ? body.size : 0
     const onSent = (bytes: number): void => void (size += bytes)
@@ -198,7 +198,7 @@ export class Client {
     linkTarget: string,
     attributes: SentAttributes,
     writing: Writing = {},
-  ): Promise<Written> {
+  ): Promise<WrittenAnswer> {
     const headers = { ...headersOf(attributes), 'Stillpoint-Link': encodeHeader(linkTarget) }
     return this.written('PUT', target('/v1/files', path), { ...writing }, path.join('/'), { headers })
   }
@@ -207,7 +207,7 @@ export class Client {
     path: readonly string[],
     attributes: SentAttributes,
     writing: Writing = {},
-  ): Promise<Written> {
+  ): Promise<WrittenAnswer> {
     const init = { headers: headersOf(attributes) }
     return this.written('PUT', target('/v1/dirs', path), { ...writing }, path.join('/'), init)
   }
@@ -220,7 +220,7 @@ export class Client {
     await this.discard('DELETE', target('/v1/dirs', path), recursive ? { recursive } : {})
   }
 
-  move(from: string, to: string, overwrite: boolean): Promise<Written> {
+  move(from: string, to: string, overwrite: boolean): Promise<WrittenAnswer> {
     return this.written('POST', '/v1/move', {}, to, jsonBody({ from, to, overwrite }))
   }
 
@@ -250,11 +250,11 @@ export class Client {
   private async written(
     method: string,
     address: string,
-    query: Query,
+    query: RequestQuery,
     path: string,
     init: Asked,
-  ): Promise<Written> {
-    const answer = await this.json(written, method, address, query, { ...init, statuses: [200, 201] })
+  ): Promise<WrittenAnswer> {
+    const answer = await this.json(writtenAnswer, method, address, query, { ...init, statuses: [200, 201] })
     this.expect(answer.path === path)
     return answer
   }
@@ -263,7 +263,7 @@ export class Client {
     shape: Shape<T>,
     method: string,
     path: string,
-    query: Query,
+    query: RequestQuery,
     { bytesMax = answerBytesMax, ...asked }: Asked = {},
   ): Promise<T> {
     const answer = await this.request(method, path, query, asked)
@@ -276,7 +276,7 @@ export class Client {
     return found
   }
 
-  private async discard(method: string, path: string, query: Query): Promise<void> {
+  private async discard(method: string, path: string, query: RequestQuery): Promise<void> {
     const answer = await this.request(method, path, query, { statuses: [204] })
     // The server says which CP will have the change; another kind of server says nothing of the kind.
     this.expect(/^\d{1,16}$/.test(answer.headers.get('Stillpoint-CP') ?? ''))
@@ -285,7 +285,7 @@ export class Client {
   private async request(
     method: string,
     path: string,
-    query: Query,
+    query: RequestQuery,
     { statuses = [200], ...init }: Asked = {},
   ): Promise<Answer> {
     const answer = await this.send(method, path, query, init)
@@ -300,7 +300,7 @@ export class Client {
   private async send(
     method: string,
     path: string,
-    query: Query,
+    query: RequestQuery,
     { onSent = () => {}, ...init }: Asked,
   ): Promise<Answer> {
     const parameters = new URLSearchParams()

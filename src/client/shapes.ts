@@ -46,14 +46,14 @@ export const pageShape = v.looseObject({
 })
 export type Page = v.InferOutput<typeof pageShape>
 
-export const written = v.looseObject({
+export const writtenAnswer = v.looseObject({
   path: v.string(),
   size: v.optional(count),
   etag,
   cp: count,
   durability: v.picklist(['buffered', 'logged', 'committed', 'mirrored']),
 })
-export type Written = v.InferOutput<typeof written>
+export type WrittenAnswer = v.InferOutput<typeof writtenAnswer>
 
 export const batchAnswer = v.looseObject({
   cp: count,
@@ -84,11 +84,11 @@ const mirrorItem = v.looseObject({
   needs: v.nullable(v.string()),
   heldBytes: v.nullable(count),
 })
-export type MirrorItem = v.InferOutput<typeof mirrorItem>
+export type ListedMirror = v.InferOutput<typeof mirrorItem>
 export const mirrorList = v.looseObject({ items: v.array(mirrorItem) })
 
 export const mirrorStatus = v.looseObject({ id: v.string(), state: v.string(), cp: count })
-export type MirrorStatus = v.InferOutput<typeof mirrorStatus>
+export type ShownMirror = v.InferOutput<typeof mirrorStatus>
 
 export const health = v.looseObject({ status: v.literal('ok'), fenced: v.optional(v.string()) })
 

@@ -33,9 +33,9 @@ const ways: readonly (readonly [name: string, options: LockOptions])[] = [
 function lockOnce(options: LockOptions, failure: Failure | null) {
   calls = new FailingCalls(folder.path, failure)
   try {
-    return { lock: lockVolume(folder.path, options), error: null, calls }
+    return { lock: lockVolume(folder.path, options), error: null, made: calls }
   } catch (error) {
-    return { lock: null, error, calls }
+    return { lock: null, error, made: calls }
   } finally {
     calls.restore()
   }
@@ -44,11 +44,11 @@ function lockOnce(options: LockOptions, failure: Failure | null) {
 describe.each(ways)('the lock by %s', (name, options) => {
   test('is given to one, or refused in one sentence with nothing left open', async () => {
     await withEachFailure(codes, async (failure) => {
-      const { lock, error, calls } = lockOnce(options, failure)
+      const { lock, error, made } = lockOnce(options, failure)
       if (lock === null) {
         expect(error).toBeInstanceOf(DeviceError)
         expect((error as Error).message).toMatch(/^cannot lock the volume in [^\n]+$/)
-        expect(calls.open).toBe(0)
+        expect(made.open).toBe(0)
         if (failure?.isForGood !== true)
           expect(readdirSync(folder.path).filter((file) => file !== 'lock')).toEqual([])
         // By its name a process may still hold what it could not read again; a new process comes after it.
@@ -60,21 +60,21 @@ describe.each(ways)('the lock by %s', (name, options) => {
         lock.release()
       }
       lockVolume(folder.path, options).release()
-      return calls
+      return made
     })
   })
 
   test('is never given beside a holder, whatever cannot be read', async () => {
     await withEachFailure(codes, async (failure) => {
       const held = lockVolume(folder.path, options)
-      const { lock, error, calls } = lockOnce(options, failure)
+      const { lock, error, made } = lockOnce(options, failure)
       expect(lock).toBeNull()
       expect(
         error instanceof DeviceError || (error instanceof StillpointError && error.code === 'busy'),
       ).toBe(true)
-      if (name === 'flock') expect(calls.open).toBe(0)
+      if (name === 'flock') expect(made.open).toBe(0)
       held.release()
-      return calls
+      return made
     })
   })
 

@@ -39,8 +39,9 @@ function failQueries(catalog: Catalog, at: number, times: number, code: string):
   }
   for (const statement of Object.values(statements))
     for (const name of ['run', 'all', 'get']) {
-      const real = statement[name]
-      if (typeof real !== 'function') continue
+      const member = statement[name]
+      if (typeof member !== 'function') continue
+      const real = member as (...given: unknown[]) => unknown
       statement[name] = (...given: unknown[]): unknown => {
         const index = made++
         if (index >= at && index < at + times) throw sqliteError(code)

@@ -1,9 +1,9 @@
 /** Everything that a server, or what stands between, can do to an answer: one row a fault. */
 import { type HonestAnswer, type Spoil, type Spoiled, headOf, whole } from './hostile-server.ts'
 
-const close = (bytes: Uint8Array | string): Spoiled => ({ bytes, then: 'close' })
-const keep = (bytes: Uint8Array | string): Spoiled => ({ bytes, then: 'keep' })
-const stall = (bytes: Uint8Array | string): Spoiled => ({ bytes, then: 'stall' })
+const close = (bytes: Uint8Array | string): Spoiled => ({ bytes, end: 'close' })
+const keep = (bytes: Uint8Array | string): Spoiled => ({ bytes, end: 'keep' })
+const stall = (bytes: Uint8Array | string): Spoiled => ({ bytes, end: 'stall' })
 
 const headBytesOf = (answer: HonestAnswer): number => Buffer.from(whole(answer)).indexOf('\r\n\r\n') + 4
 const instead =
@@ -46,7 +46,7 @@ const endless = (status: number, headers: Record<string, string>, begin: string)
       Buffer.from(headOf(status, { ...headers, 'Transfer-Encoding': 'chunked' })),
       chunk(Buffer.from(begin)),
     ]),
-    then: { endless: piece },
+    end: { endless: piece },
   })
 }
 
@@ -273,20 +273,17 @@ export const knownFaults: Record<string, Spoil> = {
 export const faults: Record<string, Spoil> = { ...transport, ...wrong, ...refusals }
 
 /** All ways to change one member of a JSON value to `value`: of the value, and of the first of each list in it. */
-export function changedMembers(json: unknown, value: unknown, into: (changed: unknown) => void): void {
-  if (typeof json !== 'object' || json === null) return
-  const isList = Array.isArray(json)
-  const members = isList ? ['0'].filter(() => json.length > 0) : Object.keys(json)
-  const changedBy = (name: string, member: unknown): unknown => {
-    const copy = structuredClone(json) as Record<string, unknown>
-    if (member === undefined && isList) (copy as unknown as unknown[]).splice(0, 1)
-    else if (member === undefined) delete copy[name]
-    else copy[name] = member
-    return copy
-  }
-  for (const name of members) {
+export function changedMembers(of: unknown, value: unknown, into: (changed: unknown) => void): void {
+  if (Array.isArray(of)) {
+    const [first, ...rest] = of as unknown[]
+    if (of.length === 0) return
     // A list without its first entry is a list as good as another.
-    if (!isList || value !== undefined) into(changedBy(name, value))
-    changedMembers((json as Record<string, unknown>)[name], value, (inner) => into(changedBy(name, inner)))
-  }
+    if (value !== undefined) into([value, ...rest])
+    changedMembers(first, value, (inner) => into([inner, ...rest]))
+  } else if (typeof of === 'object' && of !== null)
+    for (const [name, member] of Object.entries(of)) {
+      // A member that is undefined is left out of the JSON.
+      into({ ...of, [name]: value })
+      changedMembers(member, value, (inner) => into({ ...of, [name]: inner }))
+    }
 }

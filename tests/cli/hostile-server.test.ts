@@ -76,7 +76,7 @@ async function filled(isLong: boolean): Promise<Harness> {
   await put('d/a', 'content of a')
   await put('d/large', large)
   await put('odd/file', 'odd')
-  for (let i = 0; isLong && i < manyCount; i++) await put(`many/f${i}`, '')
+  for (let i = 0; i < (isLong ? manyCount : 0); i++) await put(`many/f${i}`, '')
   await harness.json('POST', '/v1/mirrors', { url: 'http://127.0.0.1:9' })
   harness.publish()
   return harness
@@ -108,14 +108,14 @@ async function runCase({ inputs, input }: Case, spoil: Spoil | null, at = 0): Pr
   const server = new HostileServer((request) => harness.primary.fetch(request), spoil && { spoil, at })
   const clock = new VirtualClock()
   const named = inputs.map((text) => text.replace('SOURCE', source).replace('TARGET', target))
-  let hasEnded = false
+  const state = { hasEnded: false }
   const ended = runCommand([...named, '--url', server.url], { clock, ...(input ? { input } : {}) }).finally(
     () => {
-      hasEnded = true
+      state.hasEnded = true
     },
   )
   await Promise.race([ended, server.stalled])
-  while (!hasEnded) await clock.advance(10_000)
+  while (!state.hasEnded) await clock.advance(10_000)
   const { code, out, err } = await ended
   server.stop()
   const unnamed = (text: string) => text.replaceAll(source, 'SOURCE').replaceAll(target, 'TARGET')
@@ -125,8 +125,8 @@ async function runCase({ inputs, input }: Case, spoil: Spoil | null, at = 0): Pr
 }
 
 /** Some lines for entries of a tree, and one sentence at the end. */
-// oxlint-disable-next-line no-control-regex -- control characters are what must not be there
 const clearSentence =
+  // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
   /^(?:[^\n\x00-\x1f\x7f-\x9f]{1,4000}\n){0,8}stillpoint: [^\n\x00-\x1f\x7f-\x9f]{1,800}\n$/
 
 function expectFailure(ran: Ran, honest: Ran): void {

@@ -13,7 +13,7 @@ export interface HonestAnswer {
 /** Bytes to send, then an end: close the connection, leave it open without a word, or send without an end. */
 export interface Spoiled {
   readonly bytes: Uint8Array | string
-  readonly then: 'close' | 'stall' | 'keep' | { readonly endless: Uint8Array }
+  readonly end: 'close' | 'stall' | 'keep' | { readonly endless: Uint8Array }
 }
 
 export interface Asked {
@@ -64,7 +64,7 @@ export class HostileServer {
   spoiled = 0
   /** Resolves when a client waits for bytes that do not come. */
   readonly stalled: Promise<void>
-  private stall: () => void
+  private readonly stall: () => void
   /** True when a client went on reading what has no end. */
   wasReadWithoutEnd = false
   private spoiledName = ''
@@ -87,7 +87,7 @@ export class HostileServer {
         },
         data: (socket, bytes) => {
           socket.data.received = Buffer.concat([socket.data.received, bytes])
-          void this.serve(socket)
+          this.serve(socket).catch(this.fail)
         },
         drain: (socket) => socket.data.onDrain?.(),
         close: (socket) => {
@@ -101,6 +101,13 @@ export class HostileServer {
 
   get url(): string {
     return `http://127.0.0.1:${this.listener.port}`
+  }
+
+  /** Of the harness itself: seen by the test as a failure of its own. */
+  private readonly fail = (error: unknown): void => {
+    queueMicrotask(() => {
+      throw error as Error
+    })
   }
 
   stop(): void {
@@ -130,14 +137,14 @@ export class HostileServer {
       this.spoiled++
       this.spoiledName = name
     }
-    const { bytes, then } = spoiled ?? { bytes: whole(honest), then: 'keep' }
+    const { bytes, end } = spoiled ?? { bytes: whole(honest), end: 'keep' }
     await send(socket, Buffer.from(bytes as Uint8Array))
-    if (then === 'stall') this.stall()
-    else if (then === 'close') socket.end()
-    else if (then !== 'keep') await this.sendWithoutEnd(socket, then.endless)
-    if (then !== 'keep') return
+    if (end === 'stall') this.stall()
+    else if (end === 'close') socket.end()
+    else if (end !== 'keep') await this.sendWithoutEnd(socket, end.endless)
+    if (end !== 'keep') return
     connection.isBusy = false
-    void this.serve(socket)
+    this.serve(socket).catch(this.fail)
   }
 
   private async ask(
@@ -190,9 +197,10 @@ function takeRequest(connection: Connection) {
   const [first, ...lines] = received.subarray(0, headEnd).toString('latin1').split('\r\n')
   const [method, target] = first!.split(' ') as [string, string]
   const headers = new Headers(
-    lines.map(
-      (line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as const,
-    ) as [string, string][],
+    lines.map((line): [string, string] => {
+      const mark = line.indexOf(':')
+      return [line.slice(0, mark), line.slice(mark + 1).trim()]
+    }),
   )
   const begin = headEnd + 4
   if (headers.get('Transfer-Encoding') === 'chunked') {

@@ -44,9 +44,9 @@ test('what is acknowledged beside a running sync is there after a loss of power'
         await look(history.durable)
       }
     }
-    let isOver = false
+    const state = { isOver: false }
     const takeCps = async (): Promise<void> => {
-      while (!isOver) {
+      while (!state.isOver) {
         await engine.requestCp('requested')
         await loop.sleep(chance.below(4))
       }
@@ -55,7 +55,7 @@ test('what is acknowledged beside a running sync is there after a loss of power'
     const writing = Promise.all(Array.from({ length: writers }, (_, i) => write(i)))
     await process.finished(
       writing.finally(() => {
-        isOver = true
+        state.isOver = true
       }),
     )
     await process.finished(taking)

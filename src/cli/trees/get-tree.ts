@@ -202,9 +202,10 @@ export async function receive(
   known: { readonly size?: number; readonly etag?: string },
   take: (chunk: Uint8Array) => Promise<void>,
 ): Promise<Received> {
-  const { cp, etag, headers, pieces, cancel } = await client.get(path, reading)
+  const content = await client.get(path, reading)
+  const { cp, etag, headers, pieces } = content
   if (known.etag !== undefined && etag !== known.etag) {
-    cancel()
+    content.cancel()
     throw new UserError('the server answered with another file than it listed')
   }
   const { size } = known

@@ -5,10 +5,10 @@ import type { Client } from '../../client/client.ts'
 import {
   health,
   type ListedCp,
-  type MirrorItem,
+  type ListedMirror,
   mirrorList,
   mirrorStatus,
-  type MirrorStatus,
+  type ShownMirror,
 } from '../../client/shapes.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -23,9 +23,9 @@ interface Status {
   readonly role: 'primary' | 'mirror'
   /** The newest published CP; null when the server is not ready, as a mirror is before its first CP. */
   readonly cp: ListedCp | null
-  readonly mirrors?: readonly MirrorItem[]
+  readonly mirrors?: readonly ListedMirror[]
   /** Status that a mirror reports about itself. */
-  readonly mirror?: MirrorStatus
+  readonly mirror?: ShownMirror
 }
 
 async function status(this: CliContext, flags: ClientFlags): Promise<void> {
@@ -72,7 +72,7 @@ async function ask(client: Client): Promise<Status> {
   }
 }
 
-function mirrorTable(mirrors: readonly MirrorItem[]): string {
+function mirrorTable(mirrors: readonly ListedMirror[]): string {
   const show = (value: string | number | null): string => (value === null ? '-' : showName(String(value)))
   return formatTable(
     ['mirror', 'state', 'cp', 'lag cps', 'lag ms', 'held', 'needs'],

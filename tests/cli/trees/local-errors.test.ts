@@ -32,19 +32,19 @@ interface Served {
   readonly root: string
 }
 
-function checked(calls: FailingCalls, failure: Failure | null, ended: { code: number; err: string }): void {
+function checked(made: FailingCalls, failure: Failure | null, ended: { code: number; err: string }): void {
   if (ended.code === 0) {
     expect(ended.err).toBe('')
     // A look may fail without a consequence; a call that writes may not, and a close is one of those.
-    if (failure !== null && calls.hasFailed)
-      expect(['stat', 'lstat', 'lstatSync']).toContain(calls.made[failure.at]!)
+    if (failure !== null && made.hasFailed)
+      expect(['stat', 'lstat', 'lstatSync']).toContain(made.made[failure.at]!)
     return
   }
   expect(failure).not.toBeNull()
   expect(ended.code).toBe(1)
   expect(ended.err).toMatch(clear)
   expect(ended.err).not.toContain('internal error')
-  expect(calls.open).toBe(0)
+  expect(made.open).toBe(0)
 }
 
 describe.each([
