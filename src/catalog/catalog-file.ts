@@ -70,13 +70,8 @@ export class CatalogFile {
     const { clock, sideUuid, publishedCp, setAside } = this.options
     if (clock.monotonic() < this.nextTryMs) return false
     try {
-      const database = openDatabase(this.path, {
-        sideUuid,
-        publishedCp: publishedCp(),
-        setAside,
-        busyMs,
-      })
-      this.opened = { database, statements: prepareStatements(database) }
+      const database = openDatabase(this.path, { sideUuid, publishedCp: publishedCp(), setAside, busyMs })
+      this.opened = { database, statements: this.prepare(database) }
     } catch (error) {
       this.nextTryMs = clock.monotonic() + reopenDelayMs
       this.say(error)
@@ -86,6 +81,19 @@ export class CatalogFile {
     if (this.troubleSaid !== '') log.info('the catalog is used again', { path: this.path })
     this.troubleSaid = ''
     return true
+  }
+
+  /** A file whose tables are not those of its journal is set aside: the next attempt makes a fresh file. */
+  private prepare(database: Database): Statements {
+    try {
+      return prepareStatements(database)
+    } catch (error) {
+      // An open database would keep the lock of the file, also against this process.
+      database.close()
+      const reason = unusableReason(error)
+      if (reason !== null) this.options.setAside(this.path, reason)
+      throw error
+    }
   }
 
   /** Moves the write-ahead log into the file and closes the file, so that the file alone is complete. */

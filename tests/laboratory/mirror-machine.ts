@@ -203,8 +203,10 @@ export class MirrorMachine {
     this.published++
     must(cp > this.cp, `${this.url} published cp ${cp} after ${this.cp}`)
     this.remember(published)
-    must(volume.readable().length <= rootsHeldMax, `${this.url} keeps more roots than can be held for it`)
-    if (this.isSound && this.lab.chance.of(`look ${this.url} ${cp}`).below(durableLooks) === 0)
+    // One place stays free for the next target: a primary takes no report of more.
+    must(volume.readable().length < rootsHeldMax, `${this.url} keeps more roots than can be held for it`)
+    const isLooked = this.lab.chance.of(`look ${this.url} ${cp}`).below(durableLooks) === 0
+    if (this.isSound && (isLooked || this.disk.hasDropped))
       this.lab.loop.background(mustBeDurable(this.disk, `${this.url}, published ${cp}`))
     // Many readers: each CP has one that stays.
     if (this.lab.profile.pinsMax > pinsFew) this.process?.readers.pin()

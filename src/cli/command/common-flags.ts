@@ -68,5 +68,6 @@ function parseCount(text: string): number {
 }
 
 export function clientFor(context: CliContext, flags: ClientFlags): Client {
-  return new Client(flags.url ?? (context.process.env['STILLPOINT_URL'] || clientUrlDefault), context.fetch)
+  const url = flags.url ?? (context.process.env['STILLPOINT_URL'] || clientUrlDefault)
+  return new Client(url, context.fetch, context.clock)
 }

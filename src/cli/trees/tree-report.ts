@@ -72,6 +72,7 @@ export function reportTree(context: CliContext, report: TreeReport, isJson: bool
     )
   if (failuresTotal === 0) return
   if (!isJson)
-    for (const { path, reason } of failures) context.process.stderr.write(`${showName(path)}: ${reason}\n`)
+    for (const { path, reason } of failures)
+      context.process.stderr.write(`${showName(path)}: ${showName(reason)}\n`)
   throw new UserError(failuresTotal === 1 ? '1 entry failed' : `${failuresTotal} entries failed`)
 }

@@ -226,3 +226,26 @@ test('possible numbers', () => {
   for (const cp of [0, 1, 1e12, 8999e12]) expect(isPossibleCp(cp)).toBe(true)
   for (const cp of [-1, 0.5, 9000e12, 2 ** 53, Number.NaN]) expect(isPossibleCp(cp)).toBe(false)
 })
+
+test('a second time is as the first: kept, refused, let go of and kept again, for as long as before', () => {
+  const { source, clock, views } = setUp()
+  for (let round = 0; round < 3; round++) {
+    const first = source.newest
+    for (let i = 0; i < keptCpsMax; i++) {
+      views.at(source.newest).release()
+      source.publish()
+    }
+    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
+    expect(codeOf(() => views.at(source.newest - 1))).toBe('none')
+    clock.jump(keptMs - 1)
+    // One use begins its time anew, of this CP alone.
+    views.at(first).release()
+    clock.jump(1)
+    expect(views.keptCps()).toContain(first)
+    clock.jump(keptMs - 2)
+    expect(views.keptCps()).toContain(first)
+    clock.jump(1)
+    expect(views.keptCps()).toEqual([])
+    expect([source.pins.size, clock.timers]).toEqual([0, 0])
+  }
+})
