@@ -2,7 +2,7 @@
  * Each call of the lock and of the direct open fails, once or from then on: a volume has one holder or none, nothing
  * stays open, and reads and writes go on through the page cache.
  */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { DeviceError } from '../../src/blockdev/block-device.ts'
 import { FileDevice } from '../../src/blockdev/file-device.ts'
@@ -76,6 +76,21 @@ describe.each(ways)('the lock by %s', (name, options) => {
       held.release()
       return made
     })
+  })
+
+  test('is never given beside a holder of another user, to whom no signal may be sent', () => {
+    const held = lockVolume(folder.path, options)
+    const refuse = spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error('EPERM'), { code: 'EPERM' })
+    })
+    try {
+      const { lock, error } = lockOnce(options, null)
+      expect(lock).toBeNull()
+      expect(hasCode(error, 'busy')).toBe(true)
+    } finally {
+      refuse.mockRestore()
+      held.release()
+    }
   })
 
   test.each([1, 2, 3, 4])('is never given beside a holder whose name cannot be read %d times', (times) => {

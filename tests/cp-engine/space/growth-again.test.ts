@@ -1,5 +1,6 @@
 /** A growth that the host refuses is asked for again after a while, and the second time is as the first. */
 import { expect, test } from 'bun:test'
+import { DeviceError } from '../../../src/blockdev/block-device.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import { Allocator } from '../../../src/cp-engine/space/allocator.ts'
 import { Space } from '../../../src/cp-engine/space/space.ts'
@@ -47,4 +48,28 @@ test('a growth that failed is tried again after five seconds and not before, eac
     // After a success nothing is waited for.
     expect([await ask(), tries]).toEqual([true, 4])
   }
+})
+
+test('a growth that the device fails is heard of, and is tried once by each caller', async () => {
+  const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 2 ** 20)
+  const allocator = new Allocator(geometry)
+  const device = new MemoryDevice(2048)
+  allocator.extend(2048)
+  let tries = 0
+  const grow = device.grow.bind(device)
+  device.grow = async (blocks) => {
+    // A caller that never gives up is let go, so that this test can end.
+    if (++tries > 20) return grow(blocks)
+    throw new DeviceError('EIO')
+  }
+  const heard: unknown[] = []
+  const relief = {
+    ...nobody,
+    failed: (error: unknown) => heard.push(error),
+    reclaim: () => Promise.resolve(),
+  }
+  const space = new Space(allocator, device, geometry, new VirtualClock(), relief)
+  await expect(space.ensure(space.available('write') + 1, 'write')).rejects.toThrow()
+  expect(tries).toBe(1)
+  expect(heard).toEqual([expect.any(DeviceError)])
 })
