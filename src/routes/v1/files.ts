@@ -158,12 +158,27 @@ const writtenResponse = (description: string) => ({
 })
 
 export const fileEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
-  { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
+  {
+    on: 'both',
+    method: 'get',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('GET'),
+    contract: readContract(false),
+  },
+  {
+    on: 'both',
+    method: 'head',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('HEAD'),
+    contract: readContract(true),
+  },
   {
     on: 'primary',
     method: 'put',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: putHandler,
     contract: {
       operationId: 'putFile',
@@ -197,6 +212,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'patch',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: patchHandler,
     contract: {
       operationId: 'patchFile',
@@ -229,6 +245,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: deleteHandler,
     contract: {
       operationId: 'deleteFile',

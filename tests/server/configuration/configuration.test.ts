@@ -40,6 +40,8 @@ test('the defaults', () => {
     listen: { host: '127.0.0.1', port: 7070 },
     mirrors: [],
     secret: null,
+    adminToken: null,
+    anonymous: 'nothing',
     cpIntervalMs: 1000,
     queueBytesMax: 32 * 2 ** 20,
     nodeCacheBytesMax: 128 * 2 ** 20,
@@ -157,7 +159,7 @@ describe('without a secret only loopback', () => {
     (listen) => {
       const configuration = read({ data: 'd', listen })
       expect(configuration.secret).toBeNull()
-      expect(exposure(configuration.listen)).toBeNull()
+      expect(exposure(configuration.listen, 'read')).toBeNull()
     },
   )
   test.each([
@@ -172,8 +174,8 @@ describe('without a secret only loopback', () => {
     const secret = 's'.repeat(32)
     const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
     expect(configuration.secret).toBe(secret)
-    // The secret is for /replica/v1; that /v1 is open is said.
-    expect(exposure(configuration.listen)).toContain(`${listen} can use /v1`)
+    expect(exposure(configuration.listen, 'nothing')).toBeNull()
+    expect(exposure(configuration.listen, 'read')).toContain(`${listen} can read every file`)
   })
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',

@@ -1,0 +1,54 @@
+/**
+ * What the sender of one request may do: the decision of `access/`, bound to the sender and to the action of the
+ * endpoint.
+ *
+ * - The app decides before a handler runs: the action, and the path in the address of the request.
+ * - A path in a body comes into being only here, so that no handler gets one that was not decided.
+ */
+import { type Action, decide, type Who } from '../../access/decide.ts'
+import { type Path, formatPath, parsePlainPath, parseUrlPath, rootPath } from '../../fs/paths.ts'
+import { StillpointError } from '../../lib/errors.ts'
+
+export class Permit {
+  constructor(
+    readonly who: Who,
+    private readonly action: Action,
+  ) {}
+
+  /** Throws `unauthorized` or `forbidden` when the sender may not do this anywhere. */
+  check(): void {
+    this.decide([])
+  }
+
+  /** `rest` is the raw path of the address; null is the root. The caller has called `check` before. */
+  checkAddress(rest: string | null): void {
+    // Whoever may go everywhere needs no parser: the handler parses the path in its turn.
+    if (this.who.prefix.length > 0) this.decide([rest === null ? rootPath : parseUrlPath(rest)])
+  }
+
+  /** Parses and decides a path of a JSON body. Throws `bad-path`, `unauthorized`, `forbidden`. */
+  path(text: string): Path {
+    const path = parsePlainPath(text)
+    this.decide([path])
+    return path
+  }
+
+  private decide(paths: readonly Path[]): void {
+    const decision = decide(this.who, this.action, paths)
+    if (decision === 401)
+      throw new StillpointError(
+        'unauthorized',
+        'this needs a valid token: Authorization: Bearer TOKEN, or TOKEN as the password of Basic',
+      )
+    if (decision === 403) throw this.forbidden(paths[0])
+  }
+
+  private forbidden(path: Path | undefined): StillpointError {
+    const { role, prefix } = this.who
+    const where = prefix.length === 0 ? '' : ` below ${formatPath(prefix)}`
+    const what = path === undefined ? 'this' : `this with ${formatPath(path) || 'the root'}`
+    return new StillpointError('forbidden', `the token is a ${role}'s${where}, and may not do ${what}`, {
+      role,
+    })
+  }
+}
