@@ -162,11 +162,12 @@ export const rooms: Readonly<Record<string, Room>> = {
       'server/configuration',
     ],
   },
-  'cli/command': { imports: ['lib', 'client', 'fs/paths.ts', 'server/configuration'] },
+  'cli/command': { imports: ['lib', 'access', 'client', 'fs/paths.ts', 'server/configuration'] },
   'cli/trees': { imports: ['lib', 'client', 'cli/command'] },
   'cli/verbs': {
     imports: [
       'lib',
+      'access',
       'catalog',
       'client',
       'routes',

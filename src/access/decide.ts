@@ -43,7 +43,7 @@ export interface Who {
   readonly prefix: readonly string[]
 }
 
-export interface KnownToken {
+interface KnownToken {
   readonly id: string
   readonly name: string
   readonly createdMs: number | null
@@ -51,12 +51,12 @@ export interface KnownToken {
 }
 
 export const nobody: Who = { token: null, role: null, prefix: [] }
-/** Of a server that asks nobody for a token. */
+/** Every caller of an open server, which asks for no token. */
 export const everybody: Who = { token: null, role: 'admin', prefix: [] }
-/** Of a server whose files anybody may read. */
+/** A caller without a token, on a server whose files anybody may read. */
 export const anonymousReader: Who = { token: null, role: 'reader', prefix: [] }
 
-export type Decision = 'allow' | 401 | 403
+type Decision = 'allow' | 401 | 403
 
 /** 401 asks for a token, or for another one that is valid; 403 says that this token does not open that. */
 export function decide(who: Who, action: Action, paths: readonly (readonly string[])[]): Decision {

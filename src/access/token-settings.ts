@@ -29,7 +29,7 @@ import { makeToken, parseToken } from './token.ts'
 const log = logger('access')
 
 /** Limit for the tokens of a volume. */
-export const tokensMax = 1000
+const tokensMax = 1000
 
 type TokenWish = Pick<TokenSetting, 'name' | 'role' | 'prefix' | 'expiresMs'>
 
@@ -105,7 +105,7 @@ const listTokens = (settings: Pick<SettingsEdit, 'list'>): readonly Setting[] =>
   settings.list({ prefix: tokenSettingPrefix, after: null, limit: tokensMax })
 
 /** Tokens of an image with the mark of their last change; null for the mark of a volume that never had a token. */
-export interface TokensOfImage {
+interface TokensOfImage {
   readonly mark: string | null
   /** Null when the mark is the one that the caller knows. */
   readonly tokens: readonly IssuedToken[] | null

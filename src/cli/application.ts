@@ -33,6 +33,7 @@ import { rmCommand } from './verbs/rm.ts'
 import { serveCommand } from './verbs/serve.ts'
 import { sqlCommand } from './verbs/sql.ts'
 import { statusCommand } from './verbs/status.ts'
+import { tokenVerbs } from './verbs/token.ts'
 
 export const verbs = {
   serve: serveCommand,
@@ -43,6 +44,7 @@ export const verbs = {
   ls: lsCommand,
   rm: rmCommand,
   mv: mvCommand,
+  token: buildRouteMap({ routes: tokenVerbs, docs: { brief: 'Make, list and revoke tokens' } }),
   check: checkCommand,
   sql: sqlCommand,
   openapi: openapiCommand,

@@ -55,6 +55,26 @@ export interface ListedCp {
   readonly retained: boolean
 }
 
+interface NewToken {
+  readonly name: string
+  readonly role: string
+  readonly prefix?: string
+  /** RFC 3339. */
+  readonly expiresAt?: string
+}
+
+interface ListedToken {
+  readonly id: string
+  readonly name: string
+  readonly role: string
+  readonly prefix: string
+  readonly createdAt: string
+  readonly expiresAt: string | null
+  readonly lastUsed: string | null
+}
+
+type CreatedToken = Omit<ListedToken, 'lastUsed'> & { readonly token: string; readonly cp: number }
+
 /** Attributes that a writer gives to an entry. */
 export interface SentAttributes {
   readonly mode?: number
@@ -106,13 +126,16 @@ const errorBytesMax = 64 * 1024
 export class Client {
   readonly url: string
   private readonly fetch: Fetch
+  private readonly authorization: Readonly<Record<string, string>>
 
-  constructor(url: string, fetcher: Fetch = fetch) {
+  /** The token goes to this URL alone, in a header: a redirect is an error. */
+  constructor(url: string, fetcher: Fetch = fetch, token: string | null = null) {
     const parsed = URL.parse(url)
     if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:'))
       throw new UserError(`--url is not an http or https URL: ${url}`)
     this.url = `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`
     this.fetch = fetcher
+    this.authorization = token === null ? {} : { Authorization: `Bearer ${token}` }
   }
 
   stat(path: readonly string[], reading: Reading = {}): Promise<RemoteStat> {
@@ -206,6 +229,20 @@ export class Client {
     return this.json('POST', '/v1/move', {}, jsonBody({ from, to, overwrite }))
   }
 
+  createToken(wish: NewToken): Promise<CreatedToken> {
+    return this.json('POST', '/v1/tokens', { durability: 'committed' }, jsonBody(wish))
+  }
+
+  async listTokens(): Promise<readonly ListedToken[]> {
+    const { items } = await this.json<{ items: readonly ListedToken[] }>('GET', '/v1/tokens', {})
+    return items
+  }
+
+  /** Waits for the mirrors, and names the mirrors that have not confirmed. */
+  revokeToken(id: string): Promise<{ readonly cp: number; readonly unconfirmed: readonly string[] }> {
+    return this.json('DELETE', `/v1/tokens/${encodeURIComponent(id)}`, {})
+  }
+
   /** Takes a consistency point now and waits for it; when nothing is dirty, the result is the last one. */
   takeCp(): Promise<ListedCp> {
     return this.json('POST', '/v1/cps', {})
@@ -270,7 +307,8 @@ export class Client {
     const url = `${this.url}${path}${parameters.size > 0 ? `?${parameters.toString()}` : ''}`
     try {
       // The request has no limit of time: a large upload may wait for space, and the server bounds its own waiting.
-      return await this.fetch(url, { redirect: 'error', ...init, method, timeout: false })
+      const headers = { ...(init.headers as Record<string, string> | undefined), ...this.authorization }
+      return await this.fetch(url, { redirect: 'error', ...init, headers, method, timeout: false })
     } catch (error) {
       throw noAnswer(this.url, error)
     }

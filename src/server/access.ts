@@ -1,5 +1,5 @@
 /**
- * Who may come in: the tokens of the volume and of the administrator's file, by the configuration of the door.
+ * The door's keys: the tokens of the volume and of the administrator's file, as the configuration says.
  *
  * - On loopback a server is open while it knows no token, has no administrator's file, and was not told `--anonymous`.
  * - Beyond loopback a server is never open, and does not start when nobody could come in.

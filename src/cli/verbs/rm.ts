@@ -12,7 +12,7 @@ interface Flags extends ClientFlags {
 }
 
 async function rm(this: CliContext, flags: Flags, ...targets: readonly string[]): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const removed: string[] = []
   for (const target of targets) {
     const path = parseServerPath(target)

@@ -32,7 +32,7 @@ interface Status {
 }
 
 async function status(this: CliContext, flags: ClientFlags): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const found = await ask(client)
   if (flags.json) printJson(this, found)
   else {
@@ -58,6 +58,8 @@ async function ask(client: Client): Promise<Status> {
   const mirror = await client.probe('/v1/mirror')
   const isMirror = mirror.status === 200
   const mirrors = isMirror ? null : await client.probe('/v1/mirrors')
+  for (const { status: code, body } of [mirror, ...(mirrors === null ? [] : [mirrors])])
+    if (code === 401 || code === 403) throw new UserError(`${client.url}: ${detailOf(body)}`)
   if (!isMirror && mirrors?.status !== 200) throw new UserError(`${client.url} is not a Stillpoint server`)
   const isReady = ready.status === 200
   return {
@@ -69,6 +71,11 @@ async function ask(client: Client): Promise<Status> {
     ...(isMirror ? { mirror: mirror.body as Record<string, unknown> } : {}),
     ...(mirrors === null ? {} : { mirrors: (mirrors.body as { items: MirrorItem[] }).items }),
   }
+}
+
+function detailOf(problem: unknown): string {
+  if (typeof problem !== 'object' || problem === null || !('detail' in problem)) return 'refused'
+  return showName(String(problem.detail))
 }
 
 function fencedOf(health: unknown): { readonly fenced?: string } {

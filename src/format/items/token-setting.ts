@@ -1,5 +1,5 @@
 /**
- * Settings that say who may do something: one for each token, under `token/ID`, and one mark, under `access/mark`.
+ * Settings that say who may do something: one for each token, under `token/ID`, and one mark, under `access-mark`.
  *
  * - A token itself is not stored: its SHA-256 is.
  * - The mark is there from the first token on, and differs after every change of tokens. So a volume that has had a
@@ -31,13 +31,13 @@ export interface TokenSetting {
 
 export const tokenNameBytesMax = 64
 export const tokenPrefixBytesMax = 512
-export const tokenIdCharactersMax = 32
+const tokenIdCharactersMax = 32
 export const accessMarkBytes = 16
 
 /** Names of all settings of tokens begin so. */
 export const tokenSettingPrefix = 'token/'
 export const tokenSettingName = (id: string): string => `${tokenSettingPrefix}${id}`
-export const accessMarkName = 'access/mark'
+export const accessMarkName = 'access-mark'
 
 const idForm = new RegExp(`^[0-9a-z]{1,${tokenIdCharactersMax}}$`)
 export const isTokenId = (text: string): boolean => idForm.test(text)

@@ -135,7 +135,7 @@ export interface TokenRecord {
 
 export type TokenWish = Pick<TokenRecord, 'name' | 'role' | 'prefix' | 'expiresMs'>
 
-export interface TokenMaker {
+interface TokenMaker {
   /** The token itself is in this result, and nowhere else. */
   create(
     wish: TokenWish,

@@ -16,10 +16,10 @@ export type Handler = (
 ) => Response | Promise<Response>
 
 /**
- * What a caller must be allowed to do, and where the paths of the request stand. A path in the address is decided
+ * The action of an endpoint, and the place of the paths in its requests. A path in the address is decided
  * before the handler runs; a handler gets a path of a body from its permit.
  */
-export type Access =
+type Access =
   | { readonly action: Exclude<Action, 'read' | 'write'> }
   | { readonly action: 'read' | 'write'; readonly paths: 'in the address' | 'in the body' }
 

@@ -1,6 +1,5 @@
 /**
- * What the sender of one request may do: the decision of `access/`, bound to the sender and to the action of the
- * endpoint.
+ * The permit of one request: the decision of `access/`, bound to the sender and to the action of the endpoint.
  *
  * - The app decides before a handler runs: the action, and the path in the address of the request.
  * - A path in a body comes into being only here, so that no handler gets one that was not decided.
@@ -22,7 +21,7 @@ export class Permit {
 
   /** `rest` is the raw path of the address; null is the root. The caller has called `check` before. */
   checkAddress(rest: string | null): void {
-    // Whoever may go everywhere needs no parser: the handler parses the path in its turn.
+    // A sender who may go everywhere needs no parser: the handler parses the path in its turn.
     if (this.who.prefix.length > 0) this.decide([rest === null ? rootPath : parseUrlPath(rest)])
   }
 

@@ -89,6 +89,8 @@ describe('flags over environment over file over defaults', () => {
       '--listen STILLPOINT_LISTEN',
       '--mirror STILLPOINT_MIRRORS',
       '--secret-file STILLPOINT_SECRET_FILE',
+      '--admin-token-file STILLPOINT_ADMIN_TOKEN_FILE',
+      '--anonymous STILLPOINT_ANONYMOUS',
       '--cp-interval-ms STILLPOINT_CP_INTERVAL_MS',
       '--queue-bytes-max STILLPOINT_QUEUE_BYTES_MAX',
       '--node-cache-bytes-max STILLPOINT_NODE_CACHE_BYTES_MAX',
