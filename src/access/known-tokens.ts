@@ -62,6 +62,11 @@ export class KnownTokens {
     return this.isOpen || adminToken !== null || anonymousReads || this.issued.size > 0
   }
 
+  /** Number of headers that are remembered, at most `rememberedHeadersMax`. */
+  get rememberedHeaders(): number {
+    return this.remembered.size
+  }
+
   /** Wall clock. */
   get nowMs(): number {
     return this.policy.nowMs()

@@ -15,6 +15,7 @@ const log = logger('access')
 
 export class TokenFeed {
   private mark: string | null | undefined = undefined
+  private images = 0
   private isStale = false
   private isClosed = false
   private reading: Promise<void> | null = null
@@ -25,8 +26,9 @@ export class TokenFeed {
     private readonly openNewest: () => ReadView | null,
   ) {}
 
+  /** Counts the images: a request that has waited for one is decided by the tokens of that one. */
   get generation(): number {
-    return this.known.generation
+    return this.images
   }
 
   tokens() {
@@ -40,6 +42,7 @@ export class TokenFeed {
   /** To be called when a newer image is published, in the same turn. Resolves when its tokens are known. */
   newer(): Promise<void> {
     this.isStale = true
+    this.images++
     return (this.reading ??= this.read())
   }
 

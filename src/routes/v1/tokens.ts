@@ -72,11 +72,11 @@ function wishOf(value: unknown, permit: Permit): TokenWish {
 const createHandler =
   (dependencies: PrimaryDependencies): Handler =>
   async (request, target, permit) => {
-    const { tokens, limits, reach } = dependencies
+    const { tokens, limits } = dependencies
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const asked = wishOf(await jsonBody(request, jsonBytesMax), permit)
     const { applied, token, record } = await tokens.create(asked)
-    const durability = await reach(applied, wish)
+    const durability = await dependencies.reach(applied, wish)
     const { lastUsed: _, ...item } = itemOf(record)
     const body = { ...item, token, cp: applied.cp, durability }
     return json(201, body, {
@@ -89,7 +89,7 @@ const createHandler =
 const revokeHandler =
   (dependencies: PrimaryDependencies): Handler =>
   async (_request, target) => {
-    const { tokens, limits, mirrors, reach } = dependencies
+    const { tokens, limits, mirrors } = dependencies
     const query = Query.parse(target.query, durabilityParameters)
     const there = (await mirrors.list()).length
     const level = there > 0 ? 'mirrored' : 'committed'
@@ -97,7 +97,10 @@ const revokeHandler =
     const isGiven = query.text('mirrors') !== null
     const applied = await tokens.revoke(target.rest ?? '')
     if (!applied) throw new StillpointError('not-found', 'there is no token with this id')
-    const durability = await reach(applied, isGiven ? wish : { ...wish, mirrors: Math.max(there, 1) })
+    const durability = await dependencies.reach(
+      applied,
+      isGiven ? wish : { ...wish, mirrors: Math.max(there, 1) },
+    )
     const unconfirmed = (await mirrors.list())
       .filter(({ cp }) => cp === null || cp < applied.cp)
       .map(({ id }) => id)
