@@ -58,7 +58,7 @@ export const serverOptions = [
   {
     name: 'listen',
     placeholder: 'HOST:PORT',
-    brief: 'Address to serve on; anything but loopback needs a secret',
+    brief: 'Address to serve on; anything but loopback needs a secret, and a token or --anonymous read',
     default: `${listenDefault.primary} (mirror: ${listenDefault.mirror})`,
   },
   {
