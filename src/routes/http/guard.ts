@@ -2,14 +2,26 @@
  * Puts the decision before a handler: no request reaches a handler that its sender may not send.
  *
  * - The action is decided first, then the path of the address, before the handler looks at anything.
- * - A read that had to wait is decided again when the tokens have changed meanwhile: the newest tokens decide, whatever
- *   image the answer shows. A write that has begun is finished.
+ * - A request that had to wait, a read for its image or a write for its body, is decided again when the tokens have
+ *   changed meanwhile: the newest tokens decide, whatever image an answer shows, and however slowly a body comes.
  */
 import { nobody, type Who } from '../../access/decide.ts'
 import type { AccessDoor } from './dependencies.ts'
 import type { Endpoint, Handler } from './endpoint.ts'
 import { Permit } from './permit.ts'
 import type { RequestTarget } from './raw-url.ts'
+
+/** The answer to a read, unless the newest tokens refuse it. */
+async function renewed(coming: Promise<Response>, permit: Permit): Promise<Response> {
+  const answer = await coming
+  try {
+    await permit.renew()
+    return answer
+  } catch (error) {
+    await answer.body?.cancel()
+    throw error
+  }
+}
 
 /** A handler behind its decision. */
 export type Guarded = (request: Request, target: RequestTarget) => Response | Promise<Response>
@@ -18,33 +30,19 @@ export function guarded({ access, method }: Endpoint, handler: Handler, door: Ac
   const { action } = access
   const isOnPath = 'paths' in access && access.paths === 'in the address'
   const isRead = method === 'get' || method === 'head'
-  const permitted = (who: Who, target: RequestTarget): Permit => {
-    const permit = new Permit(who, action)
+  const check = (permit: Permit, target: RequestTarget): void => {
     permit.check()
     if (isOnPath) permit.checkAddress(target.rest)
-    return permit
-  }
-  const stillPermitted = async (
-    request: Request,
-    target: RequestTarget,
-    generation: number,
-    coming: Promise<Response>,
-  ): Promise<Response> => {
-    const answer = await coming
-    if (door.generation === generation) return answer
-    try {
-      permitted(await door.who(request.headers), target)
-      return answer
-    } catch (error) {
-      await answer.body?.cancel()
-      throw error
-    }
   }
   const answer = (request: Request, target: RequestTarget, who: Who): Response | Promise<Response> => {
-    const permit = permitted(who, target)
     const { generation } = door
+    const decideAgain = async (): Promise<void> => {
+      if (door.generation !== generation) check(new Permit(await door.who(request.headers), action), target)
+    }
+    const permit = new Permit(who, action, decideAgain)
+    check(permit, target)
     const given = handler(request, target, permit)
-    return isRead && given instanceof Promise ? stillPermitted(request, target, generation, given) : given
+    return isRead && given instanceof Promise ? renewed(given, permit) : given
   }
   if (action === 'ask') return (request, target) => answer(request, target, nobody)
   return (request, target) => {

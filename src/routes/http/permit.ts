@@ -12,7 +12,14 @@ export class Permit {
   constructor(
     readonly who: Who,
     private readonly action: Action,
+    /** Decides the same request by the newest tokens; throws as `check` does. */
+    private readonly decideAgain: () => Promise<void> = () => Promise.resolve(),
   ) {}
+
+  /** A handler that has waited for the sender calls this before it changes anything. */
+  renew(): Promise<void> {
+    return this.decideAgain()
+  }
 
   /** Throws `unauthorized` or `forbidden` when the sender may not do this anywhere. */
   check(): void {

@@ -29,7 +29,7 @@ const batchHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   const large = new ByteGate(largeBodiesBytesMax)
   const apply = async (request: Request, permit: Permit) => {
-    const value = await jsonBody(request, batchBytesMax)
+    const value = await jsonBody(request, batchBytesMax, permit)
     refuseTooMany(value)
     const { operations } = parseShape(BatchBody, value)
     return files.batch(operations.map((item, index) => parseOperation(item, index, permit)))

@@ -43,7 +43,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
   const answerWritten = writtenAnswers()
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const wish = wishOf(target.query)
     const headers = headerValues(request.headers)
@@ -53,7 +53,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     const conditions = known instanceof Promise ? await known : known
     let written: Written
     if (link === undefined) {
-      const coming = fileBody(request, headers, true)
+      const coming = fileBody(request, headers, true, permit)
       const body = coming instanceof Promise ? await coming : coming
       const options =
         body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
@@ -71,7 +71,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
 
 const patchHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
     const wish = parseWish(query, limits.mirrorsMax)
@@ -91,7 +91,7 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
-    const body = await fileBody(request, headers, false)
+    const body = await fileBody(request, headers, false, permit)
     const written = await files.patchFile(path, offset, body, conditions)
     const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
     return answerMutation(dependencies, wish, { ...mutation, status: 200 })

@@ -33,9 +33,9 @@ const listHandler =
 
 const addHandler =
   ({ mirrors, limits }: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     Query.parse(target.query, [])
-    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax))
+    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
     const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
     return json(reached ? 201 : 202, itemOf(record))
   }
