@@ -102,6 +102,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'fs/tree', 'fs/read', 'fs/write'],
     types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
   },
+  access: {
+    imports: ['lib', 'format/items'],
+    types: ['cp-engine/contract.ts', 'fs/contract.ts'],
+  },
   'replica/link': {
     imports: ['lib', 'format', 'format/disk', 'format/wire', 'cp-engine/space'],
     types: ['blockdev', 'cp-engine/contract.ts'],
@@ -122,14 +126,17 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
-  'routes/http': { imports: ['lib'], types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'] },
+  'routes/http': {
+    imports: ['lib', 'access', 'fs/paths.ts'],
+    types: ['format/items', 'cp-engine/contract.ts', 'fs/contract.ts'],
+  },
   'routes/v1': {
-    imports: ['lib', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'routes/http'],
+    imports: ['lib', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'routes/http'],
     types: ['cp-engine/contract.ts'],
   },
   'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'] },
-  routes: { imports: ['lib', 'routes/http', 'routes/v1', 'routes/system'] },
-  'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree'] },
+  routes: { imports: ['lib', 'access', 'routes/http', 'routes/v1', 'routes/system'] },
+  'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
     imports: [
       'lib',
@@ -146,6 +153,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'fs/tree',
       'fs/read',
       'fs',
+      'access',
       'replica/link',
       'replica/primary',
       'replica/mirror',
@@ -154,11 +162,12 @@ export const rooms: Readonly<Record<string, Room>> = {
       'server/configuration',
     ],
   },
-  'cli/command': { imports: ['lib', 'client', 'fs/paths.ts', 'server/configuration'] },
+  'cli/command': { imports: ['lib', 'access', 'client', 'fs/paths.ts', 'server/configuration'] },
   'cli/trees': { imports: ['lib', 'client', 'cli/command'] },
   'cli/verbs': {
     imports: [
       'lib',
+      'access',
       'catalog',
       'client',
       'routes',
@@ -233,6 +242,11 @@ export const bans: readonly Ban[] = [
     what: /(?:\.|^[ \t]*(?:(?:static|readonly|async|get|set) )*)#[A-Za-z]\w*/gm,
     allowed: nowhere,
     why: 'members are `private`, in one idiom',
+  },
+  {
+    what: /\bparsePlainPath\b/g,
+    allowed: /^(?:fs|cli)\/|^routes\/http\/permit\.ts$/,
+    why: 'a path of a request comes from its Permit, which decides whether the sender may use the path',
   },
   { what: /\bprocess\.exit\b/g, allowed: /^cli\//, why: 'a command ends the process, nothing below it' },
 ]

@@ -19,7 +19,7 @@ import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
 import { checkCommand } from './verbs/check.ts'
-import { ApiError } from '../client/client.ts'
+import { ApiError } from '../client/api-error.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { CliContext } from './command/context.ts'
 import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/exit-codes.ts'
@@ -34,6 +34,7 @@ import { rmCommand } from './verbs/rm.ts'
 import { serveCommand } from './verbs/serve.ts'
 import { sqlCommand } from './verbs/sql.ts'
 import { statusCommand } from './verbs/status.ts'
+import { tokenVerbs } from './verbs/token.ts'
 
 export const verbs = {
   serve: serveCommand,
@@ -44,6 +45,7 @@ export const verbs = {
   ls: lsCommand,
   rm: rmCommand,
   mv: mvCommand,
+  token: buildRouteMap({ routes: tokenVerbs, docs: { brief: 'Make, list and revoke tokens' } }),
   check: checkCommand,
   sql: sqlCommand,
   openapi: openapiCommand,

@@ -11,24 +11,39 @@
 import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/user-error.ts'
 import { Answer } from './answer.ts'
+import { ApiError } from './api-error.ts'
 import { AnswerWait, type RequestQuery } from './answer-wait.ts'
 import {
+  type CreatedToken,
   type ListedCp,
+  type ListedToken,
   type Page,
   type RemoteEntry,
   type RemoteStat,
+  type RevokedToken,
   type Shape,
   type WrittenAnswer,
   batchAnswer,
   cpList,
+  createdToken,
   listedCp,
   pageShape,
   remoteStat,
+  revokedToken,
   shaped,
+  tokenList,
   writtenAnswer,
 } from './shapes.ts'
 import { UnreachableError } from './unreachable-error.ts'
 import { encodePath } from './url-path.ts'
+
+interface NewToken {
+  readonly name: string
+  readonly role: string
+  readonly prefix?: string
+  /** RFC 3339. */
+  readonly expiresAt?: string
+}
 
 /** Attributes that a writer gives to an entry. */
 export interface SentAttributes {
@@ -63,17 +78,6 @@ export interface PageOptions {
 
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
 
-export class ApiError extends Error {
-  override readonly name = 'ApiError'
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    detail: string,
-  ) {
-    super(`${detail} (${code})`)
-  }
-}
-
 /** Limit for the text of a refusal: an error page of another kind of server may be long. */
 const errorBytesMax = 64 * 1024
 /** A sentence that a person reads is no longer than this, in characters. */
@@ -100,16 +104,20 @@ interface RemoteContent {
 
 export class Client {
   readonly url: string
+  private readonly authorization: Readonly<Record<string, string>>
 
+  /** The token goes to this URL alone, in a header: a redirect is an error. */
   constructor(
     url: string,
     private readonly fetch: Fetch,
     private readonly clock: Clock,
+    token: string | null = null,
   ) {
     const address = URL.parse(url)
     if (address === null || (address.protocol !== 'http:' && address.protocol !== 'https:'))
       throw new UserError(`--url is not an http or https URL: ${url}`)
     this.url = `${address.origin}${address.pathname.replace(/\/+$/, '')}`
+    this.authorization = token === null ? {} : { Authorization: `Bearer ${token}` }
   }
 
   async stat(path: readonly string[], reading: Reading = {}): Promise<RemoteStat> {
@@ -224,6 +232,23 @@ export class Client {
     return this.written('POST', '/v1/move', {}, to, jsonBody({ from, to, overwrite }))
   }
 
+  async createToken(wish: NewToken): Promise<CreatedToken> {
+    const asked = { ...jsonBody(wish), statuses: [201] }
+    const made = await this.json(createdToken, 'POST', '/v1/tokens', { durability: 'committed' }, asked)
+    this.expect(made.name === wish.name && made.role === wish.role && made.token.startsWith(`sp_${made.id}_`))
+    return made
+  }
+
+  async listTokens(): Promise<readonly ListedToken[]> {
+    const { items } = await this.json(tokenList, 'GET', '/v1/tokens', {})
+    return items
+  }
+
+  /** Waits for the mirrors, and names the mirrors that have not confirmed. */
+  revokeToken(id: string): Promise<RevokedToken> {
+    return this.json(revokedToken, 'DELETE', `/v1/tokens/${encodeURIComponent(id)}`, {})
+  }
+
   /** Takes a consistency point now and waits for it; when nothing is dirty, the result is the last one. */
   takeCp(): Promise<ListedCp> {
     return this.json(listedCp, 'POST', '/v1/cps', {}, { statuses: [200, 201] })
@@ -236,13 +261,14 @@ export class Client {
 
   /**
    * Gives the outcome of a question to a server that may not be ready or may have another role: `body` of a success,
-   * or else the code of a refusal. Throws when the answer is neither.
+   * or else the code of a refusal. Throws when the answer is neither, and when the client may not ask.
    */
   async probe<T>(shape: Shape<T>, path: string): Promise<{ body: T } | { body: null; code: string }> {
     try {
       return { body: await this.json(shape, 'GET', path, {}) }
     } catch (error) {
-      if (error instanceof ApiError) return { body: null, code: error.code }
+      if (error instanceof ApiError && error.status !== 401 && error.status !== 403)
+        return { body: null, code: error.code }
       throw error
     }
   }
@@ -312,10 +338,12 @@ export class Client {
     const abort = (reason: Error): void => aborting.abort(reason)
     const wait = new AnswerWait(this.clock, query, () => abort(new Error('the server does not answer')))
     try {
+      const headers = { ...(init.headers as Record<string, string> | undefined), ...this.authorization }
       const options = {
         redirect: 'error',
         ...init,
         ...wait.watched(init, onSent),
+        headers,
         method,
         timeout: false,
         signal,

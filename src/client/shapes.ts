@@ -74,6 +74,31 @@ export const listedCp = v.looseObject({
 export type ListedCp = v.InferOutput<typeof listedCp>
 export const cpList = v.looseObject({ items: v.array(listedCp), next: v.nullable(v.string()) })
 
+const tokenId = v.pipe(v.string(), v.regex(/^[0-9a-z]{1,32}$/))
+const tokenEntries = {
+  id: tokenId,
+  name: v.string(),
+  role: v.picklist(['reader', 'writer', 'monitor', 'admin']),
+  prefix: v.string(),
+  createdAt: time,
+  expiresAt: v.nullable(time),
+} as const
+/** The only answer that has the token itself. */
+export const createdToken = v.looseObject({
+  ...tokenEntries,
+  token: v.pipe(v.string(), v.regex(/^sp_[0-9a-z]{1,32}_[A-Za-z0-9_-]{43}$/)),
+  cp: count,
+})
+export type CreatedToken = v.InferOutput<typeof createdToken>
+const listedToken = v.looseObject({
+  ...tokenEntries,
+  lastUsed: v.nullable(v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\d$/))),
+})
+export type ListedToken = v.InferOutput<typeof listedToken>
+export const tokenList = v.looseObject({ items: v.array(listedToken) })
+export const revokedToken = v.looseObject({ cp: count, unconfirmed: v.array(v.string()) })
+export type RevokedToken = v.InferOutput<typeof revokedToken>
+
 const mirrorItem = v.looseObject({
   id: v.string(),
   url: v.string(),

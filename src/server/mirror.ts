@@ -2,6 +2,7 @@
  * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { TokenFeed } from '../access/token-feed.ts'
 import { RecordedCps } from './cp-history.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
@@ -20,6 +21,7 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
@@ -65,10 +67,17 @@ export async function serveMirror(
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 
+  const known = knownTokensOf(configuration, clock)
+  const access = new TokenFeed(known, () => (volume.currentOrNull() ? views.open() : null))
+  volume.onPublished(() => void access.newer())
+  await access.newer()
+  refuseShutDoor(known, configuration)
+
   const stopping = new Stopping()
   const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
   const app = makeApp({
     role: 'mirror',
+    access,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -114,6 +123,7 @@ export async function serveMirror(
       views.close()
       await drained
       await applier.close()
+      await access.close()
       cps.close()
       catalog.close()
       await opened.close()

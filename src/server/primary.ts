@@ -1,5 +1,6 @@
 /** A primary: the engine, its files, its mirrors, its history, and the door to all of them. */
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { readTokens, TokenDesk } from '../access/token-settings.ts'
 import { openPrimary } from '../cp-engine/open-primary.ts'
 import { zstd } from '../cp-engine/records/payloads.ts'
 import { EngineVolume } from '../cp-engine/primary-volume.ts'
@@ -20,6 +21,7 @@ import { HttpTransport } from '../replica/link/http-transport.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -97,6 +99,12 @@ export async function servePrimary(
     },
   }
 
+  const known = knownTokensOf(configuration, clock)
+  const openTree = files.view()
+  const { mark, tokens } = await readTokens(openTree, undefined).finally(() => openTree.release())
+  known.replace(tokens ?? [], mark !== null)
+  refuseShutDoor(known, configuration)
+
   let isStopping = false
   const app = makeApp({
     role: 'primary',
@@ -107,6 +115,8 @@ export async function servePrimary(
     limits,
     files,
     mirrors: members,
+    access: known,
+    tokens: new TokenDesk(files, known, random),
     taker: takerOf(engine, cps),
     reach: (applied, wish) =>
       reachLevel(

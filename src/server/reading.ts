@@ -7,6 +7,7 @@
  * - Every request that would change something is answered `fenced` with the reason, and `/readyz` says the reason.
  * - The server writes again only after a new start.
  */
+import { TokenFeed } from '../access/token-feed.ts'
 import { lookAtLog } from '../cp-engine/open-primary.ts'
 import { Volume } from '../cp-engine/volume/volume.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
@@ -23,6 +24,7 @@ import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { RecordedCps } from './cp-history.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
@@ -52,8 +54,13 @@ export async function serveReading(
   const catalog = opened.openCatalog(side, publishedCp, clock)
   const cps = new RecordedCps(catalog, volume, role)
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
+  const known = knownTokensOf(configuration, clock)
+  const access = new TokenFeed(known, () => (volume.currentOrNull() ? views.open() : null))
+  await access.newer()
+  refuseShutDoor(known, configuration)
   let isStopping = false
   const common = {
+    access,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -78,6 +85,7 @@ export async function serveReading(
           role,
           files: closedFiles(views, refuse),
           mirrors: { list: () => Promise.resolve(membersOf(volume)), add: refuse, remove: refuse },
+          tokens: { create: refuse, revoke: refuse },
           taker: { take: refuse },
           reach: refuse,
         })

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { verbs } from '../../src/cli/application.ts'
+import { tokenVerbs } from '../../src/cli/verbs/token.ts'
 import {
   environmentName,
   flagName,
@@ -39,8 +40,13 @@ test.each([...serverOptions] as readonly ServerOption[])('the option $name', (op
   ])
 })
 
-test.each(Object.keys(verbs))('the flags of %s', (verb) => {
-  const { parameters } = verbs[verb as keyof typeof verbs]
+const { token: _, ...single } = verbs
+const commands = {
+  ...single,
+  ...Object.fromEntries(Object.entries(tokenVerbs).map(([name, command]) => [`token ${name}`, command])),
+}
+
+test.each(Object.entries(commands))('the flags of %s', (verb, { parameters }) => {
   const named = Object.keys(parameters.flags ?? {}).map((name) => `--${kebab(name)}`)
   const options = serverOptions.map((option) => `--${flagName(option)}`)
   const said = row(new RegExp(`^\`${verb}[ \`]`))[2]!

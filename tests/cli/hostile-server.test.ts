@@ -22,6 +22,7 @@ import {
   redirects,
 } from './hostile-answers.ts'
 import { type HonestAnswer, HostileServer, type Spoil } from './hostile-server.ts'
+import { bearer } from '../access/issued.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
 interface Case {
@@ -31,6 +32,8 @@ interface Case {
   readonly writes?: 'file' | 'tree'
   /** The command reads more than one page. */
   readonly isLong?: boolean
+  /** The server knows tokens, and the command shows the one of an administrator. */
+  readonly isClosed?: boolean
 }
 
 const large = 'x'.repeat(70_000)
@@ -42,6 +45,12 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   check: 'asks no server',
   sql: 'asks no server',
   openapi: 'asks no server',
+  token: [
+    { inputs: ['token', 'create', 'a name', '--role', 'reader', '--json'], isClosed: true },
+    { inputs: ['token', 'create', 'a name', '--role', 'writer', '--prefix', 'd', '--json'], isClosed: true },
+    { inputs: ['token', 'list'], isClosed: true },
+    { inputs: ['token', 'revoke', 'READER'], isClosed: true },
+  ],
   status: [{ inputs: ['status'] }],
   put: [
     { inputs: ['put', 'SOURCE/a', 'new/a'] },
@@ -70,15 +79,29 @@ const folder = temporaryFolders()
 /** A page has 1000 entries. */
 const manyCount = 1001
 
-async function filled(isLong: boolean): Promise<Harness> {
+/** What the tokens of a closed server are. */
+let tokens = { admin: '', reader: '' }
+
+async function filled({ isLong = false, isClosed = false }: Partial<Case> = {}): Promise<Harness> {
   const harness = new Harness()
   const put = (path: string, body: string) => harness.request('PUT', `/v1/files/${path}`, { body })
   await put('d/a', 'content of a')
   await put('d/large', large)
   await put('odd/file', 'odd')
   for (let i = 0; i < (isLong ? manyCount : 0); i++) await put(`many/f${i}`, '')
-  await harness.json('POST', '/v1/mirrors', { url: 'http://127.0.0.1:9' })
+  if (!isClosed) await harness.json('POST', '/v1/mirrors', { url: 'http://127.0.0.1:9' })
   harness.publish()
+  if (isClosed) {
+    const make = async (role: string, headers: Record<string, string> = {}) => {
+      const body = JSON.stringify({ name: role, role })
+      const type = { 'Content-Type': 'application/json' }
+      const made = await harness.request('POST', '/v1/tokens', { body, headers: { ...type, ...headers } })
+      return (await made.json()) as { readonly id: string; readonly token: string }
+    }
+    const admin = await make('admin')
+    const reader = await make('reader', bearer(admin.token))
+    tokens = { admin: admin.token, reader: reader.id }
+  }
   return harness
 }
 
@@ -102,18 +125,22 @@ const contentsOf = (root: string): Record<string, string> =>
   Object.fromEntries(fs.readdirSync(root).map((name) => [name, fs.readFileSync(join(root, name), 'utf8')]))
 
 /** Runs one command on a server of its own; virtual time goes by only while that server is silent. */
-async function runCase({ inputs, input }: Case, spoil: Spoil | null, at = 0): Promise<Ran> {
+async function runCase({ inputs, input, isClosed }: Case, spoil: Spoil | null, at = 0): Promise<Ran> {
   const target = folder()
   fs.writeFileSync(join(target, 'old'), 'old')
   const server = new HostileServer((request) => harness.primary.fetch(request), spoil && { spoil, at })
   const clock = new VirtualClock()
-  const named = inputs.map((text) => text.replace('SOURCE', source).replace('TARGET', target))
-  const state = { hasEnded: false }
-  const ended = runCommand([...named, '--url', server.url], { clock, ...(input ? { input } : {}) }).finally(
-    () => {
-      state.hasEnded = true
-    },
+  const named = inputs.map((text) =>
+    text.replace('SOURCE', source).replace('TARGET', target).replace('READER', tokens.reader),
   )
+  const state = { hasEnded: false }
+  const ended = runCommand([...named, '--url', server.url], {
+    clock,
+    ...(input ? { input } : {}),
+    ...(isClosed ? { env: { STILLPOINT_TOKEN: tokens.admin } } : {}),
+  }).finally(() => {
+    state.hasEnded = true
+  })
   await Promise.race([ended, server.stalled])
   while (!state.hasEnded) await clock.advance(10_000)
   const { code, out, err } = await ended
@@ -154,7 +181,7 @@ let harness: Harness
 
 /** The outcome with an honest server, which is where a fault is put in. */
 async function runHonest(of: Case): Promise<Ran> {
-  harness = await filled(of.isLong === true)
+  harness = await filled(of)
   const honest = await runCase(of, null)
   expect([honest.code, honest.err]).toEqual([0, ''])
   return honest
@@ -162,7 +189,7 @@ async function runHonest(of: Case): Promise<Ran> {
 
 /** Runs the command with the fault at one of its requests; false when this answer cannot be spoiled so. */
 async function runAt(of: Case, spoil: Spoil, at: number, look: (ran: Ran) => void): Promise<boolean> {
-  if (of.isLong !== true) harness = await filled(false)
+  if (of.isLong !== true) harness = await filled(of)
   const ran = await runCase(of, spoil, at)
   if (ran.spoiled === 0) return false
   try {
@@ -193,7 +220,7 @@ async function runEach(
 const timeLimitMs = 120_000
 
 test('verbs that ask no server make no request', async () => {
-  harness = await filled(false)
+  harness = await filled()
   const empty = folder()
   for (const inputs of [['check', empty], ['sql', '--data', empty, 'SELECT 1'], ['openapi']]) {
     const server = new HostileServer((request) => harness.primary.fetch(request), null)

@@ -8,6 +8,8 @@ import { editBelowRoot, raiseVersion } from '../cp-engine/volume/later-program.t
 import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
 import { endpoints } from '../../src/routes/endpoints.ts'
 import type { Endpoint } from '../../src/routes/http/endpoint.ts'
+import type { TokenRole } from '../../src/format/items/token-setting.ts'
+import { bearer, issue } from '../access/issued.ts'
 import { declaredCodes, endpointOf, idOf, undeclared } from './declared.ts'
 import { Harness, expectProblem } from './harness.ts'
 import type { Ask, RealApp } from './real-app.ts'
@@ -43,8 +45,22 @@ async function fillForDeletes(app: RealApp): Promise<void> {
   throw new Error('deleting never stops')
 }
 
+/** A role that may not do what the endpoint does. */
+const lesser = ({ access: { action } }: Endpoint): TokenRole => (action === 'read' ? 'monitor' : 'reader')
+
 /** Of any endpoint. */
 const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<Response>>> = {
+  async unauthorized(id, app) {
+    const ask = await usualAsk(id, app)
+    app.known.replace([], true)
+    return app.askClosed(ask)
+  },
+  async forbidden(id, app) {
+    const ask = await usualAsk(id, app)
+    const { text, token } = issue(lesser(endpoints.find((each) => idOf(each) === id)!))
+    app.known.replace([token], true)
+    return app.askClosed({ ...ask, headers: { ...ask.headers, ...bearer(text) } })
+  },
   'bad-parameter': async (id, app) => app.ask(withQuery(await usualAsk(id, app), 'nonsense=1')),
   'bad-path': async (id, app) => app.ask(withQuery(await usualAsk(id, app), '#fragment')),
   busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app)),
@@ -76,8 +92,10 @@ const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<R
     return app.ask(ask)
   },
   async 'disk-full'(id, app) {
-    const isDelete = id.startsWith('delete')
+    const isDelete = /^(?:delete|revoke)/.test(id)
+    const revocation = id === 'revokeToken' ? await usualAsk(id, app) : null
     await (isDelete ? fillForDeletes(app) : fill(app))
+    if (revocation) return app.ask(revocation)
     if (id === 'move') return app.ask(jsonAsk('/v1/move', { from: 'a', to: deepPath }))
     if (id === 'patchFile')
       return app.ask({ method: 'PATCH', path: '/v1/files/a?offset=end', body: 'x'.repeat(2 ** 20) })
@@ -213,7 +231,6 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   batch: {
     ...jsonBodies('/v1/batch'),
     'bad-path': step({ op: 'mkdir', path: '../a' }),
-    forbidden: step({ op: 'delete', path: '' }),
     'metadata-too-large': step({ op: 'mkdir', path: 'b', meta: { a: 'v'.repeat(3000) } }),
     'not-found': step({ op: 'delete', path: 'none' }),
     exists: step({ op: 'move', from: 'a', to: 'd/file' }),
@@ -225,6 +242,8 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   },
   listCps: { 'bad-cursor': one('GET', '/v1/cps?cursor=abc') },
   getCp: { 'not-found': one('GET', '/v1/cps/999999') },
+  createToken: jsonBodies('/v1/tokens'),
+  revokeToken: { 'not-found': one('DELETE', '/v1/tokens/none') },
   addMirror: jsonBodies('/v1/mirrors'),
   removeMirror: { 'not-found': one('DELETE', '/v1/mirrors/none') },
   getReadiness: {
@@ -240,6 +259,17 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
 const onMirror: Partial<Record<ErrorCode, () => Promise<Response>>> = {
   'bad-parameter': () => new Harness().onMirror('GET', '/v1/mirror?nonsense=1'),
   'bad-path': () => new Harness().onMirror('GET', '/v1/mirror#fragment'),
+  unauthorized() {
+    const harness = new Harness()
+    harness.known.replace([], true)
+    return harness.onMirror('GET', '/v1/mirror')
+  },
+  forbidden() {
+    const harness = new Harness()
+    const { text, token } = issue('reader')
+    harness.known.replace([token], true)
+    return harness.onMirror('GET', '/v1/mirror', { headers: bearer(text) })
+  },
   internal() {
     const harness = new Harness()
     harness.clock.monotonic = () => {

@@ -344,6 +344,7 @@ export class FakeFileSystem implements FileSystem {
       delete: (name) => void changed.delete(name),
     })
     this.settings = changed
+    this.sequence++
     return this.applied(result)
   }
 

@@ -3,6 +3,7 @@
  * with what its endpoint declares.
  */
 import { expect } from 'bun:test'
+import { TokenDesk } from '../../src/access/token-settings.ts'
 import type { ReadView } from '../../src/fs/contract.ts'
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
@@ -14,6 +15,8 @@ import type {
   PrimaryDependencies,
   ViewSource,
 } from '../../src/routes/http/dependencies.ts'
+import { seededRandom } from '../../src/lib/random.ts'
+import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
@@ -29,12 +32,14 @@ export class Harness {
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
   ready = { ok: true, reason: '' }
+  readonly known = knownTokens()
   readonly primary: App
   readonly mirror: App
 
   constructor() {
     this.images.set(1, new Map(this.files.image))
     const common = {
+      access: this.known,
       cps: {
         list: async (limit: number, before: number | null) =>
           [...this.images.keys()]
@@ -61,6 +66,7 @@ export class Harness {
         () => this.files.cp,
       ),
       files: this.files,
+      tokens: new TokenDesk(this.files, this.known, seededRandom(1)),
       mirrors: {
         list: async () => this.mirrors,
         add: async (url) => {

@@ -2,6 +2,7 @@
  * The app of a primary over the real engine and the real file system, on a device in memory that can be told to lie, to
  * fail, and to be full: what the door answers then is what a client gets.
  */
+import { TokenDesk } from '../../src/access/token-settings.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { DeviceError, type WriteRun } from '../../src/blockdev/block-device.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
@@ -25,6 +26,7 @@ import { startHttpServer } from '../../src/routes/http/server.ts'
 import { limits } from '../../src/server/door.ts'
 import { countsOf, expectQuiet } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
+import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
 
@@ -81,6 +83,7 @@ interface RealAppOptions {
 export class RealApp {
   readonly device = new LyingDevice()
   readonly appClock = new BrokenClock()
+  readonly known = knownTokens()
   engine!: CpEngine
   private files!: VolumeFiles
   private app!: App
@@ -150,6 +153,8 @@ export class RealApp {
       limits,
       files,
       mirrors,
+      access: this.known,
+      tokens: new TokenDesk(files, this.known, this.random),
       taker: {
         async take() {
           engine.assertWritable()
@@ -192,6 +197,7 @@ export class RealApp {
       cps: this.cps,
       clock,
       limits,
+      access: this.known,
       status: () => {
         throw new Error('nobody asks for the status')
       },
@@ -219,6 +225,14 @@ export class RealApp {
   async ask(ask: Ask): Promise<Response> {
     const answer = await this.askOnly(ask)
     if (answer.status >= 400 && !this.engine.isPoisoned) await this.quiet()
+    return answer
+  }
+
+  /** With tokens that are known meanwhile; nobody's are, afterwards. */
+  async askClosed(ask: Ask): Promise<Response> {
+    const answer = await this.askOnly(ask)
+    this.known.replace([], false)
+    if (answer.status >= 400) await this.quiet()
     return answer
   }
 

@@ -1,4 +1,4 @@
-/** Servers inside the test, over real files and a real socket; stopped, and their folders gone, after it. */
+/** Servers inside the test, over real files and a real socket; stopped, and their folders gone, afterwards. */
 import { afterEach } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,14 +20,15 @@ interface StartedOptions {
   readonly verb?: 'serve' | 'mirror'
   readonly clock?: Clock
   readonly mirrors?: readonly string[]
-  /** Others, or other values, of a primary. */
+  /** Others, or other values. */
   readonly flags?: Readonly<Record<string, string>>
 }
 
-export function served(): Served {
+/** `after` says when: after each test, or after all of them. */
+export function served(after: typeof afterEach = afterEach): Served {
   const folders: string[] = []
   const running = new Set<RunningServer>()
-  afterEach(async () => {
+  after(async () => {
     for (const server of running) await server.stop()
     running.clear()
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
@@ -43,7 +44,8 @@ export function served(): Served {
         flags: {
           data,
           listen: '127.0.0.1:0',
-          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors, ...flags } : {}),
+          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors } : {}),
+          ...flags,
         },
         environment: {},
         file: undefined,

@@ -1,7 +1,9 @@
 /** Flags that several verbs have. */
 import type { CliContext } from './context.ts'
+import { parseToken } from '../../access/token.ts'
 import { Client } from '../../client/client.ts'
 import { UserError } from '../../lib/user-error.ts'
+import { readPrivateFile } from '../../server/configuration/private-file.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
 
 export const jsonFlag = {
@@ -18,11 +20,23 @@ const urlFlag = {
   },
 } as const
 
+const tokenFlag = {
+  tokenFile: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief:
+      'File with the token to show, - for standard input (or STILLPOINT_TOKEN_FILE, or the token itself in STILLPOINT_TOKEN)',
+    optional: true,
+  },
+} as const
+
 export interface ClientFlags {
   readonly json: boolean
   readonly url?: string
+  readonly tokenFile?: string
 }
-export const clientFlags = { ...jsonFlag, ...urlFlag } as const
+export const clientFlags = { ...jsonFlag, ...urlFlag, ...tokenFlag } as const
 
 export interface ReadingFlags {
   readonly cp?: number
@@ -67,7 +81,25 @@ function parseCount(text: string): number {
   return value
 }
 
-export function clientFor(context: CliContext, flags: ClientFlags): Client {
-  const url = flags.url ?? (context.process.env['STILLPOINT_URL'] || clientUrlDefault)
-  return new Client(url, context.fetch, context.clock)
+/** Throws a UserError that never shows what the file or the variable holds. */
+export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
+  const { env } = context.process
+  const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
+  return new Client(url, context.fetch, context.clock, await tokenFor(context, flags))
+}
+
+/** Null when the command has no token to show. */
+async function tokenFor(context: CliContext, flags: ClientFlags): Promise<string | null> {
+  const { env } = context.process
+  const file = flags.tokenFile ?? (env['STILLPOINT_TOKEN_FILE'] || null)
+  if (file === '-') return checkToken(await new Response(context.stdin()).text(), 'standard input')
+  if (file !== null) return checkToken(readPrivateFile(file, 'token file'), `the token file ${file}`)
+  const text = env['STILLPOINT_TOKEN']
+  return text === undefined || text === '' ? null : checkToken(text, 'STILLPOINT_TOKEN')
+}
+
+function checkToken(content: string, where: string): string {
+  const text = content.trim()
+  if (parseToken(text) !== null) return text
+  throw new UserError(`${where} has no token (one token has the form sp_ID_ and 43 characters)`)
 }

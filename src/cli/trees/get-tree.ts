@@ -10,7 +10,8 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
-import { ApiError, type Client, type PageOptions, pageEntries, type Reading } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
+import { type Client, type PageOptions, pageEntries, type Reading } from '../../client/client.ts'
 import type { Page, RemoteEntry } from '../../client/shapes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import {

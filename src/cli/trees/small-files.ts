@@ -6,7 +6,8 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import { ApiError, type SentAttributes, type Client, type Writing } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
+import type { SentAttributes, Client, Writing } from '../../client/client.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]

@@ -1,5 +1,5 @@
 /** Report of a copy of a tree: counts of the copied entries, and the failures. */
-import { ApiError } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
 import type { ErrorCode } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { UnreachableError } from '../../client/unreachable-error.ts'

@@ -22,7 +22,7 @@ interface Flags extends ClientFlags, ReadingFlags {
 }
 
 async function get(this: CliContext, flags: Flags, source: string, target?: string): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const { cp, at, minCp, wait } = flags
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(source)

@@ -19,7 +19,7 @@ interface Flags extends ClientFlags, ReadingFlags {
 }
 
 async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const { cp, at, minCp, wait } = flags
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(target)

@@ -32,7 +32,7 @@ export async function runServer(
   // From here on no signal is lost, even while the volume is being opened.
   const signal = context.signal()
   await startLogging(configuration.logLevel)
-  const exposed = exposure(configuration.listen)
+  const exposed = exposure(configuration.listen, configuration.anonymous)
   if (exposed !== null) log.warn(exposed)
   // The module is loaded here, so that the other verbs start without the engine.
   const { startServer } = await import('../../server/start.ts')

@@ -13,6 +13,8 @@ export interface MirrorFlags {
   readonly data?: string
   readonly listen?: string
   readonly secretFile?: string
+  readonly adminTokenFile?: string
+  readonly anonymous?: string
   readonly nodeCacheBytesMax?: string
   readonly logLevel?: string
   readonly acceptLoss?: readonly Loss[]
@@ -51,6 +53,8 @@ export const mirrorFlags = {
   data: flag('data'),
   listen: flag('listen'),
   secretFile: flag('secretFile'),
+  adminTokenFile: flag('adminTokenFile'),
+  anonymous: flag('anonymous'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
   logLevel: flag('logLevel'),
   acceptLoss: {

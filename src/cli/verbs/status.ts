@@ -29,7 +29,7 @@ interface Status {
 }
 
 async function status(this: CliContext, flags: ClientFlags): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const found = await ask(client)
   if (flags.json) printJson(this, found)
   else {

@@ -2,6 +2,8 @@
  * Interfaces of everything that the handlers need; the composition root hands in the implementations. A mirror has no
  * `files` and nothing else that changes the volume: a handler cannot call what is absent.
  */
+import type { Who } from '../../access/decide.ts'
+import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -110,7 +112,40 @@ export interface Limits {
   readonly mirrorsMax: number
 }
 
+/** The tokens that this server knows, as of the newest settings. */
+export interface AccessDoor {
+  /** Number that differs after every change of tokens. */
+  readonly generation: number
+  /** Gives a promise only while newer settings are being read. */
+  who(headers: Headers): Who | Promise<Who>
+  tokens(): readonly TokenRecord[]
+}
+
+export interface TokenRecord {
+  readonly id: string
+  readonly name: string
+  readonly role: TokenRole
+  /** Plain path. */
+  readonly prefix: string
+  readonly createdMs: number
+  readonly expiresMs: number | null
+  /** Beginning of the day of the last use since the server was started. */
+  readonly lastUsedMs: number | null
+}
+
+export type TokenWish = Pick<TokenRecord, 'name' | 'role' | 'prefix' | 'expiresMs'>
+
+interface TokenMaker {
+  /** The token itself is in this result, and nowhere else. */
+  create(
+    wish: TokenWish,
+  ): Promise<{ readonly applied: Applied<unknown>; readonly token: string; readonly record: TokenRecord }>
+  /** Null when there is no token of this id. */
+  revoke(id: string): Promise<Applied<unknown> | null>
+}
+
 interface Common {
+  readonly access: AccessDoor
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory
@@ -130,6 +165,7 @@ export interface PrimaryDependencies extends Common {
   readonly role: 'primary'
   readonly files: FileSystem
   readonly mirrors: MirrorMembers
+  readonly tokens: TokenMaker
   readonly taker: CpTaker
   reach(applied: Applied<unknown>, wish: DurabilityWish): Promise<Durability>
 }

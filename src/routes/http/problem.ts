@@ -7,6 +7,9 @@ import { logger } from '../../lib/log.ts'
 
 const log = logger('routes')
 
+/** Both schemes take a token; a browser asks a person for it. */
+const challenge = 'Bearer realm="stillpoint", Basic realm="stillpoint", charset="UTF-8"'
+
 const reserved = new Set(['type', 'title', 'status', 'code', 'detail', 'instance'])
 const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'not-yet': '1',
@@ -34,6 +37,7 @@ export function problem(error: unknown, headers: Readonly<Record<string, string>
       'Content-Type': 'application/problem+json',
       'X-Content-Type-Options': 'nosniff',
       'Cache-Control': 'no-store',
+      ...(code === 'unauthorized' ? { 'WWW-Authenticate': challenge } : {}),
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
       ...headers,
     },

@@ -32,6 +32,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/openapi.json',
+    access: { action: 'ask' },
     handler: openApiHandler,
     contract: {
       operationId: 'getOpenApi',
@@ -50,6 +51,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/docs',
+    access: { action: 'ask' },
     handler: docsHandler,
     contract: {
       operationId: 'getDocs',

@@ -18,14 +18,25 @@ const healthHandler = (): Handler => (_request, target) => {
 
 const readyHandler =
   (dependencies: Dependencies): Handler =>
-  (_request, target) => {
+  async (request, target) => {
     Query.parse(target.query, [])
     const { ok, reason } = dependencies.ready()
+    const isTold = reason !== '' && (await isKnown(request, dependencies))
     // A server that takes no writes still serves reads; the answer then says why writes are refused.
-    const body = reason === '' ? { status: 'ok' } : { status: 'ok', fenced: reason }
+    const body = isTold ? { status: 'ok', fenced: reason } : { status: 'ok' }
     if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
-    throw new StillpointError('not-yet', reason)
+    throw new StillpointError('not-yet', isTold ? reason : 'this server is not ready; a token is told why')
   }
+
+/** Reasons name addresses and devices, so they are for callers with a token, where there are tokens. */
+async function isKnown({ headers }: Request, { access }: Dependencies): Promise<boolean> {
+  try {
+    const { token, role } = await access.who(headers)
+    return token !== null || role === 'admin'
+  } catch {
+    return false
+  }
+}
 
 const metricsHandler =
   (_dependencies: Dependencies, app: AppParts): Handler =>
@@ -42,6 +53,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/healthz',
+    access: { action: 'ask' },
     handler: healthHandler,
     contract: {
       operationId: 'getHealth',
@@ -54,6 +66,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/readyz',
+    access: { action: 'ask' },
     handler: readyHandler,
     contract: {
       operationId: 'getReadiness',
@@ -66,6 +79,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/metrics',
+    access: { action: 'monitor' },
     handler: metricsHandler,
     contract: {
       operationId: 'getMetrics',

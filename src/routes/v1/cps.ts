@@ -77,6 +77,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/v1/cps',
+    access: { action: 'history' },
     handler: listHandler,
     contract: {
       operationId: 'listCps',
@@ -98,6 +99,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/v1/cps/{cp}',
+    access: { action: 'history' },
     handler: getHandler,
     contract: {
       operationId: 'getCp',
@@ -114,6 +116,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/cps',
+    access: { action: 'checkpoint' },
     handler: takeHandler,
     contract: {
       operationId: 'takeCp',

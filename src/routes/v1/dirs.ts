@@ -212,12 +212,27 @@ const listContract = (root: boolean): Endpoint['contract'] => ({
 })
 
 export const directoryEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
-  { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/dirs',
+    access: { action: 'read', paths: 'in the address' },
+    handler: listHandler,
+    contract: listContract(true),
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: listHandler,
+    contract: listContract(false),
+  },
   {
     on: 'primary',
     method: 'put',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: makeDirectoryHandler,
     contract: {
       operationId: 'makeDirectory',
@@ -251,6 +266,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: deleteDirectoryHandler,
     contract: {
       operationId: 'deleteDirectory',

@@ -30,8 +30,12 @@ export function wishParser(mirrorsMax: number): (query: string) => DurabilityWis
   }
 }
 
-export function parseWish(query: Query, mirrorsMax: number): DurabilityWish {
-  const level = query.choice('durability', durabilityLevels) ?? 'logged'
+export function parseWish(
+  query: Query,
+  mirrorsMax: number,
+  levelDefault: Durability = 'logged',
+): DurabilityWish {
+  const level = query.choice('durability', durabilityLevels) ?? levelDefault
   const mirrors = query.integer('mirrors', 1, mirrorsMax)
   if (mirrors !== null && level !== 'mirrored') {
     throw new StillpointError('bad-parameter', 'mirrors goes with durability=mirrored', {

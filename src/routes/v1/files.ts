@@ -43,7 +43,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
   const answerWritten = writtenAnswers()
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const wish = wishOf(target.query)
     const headers = headerValues(request.headers)
@@ -53,7 +53,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     const conditions = known instanceof Promise ? await known : known
     let written: Written
     if (link === undefined) {
-      const coming = fileBody(request, headers, true)
+      const coming = fileBody(request, headers, true, permit)
       const body = coming instanceof Promise ? await coming : coming
       const options =
         body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
@@ -71,7 +71,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
 
 const patchHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
     const wish = parseWish(query, limits.mirrorsMax)
@@ -91,7 +91,7 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
-    const body = await fileBody(request, headers, false)
+    const body = await fileBody(request, headers, false, permit)
     const written = await files.patchFile(path, offset, body, conditions)
     const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
     return answerMutation(dependencies, wish, { ...mutation, status: 200 })
@@ -158,12 +158,27 @@ const writtenResponse = (description: string) => ({
 })
 
 export const fileEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
-  { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
+  {
+    on: 'both',
+    method: 'get',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('GET'),
+    contract: readContract(false),
+  },
+  {
+    on: 'both',
+    method: 'head',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('HEAD'),
+    contract: readContract(true),
+  },
   {
     on: 'primary',
     method: 'put',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: putHandler,
     contract: {
       operationId: 'putFile',
@@ -197,6 +212,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'patch',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: patchHandler,
     contract: {
       operationId: 'patchFile',
@@ -229,6 +245,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: deleteHandler,
     contract: {
       operationId: 'deleteFile',

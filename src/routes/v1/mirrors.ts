@@ -33,9 +33,9 @@ const listHandler =
 
 const addHandler =
   ({ mirrors, limits }: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     Query.parse(target.query, [])
-    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax))
+    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
     const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
     return json(reached ? 201 : 202, itemOf(record))
   }
@@ -63,6 +63,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'get',
     path: '/v1/mirrors',
+    access: { action: 'monitor' },
     handler: listHandler,
     contract: {
       operationId: 'listMirrors',
@@ -78,6 +79,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/mirrors',
+    access: { action: 'administer' },
     handler: addHandler,
     contract: {
       operationId: 'addMirror',
@@ -95,6 +97,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: '/v1/mirrors/{id}',
+    access: { action: 'administer' },
     handler: removeHandler,
     contract: {
       operationId: 'removeMirror',

@@ -55,6 +55,20 @@ const contract = (root: boolean): Endpoint['contract'] => ({
 })
 
 export const statEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: '/v1/stat', handler: statHandler, contract: contract(true) },
-  { on: 'both', method: 'get', path: '/v1/stat/{path}', handler: statHandler, contract: contract(false) },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/stat',
+    access: { action: 'read', paths: 'in the address' },
+    handler: statHandler,
+    contract: contract(true),
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/stat/{path}',
+    access: { action: 'read', paths: 'in the address' },
+    handler: statHandler,
+    contract: contract(false),
+  },
 ]

@@ -11,10 +11,13 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
+import { parseToken, type PresentedToken } from '../../access/token.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
+import { readPrivateFile } from './private-file.ts'
 import {
+  anonymousChoices,
   bounds,
   checksumChoices,
   encodingChoices,
@@ -34,6 +37,9 @@ export interface ServerConfiguration {
   readonly mirrors: readonly string[]
   /** Null means that the server listens on loopback only and asks nobody for a secret. */
   readonly secret: string | null
+  /** Token of the administrator's file; null when there is no such file. */
+  readonly adminToken: PresentedToken | null
+  readonly anonymous: (typeof anonymousChoices)[number]
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
   readonly nodeCacheBytesMax: number
@@ -126,6 +132,8 @@ const schemas = {
     v.transform((urls) => [...new Set(urls)]),
   ),
   secretFile: text,
+  adminTokenFile: text,
+  anonymous: choice(anonymousChoices),
   cpIntervalMs: whole(bounds.cpIntervalMsMin, bounds.cpIntervalMsMax, 'ms'),
   queueBytesMax: whole(bounds.queueBytesMin, bounds.queueBytesLimit, 'bytes'),
   nodeCacheBytesMax: whole(bounds.nodeCacheBytesMin, bounds.nodeCacheBytesLimit, 'bytes'),
@@ -160,6 +168,7 @@ export function readConfiguration(
   if (data === undefined) throw new UserError('--data DIR is needed')
   const secretFile = option('secretFile', undefined)
   const secret = secretFile === undefined ? null : readSecret(secretFile)
+  const adminTokenFile = option('adminTokenFile', undefined)
   const listen = option('listen', listenDefault[role])!
   if (secret === null && !isLoopback(listen.host))
     throw new UserError(
@@ -179,6 +188,8 @@ export function readConfiguration(
     listen,
     mirrors,
     secret,
+    adminToken: adminTokenFile === undefined ? null : readAdminToken(adminTokenFile),
+    anonymous: option('anonymous', defaultOf('anonymous'))!,
     cpIntervalMs: option('cpIntervalMs', defaultOf('cpIntervalMs'))!,
     queueBytesMax: option('queueBytesMax', defaultOf('queueBytesMax'))!,
     nodeCacheBytesMax: option('nodeCacheBytesMax', defaultOf('nodeCacheBytesMax'))!,
@@ -244,6 +255,14 @@ function readSecret(path: string): string {
   if (!/^[\x21-\x7e]+$/.test(secret))
     throw new UserError(`the secret in ${path} has to be visible ASCII without spaces`)
   return secret
+}
+
+function readAdminToken(path: string): PresentedToken {
+  const token = parseToken(readPrivateFile(path, 'token file').trim())
+  if (token !== null) return token
+  throw new UserError(
+    `the token file ${path} has to hold one token, sp_ID_ and 43 characters (\`stillpoint token new\` prints one)`,
+  )
 }
 
 function readSmallFile(path: string, what: string): string {

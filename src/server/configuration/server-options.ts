@@ -50,6 +50,7 @@ export const bounds = {
 
 export const checksumChoices = ['xxh3', 'sha256'] as const
 export const encodingChoices = ['raw', 'zstd'] as const
+export const anonymousChoices = ['nothing', 'read'] as const
 export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
 
 export const serverOptions = [
@@ -57,7 +58,7 @@ export const serverOptions = [
   {
     name: 'listen',
     placeholder: 'HOST:PORT',
-    brief: 'Address to serve on; anything but loopback needs a secret',
+    brief: 'Address to serve on; anything but loopback needs a secret, and a token or --anonymous read',
     default: `${listenDefault.primary} (mirror: ${listenDefault.mirror})`,
   },
   {
@@ -72,6 +73,19 @@ export const serverOptions = [
     placeholder: 'FILE',
     brief: 'File with the secret that primary and mirrors share',
     default: null,
+  },
+  {
+    name: 'adminTokenFile',
+    placeholder: 'FILE',
+    brief:
+      'File with one token that may do everything, kept outside of the volume; only its owner may use it',
+    default: null,
+  },
+  {
+    name: 'anonymous',
+    placeholder: anonymousChoices.join('|'),
+    brief: 'May whoever shows no token read the files: nothing, or read',
+    default: 'nothing',
   },
   {
     name: 'cpIntervalMs',

@@ -40,6 +40,8 @@ test('the defaults', () => {
     listen: { host: '127.0.0.1', port: 7070 },
     mirrors: [],
     secret: null,
+    adminToken: null,
+    anonymous: 'nothing',
     cpIntervalMs: 1000,
     queueBytesMax: 32 * 2 ** 20,
     nodeCacheBytesMax: 128 * 2 ** 20,
@@ -87,6 +89,8 @@ describe('flags over environment over file over defaults', () => {
       '--listen STILLPOINT_LISTEN',
       '--mirror STILLPOINT_MIRRORS',
       '--secret-file STILLPOINT_SECRET_FILE',
+      '--admin-token-file STILLPOINT_ADMIN_TOKEN_FILE',
+      '--anonymous STILLPOINT_ANONYMOUS',
       '--cp-interval-ms STILLPOINT_CP_INTERVAL_MS',
       '--queue-bytes-max STILLPOINT_QUEUE_BYTES_MAX',
       '--node-cache-bytes-max STILLPOINT_NODE_CACHE_BYTES_MAX',
@@ -157,7 +161,7 @@ describe('without a secret only loopback', () => {
     (listen) => {
       const configuration = read({ data: 'd', listen })
       expect(configuration.secret).toBeNull()
-      expect(exposure(configuration.listen)).toBeNull()
+      expect(exposure(configuration.listen, 'read')).toBeNull()
     },
   )
   test.each([
@@ -172,8 +176,8 @@ describe('without a secret only loopback', () => {
     const secret = 's'.repeat(32)
     const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
     expect(configuration.secret).toBe(secret)
-    // The secret is for /replica/v1; that /v1 is open is said.
-    expect(exposure(configuration.listen)).toContain(`${listen} can use /v1`)
+    expect(exposure(configuration.listen, 'nothing')).toBeNull()
+    expect(exposure(configuration.listen, 'read')).toContain(`${listen} can read every file`)
   })
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',
