@@ -46,6 +46,8 @@ interface LinkEvents {
   transferred(link: MemberLink, transfer: Transfer): void
   metHigherEpoch(epoch: FrameHead['epoch']): void
   metLostCp(link: MemberLink, cp: number): void
+  /** The mirror is not reached, for another reason than before. */
+  unreached(link: MemberLink, reason: string): void
 }
 
 export class MemberLink {
@@ -151,6 +153,8 @@ export class MemberLink {
         return this.events.metHigherEpoch(action.epoch)
       case 'met-lost-cp':
         return this.events.metLostCp(this, action.cp)
+      case 'unreached':
+        return this.events.unreached(this, action.reason)
       case 'mirrored':
         return this.events.mirrored()
       case 'transfer':

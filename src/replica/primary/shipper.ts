@@ -36,7 +36,7 @@ import {
 import { Lag } from '../link/lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds } from './member-holds.ts'
-import { isHigher, isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
+import { isHigher, isOlderCopy, needInWords, notAsExpected, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from '../link/positions.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
 import type { ShipperAction, ShipperEvent, ShipperFacts } from './shipper-events.ts'
@@ -52,8 +52,9 @@ export class Shipper {
   private session = noUuid
   private readonly times: ShipperTimes
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
-  /** Why the last connection ended or could not be made; null when the reason is not known yet. */
-  private unreached: string | null = null
+  /** Why the last connection ended or could not be made. */
+  private unreached = notAsExpected
+  private lastReason: string | null = null
   private status: MirrorStatus | null = null
   private statusNumber = -1
   /** Root that the mirror last reported as published. The primary holds this root, so patches may build on it. */
@@ -208,7 +209,10 @@ export class Shipper {
   private fail(reason: string): void {
     if (this.phase === 'waiting') return
     this.trouble = null
-    this.unreached = reason
+    // Before the session nobody has proved anything.
+    this.unreached = this.phase === 'session' ? reason : notAsExpected
+    if (reason !== this.lastReason) this.actions.push({ kind: 'unreached', reason })
+    this.lastReason = reason
     this.disconnect()
     this.times.backOff(this.nowMs)
   }
@@ -262,6 +266,7 @@ export class Shipper {
       return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
     }
     this.phase = 'session'
+    this.lastReason = null
     this.session = answer.opens
     this.trouble = null
     this.times.begun(this.nowMs)

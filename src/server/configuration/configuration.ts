@@ -4,16 +4,16 @@
  *
  * - Every source is checked by the same schema, and an unknown key of the file is an error, so that no typing error
  *   silently leaves a default in force.
- * - A server without a secret listens on loopback only.
+ * - A primary without a secret listens on loopback only. A mirror without one pairs by a code, or is on loopback.
  *
  * Errors: UserError, one line that spells the option as its source does.
  */
 import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
-import { encodeUtf8 } from '../../lib/bytes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
+import { readSecretFile } from './secret-file.ts'
 import {
   bounds,
   checksumChoices,
@@ -32,7 +32,7 @@ export interface ServerConfiguration {
   readonly listen: ListenAddress
   /** Origins, without a trailing slash. */
   readonly mirrors: readonly string[]
-  /** Null means that the server listens on loopback only and asks nobody for a secret. */
+  /** Key material that primary and mirrors share; null when they pair by a code, or are on loopback. */
   readonly secret: string | null
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
@@ -159,9 +159,16 @@ export function readConfiguration(
   const data = option('data', undefined)
   if (data === undefined) throw new UserError('--data DIR is needed')
   const secretFile = option('secretFile', undefined)
-  const secret = secretFile === undefined ? null : readSecret(secretFile)
+  const secret =
+    secretFile === undefined
+      ? null
+      : readSecretFile(secretFile, {
+          what: 'secret file',
+          bytesMin: bounds.secretBytesMin,
+          bytesMax: bounds.secretBytesMax,
+        })
   const listen = option('listen', listenDefault[role])!
-  if (secret === null && !isLoopback(listen.host))
+  if (role === 'primary' && secret === null && !isLoopback(listen.host))
     throw new UserError(
       `to listen on ${formatAddress(listen)} a secret is needed (--secret-file): without one only loopback`,
     )
@@ -231,19 +238,6 @@ function readFile(path: string | undefined): ConfigurationFile | null {
   const unknown = Object.keys(values).find((key) => !known.includes(key))
   if (unknown !== undefined) throw new UserError(`${path} has an unknown option: ${unknown}`)
   return { path, values }
-}
-
-function readSecret(path: string): string {
-  const secret = readSmallFile(path, 'secret file').trim()
-  const length = encodeUtf8(secret).length
-  if (length < bounds.secretBytesMin || length > bounds.secretBytesMax)
-    throw new UserError(
-      `the secret in ${path} has to have ${bounds.secretBytesMin} to ${bounds.secretBytesMax} bytes`,
-    )
-  // The secret travels in a header, so only visible ASCII is allowed.
-  if (!/^[\x21-\x7e]+$/.test(secret))
-    throw new UserError(`the secret in ${path} has to be visible ASCII without spaces`)
-  return secret
 }
 
 function readSmallFile(path: string, what: string): string {
