@@ -17,7 +17,7 @@ export async function writePrivateFile(
 ): Promise<void> {
   const made = `${path}.new`
   try {
-    // What a crash has left may have another mode.
+    // A file that a crash has left may have another mode.
     await calls.remove(made)
     const handle = await fs.open(made, 'wx', privateMode)
     try {

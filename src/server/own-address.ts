@@ -21,7 +21,9 @@ export const systemNames: HostNames = {
     }
   },
   own: () =>
-    Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address)),
+    Object.values(networkInterfaces()).flatMap((addresses) =>
+      (addresses ?? []).map(({ address }) => address),
+    ),
 }
 
 /**
@@ -65,7 +67,10 @@ export async function isOwnAddress(
 ): Promise<boolean> {
   const url = URL.parse(text)
   if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
-  const [asked, listened] = await Promise.all([addressesOf(url.hostname, names), addressesOf(hostname, names)])
+  const [asked, listened] = await Promise.all([
+    addressesOf(url.hostname, names),
+    addressesOf(hostname, names),
+  ])
   const isListened = (address: string): boolean => {
     if (listened.some(isEverything))
       return isLoopbackAddress(address) || names.own().some((own) => addressOf(own) === address)

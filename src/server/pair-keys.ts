@@ -11,7 +11,7 @@ import type { StoredKeys } from '../replica/link/peer-keys.ts'
 import { readPrivateFile } from './configuration/secret-file.ts'
 import { hasFile } from './volume-folder.ts'
 
-export const pairKeysName = 'pair-keys.json'
+const pairKeysName = 'pair-keys.json'
 /** More sides than any volume meets; the key that was made first leaves. */
 const keysMax = 256
 const fileBytesMax = 64 * 1024

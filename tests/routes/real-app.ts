@@ -85,6 +85,7 @@ export class RealApp {
   private files!: VolumeFiles
   private app!: App
   private views!: Views
+  mirrors!: ReturnType<typeof engineMirrors>
   private cps!: CpHistory
   private hasPins = false
   private readonly random = seededRandom(1)
@@ -120,7 +121,7 @@ export class RealApp {
       openView: () => files.view(),
       settle: () => engine.requestCp('requested'),
     })
-    const mirrors = engineMirrors(engine, {
+    this.mirrors = engineMirrors(engine, {
       transport: { connect: () => ({ wake: () => {}, close: () => {} }) },
       clock,
       random: this.random,
@@ -149,7 +150,7 @@ export class RealApp {
       clock: this.appClock,
       limits,
       files,
-      mirrors,
+      mirrors: this.mirrors,
       taker: {
         async take() {
           engine.assertWritable()

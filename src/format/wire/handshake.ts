@@ -12,22 +12,22 @@ export const nonceBytes = 32
 export const sessionIdBytes = 16
 
 /** Kinds of keys that two sides can have in common, by their number. */
-export const keyKinds = { open: 0, secret: 1, pair: 2, code: 3 } as const
-export type KeyKind = keyof typeof keyKinds
+export const peerKeyKinds = { open: 0, secret: 1, pair: 2, code: 3 } as const
+export type KeyKind = keyof typeof peerKeyKinds
 
 const head = [
   ['magic', 0, 4, '"SPWP"'],
   ['version', 4, 2, 'of the handshake: 1'],
 ] as const
 
-export const introductionLayout = layout('introduction', 72, [
+const introductionLayout = layout('introduction', 72, [
   ...head,
   ['reserved', 6, 2, 'zero'],
   ['volume', 8, 16, 'volume UUID'],
   ['primary', 24, 16, "the primary's side UUID"],
   ['nonce', 40, nonceBytes, "the primary's nonce"],
 ])
-export const challengeLayout = layout('challenge', 96, [
+const challengeLayout = layout('challenge', 96, [
   ...head,
   ['reserved', 6, 2, 'zero'],
   ['mirror', 8, 16, "the mirror's side UUID"],
@@ -35,7 +35,7 @@ export const challengeLayout = layout('challenge', 96, [
   ['issuedMs', 56, 8, "on the mirror's clock, for the mirror alone"],
   ['cookie', 64, sha256Bytes, 'by which the mirror knows its challenge again'],
 ])
-export const proofLayout = layout('proof', 208, [
+const proofLayout = layout('proof', 208, [
   ...head,
   ['key', 6, 1, '0 none, on loopback; 1 of the secret file; 2 of the pair; 3 of a pairing code'],
   ['reserved', 7, 1, 'zero'],
@@ -48,7 +48,7 @@ export const proofLayout = layout('proof', 208, [
   ['channel', 144, sha256Bytes, 'SHA-256 of the certificate that the primary has pinned; zeros: none'],
   ['proof', 176, sha256Bytes, "the primary's"],
 ])
-export const proofAnswerLayout = layout('proof answer', 40, [
+const proofAnswerLayout = layout('proof answer', 40, [
   ...head,
   ['reserved', 6, 2, 'zero'],
   ['proof', 8, sha256Bytes, "the mirror's"],
@@ -84,7 +84,7 @@ export interface Challenge {
   readonly cookie: Uint8Array
 }
 
-export interface Proof {
+interface Proof {
   readonly introduction: Introduction
   readonly challenge: Omit<Challenge, 'mirror'>
   readonly keyKind: KeyKind
@@ -92,7 +92,7 @@ export interface Proof {
   readonly proof: Uint8Array
 }
 
-export interface SealedHead {
+interface SealedHead {
   readonly session: Uint8Array
   readonly counter: number
   readonly mac: Uint8Array
@@ -156,7 +156,7 @@ export function decodeChallenge(bytes: Uint8Array): Challenge {
 export function encodeProof({ introduction, challenge, keyKind, channel, proof }: Proof): Uint8Array {
   const w = new Writer(proofLayout, new Uint8Array(proofLayout.bytes))
   writeHead(w)
-  w.number('key', keyKinds[keyKind])
+  w.number('key', peerKeyKinds[keyKind])
   w.put('volume', parseUuid(introduction.volume))
   w.put('primary', parseUuid(introduction.primary))
   w.put('primaryNonce', introduction.nonce)
@@ -172,7 +172,7 @@ export function decodeProof(bytes: Uint8Array): Proof {
   const r = new Reader(proofLayout, bytes)
   readHead(r)
   const number = r.number('key')
-  const keyKind = (Object.keys(keyKinds) as KeyKind[]).find((kind) => keyKinds[kind] === number)
+  const keyKind = (Object.keys(peerKeyKinds) as KeyKind[]).find((kind) => peerKeyKinds[kind] === number)
   if (!keyKind) throw r.problem('key', 'is of no known kind')
   return {
     introduction: {

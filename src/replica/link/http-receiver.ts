@@ -41,7 +41,7 @@ export function createReplicaFetch(
   async function answer(request: Request, path: string): Promise<Response> {
     const opening = new Opening(path, sessions)
     try {
-      await chunksOf(request, replica.bodyBytesMax, (chunk) => opening.push(chunk))
+      await chunksOf(request, replica.sealedBytesMax, (chunk) => opening.push(chunk))
       const { session, counter, chunks } = opening.finish()
       let answers: readonly Uint8Array[]
       if (path === answersPath) answers = await waiting.next(request.signal)

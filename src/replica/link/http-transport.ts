@@ -62,7 +62,7 @@ export class HttpTransport implements ReplicaTransport {
   }
 }
 
-/** What both proofs have begun. */
+/** A session that both proofs have begun. */
 interface Proved extends SessionKeys {
   /** The mirror's side UUID. */
   readonly mirror: string
@@ -225,7 +225,7 @@ class HttpConnection implements Connection {
         if (response.status === 401) onRefused()
         throw new Error(refusals[response.status] ?? `it answers ${response.status}`)
       }
-      return await readLimited(response.body, replica.bodyBytesMax)
+      return await readLimited(response.body, replica.sealedBytesMax)
     } finally {
       cancel()
       this.abort.signal.removeEventListener('abort', stop)

@@ -38,7 +38,9 @@ export function parseCode(text: string): Uint8Array | null {
   const spare = BigInt(symbols * 5 - codeBytes * 8)
   if ((bits & ((1n << spare) - 1n)) !== 0n) return null
   bits >>= spare
-  return Uint8Array.from({ length: codeBytes }, (_, i) => Number((bits >> BigInt(8 * (codeBytes - 1 - i))) & 255n))
+  return Uint8Array.from({ length: codeBytes }, (_, i) =>
+    Number((bits >> BigInt(8 * (codeBytes - 1 - i))) & 255n),
+  )
 }
 
 export class PairingCode {

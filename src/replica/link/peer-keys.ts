@@ -19,7 +19,7 @@ export interface StoredKeys {
   readonly isEmpty: boolean
 }
 
-export interface PeerKey {
+interface PeerKey {
   readonly kind: KeyKind
   readonly key: Uint8Array
 }

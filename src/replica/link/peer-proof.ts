@@ -11,7 +11,7 @@ import { type Hmac, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { concatBytes, encodeUtf8, writeU16, writeU64 } from '../../lib/bytes.ts'
 import { sha256Bytes } from '../../lib/checksum.ts'
 import { parseUuid } from '../../lib/random.ts'
-import { type KeyKind, handshakeVersion, keyKinds, sessionIdBytes } from '../../format/wire/handshake.ts'
+import { type KeyKind, handshakeVersion, peerKeyKinds, sessionIdBytes } from '../../format/wire/handshake.ts'
 
 export interface Parties {
   readonly volume: string
@@ -37,7 +37,8 @@ export interface SessionKeys {
 const keyBytes = 32
 export const noChannel: Uint8Array = new Uint8Array(sha256Bytes)
 const label = (of: string): Uint8Array => encodeUtf8(`stillpoint ${of} ${handshakeVersion}`)
-const directionByte = (direction: Direction): Uint8Array => Uint8Array.of(direction === 'to the mirror' ? 1 : 2)
+const directionByte = (direction: Direction): Uint8Array =>
+  Uint8Array.of(direction === 'to the mirror' ? 1 : 2)
 
 function derive(key: Uint8Array, salt: Uint8Array, info: Uint8Array, bytes: number): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', key, salt, info, bytes))
@@ -61,7 +62,7 @@ function transcriptOf(handshake: Handshake): Uint8Array {
     handshake.mirrorNonce,
     parseUuid(handshake.volume),
     sidesOf(handshake),
-    Uint8Array.of(keyKinds[handshake.keyKind]),
+    Uint8Array.of(peerKeyKinds[handshake.keyKind]),
     handshake.channel,
   )
 }

@@ -23,7 +23,15 @@ import {
   nonceBytes,
 } from '../../format/wire/handshake.ts'
 import type { MirrorKeys } from './peer-keys.ts'
-import { type Handshake, type SessionKeys, isSameCode, lastingKeyOf, noChannel, proofOf, sessionOf } from './peer-proof.ts'
+import {
+  type Handshake,
+  type SessionKeys,
+  isSameCode,
+  lastingKeyOf,
+  noChannel,
+  proofOf,
+  sessionOf,
+} from './peer-proof.ts'
 import { RequestWindow } from './request-window.ts'
 
 /** Time from a challenge to its proof. */

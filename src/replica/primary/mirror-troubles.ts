@@ -25,12 +25,6 @@ export const reactions: Readonly<Record<WireErrorCode, Reaction>> = {
   'block-in-use': 'go on',
 }
 
-/**
- * The one thing that is said about an address where nobody has proved to be the mirror, so that nobody finds out by way
- * of this primary what answers there.
- */
-export const notAsExpected = 'the mirror does not answer as expected: the log of this primary says more'
-
 type Epoch = FrameHead['epoch']
 export const isHigher = (epoch: Epoch, known: Epoch): boolean => epoch.number > known.number
 

@@ -101,7 +101,8 @@ export class Mirrors {
     let member = this.members.find(({ link }) => link.url === url)
     if (!member) {
       const id = pendingId(this.parts.random.bytes(16))
-      const unproved = this.members.length >= membersMax ? this.members.find((other) => isPending(other.id)) : undefined
+      const unproved =
+        this.members.length >= membersMax ? this.members.find((other) => isPending(other.id)) : undefined
       await this.parts.primary.addMember({ uuid: id, url }, unproved?.id)
       if (unproved) this.drop(unproved)
       member = this.begin(id, url)

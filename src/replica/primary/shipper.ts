@@ -36,7 +36,7 @@ import {
 import { Lag } from '../link/lag.ts'
 import { LiveLog } from './live-log.ts'
 import { MemberHolds } from './member-holds.ts'
-import { isHigher, isOlderCopy, needInWords, notAsExpected, reactions, startAgain } from './mirror-troubles.ts'
+import { isHigher, isOlderCopy, needInWords, reactions, startAgain } from './mirror-troubles.ts'
 import { positionOf } from '../link/positions.ts'
 import { Outbox, type SessionHead } from './outbox.ts'
 import type { ShipperAction, ShipperEvent, ShipperFacts } from './shipper-events.ts'
@@ -45,6 +45,7 @@ import { statusOf } from './shipper-status.ts'
 import { ShipperTimes } from './shipper-times.ts'
 import { type ShipperTarget, newShipperTarget } from './shipper-target.ts'
 import { TransferLog } from '../link/transfer-log.ts'
+import { Unreached } from './unreached.ts'
 
 export class Shipper {
   readonly outbox: Outbox
@@ -52,9 +53,7 @@ export class Shipper {
   private session = noUuid
   private readonly times: ShipperTimes
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
-  /** Why the last connection ended or could not be made. */
-  private unreached = notAsExpected
-  private lastReason: string | null = null
+  private readonly unreached = new Unreached()
   private status: MirrorStatus | null = null
   private statusNumber = -1
   /** Root that the mirror last reported as published. The primary holds this root, so patches may build on it. */
@@ -119,7 +118,7 @@ export class Shipper {
       currentCp: this.current.root.cp,
       lag: this.lag,
       trouble: this.trouble?.reason ?? null,
-      unreached: this.unreached,
+      unreached: this.unreached.said,
       sentBytes: this.transfers.bytesEver,
       refused: this.status?.refused ?? 0,
     }
@@ -209,10 +208,7 @@ export class Shipper {
   private fail(reason: string): void {
     if (this.phase === 'waiting') return
     this.trouble = null
-    // Before the session nobody has proved anything.
-    this.unreached = this.phase === 'session' ? reason : notAsExpected
-    if (reason !== this.lastReason) this.actions.push({ kind: 'unreached', reason })
-    this.lastReason = reason
+    this.unreached.failed(reason, this.phase === 'session', (said) => this.actions.push(said))
     this.disconnect()
     this.times.backOff(this.nowMs)
   }
@@ -266,7 +262,7 @@ export class Shipper {
       return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
     }
     this.phase = 'session'
-    this.lastReason = null
+    this.unreached.reached()
     this.session = answer.opens
     this.trouble = null
     this.times.begun(this.nowMs)

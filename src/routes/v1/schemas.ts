@@ -178,10 +178,7 @@ export const MirrorList = z.object({ items: z.array(MirrorItem) }).openapi('Mirr
 export const MirrorBody = z
   .strictObject({
     url: z.string().openapi({ example: 'http://127.0.0.1:7071' }),
-    code: z
-      .string()
-      .optional()
-      .openapi({ description: 'The pairing code that a new mirror shows once' }),
+    code: z.string().optional().openapi({ description: 'The pairing code that a new mirror shows once' }),
   })
   .openapi('NewMirror')
 

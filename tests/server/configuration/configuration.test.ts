@@ -149,7 +149,7 @@ describe('refused in one line that names the option as its source spells it', ()
 describe('without a secret only loopback', () => {
   const secretFile = (content: string): string => {
     const path = join(folder(), 'secret')
-    writeFileSync(path, content)
+    writeFileSync(path, content, { mode: 0o600 })
     return path
   }
   test.each(['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1'])(
@@ -178,7 +178,7 @@ describe('without a secret only loopback', () => {
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',
     (text) => {
-      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret in')
+      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret file ')
     },
   )
 })
