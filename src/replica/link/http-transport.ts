@@ -182,7 +182,8 @@ class HttpConnection implements Connection {
     const sealed = decodeSealedHead(answer)
     const body = answer.subarray(sealedLayout.bytes)
     const expected = await this.macOf(session, 'to the primary', counter, path, [body])
-    if (!isSameCode(sealed.mac, expected)) throw new Error('the code of an answer is wrong')
+    const isOwn = sealed.counter === counter && isSameCode(sealed.session, session.id)
+    if (!isOwn || !isSameCode(sealed.mac, expected)) throw new Error('the code of an answer is wrong')
     return body
   }
 
