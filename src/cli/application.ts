@@ -26,6 +26,7 @@ import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
+import { mirrorsCommand } from './verbs/mirrors.ts'
 import { mvCommand } from './verbs/mv.ts'
 import { openapiCommand } from './verbs/openapi.ts'
 import { putCommand } from './verbs/put.ts'
@@ -37,6 +38,7 @@ import { statusCommand } from './verbs/status.ts'
 export const verbs = {
   serve: serveCommand,
   mirror: mirrorCommand,
+  mirrors: mirrorsCommand,
   status: statusCommand,
   put: putCommand,
   get: getCommand,

@@ -55,6 +55,18 @@ export interface ListedCp {
   readonly retained: boolean
 }
 
+export interface RemoteMirror {
+  readonly id: string
+  readonly url: string
+  readonly state: string
+  readonly cp: number | null
+  readonly lagCps: number | null
+  readonly lagMs: number | null
+  /** Bytes on the primary that are kept for the mirror alone. */
+  readonly heldBytes: number | null
+  readonly needs: string | null
+}
+
 /** Attributes that a writer gives to an entry. */
 export interface SentAttributes {
   readonly mode?: number
@@ -214,6 +226,19 @@ export class Client {
   async newestCp(): Promise<ListedCp | null> {
     const page = await this.json<{ items: readonly ListedCp[] }>('GET', '/v1/cps', { limit: 1 })
     return page.items[0] ?? null
+  }
+
+  async mirrors(): Promise<readonly RemoteMirror[]> {
+    return (await this.json<{ items: readonly RemoteMirror[] }>('GET', '/v1/mirrors', {})).items
+  }
+
+  /** `code` is the pairing code that a new mirror shows. */
+  addMirror(url: string, code?: string): Promise<RemoteMirror> {
+    return this.json('POST', '/v1/mirrors', {}, jsonBody(code === undefined ? { url } : { url, code }))
+  }
+
+  async removeMirror(id: string): Promise<void> {
+    await this.discard('DELETE', `/v1/mirrors/${encodeURIComponent(id)}`, {})
   }
 
   /** Gives any answer, also a refusal, for questions to a server that may not be ready or may have another role. */

@@ -1,22 +1,11 @@
 /** `status`: prints the state of a server in either role. The exit code is 0 only when the server is ready. */
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
-import type { Client, ListedCp } from '../../client/client.ts'
+import type { Client, ListedCp, RemoteMirror } from '../../client/client.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { formatTable, printJson, printLine, showName } from '../command/output.ts'
-import { formatBytes } from '../trees/progress.ts'
-
-interface MirrorItem {
-  readonly id: string
-  readonly url: string
-  readonly state: string
-  readonly cp: number | null
-  readonly lagCps: number | null
-  readonly lagMs: number | null
-  readonly needs: string | null
-  readonly heldBytes: number | null
-}
+import { printJson, printLine, showName } from '../command/output.ts'
+import { mirrorTable } from './mirror-table.ts'
 
 interface Status {
   readonly url: string
@@ -26,7 +15,7 @@ interface Status {
   readonly role: 'primary' | 'mirror'
   /** The newest published CP; null when the server is not ready, as a mirror is before its first CP. */
   readonly cp: ListedCp | null
-  readonly mirrors?: readonly MirrorItem[]
+  readonly mirrors?: readonly RemoteMirror[]
   /** Status that a mirror reports about itself. */
   readonly mirror?: Readonly<Record<string, unknown>>
 }
@@ -67,29 +56,13 @@ async function ask(client: Client): Promise<Status> {
     role: isMirror ? 'mirror' : 'primary',
     cp: isReady ? await client.newestCp() : null,
     ...(isMirror ? { mirror: mirror.body as Record<string, unknown> } : {}),
-    ...(mirrors === null ? {} : { mirrors: (mirrors.body as { items: MirrorItem[] }).items }),
+    ...(mirrors === null ? {} : { mirrors: (mirrors.body as { items: RemoteMirror[] }).items }),
   }
 }
 
 function fencedOf(health: unknown): { readonly fenced?: string } {
   if (typeof health !== 'object' || health === null || !('fenced' in health)) return {}
   return typeof health.fenced === 'string' ? { fenced: health.fenced } : {}
-}
-
-function mirrorTable(mirrors: readonly MirrorItem[]): string {
-  const show = (value: string | number | null): string => (value === null ? '-' : showName(String(value)))
-  return formatTable(
-    ['mirror', 'state', 'cp', 'lag cps', 'lag ms', 'held', 'needs'],
-    mirrors.map(({ url, state, cp, lagCps, lagMs, heldBytes, needs }) => [
-      show(url),
-      show(state),
-      show(cp),
-      show(lagCps),
-      show(lagMs),
-      heldBytes === null ? '-' : formatBytes(heldBytes),
-      show(needs),
-    ]),
-  )
 }
 
 export const statusCommand = buildCommand<ClientFlags, [], CliContext>({

@@ -9,6 +9,7 @@
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
+import { Turn } from '../../lib/turns.ts'
 import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
 import { membersMax } from '../../format/geometry.ts'
 import { labelMs } from '../../format/position.ts'
@@ -59,6 +60,7 @@ export class Mirrors {
   private stopObserving: (() => void) | null = null
   private stopGivingWay: (() => void) | null = null
   private areWaitsOver = false
+  private readonly adding = new Turn()
 
   constructor(private readonly options: MirrorsOptions) {
     this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
@@ -98,19 +100,22 @@ export class Mirrors {
    * the same, and the primary keeps trying.
    */
   async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
-    let member = this.members.find(({ link }) => link.url === url)
-    if (!member) {
-      const id = pendingId(this.parts.random.bytes(16))
-      const unproved =
-        this.members.length >= membersMax ? this.members.find((other) => isPending(other.id)) : undefined
-      await this.parts.primary.addMember({ uuid: id, url }, unproved?.id)
-      if (unproved) this.drop(unproved)
-      member = this.begin(id, url)
-    }
+    const member = await this.adding.within(() => this.memberAt(url))
     const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
     const deadline = this.parts.clock.monotonic() + firstAnswerMs
     while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
     return { reached: isReached(), record: this.describe(member, await this.heldBytes.of(member.id)) }
+  }
+
+  private async memberAt(url: string): Promise<Member> {
+    const known = this.members.find(({ link }) => link.url === url)
+    if (known) return known
+    const id = pendingId(this.parts.random.bytes(16))
+    const isFull = this.members.length >= membersMax
+    const unproved = isFull ? this.members.find((other) => isPending(other.id)) : undefined
+    await this.parts.primary.addMember({ uuid: id, url }, unproved?.id)
+    if (unproved && this.members.includes(unproved)) this.drop(unproved)
+    return this.begin(id, url)
   }
 
   async remove(id: string): Promise<boolean> {
