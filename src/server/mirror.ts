@@ -40,6 +40,7 @@ export async function serveMirror(
   { clock, random, acceptLoss, pair = false }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
   const volume = await Volume.open(opened.device, {
     clock,
     acceptLoss: acceptLoss.includes('superblock'),
@@ -73,7 +74,6 @@ export async function serveMirror(
   const stopping = new Stopping()
   const { secret } = configuration
   const isOnLoopback = isLoopback(configuration.listen.host)
-  const stored = PairKeys.open(configuration.data)
   const isPairing = pair || (secret === null && stored.isEmpty && !isOnLoopback)
   const code = isPairing ? new PairingCode(clock, random) : null
   const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })

@@ -1,10 +1,13 @@
 /**
  * The lasting keys of a side, in a file of its own beside the block file: one key for each other side. A key is used
- * only after the file that has it is durable. Errors: UserError for a file that cannot be believed.
+ * only after the file that has it is durable. Errors: UserError for a file that cannot be believed, StillpointError
+ * for one that cannot be written.
  */
 import { join } from 'node:path'
 import { writePrivateFile } from '../blockdev/private-file.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
+import { StillpointError } from '../lib/errors.ts'
+import { logger } from '../lib/log.ts'
 import { Turn } from '../lib/turns.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { StoredKeys } from '../replica/link/peer-keys.ts'
@@ -17,6 +20,8 @@ const keysMax = 256
 const fileBytesMax = 64 * 1024
 const sideForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const keyForm = /^[0-9a-f]{64}$/
+
+const log = logger('pairing')
 
 export class PairKeys implements StoredKeys {
   private readonly turn = new Turn()
@@ -45,9 +50,18 @@ export class PairKeys implements StoredKeys {
     return this.turn.within(async () => {
       const others = [...this.keys].filter(([other]) => other !== side)
       const keys = new Map([...others.slice(-(keysMax - 1)), [side, key]])
-      await writePrivateFile(this.path, print(keys))
+      await this.write(print(keys))
       this.keys = keys
     })
+  }
+
+  private async write(text: string): Promise<void> {
+    try {
+      await writePrivateFile(this.path, text)
+    } catch (error) {
+      log.error('the key of a pair cannot be kept: {error}', { error })
+      throw new StillpointError('internal', 'the key of the pair cannot be kept', {}, { cause: error })
+    }
   }
 }
 

@@ -39,6 +39,7 @@ export async function servePrimary(
   { clock, random, acceptLoss, names = systemNames }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -75,7 +76,7 @@ export async function servePrimary(
   const { secret } = configuration
   const keys = new PrimaryKeyRing({
     secret,
-    stored: PairKeys.open(configuration.data),
+    stored,
     isOpen: (url) => secret === null && isLoopback(URL.parse(url)?.hostname.replace(/^\[|\]$/g, '') ?? ''),
   })
   const mirrors = new Mirrors({

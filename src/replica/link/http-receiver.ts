@@ -77,7 +77,10 @@ export function createReplicaFetch(
 class Refused extends StillpointError {}
 
 const isAnswer = (error: unknown): error is StillpointError =>
-  error instanceof Refused || hasCode(error, 'unauthorized') || hasCode(error, 'busy')
+  error instanceof Refused ||
+  hasCode(error, 'unauthorized') ||
+  hasCode(error, 'busy') ||
+  hasCode(error, 'internal')
 
 async function handshakeBody(request: Request): Promise<Uint8Array> {
   return Buffer.concat(await chunksOf(request, handshakeBytesMax, () => {}))

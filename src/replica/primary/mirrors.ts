@@ -109,7 +109,7 @@ export class Mirrors {
 
   private async memberAt(url: string): Promise<Member> {
     const known = this.members.find(({ link }) => link.url === url)
-    if (known) return known
+    if (known) return isPending(known.id) ? this.again(known) : known
     const id = pendingId(this.parts.random.bytes(16))
     const isFull = this.members.length >= membersMax
     const unproved = isFull ? this.members.find((other) => isPending(other.id)) : undefined
@@ -125,6 +125,12 @@ export class Mirrors {
     await this.parts.primary.removeMember(id)
     this.wake()
     return true
+  }
+
+  /** Whoever adds a mirror again, maybe with a code, need not wait for the back-off. */
+  private again(member: Member): Member {
+    this.drop(member)
+    return this.begin(member.id, member.link.url)
   }
 
   private drop(member: Member): void {

@@ -19,6 +19,7 @@ import {
   type Handshake,
   type SessionKeys,
   beginMac,
+  lastingKeyOf,
   noChannel,
   proofOf,
   sessionOf,
@@ -140,7 +141,7 @@ export class Prover {
     this.proof = encodeProof({ introduction, challenge, keyKind, channel: noChannel, proof })
     const answer = decodeProofAnswer(await bytesOf(await this.ask(proofPath, this.proof)))
     if (!Buffer.from(answer).equals(proofOf(key, 'to the primary', handshake))) throw new Error('no proof')
-    this.session = sessionOf(key, handshake)
+    this.session = sessionOf(keyKind === 'code' ? lastingKeyOf(key, handshake) : key, handshake)
     this.counter = 0
     return this
   }
