@@ -2,7 +2,7 @@
  * The mirror's end of HTTP: answers the requests under `/replica/`.
  *
  * - A browser cannot speak here: a request with an Origin is refused, and so is a body that is not declared as bytes.
- * - A body is taken in whole, and its code is checked, before the first frame is looked at. Each counter of a session is
+ * - A body is taken in whole, and its MAC is checked, before the first frame is looked at. Each counter of a session is
  *   taken once. So a request that was recorded, cut, changed or sent to another address does nothing.
  */
 import { AssertionError } from '../../lib/assert.ts'
@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { type ErrorCode, StillpointError, hasCode } from '../../lib/errors.ts'
 import { decodeSealedHead, encodeSealedHead, sealedLayout } from '../../format/wire/handshake.ts'
 import { FrameStream } from './frame-stream.ts'
-import { beginMac, isSameCode } from './peer-proof.ts'
+import { beginMac, isSameMac } from './peer-proof.ts'
 import { type PeerSession, type PeerSessions, bodiesMax, notProved } from './peer-sessions.ts'
 import * as replica from './replica-paths.ts'
 import type { FrameReceiver } from './transport.ts'
@@ -155,8 +155,8 @@ class Opening {
     const { found, hash, chunks } = this
     if (!found || !hash) throw notProved()
     const { session, counter, mac } = found
-    // The code is checked first: a body with a wrong one must not use up a counter.
-    if (!isSameCode(mac, hash.digest()) || !session.window.take(counter)) throw notProved()
+    // The MAC is checked first: a body with a wrong one must not use up a counter.
+    if (!isSameMac(mac, hash.digest()) || !session.window.take(counter)) throw notProved()
     this.sessions.heard(session)
     return { session, counter, chunks }
   }

@@ -6,8 +6,8 @@
  * way to the primary, and an answer that is lost with its connection is given again after the next hello.
  *
  * - No secret leaves this process, and no frame leaves before the mirror has proved itself.
- * - Every answer carries a code over its session, its request, its address and its body. The connection checks the
- *   code before it looks at a frame: nothing that anybody else says reaches the primary.
+ * - Every answer carries a MAC over its session, its request, its address and its body. The connection checks the
+ *   MAC before it looks at a frame: nothing that anybody else says reaches the primary.
  */
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
@@ -31,7 +31,7 @@ import {
   type Handshake,
   type SessionKeys,
   beginMac,
-  isSameCode,
+  isSameMac,
   lastingKeyOf,
   noChannel,
   proofOf,
@@ -160,7 +160,7 @@ class HttpConnection implements Connection {
     const proof = proofOf(key, 'to the mirror', handshake)
     const message = encodeProof({ introduction, challenge, keyKind: kind, channel: noChannel, proof })
     const answer = await this.post(replica.proofPath, [message], () => keys.refused(this.url, kind))
-    if (!isSameCode(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
+    if (!isSameMac(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
       throw new Error('the mirror does not prove that it has the key of this pair')
     const lasting = kind === 'code' ? lastingKeyOf(key, handshake) : null
     if (lasting) await keys.paired(this.url, parties, lasting)
@@ -169,7 +169,7 @@ class HttpConnection implements Connection {
 
   // --- Requests ---
 
-  /** Sends a body with its code, and gives the body of the answer when the answer has its own. */
+  /** Sends a body with its MAC, and gives the body of the answer when the answer has its own. */
   private async exchange(
     session: SessionKeys,
     path: string,
@@ -182,8 +182,8 @@ class HttpConnection implements Connection {
     const sealed = decodeSealedHead(answer)
     const body = answer.subarray(sealedLayout.bytes)
     const expected = await this.macOf(session, 'to the primary', counter, path, [body])
-    const isOwn = sealed.counter === counter && isSameCode(sealed.session, session.id)
-    if (!isOwn || !isSameCode(sealed.mac, expected)) throw new Error('the code of an answer is wrong')
+    const isOwn = sealed.counter === counter && isSameMac(sealed.session, session.id)
+    if (!isOwn || !isSameMac(sealed.mac, expected)) throw new Error('the MAC of an answer is wrong')
     return body
   }
 

@@ -1,11 +1,11 @@
 /**
- * Proofs, keys and codes (MACs) of the two sides of a pair. Pure: the same input gives the same bytes.
+ * Proofs, keys and message authentication codes (MACs) of the two sides of a pair. Pure: the same input gives the same bytes.
  *
  * - Two sides have one key in common, which is bound to both side UUIDs: the key of one pair proves nothing to a third
  *   side. The key never travels, and neither does anything from which a listener can compute the key.
  * - A proof covers the version, its direction, both nonces, the volume, both sides, the kind of the key and the
  *   certificate that the primary has pinned. So a proof is of use to nobody else, and only once.
- * - Each direction of a session has a key of its own. A code covers direction, session, counter, path and body.
+ * - Each direction of a session has a key of its own. A MAC covers direction, session, counter, path and body.
  */
 import { type Hmac, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { concatBytes, encodeUtf8, writeU16, writeU64 } from '../../lib/bytes.ts'
@@ -108,6 +108,6 @@ export function beginMac(
     .update(pathBytes)
 }
 
-/** Takes the same time wherever the first difference is. A code of another length is another code. */
-export const isSameCode = (a: Uint8Array, b: Uint8Array): boolean =>
+/** Takes the same time wherever the first difference is. A MAC of another length is another one. */
+export const isSameMac = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && timingSafeEqual(a, b)

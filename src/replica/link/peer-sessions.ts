@@ -26,7 +26,7 @@ import type { MirrorKeys } from './peer-keys.ts'
 import {
   type Handshake,
   type SessionKeys,
-  isSameCode,
+  isSameMac,
   lastingKeyOf,
   noChannel,
   proofOf,
@@ -104,7 +104,7 @@ export class PeerSessions {
     }
     const key = keys.keyFor(keyKind, parties)
     if (!key) throw notProved()
-    if (!isSameCode(proof, proofOf(key, 'to the mirror', handshake))) {
+    if (!isSameMac(proof, proofOf(key, 'to the mirror', handshake))) {
       keys.failed(keyKind)
       throw notProved()
     }
@@ -125,7 +125,7 @@ export class PeerSessions {
     return null
   }
 
-  /** A request of the session had the right code. */
+  /** A request of the session had the right MAC. */
   heard(session: PeerSession): void {
     session.heardMs = this.options.clock.monotonic()
     this.options.keys.used(session.keyKind)
@@ -143,14 +143,14 @@ export class PeerSessions {
   private isOwn(introduction: Introduction, { nonce, issuedMs, cookie }: Omit<Challenge, 'mirror'>): boolean {
     const ageMs = this.options.clock.monotonic() - issuedMs
     return (
-      isSameCode(cookie, this.cookieOf(introduction, nonce, issuedMs)) &&
+      isSameMac(cookie, this.cookieOf(introduction, nonce, issuedMs)) &&
       ageMs <= challengeMsMax &&
       !this.taken.has(toHex(nonce))
     )
   }
 
   private isCertificate(channel: Uint8Array): boolean {
-    return [noChannel, ...this.options.certificates()].some((known) => isSameCode(known, channel))
+    return [noChannel, ...this.options.certificates()].some((known) => isSameMac(known, channel))
   }
 
   private take({ nonce, issuedMs }: Omit<Challenge, 'mirror'>): void {

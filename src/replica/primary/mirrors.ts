@@ -127,7 +127,7 @@ export class Mirrors {
     return true
   }
 
-  /** Whoever adds a mirror again, maybe with a code, need not wait for the back-off. */
+  /** A mirror that is added again, maybe with a code, is tried at once. */
   private again(member: Member): Member {
     this.drop(member)
     return this.begin(member.id, member.link.url)

@@ -149,7 +149,7 @@ test('every bit of a request that was not heard yet counts, and a changed one do
       expect((await middle.ask(framesPath, longer)).status).toBe(401)
       expect((await middle.ask(framesPath, heard.body.slice(0, -1))).status).toBe(401)
       expect((await middle.ask(answersPath, heard.body)).status).toBe(401)
-      // A shorter code is no code.
+      // A shorter MAC is none.
       const cut = Buffer.concat([heard.body.slice(0, 24), heard.body.slice(55)])
       expect((await middle.ask(framesPath, cut)).status).toBe(401)
       expect(stateOf(mirror)).toBe(before)

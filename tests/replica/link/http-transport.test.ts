@@ -1,93 +1,31 @@
 /** Frames over real sockets on loopback: a primary and a mirror in one process, and requests that nobody should send. */
-import { afterEach, expect, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { assert } from '../../../src/lib/assert.ts'
 import { encodeUtf8 } from '../../../src/lib/bytes.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { formatUuid, seededRandom, systemRandom } from '../../../src/lib/random.ts'
+import { formatUuid, seededRandom } from '../../../src/lib/random.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
-import type { BlockDevice, WriteRun } from '../../../src/blockdev/block-device.ts'
+import type { WriteRun } from '../../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../../src/cp-engine/check.ts'
 import { createMirror } from '../../../src/cp-engine/create-volume.ts'
-import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
-import { Volume } from '../../../src/cp-engine/volume/volume.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { PatchWriter } from '../../../src/format/wire/patch-codec.ts'
 import { decodeFrame, encodeFrame } from '../../../src/format/wire/frames.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
 import { noUuid } from '../../../src/format/wire/messages.ts'
 import { FrameStream } from '../../../src/replica/link/frame-stream.ts'
-import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
-import { Mirrors } from '../../../src/replica/primary/mirrors.ts'
 import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
 import { bodiesMax, sessionsMax } from '../../../src/replica/link/peer-sessions.ts'
 import { positionOf } from '../../../src/replica/link/positions.ts'
-import { Workload, expectModel, newPrimary, open, smallGeometry } from '../../cp-engine/workload.ts'
-import { cacheLimit, mirrorLimit } from '../../engine-limits.ts'
-import { Prover, askAt, mirrorEnd, primaryEnd } from './peers.ts'
+import { expectModel, smallGeometry } from '../../cp-engine/workload.ts'
+import { Prover, askAt } from './peers.ts'
+import { httpPair, sharedSecret, soon } from './http-pair.ts'
 
-const secret = 'a secret of the two'
-const ends: (() => Promise<unknown> | void)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end()
-})
-
-async function startMirror(device: BlockDevice, given: string | null = secret) {
-  const volume = await Volume.open(device, { clock: systemClock, ...cacheLimit })
-  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
-  const side = formatUuid(volume.superblock.sideUuid)
-  const replicaFetch = mirrorEnd({ side, secret: given }).fetchOf(applier)
-  const server = Bun.serve({
-    port: 0,
-    hostname: '127.0.0.1',
-    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
-  })
-  const stop = () => server.stop(true)
-  ends.push(stop)
-  return { volume, applier, url: `http://127.0.0.1:${server.port}`, stop }
-}
-
-async function newMirror(given?: string | null) {
-  const device = new MemoryDevice()
-  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
-  return { device, ...(await startMirror(device, given)) }
-}
-
-async function newPair(given = secret) {
-  const device = new MemoryDevice()
-  await newPrimary(device, 1, 32)
-  const engine = await open(device, 2, { clock: systemClock, cpIntervalMs: 1e9 })
-  const primary = new EngineVolume(engine)
-  const side = formatUuid(engine.volume.superblock.sideUuid)
-  const reasons: string[] = []
-  const mirrors = new Mirrors({
-    source: engine,
-    primary,
-    identity: {
-      side,
-      geometry: engine.volume.geometry,
-      epoch: () => engine.volume.superblock.epoch,
-    },
-    transport: primaryEnd({ volume: primary.volumeUuid, side, secret: given }).transport,
-    onUnreached: (_url, reason) => reasons.push(reason),
-    clock: systemClock,
-    random: seededRandom(9),
-    limits: { heartbeatMs: 50, backoffMsMin: 10, backoffMsMax: 50, offerAgainMs: 100, troubleMs: 100 },
-  })
-  mirrors.start()
-  ends.push(() => mirrors.close())
-  const workload = new Workload(4)
-  workload.watch(engine)
-  const cp = async (steps: number): Promise<number> => {
-    for (let i = 0; i < steps; i++) await workload.step(engine)
-    return (await engine.requestCp('requested')).root.cp
-  }
-  return { engine, mirrors, workload, cp, reasons, volume: primary.volumeUuid, side }
-}
-
-const soon = () => systemClock.monotonic() + 5000
+const secret = sharedSecret
+const { ends, startMirror, newMirror, newPrimaryEnd } = httpPair()
 
 test('a mirror follows over HTTP, waits are woken, and a restart of either end is caught up', async () => {
-  const { mirrors, workload, cp } = await newPair()
+  const { mirrors, workload, cp } = await newPrimaryEnd()
   const mirror = await newMirror()
   await cp(50)
   const added = await mirrors.add(mirror.url)
@@ -100,16 +38,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   await mirror.stop()
   const last = await cp(30)
   const port = Number(new URL(mirror.url).port)
-  const volume = await Volume.open(mirror.device, { clock: systemClock, ...cacheLimit })
-  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
-  const side = formatUuid(volume.superblock.sideUuid)
-  const replicaFetch = mirrorEnd({ side, secret }).fetchOf(applier)
-  const again = Bun.serve({
-    port,
-    hostname: '127.0.0.1',
-    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
-  })
-  ends.push(() => again.stop(true))
+  const { volume } = await startMirror(mirror.device, { port })
   expect(await mirrors.waitMirrored(last, 1, soon())).toBeTrue()
   const view = volume.view(volume.current())
   await expectModel(view, workload.sealed.get(volume.current().root.cp)!)
@@ -118,7 +47,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
 })
 
 test('a mirror that cannot be reached is known, and can be removed', async () => {
-  const { mirrors } = await newPair()
+  const { mirrors } = await newPrimaryEnd()
   const nobody = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -134,7 +63,7 @@ test('a mirror that cannot be reached is known, and can be removed', async () =>
 })
 
 test('a mirror at two addresses is one member', async () => {
-  const { mirrors, cp } = await newPair()
+  const { mirrors, cp } = await newPrimaryEnd()
   const mirror = await newMirror()
   await mirrors.add(mirror.url)
   expect(await mirrors.waitMirrored(await cp(1), 1, soon())).toBeTrue()
@@ -147,7 +76,7 @@ test('a mirror at two addresses is one member', async () => {
 
 test('without the secret nothing is read', async () => {
   const mirror = await newMirror()
-  const { mirrors, reasons } = await newPair('not this secret')
+  const { mirrors, reasons } = await newPrimaryEnd({ secret: 'not this secret' })
   const { reached } = await mirrors.add(mirror.url)
   expect(reached).toBeFalse()
   expect(mirror.volume.superblock.volumeUuid.some((byte) => byte !== 0)).toBeFalse()
@@ -155,7 +84,7 @@ test('without the secret nothing is read', async () => {
 })
 
 test('whatever is at an address where no mirror proves itself, one thing is said, and the log says more', async () => {
-  const { mirrors, reasons } = await newPair()
+  const { mirrors, reasons } = await newPrimaryEnd()
   const servers = [
     () => new Response('', { status: 404 }),
     () => new Response('a page', { status: 200 }),
@@ -171,7 +100,7 @@ test('whatever is at an address where no mirror proves itself, one thing is said
     expect([reached, record.state, record.cp, record.lastSeenMs]).toEqual([false, 'away', null, null])
     texts.add(record.needs)
   }
-  await Promise.all([...urls, (await newMirror('another secret')).url].map(add))
+  await Promise.all([...urls, (await newMirror({ secret: 'another secret' })).url].map(add))
   for (const server of servers) await server.stop(true)
   expect([...texts]).toEqual(['the mirror does not answer as expected: the log of this primary says more'])
   expect(reasons).toContain('no mirror answers at this address (404)')
@@ -230,7 +159,7 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   const device = new SlowDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
   const { volume, applier, url } = await startMirror(device)
-  const { mirrors, cp } = await newPair()
+  const { mirrors, cp } = await newPrimaryEnd()
   await mirrors.add(url)
   expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
   mirrors.close()

@@ -156,12 +156,12 @@ export class Prover {
   }
 }
 
-/** The frames of an answer whose code is right. */
+/** The frames of an answer whose MAC is right. */
 export function openAnswer(session: SessionKeys, path: string, answer: Uint8Array): Uint8Array {
   const { counter, mac } = decodeSealedHead(answer)
   const body = answer.subarray(sealedLayout.bytes)
   const expected = beginMac(session, 'to the primary', counter, path).update(body).digest()
-  if (!Buffer.from(mac).equals(expected)) throw new Error('the code of the answer is wrong')
+  if (!Buffer.from(mac).equals(expected)) throw new Error('the MAC of the answer is wrong')
   return body
 }
 

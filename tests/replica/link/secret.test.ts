@@ -60,7 +60,7 @@ const prover = (ask: ReturnType<typeof askOf>, kind: 'secret' | 'open', material
     key: keyOfPair(kind, encodeUtf8(material), { primary, mirror: side }),
   }))
 
-/** Bodies that carry no code of a session, or one that nobody made. */
+/** Bodies that carry no MAC of a session, or one that nobody made. */
 const bodies: readonly Uint8Array[] = [
   new Uint8Array(0),
   poll,
