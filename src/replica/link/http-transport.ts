@@ -13,6 +13,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import { Breaks } from '../../lib/breaks.ts'
 import {
+  type Challenge,
   type Introduction,
   decodeChallenge,
   decodeProofAnswer,
@@ -24,6 +25,7 @@ import {
   sealedLayout,
 } from '../../format/wire/handshake.ts'
 import type { Message } from '../../format/wire/messages.ts'
+import { type Channel, isTls, openly, pinnedChannel } from './channel.ts'
 import { FrameStream } from './frame-stream.ts'
 import type { PrimaryKeys } from './peer-keys.ts'
 import {
@@ -33,7 +35,6 @@ import {
   beginMac,
   isSameMac,
   lastingKeyOf,
-  noChannel,
   proofOf,
   sessionOf,
 } from './peer-proof.ts'
@@ -62,6 +63,11 @@ export class HttpTransport implements ReplicaTransport {
   }
 }
 
+interface Introduced {
+  readonly introduction: Introduction
+  readonly challenge: Challenge
+}
+
 /** A session that both proofs have begun. */
 interface Proved extends SessionKeys {
   /** The mirror's side UUID. */
@@ -71,6 +77,7 @@ interface Proved extends SessionKeys {
 class HttpConnection implements Connection {
   private readonly abort = new AbortController()
   private readonly breaks: Breaks
+  private channel: Channel = openly
   private proved: Proved | null = null
   private counter = 0
   private inFlight = 0
@@ -141,11 +148,8 @@ class HttpConnection implements Connection {
   // --- Proofs ---
 
   private async prove(): Promise<Proved> {
-    const { keys, volume, side, random } = this.options
-    const introduction: Introduction = { volume, primary: side, nonce: random.bytes(nonceBytes) }
-    const challenge = decodeChallenge(
-      await this.post(replica.introductionPath, [encodeIntroduction(introduction)]),
-    )
+    const { keys, volume, side } = this.options
+    const { introduction, challenge } = await this.introduce()
     const parties = { volume, primary: side, mirror: challenge.mirror }
     const found = keys.keyFor(this.url, parties)
     if (!found) throw new Error(`there is no key in common with the mirror ${challenge.mirror}`)
@@ -155,16 +159,36 @@ class HttpConnection implements Connection {
       primaryNonce: introduction.nonce,
       mirrorNonce: challenge.nonce,
       keyKind: kind,
-      channel: noChannel,
+      channel: this.channel.binding,
     }
     const proof = proofOf(key, 'to the mirror', handshake)
-    const message = encodeProof({ introduction, challenge, keyKind: kind, channel: noChannel, proof })
+    const channel = this.channel.binding
+    const message = encodeProof({ introduction, challenge, keyKind: kind, channel, proof })
     const answer = await this.post(replica.proofPath, [message], () => keys.refused(this.url, kind))
     if (!isSameMac(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
       throw new Error('the mirror does not prove that it has the key of this pair')
     const lasting = kind === 'code' ? lastingKeyOf(key, handshake) : null
     if (lasting) await keys.paired(this.url, parties, lasting)
     return { ...sessionOf(lasting ?? key, handshake), mirror: challenge.mirror }
+  }
+
+  /** Where the system does not vouch for a certificate, the certificate is pinned, and the proofs vouch for it. */
+  private async introduce(): Promise<Introduced> {
+    if (!isTls(this.url)) return this.ask()
+    try {
+      return await this.ask()
+    } catch (error) {
+      if (this.isOver) throw error
+      this.channel = await pinnedChannel(this.url, this.abort.signal)
+      return this.ask()
+    }
+  }
+
+  private async ask(): Promise<Introduced> {
+    const { volume, side, random } = this.options
+    const introduction: Introduction = { volume, primary: side, nonce: random.bytes(nonceBytes) }
+    const answer = await this.post(replica.introductionPath, [encodeIntroduction(introduction)])
+    return { introduction, challenge: decodeChallenge(answer) }
   }
 
   // --- Requests ---
@@ -220,6 +244,7 @@ class HttpConnection implements Connection {
         headers: { 'content-type': replica.binaryType },
         signal: request.signal,
         redirect: 'error',
+        ...(this.channel.tls ? { tls: this.channel.tls } : {}),
       })
       if (response.status !== 200) {
         await response.body?.cancel()

@@ -16,10 +16,18 @@ import { mirrorEnd, primaryEnd } from './peers.ts'
 
 export const sharedSecret = 'a secret of the two'
 
+/** PEM of certificate and key, and what proofs cover of the certificate. */
+export interface Tls {
+  readonly cert: string
+  readonly key: string
+  readonly binding: Uint8Array
+}
+
 interface MirrorOptions {
   readonly secret?: string | null
   readonly stored?: StoredKeys
   readonly port?: number
+  readonly tls?: Tls
 }
 
 interface PrimaryOptions {
@@ -35,21 +43,35 @@ export function httpPair() {
 
   async function startMirror(
     device: BlockDevice,
-    { secret = sharedSecret, stored, port = 0 }: MirrorOptions = {},
+    { secret = sharedSecret, stored, port = 0, tls }: MirrorOptions = {},
   ) {
     const volume = await Volume.open(device, { clock: systemClock, ...cacheLimit })
     const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
     const side = formatUuid(volume.superblock.sideUuid)
-    const { fetchOf, sessions } = mirrorEnd({ side, secret, ...(stored ? { stored } : {}) })
+    const { fetchOf, sessions } = mirrorEnd({
+      side,
+      secret,
+      ...(stored ? { stored } : {}),
+      certificates: tls ? [tls.binding] : [],
+    })
     const replicaFetch = fetchOf(applier)
     const server = Bun.serve({
       port,
       hostname: '127.0.0.1',
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
     })
     const stop = () => server.stop(true)
     ends.push(stop)
-    return { device, volume, applier, sessions, side, url: `http://127.0.0.1:${server.port}`, stop }
+    return {
+      device,
+      volume,
+      applier,
+      sessions,
+      side,
+      url: `${tls ? 'https' : 'http'}://127.0.0.1:${server.port}`,
+      stop,
+    }
   }
 
   async function newMirror(options: MirrorOptions & { readonly seed?: number } = {}) {
