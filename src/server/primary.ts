@@ -103,11 +103,7 @@ export async function servePrimary(
 
   const members: MirrorMembers = {
     list: () => mirrors.list(),
-    async remove(id) {
-      const found = (await mirrors.list()).find((mirror) => mirror.id === id)
-      if (found) keys.forget(found.url)
-      return mirrors.remove(id)
-    },
+    remove: (id) => mirrors.remove(id),
     async add(url, code = null) {
       if (await isOwnAddress(url, http, names))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)

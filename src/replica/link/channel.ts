@@ -19,7 +19,7 @@ export interface Channel {
 
 export const openly: Channel = { binding: noChannel, tls: undefined }
 export const isTls = (url: string): boolean => url.startsWith('https:')
-/** What proofs cover of a certificate in DER. */
+/** SHA-256 of a certificate in DER: proofs cover it. */
 export const bindingOf = (certificate: Uint8Array): Uint8Array => sha256(certificate)
 
 /** Pins the certificate that is shown at the URL now. Certificates above it are only there so that it can be checked. */

@@ -7,6 +7,7 @@
  *   loopback that have nothing in common, and proves nothing.
  */
 import { encodeUtf8 } from '../../lib/bytes.ts'
+import { membersMax } from '../../format/geometry.ts'
 import type { KeyKind } from '../../format/wire/handshake.ts'
 import type { PairingCode } from './pairing-code.ts'
 import { type Parties, keyOfPair } from './peer-proof.ts'
@@ -54,18 +55,16 @@ interface PrimaryKeyOptions {
 }
 
 export class PrimaryKeyRing implements PrimaryKeys {
-  /** Codes that were given for mirrors that have not been paired yet. */
+  /** Codes that were given for mirrors that have not been paired yet; the oldest leaves. */
   private readonly codes = new Map<string, Uint8Array>()
 
   constructor(private readonly options: PrimaryKeyOptions) {}
 
   /** The next handshake with the mirror at the URL uses the code. */
   give(url: string, code: Uint8Array): void {
-    this.codes.set(url, code)
-  }
-
-  forget(url: string): void {
     this.codes.delete(url)
+    this.codes.set(url, code)
+    if (this.codes.size > membersMax) this.codes.delete(this.codes.keys().next().value!)
   }
 
   keyFor(url: string, parties: Parties): PeerKey | null {

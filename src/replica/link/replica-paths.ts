@@ -6,5 +6,5 @@ export const answersPath = '/replica/v1/answers'
 export const binaryType = 'application/octet-stream'
 /** Limit for a body, in bytes: a batch and one more frame fit. */
 export const sealedBytesMax = 16 * 2 ** 20
-/** Bytes that are searched for frames, or go into a MAC, without a break. */
+/** Bytes that are searched for frames without a break. */
 export const bytesPerBreak = 64 * 1024
