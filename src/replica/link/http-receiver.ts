@@ -17,8 +17,6 @@ import type { FrameReceiver } from './transport.ts'
 
 /** The wait is shorter than the idle timeouts of servers and proxies. */
 const answerWaitMs = 5000
-/** No message of a handshake is longer. */
-const handshakeBytesMax = 1024
 
 const { introductionPath, proofPath, framesPath, answersPath } = replica
 const paths: ReadonlySet<string> = new Set([introductionPath, proofPath, framesPath, answersPath])
@@ -83,7 +81,7 @@ const isAnswer = (error: unknown): error is StillpointError =>
   hasCode(error, 'internal')
 
 async function handshakeBody(request: Request): Promise<Uint8Array> {
-  return Buffer.concat(await chunksOf(request, handshakeBytesMax, () => {}))
+  return Buffer.concat(await chunksOf(request, replica.handshakeBytesMax, () => {}))
 }
 
 /** Hands each chunk on as the chunk arrives. */

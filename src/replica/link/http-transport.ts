@@ -44,6 +44,12 @@ import type { Connection, ConnectionEvents, ReplicaTransport } from './transport
 const requestsInFlightMax = 2
 const requestMsMax = 30_000
 
+interface PostOptions {
+  readonly answerBytesMax?: number
+  /** The other end takes no proof like this one. */
+  readonly onRefused?: () => void
+}
+
 export interface HttpTransportOptions {
   readonly clock: Clock
   readonly random: Random
@@ -58,8 +64,8 @@ export interface HttpTransportOptions {
 export class HttpTransport implements ReplicaTransport {
   constructor(private readonly options: HttpTransportOptions) {}
 
-  connect(url: string, events: ConnectionEvents): Connection {
-    return new HttpConnection(url, events, this.options)
+  connect(url: string, events: ConnectionEvents, member: string | null): Connection {
+    return new HttpConnection(url, events, member, this.options)
   }
 }
 
@@ -85,6 +91,7 @@ class HttpConnection implements Connection {
   constructor(
     private readonly url: string,
     private readonly events: ConnectionEvents,
+    private readonly member: string | null,
     private readonly options: HttpTransportOptions,
   ) {
     this.begin().catch((error: unknown) => this.fail(error))
@@ -148,6 +155,9 @@ class HttpConnection implements Connection {
   private async prove(): Promise<Proved> {
     const { keys, volume, side } = this.options
     const { introduction, challenge } = await this.introduce()
+    // Nothing is proved to another side, which may take less for a proof than the member does.
+    if (this.member !== null && challenge.mirror !== this.member)
+      throw new Error(`another mirror (${challenge.mirror}) answers at this address`)
     const parties = { volume, primary: side, mirror: challenge.mirror }
     const found = keys.keyFor(this.url, parties)
     if (!found) throw new Error(`there is no key in common with the mirror ${challenge.mirror}`)
@@ -162,7 +172,10 @@ class HttpConnection implements Connection {
     const proof = proofOf(key, 'to the mirror', handshake)
     const channel = this.channel.binding
     const message = encodeProof({ introduction, challenge, keyKind: kind, channel, proof })
-    const answer = await this.post(replica.proofPath, [message], () => keys.refused(this.url, kind))
+    const answer = await this.post(replica.proofPath, [message], {
+      answerBytesMax: replica.handshakeBytesMax,
+      onRefused: () => keys.refused(this.url, kind),
+    })
     if (!isSameMac(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
       throw new Error('the mirror does not prove that it has the key of this pair')
     const lasting = kind === 'code' ? lastingKeyOf(key, handshake) : null
@@ -185,7 +198,9 @@ class HttpConnection implements Connection {
   private async ask(): Promise<Introduced> {
     const { volume, side, random } = this.options
     const introduction: Introduction = { volume, primary: side, nonce: random.bytes(nonceBytes) }
-    const answer = await this.post(replica.introductionPath, [encodeIntroduction(introduction)])
+    const answer = await this.post(replica.introductionPath, [encodeIntroduction(introduction)], {
+      answerBytesMax: replica.handshakeBytesMax,
+    })
     return { introduction, challenge: decodeChallenge(answer) }
   }
 
@@ -212,7 +227,7 @@ class HttpConnection implements Connection {
   private async post(
     path: string,
     parts: readonly Uint8Array[],
-    onRefused: () => void = () => {},
+    { answerBytesMax = replica.sealedBytesMax, onRefused }: PostOptions = {},
   ): Promise<Uint8Array> {
     const request = new AbortController()
     const stop = () => request.abort()
@@ -230,10 +245,10 @@ class HttpConnection implements Connection {
       })
       if (response.status !== 200) {
         await response.body?.cancel()
-        if (response.status === 401) onRefused()
+        if (response.status === 401) onRefused?.()
         throw new Error(refusals[response.status] ?? `it answers ${response.status}`)
       }
-      return await readLimited(response.body, replica.sealedBytesMax)
+      return await readLimited(response.body, answerBytesMax)
     } finally {
       cancel()
       this.abort.signal.removeEventListener('abort', stop)

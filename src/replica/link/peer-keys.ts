@@ -74,7 +74,9 @@ export class PrimaryKeyRing implements PrimaryKeys {
     const key = stored.get(parties.mirror)
     if (key) return { kind: 'pair', key }
     if (secret !== null) return { kind: 'secret', key: keyOfPair('secret', encodeUtf8(secret), parties) }
-    return isOpen(url) ? { kind: 'open', key: keyOfPair('open', openMaterial, parties) } : null
+    return stored.isEmpty && isOpen(url)
+      ? { kind: 'open', key: keyOfPair('open', openMaterial, parties) }
+      : null
   }
 
   async paired(url: string, { mirror }: Parties, key: Uint8Array): Promise<void> {

@@ -19,7 +19,7 @@ import type {
   ShipperStatus,
 } from './shipper-events.ts'
 import type { Transfer } from '../link/transfer-log.ts'
-import type { Connection, ReplicaTransport } from '../link/transport.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from '../link/transport.ts'
 
 interface PrimaryIdentity {
   readonly side: string
@@ -166,7 +166,7 @@ export class MemberLink {
 
   private connect(): void {
     this.connection?.close()
-    const connection: Connection = this.parts.transport.connect(this.url, {
+    const events: ConnectionEvents = {
       take: () => this.take(),
       frame: (message) => this.dispatch({ kind: 'frame', message }),
       received: () => {
@@ -174,8 +174,8 @@ export class MemberLink {
         this.dispatch({ kind: 'received' })
       },
       failed: (reason) => this.dispatch({ kind: 'failed', reason }),
-    })
-    this.connection = connection
+    }
+    this.connection = this.parts.transport.connect(this.url, events, this.member)
   }
 
   private take() {

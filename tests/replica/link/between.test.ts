@@ -185,16 +185,20 @@ test('every bit of an answer counts, and so does whose answer it is: the primary
     }
     let batch: { parts: Uint8Array[]; bytes: number } | null = { parts: [hello], bytes: hello.length }
     const failed = Promise.withResolvers<void>()
-    const connection = primary.transport.connect(middle.url, {
-      take() {
-        const taken = batch
-        batch = null
-        return taken
+    const connection = primary.transport.connect(
+      middle.url,
+      {
+        take() {
+          const taken = batch
+          batch = null
+          return taken
+        },
+        frame: (message) => heardFrames.push(message),
+        received: () => {},
+        failed: () => failed.resolve(),
       },
-      frame: (message) => heardFrames.push(message),
-      received: () => {},
-      failed: () => failed.resolve(),
-    })
+      null,
+    )
     await failed.promise
     connection.close()
     return heardFrames

@@ -14,7 +14,7 @@ import { introductionPath, proofPath } from '../../../src/replica/link/replica-p
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { type Heard, between, flipped } from './between.ts'
 import { httpPair, sharedSecret, soon } from './http-pair.ts'
-import { mirrorEnd } from './peers.ts'
+import { MemoryKeys, mirrorEnd } from './peers.ts'
 
 const { ends, newMirror, newPrimaryEnd } = httpPair()
 const seeds = [1, 2, 3, 4, 5, 6]
@@ -158,3 +158,57 @@ test('a mirror that has proved itself says nothing for another side', async () =
   expect((await primary.mirrors.list()).map(({ id }) => id)).not.toContain(victim)
   expect(primary.reasons).toEqual([`the mirror ${side} speaks for another one`])
 })
+
+test('a stranger at the address of a paired mirror is not believed for want of a key, whichever side it says it is', async () => {
+  const [ours, theirs] = [new MemoryKeys(), new MemoryKeys()]
+  const mirror = await newMirror({ secret: null, stored: theirs })
+  const primary = await newPrimaryEnd({ secret: null, stored: ours })
+  const key = seededRandom(1).bytes(32)
+  await ours.put(mirror.side, key)
+  await theirs.put(primary.side, key)
+  expect((await primary.mirrors.add(mirror.url)).reached).toBe(true)
+  expect(await primary.mirrors.waitMirrored(await primary.cp(3), 1, soon())).toBe(true)
+  await mirror.stop()
+
+  for (const side of [mirror.side, '22222222-2222-4222-8222-222222222222']) {
+    let lies = 0
+    let answers: Uint8Array[] = []
+    const receiver: FrameReceiver = {
+      async receive({ message }) {
+        lies++
+        const epoch = { number: message.epoch.number + 1, id: new Uint8Array(8) }
+        answers = [encodeFrame({ ...message, epoch, kind: 'error', code: 'older-epoch', detail: 'higher' })]
+      },
+      get hasAnswers() {
+        return answers.length > 0
+      },
+      takeAnswers: () => answers.splice(0),
+      onAnswer: () => () => {},
+    }
+    // Open, as on loopback: it takes whatever everybody can prove.
+    const door = mirrorEnd({ side, secret: null }).fetchOf(receiver)
+    const asked = Promise.withResolvers<void>()
+    let count = 0
+    const server = Bun.serve({
+      port: Number(new URL(mirror.url).port),
+      hostname: '127.0.0.1',
+      fetch: async (request) => {
+        if (++count === 10) asked.resolve()
+        return (await door(request))!
+      },
+    })
+    await asked.promise
+    expect([side, lies, primary.engine.isFenced]).toEqual([side, 0, false])
+    // Nor at an address where nobody has been met yet.
+    const elsewhere = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: async (request) => (await door(request))!,
+    })
+    const { reached, record } = await primary.mirrors.add(`http://127.0.0.1:${elsewhere.port}`)
+    expect([reached, lies, primary.engine.isFenced]).toEqual([false, 0, false])
+    await primary.mirrors.remove(record.id)
+    await elsewhere.stop(true)
+    await server.stop(true)
+  }
+}, 20_000)

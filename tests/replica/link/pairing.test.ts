@@ -10,7 +10,7 @@ import {
   parseCode,
 } from '../../../src/replica/link/pairing-code.ts'
 import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
-import { answersPath } from '../../../src/replica/link/replica-paths.ts'
+import { answersPath, introductionPath } from '../../../src/replica/link/replica-paths.ts'
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
 import { MemoryKeys, Prover, askOf, mirrorEnd, primaryEnd, someUuid } from './peers.ts'
@@ -119,12 +119,16 @@ describe('a code', () => {
     end.keys.give('http://mirror', wrongCode)
     const connect = async () => {
       const failed = Promise.withResolvers<string>()
-      end.transport.connect('http://mirror', {
-        take: () => null,
-        frame: () => {},
-        received: () => {},
-        failed: failed.resolve,
-      })
+      end.transport.connect(
+        'http://mirror',
+        {
+          take: () => null,
+          frame: () => {},
+          received: () => {},
+          failed: failed.resolve,
+        },
+        null,
+      )
       return failed.promise
     }
     for (let i = 0; i < 3 * codeTriesMax; i++) expect(await connect()).toContain('401')
@@ -152,12 +156,16 @@ describe('a crash', () => {
     })
     if (code) keys.give('http://mirror', code)
     const failed = Promise.withResolvers<string>()
-    transport.connect('http://mirror', {
-      take: () => null,
-      frame: () => {},
-      received: () => {},
-      failed: failed.resolve,
-    })
+    transport.connect(
+      'http://mirror',
+      {
+        take: () => null,
+        frame: () => {},
+        received: () => {},
+        failed: failed.resolve,
+      },
+      null,
+    )
     return failed.promise
   }
 
@@ -223,4 +231,23 @@ test("a mirror's key opens no other mirror, and no other primary has it", async 
   expect(keyOfPair('secret', material, { primary: other, mirror })).not.toEqual(own)
   expect(keyOfPair('secret', material, { primary: mirror, mirror: primary })).not.toEqual(own)
   expect(keyOfPair('code', material, parties)).not.toEqual(own)
+})
+
+test('nothing is proved to another mirror than the one that is expected', async () => {
+  const door = mirrorEnd({ side: other, secret: 'a secret of all' }).fetchOf(receiver)
+  const asked: string[] = []
+  const { transport } = primaryEnd({
+    volume,
+    side: primary,
+    secret: 'a secret of all',
+    fetch: async (url, init) => {
+      asked.push(new URL(url).pathname)
+      return (await door(new Request(url, init)))!
+    },
+  })
+  const failed = Promise.withResolvers<string>()
+  const events = { take: () => null, frame: () => {}, received: () => {}, failed: failed.resolve }
+  transport.connect('http://mirror', events, mirror)
+  expect(await failed.promise).toBe(`another mirror (${other}) answers at this address`)
+  expect(asked).toEqual([introductionPath])
 })

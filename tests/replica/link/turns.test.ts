@@ -89,15 +89,19 @@ test('a primary hears them in many turns', async () => {
   const seenIn: number[] = []
   const heard = Promise.withResolvers<void>()
   const url = `http://127.0.0.1:${server.port}`
-  const connection = primaryEnd({ volume: uuid, side: uuid, secret: null }).transport.connect(url, {
-    take: () => null,
-    frame: () => {
-      seenIn.push(counter.turns)
-      if (seenIn.length === framesCount) heard.resolve()
+  const connection = primaryEnd({ volume: uuid, side: uuid, secret: null }).transport.connect(
+    url,
+    {
+      take: () => null,
+      frame: () => {
+        seenIn.push(counter.turns)
+        if (seenIn.length === framesCount) heard.resolve()
+      },
+      received: () => {},
+      failed: (reason) => heard.reject(new Error(reason)),
     },
-    received: () => {},
-    failed: (reason) => heard.reject(new Error(reason)),
-  })
+    null,
+  )
   await heard.promise
   connection.close()
   counter.stop()
