@@ -10,7 +10,7 @@ import {
   parseCode,
 } from '../../../src/replica/link/pairing-code.ts'
 import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
-import { answersPath, introductionPath } from '../../../src/replica/link/replica-paths.ts'
+import { answersPath, introductionPath, proofPath } from '../../../src/replica/link/replica-paths.ts'
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
 import { MemoryKeys, Prover, askOf, mirrorEnd, primaryEnd, someUuid } from './peers.ts'
@@ -236,16 +236,17 @@ test("a mirror's key opens no other mirror, and no other primary has it", async 
 test('nothing is proved to another mirror than the one that is expected', async () => {
   const door = mirrorEnd({ side: other, secret: 'a secret of all' }).fetchOf(receiver)
   const asked: string[] = []
+  const failed = Promise.withResolvers<string>()
   const { transport } = primaryEnd({
     volume,
     side: primary,
     secret: 'a secret of all',
     fetch: async (url, init) => {
       asked.push(new URL(url).pathname)
+      if (url.endsWith(proofPath)) failed.resolve('it has proved itself')
       return (await door(new Request(url, init)))!
     },
   })
-  const failed = Promise.withResolvers<string>()
   const events = { take: () => null, frame: () => {}, received: () => {}, failed: failed.resolve }
   transport.connect('http://mirror', events, mirror)
   expect(await failed.promise).toBe(`another mirror (${other}) answers at this address`)
