@@ -248,7 +248,9 @@ test('nothing is proved to another mirror than the one that is expected', async 
     },
   })
   const events = { take: () => null, frame: () => {}, received: () => {}, failed: failed.resolve }
-  transport.connect('http://mirror', events, mirror)
-  expect(await failed.promise).toBe(`another mirror (${other}) answers at this address`)
+  const connection = transport.connect('http://mirror', events, mirror)
+  const reason = await failed.promise
+  connection.close()
+  expect(reason).toBe(`another mirror (${other}) answers at this address`)
   expect(asked).toEqual([introductionPath])
 })

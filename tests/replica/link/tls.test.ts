@@ -42,10 +42,8 @@ function selfSigned(name: string): Tls {
 }
 function issued(name: string, issuer: string): Tls {
   openssl('req', ...newKey, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`)
-  openssl(
-    ...['x509', '-req', '-in', `${name}.csr`, '-CA', `${issuer}.pem`, '-CAkey', `${issuer}.key`],
-    ...['-CAcreateserial', '-out', `${name}.pem`, '-days', '2'],
-  )
+  const by = ['-CA', `${issuer}.pem`, '-CAkey', `${issuer}.key`, '-CAcreateserial']
+  openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`, '-days', '2')
   return read(name, readFileSync(join(folder, `${issuer}.pem`), 'utf8'))
 }
 
