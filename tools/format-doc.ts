@@ -24,6 +24,7 @@ import { holdLayout, memberLayout, superblockLayout } from '../src/format/disk/s
 import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { frameKinds } from '../src/format/wire/messages.ts'
 import { wireLayouts } from '../src/format/wire/frames.ts'
+import { handshakeLayouts } from '../src/format/wire/handshake.ts'
 import { formatExample } from './format-example.ts'
 import { knownSha256, knownXxh3 } from '../src/lib/known-answers.ts'
 
@@ -177,7 +178,10 @@ const volumeParts: ReadonlyMap<string, string> = new Map([
 
 const wireParts: ReadonlyMap<string, string> = new Map([
   ['frames', frameTable()],
-  ...wireLayouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
+  ...[...handshakeLayouts, ...wireLayouts].map((of): [string, string] => [
+    `layout:${of.title}`,
+    layoutSection(of),
+  ]),
 ])
 
 export const formatDocuments: readonly FormatDocument[] = [

@@ -27,6 +27,7 @@ import { showName } from './command/output.ts'
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
+import { mirrorsCommand } from './verbs/mirrors.ts'
 import { mvCommand } from './verbs/mv.ts'
 import { openapiCommand } from './verbs/openapi.ts'
 import { putCommand } from './verbs/put.ts'
@@ -39,6 +40,7 @@ import { tokenVerbs } from './verbs/token.ts'
 export const verbs = {
   serve: serveCommand,
   mirror: mirrorCommand,
+  mirrors: mirrorsCommand,
   status: statusCommand,
   put: putCommand,
   get: getCommand,

@@ -12,10 +12,12 @@ import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/user-error.ts'
 import { Answer } from './answer.ts'
 import { ApiError } from './api-error.ts'
+import type { NewToken, PageOptions, Reading, SentAttributes, Writing } from './wishes.ts'
 import { AnswerWait, type RequestQuery } from './answer-wait.ts'
 import {
   type CreatedToken,
   type ListedCp,
+  type ListedMirror,
   type ListedToken,
   type Page,
   type RemoteEntry,
@@ -27,6 +29,8 @@ import {
   cpList,
   createdToken,
   listedCp,
+  mirrorItem,
+  mirrorList,
   pageShape,
   remoteStat,
   revokedToken,
@@ -36,45 +40,6 @@ import {
 } from './shapes.ts'
 import { UnreachableError } from './unreachable-error.ts'
 import { encodePath } from './url-path.ts'
-
-interface NewToken {
-  readonly name: string
-  readonly role: string
-  readonly prefix?: string
-  /** RFC 3339. */
-  readonly expiresAt?: string
-}
-
-/** Attributes that a writer gives to an entry. */
-export interface SentAttributes {
-  readonly mode?: number
-  /** RFC 3339. */
-  readonly modified?: string
-  readonly contentType?: string
-}
-
-/** The image to read: the newest, exactly `cp`, an image that is no older than `minCp`, or the newest of a time. */
-export interface Reading {
-  readonly cp?: number | undefined
-  readonly at?: string | undefined
-  readonly minCp?: number | undefined
-  /** Longest wait for a CP that is yet to come, in seconds. */
-  readonly wait?: number | undefined
-}
-
-export interface Writing {
-  readonly durability?: string | undefined
-  readonly mirrors?: number | undefined
-  readonly wait?: number | undefined
-}
-
-/** Options that stay the same for all pages of a listing. */
-export interface PageOptions {
-  readonly recursive?: boolean | undefined
-  readonly limit?: number
-  /** Files up to this size, in bytes, bring their content. */
-  readonly content?: number
-}
 
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
 
@@ -257,6 +222,29 @@ export class Client {
   async newestCp(): Promise<ListedCp | null> {
     const page = await this.json(cpList, 'GET', '/v1/cps', { limit: 1 })
     return page.items[0] ?? null
+  }
+
+  async mirrors(): Promise<readonly ListedMirror[]> {
+    return (await this.json(mirrorList, 'GET', '/v1/mirrors', {})).items
+  }
+
+  /** `code` is the pairing code that a new mirror shows. */
+  async addMirror(url: string, code?: string): Promise<ListedMirror> {
+    const asked = { ...jsonBody(code === undefined ? { url } : { url, code }), statuses: [201, 202] }
+    const added = await this.json(mirrorItem, 'POST', '/v1/mirrors', {}, asked)
+    this.expect(added.url === url)
+    return added
+  }
+
+  async removeMirror(id: string): Promise<void> {
+    const answer = await this.request(
+      'DELETE',
+      `/v1/mirrors/${encodeURIComponent(id)}`,
+      {},
+      { statuses: [204] },
+    )
+    answer.cancel()
+    this.expect((await this.mirrors()).every((mirror) => mirror.id !== id))
   }
 
   /**

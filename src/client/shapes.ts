@@ -99,7 +99,7 @@ export const tokenList = v.looseObject({ items: v.array(listedToken) })
 export const revokedToken = v.looseObject({ cp: count, unconfirmed: v.array(v.string()) })
 export type RevokedToken = v.InferOutput<typeof revokedToken>
 
-const mirrorItem = v.looseObject({
+export const mirrorItem = v.looseObject({
   id: v.string(),
   url: v.string(),
   state: v.string(),

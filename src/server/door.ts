@@ -1,7 +1,6 @@
 /** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
 import type { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
 import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
 import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
@@ -48,20 +47,6 @@ export function listen(
 ): HttpServer {
   const { host, port } = configuration.listen
   return startHttpServer({ hostname: host, port, mounts, clock })
-}
-
-const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
-
-/** True when the text is an address of this server, as far as names tell: a proxy in front has another address. */
-export function isAddressOf(
-  text: string,
-  { hostname, port }: Pick<HttpServer, 'hostname' | 'port'>,
-): boolean {
-  const url = URL.parse(text)
-  if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (host === hostname.toLowerCase()) return true
-  return isLoopback(host) && (isLoopback(hostname) || everywhere.has(hostname))
 }
 
 export const catalogGauges = (catalog: Catalog): readonly Gauge[] => [

@@ -15,14 +15,19 @@ import { Views } from '../fs/read/image-leases.ts'
 import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { OpenedVolume } from './opened-volume.ts'
-import { createReplicaFetch } from '../replica/link/http-transport.ts'
+import { createReplicaFetch } from '../replica/link/http-receiver.ts'
+import { PairingCode, codeMsMax, formatCode } from '../replica/link/pairing-code.ts'
+import { MirrorKeyRing } from '../replica/link/peer-keys.ts'
+import { PeerSessions } from '../replica/link/peer-sessions.ts'
 import { MirrorApplier } from '../replica/mirror/mirror-applier.ts'
 import { makeApp } from '../routes/app.ts'
 import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
+import { isLoopback } from './configuration/listen.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
 
@@ -34,9 +39,10 @@ const silenceMsMax = 10_000
 export async function serveMirror(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss }: StartOptions,
+  { clock, random, acceptLoss, pair = false }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
   const volume = await Volume.open(opened.device, {
     clock,
     acceptLoss: acceptLoss.includes('superblock'),
@@ -74,7 +80,13 @@ export async function serveMirror(
   refuseShutDoor(known, configuration)
 
   const stopping = new Stopping()
-  const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
+  const { secret } = configuration
+  const isOnLoopback = isLoopback(configuration.listen.host)
+  const isPairing = pair || (secret === null && stored.isEmpty && !isOnLoopback)
+  const code = isPairing ? new PairingCode(clock, random) : null
+  const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })
+  const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => [] })
+  const replica = createReplicaFetch(applier, { clock, sessions, problem })
   const app = makeApp({
     role: 'mirror',
     access,
@@ -116,6 +128,7 @@ export async function serveMirror(
     url: http.url,
     role: 'mirror',
     publishedCp,
+    pairing: shown(code),
     failed: failure.happened,
     async stop() {
       stopping.begin()
@@ -134,6 +147,11 @@ export async function serveMirror(
       catalog.close()
     },
   }
+}
+
+function shown(code: PairingCode | null): RunningServer['pairing'] {
+  const bytes = code?.current()
+  return bytes ? { code: formatCode(bytes), minutes: codeMsMax / 60_000 } : null
 }
 
 const isEnding = (): StillpointError => new StillpointError('not-yet', 'the server is stopping')

@@ -18,11 +18,16 @@ import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import { HttpTransport } from '../replica/link/http-transport.ts'
+import { parseCode } from '../replica/link/pairing-code.ts'
+import { PrimaryKeyRing } from '../replica/link/peer-keys.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
+import { isLoopback } from './configuration/listen.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { isOwnAddress, systemNames } from './own-address.ts'
+import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('primary')
@@ -33,9 +38,10 @@ const flushMsMax = 5_000
 export async function servePrimary(
   volume: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss }: StartOptions,
+  { clock, random, acceptLoss, names = systemNames }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -48,6 +54,7 @@ export async function servePrimary(
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),
     acceptHistoryLoss: acceptLoss.includes('history'),
+    acceptEpochLoss: acceptLoss.includes('epoch'),
     onPoisoned: (error) => failure.report('a write to the device failed', error),
   })
   sayWhatWasFound(engine.recovery)
@@ -67,11 +74,18 @@ export async function servePrimary(
     openView: () => files.view(),
     settle: () => engine.requestCp('requested'),
   })
+  const primary = new EngineVolume(engine)
+  const { secret } = configuration
+  const keys = new PrimaryKeyRing({
+    secret,
+    stored,
+    isOpen: (url) => secret === null && isLoopback(URL.parse(url)?.hostname.replace(/^\[|\]$/g, '') ?? ''),
+  })
   const mirrors = new Mirrors({
     source: engine,
-    primary: new EngineVolume(engine),
+    primary,
     identity: { side, geometry, epoch: () => engine.volume.superblock.epoch },
-    transport: new HttpTransport({ secret: configuration.secret, clock }),
+    transport: new HttpTransport({ clock, random, volume: primary.volumeUuid, side, keys }),
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
@@ -80,9 +94,10 @@ export async function servePrimary(
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
       engine.fence('an older copy').catch(() => {})
     },
+    onUnreached: (url, reason) => log.warn('a mirror is not reached', { url, reason }),
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
-      log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
+      log.error(fences['another primary'], { epoch: epoch.number })
       // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
     },
@@ -91,10 +106,11 @@ export async function servePrimary(
   const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
-    async add(url) {
-      // The primary would take its own address for a mirror that never answers.
-      if (isAddressOf(url, http))
+    async add(url, code = null) {
+      if (await isOwnAddress(url, http, names))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
+      engine.assertWritable()
+      if (code !== null) keys.give(url, codeOf(code))
       return mirrors.add(url)
     },
   }
@@ -152,6 +168,7 @@ export async function servePrimary(
     url: http.url,
     role: 'primary',
     publishedCp: () => engine.current().root.cp,
+    pairing: null,
     failed: failure.happened,
     async stop() {
       isStopping = true
@@ -218,6 +235,12 @@ async function addMirrors(mirrors: MirrorMembers, urls: readonly string[]): Prom
       })
     }
   }
+}
+
+function codeOf(text: string): Uint8Array {
+  const code = parseCode(text)
+  if (code) return code
+  throw new StillpointError('bad-json', 'code: the pairing code as the mirror shows it')
 }
 
 function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {

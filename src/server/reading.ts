@@ -107,6 +107,7 @@ export async function serveReading(
     url: http.url,
     role,
     publishedCp,
+    pairing: null,
     failed: failure.happened,
     async stop() {
       await stop(drainMsMax)

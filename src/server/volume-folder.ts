@@ -17,7 +17,8 @@ import { StillpointError } from '../lib/errors.ts'
 export const blockFileName = 'volume.blk'
 export const catalogName = 'catalog.db'
 
-export const hasVolume = (folder: string): boolean => existsSync(join(folder, blockFileName))
+export const hasFile = (path: string): boolean => existsSync(path)
+export const hasVolume = (folder: string): boolean => hasFile(join(folder, blockFileName))
 
 /** Suffixes of the catalog file itself and of the files that SQLite puts beside the catalog. */
 const companions = ['', '-wal', '-journal'] as const

@@ -14,12 +14,18 @@ import { OwnHistory } from '../../src/cp-engine/volume/own-history.ts'
 import { FileCache, type KnownFile } from '../../src/fs/read/file-cache.ts'
 import { KnownDirectories } from '../../src/fs/tree/known-directories.ts'
 import { BufferPool } from '../../src/lib/buffer-pool.ts'
+import { encodeUtf8 } from '../../src/lib/bytes.ts'
+import { formatUuid } from '../../src/lib/random.ts'
 import { Lag } from '../../src/replica/link/lag.ts'
+import { keyOfPair } from '../../src/replica/link/peer-proof.ts'
+import { sessionsMax } from '../../src/replica/link/peer-sessions.ts'
 import { TransferLog } from '../../src/replica/link/transfer-log.ts'
 import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
 import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
+import { Prover, askOf, mirrorEnd } from '../replica/link/peers.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 import type { Bound } from './bounds.ts'
 
 const hashOf = (n: number): Uint8Array => {
@@ -294,6 +300,45 @@ export const remembered: readonly Bound[] = [
         knows: (i) => presence.has(10 + 2 * i, 1, new Uint8Array(8).fill(1)),
         keeps: 'oldest',
         holder: presence,
+      }
+    },
+  },
+  {
+    file: 'replica/link/peer-sessions.ts',
+    what: 'sessions of proved primaries',
+    most: sessionsMax,
+    count: 200,
+    make: () => {
+      const clock = new VirtualClock()
+      const [volume, primary, side] = [1, 2, 3].map((n) => formatUuid(new Uint8Array(16).fill(n))) as [
+        string,
+        string,
+        string,
+      ]
+      const { sessions, fetchOf } = mirrorEnd({ side, secret: null, clock })
+      const ask = askOf(
+        fetchOf({
+          receive: async () => {},
+          hasAnswers: false,
+          takeAnswers: () => [],
+          onAnswer: () => () => {},
+        }),
+      )
+      const key = keyOfPair('open', encodeUtf8('open'), { primary, mirror: side })
+      const ids: Uint8Array[] = []
+      return {
+        async add(i) {
+          const { session } = await new Prover(ask, { volume, primary }, () => ({
+            keyKind: 'open',
+            key,
+          })).begin()
+          ids[i] = session.id
+          clock.jump(6000)
+        },
+        size: () => sessions.size,
+        knows: (i) => sessions.find(ids[i]!) !== null,
+        keeps: 'newest',
+        holder: sessions,
       }
     },
   },

@@ -3,7 +3,6 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { verbs } from '../../src/cli/application.ts'
-import { tokenVerbs } from '../../src/cli/verbs/token.ts'
 import {
   environmentName,
   flagName,
@@ -40,13 +39,20 @@ test.each([...serverOptions] as readonly ServerOption[])('the option $name', (op
   ])
 })
 
-const { token: _, ...single } = verbs
-const commands = {
-  ...single,
-  ...Object.fromEntries(Object.entries(tokenVerbs).map(([name, command]) => [`token ${name}`, command])),
+interface Flagged {
+  readonly parameters: { readonly flags?: object }
 }
+/** A verb may have verbs of its own. */
+const commands: ReadonlyMap<string, Flagged> = new Map(
+  Object.entries(verbs).flatMap(([name, verb]): [string, Flagged][] =>
+    'parameters' in verb
+      ? [[name, verb]]
+      : verb.getAllEntries().map((entry) => [`${name} ${entry.name.original}`, entry.target as Flagged]),
+  ),
+)
 
-test.each(Object.entries(commands))('the flags of %s', (verb, { parameters }) => {
+test.each([...commands.keys()])('the flags of %s', (verb) => {
+  const { parameters } = commands.get(verb)!
   const named = Object.keys(parameters.flags ?? {}).map((name) => `--${kebab(name)}`)
   const options = serverOptions.map((option) => `--${flagName(option)}`)
   const said = row(new RegExp(`^\`${verb}[ \`]`))[2]!

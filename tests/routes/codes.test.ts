@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { rootLayout } from '../../src/format/disk/root.ts'
 import { editBelowRoot, raiseVersion } from '../cp-engine/volume/later-program.ts'
-import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
+import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { endpoints } from '../../src/routes/endpoints.ts'
 import type { Endpoint } from '../../src/routes/http/endpoint.ts'
 import type { TokenRole } from '../../src/format/items/token-setting.ts'
@@ -245,7 +245,14 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   createToken: jsonBodies('/v1/tokens'),
   revokeToken: { 'not-found': one('DELETE', '/v1/tokens/none') },
   addMirror: jsonBodies('/v1/mirrors'),
-  removeMirror: { 'not-found': one('DELETE', '/v1/mirrors/none') },
+  removeMirror: {
+    'not-found': one('DELETE', '/v1/mirrors/none'),
+    // A fence does not keep a mirror; a volume that cannot be written does.
+    fenced(app) {
+      app.mirrors.remove = () => Promise.reject(new StillpointError('fenced', 'nothing can be written'))
+      return app.ask({ method: 'DELETE', path: '/v1/mirrors/any' })
+    },
+  },
   getReadiness: {
     async 'not-yet'(app) {
       app.device.isBroken = true

@@ -88,6 +88,7 @@ export class RealApp {
   private files!: VolumeFiles
   private app!: App
   private views!: Views
+  mirrors!: ReturnType<typeof engineMirrors>
   private cps!: CpHistory
   private hasPins = false
   private readonly random = seededRandom(1)
@@ -123,7 +124,7 @@ export class RealApp {
       openView: () => files.view(),
       settle: () => engine.requestCp('requested'),
     })
-    const mirrors = engineMirrors(engine, {
+    this.mirrors = engineMirrors(engine, {
       transport: { connect: () => ({ wake: () => {}, close: () => {} }) },
       clock,
       random: this.random,
@@ -152,7 +153,7 @@ export class RealApp {
       clock: this.appClock,
       limits,
       files,
-      mirrors,
+      mirrors: this.mirrors,
       access: this.known,
       tokens: new TokenDesk(files, this.known, this.random),
       taker: {

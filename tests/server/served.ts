@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { readConfiguration } from '../../src/server/configuration/configuration.ts'
+import type { Loss } from '../../src/server/losses.ts'
 import type { RunningServer } from '../../src/server/running-server.ts'
 import { startServer } from '../../src/server/start.ts'
 
@@ -22,6 +23,8 @@ interface StartedOptions {
   readonly mirrors?: readonly string[]
   /** Others, or other values. */
   readonly flags?: Readonly<Record<string, string>>
+  readonly acceptLoss?: readonly Loss[]
+  readonly pair?: boolean
 }
 
 /** `after` says when: after each test, or after all of them. */
@@ -39,7 +42,7 @@ export function served(after: typeof afterEach = afterEach): Served {
       folders.push(folder)
       return folder
     },
-    async start(data, { verb = 'serve', clock = systemClock, mirrors = [], flags = {} } = {}) {
+    async start(data, { verb = 'serve', clock = systemClock, mirrors = [], flags = {}, ...rest } = {}) {
       const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
         flags: {
           data,
@@ -50,7 +53,9 @@ export function served(after: typeof afterEach = afterEach): Served {
         environment: {},
         file: undefined,
       })
-      const server = await startServer(verb, configuration, { clock, random: systemRandom, acceptLoss: [] })
+      const { acceptLoss = [], pair = false } = rest
+      const options = { clock, random: systemRandom, acceptLoss, pair }
+      const server = await startServer(verb, configuration, options)
       running.add(server)
       return server
     },

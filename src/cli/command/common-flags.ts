@@ -3,7 +3,7 @@ import type { CliContext } from './context.ts'
 import { parseToken } from '../../access/token.ts'
 import { Client } from '../../client/client.ts'
 import { UserError } from '../../lib/user-error.ts'
-import { readPrivateFile } from '../../server/configuration/private-file.ts'
+import { readPrivateFile, tokenFileLimits } from '../../server/configuration/secret-file.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
 
 export const jsonFlag = {
@@ -93,7 +93,7 @@ async function tokenFor(context: CliContext, flags: ClientFlags): Promise<string
   const { env } = context.process
   const file = flags.tokenFile ?? (env['STILLPOINT_TOKEN_FILE'] || null)
   if (file === '-') return checkToken(await new Response(context.stdin()).text(), 'standard input')
-  if (file !== null) return checkToken(readPrivateFile(file, 'token file'), `the token file ${file}`)
+  if (file !== null) return checkToken(readPrivateFile(file, tokenFileLimits), `the token file ${file}`)
   const text = env['STILLPOINT_TOKEN']
   return text === undefined || text === '' ? null : checkToken(text, 'STILLPOINT_TOKEN')
 }

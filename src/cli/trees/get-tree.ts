@@ -11,7 +11,8 @@
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
 import { ApiError } from '../../client/api-error.ts'
-import { type Client, type PageOptions, pageEntries, type Reading } from '../../client/client.ts'
+import { type Client, pageEntries } from '../../client/client.ts'
+import type { PageOptions, Reading } from '../../client/wishes.ts'
 import type { Page, RemoteEntry } from '../../client/shapes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import {

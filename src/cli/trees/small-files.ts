@@ -7,7 +7,8 @@
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
 import { ApiError } from '../../client/api-error.ts'
-import type { SentAttributes, Client, Writing } from '../../client/client.ts'
+import type { Client } from '../../client/client.ts'
+import type { SentAttributes, Writing } from '../../client/wishes.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]

@@ -12,7 +12,7 @@ import type { CliContext } from '../command/context.ts'
 import { exitFailed, exitPoisoned } from '../command/exit-codes.ts'
 import { exposure } from '../../server/configuration/listen.ts'
 import { printJson, printLine } from '../command/output.ts'
-import { rawOptions, type ServeFlags } from './server-flags.ts'
+import { type MirrorFlags, rawOptions, type ServeFlags } from './server-flags.ts'
 
 /** A failed server gets this time to answer the requests that wait. */
 const endMsMax = 2_000
@@ -22,7 +22,7 @@ const log = logger('process')
 export async function runServer(
   context: CliContext,
   verb: 'serve' | 'mirror',
-  flags: ServeFlags,
+  flags: ServeFlags & Partial<MirrorFlags>,
 ): Promise<void> {
   const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
     flags: rawOptions(flags),
@@ -41,12 +41,18 @@ export async function runServer(
     clock,
     random,
     acceptLoss: flags.acceptLoss ?? [],
+    pair: flags.pair ?? false,
   })
   const stopGuarding = guardMemory(clock, {
     residentBytes: () => process.memoryUsage.rss(),
     collect: (waits) => Bun.gc(waits),
   })
-  const { url, role } = server
+  const { url, role, pairing } = server
+  // The code is no line of the log: logs are kept, and read by others.
+  if (pairing !== null)
+    context.process.stderr.write(
+      `stillpoint: pairing code ${pairing.code}, valid for ${pairing.minutes} minutes: on the primary, mirrors add URL --code CODE\n`,
+    )
   const cp = server.publishedCp()
   if (flags.json) printJson(context, { ready: url, role, cp })
   else printLine(context, `ready ${url} role=${role} cp=${cp}`)

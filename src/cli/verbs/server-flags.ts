@@ -7,7 +7,7 @@ import { type Loss, losses } from '../../server/losses.ts'
 import type { RawOptions } from '../../server/configuration/configuration.ts'
 import { serverOptions, type ServerOptionName } from '../../server/configuration/server-options.ts'
 
-export interface MirrorFlags {
+interface CommonFlags {
   readonly json: boolean
   readonly config?: string
   readonly data?: string
@@ -20,7 +20,11 @@ export interface MirrorFlags {
   readonly acceptLoss?: readonly Loss[]
 }
 
-export interface ServeFlags extends MirrorFlags {
+export interface MirrorFlags extends CommonFlags {
+  readonly pair: boolean
+}
+
+export interface ServeFlags extends CommonFlags {
   readonly mirror?: readonly string[]
   readonly cpIntervalMs?: string
   readonly queueBytesMax?: string
@@ -41,7 +45,7 @@ const flag = (name: ServerOptionName) => {
   } as const
 }
 
-export const mirrorFlags = {
+const commonFlags = {
   ...jsonFlag,
   config: {
     kind: 'parsed',
@@ -61,13 +65,23 @@ export const mirrorFlags = {
     kind: 'enum',
     values: losses,
     variadic: true,
-    brief: 'Open without what cannot be read any more, and say what is lost',
+    brief: 'Open without what is lost or given up, and say what that is',
     optional: true,
   },
 } as const
 
+export const mirrorFlags = {
+  ...commonFlags,
+  pair: {
+    kind: 'boolean',
+    brief: 'Show a pairing code, for a primary that this mirror does not know yet',
+    default: false,
+    withNegated: false,
+  },
+} as const
+
 export const serveFlags = {
-  ...mirrorFlags,
+  ...commonFlags,
   mirror: { ...flag('mirrors'), variadic: true },
   cpIntervalMs: flag('cpIntervalMs'),
   queueBytesMax: flag('queueBytesMax'),
@@ -77,7 +91,7 @@ export const serveFlags = {
   recordEncoding: flag('recordEncoding'),
 } as const
 
-export function rawOptions(flags: ServeFlags): RawOptions {
-  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, ...rest } = flags
+export function rawOptions(flags: ServeFlags & Partial<MirrorFlags>): RawOptions {
+  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, pair: _pair, ...rest } = flags
   return { ...rest, ...(mirror === undefined ? {} : { mirrors: mirror }) }
 }

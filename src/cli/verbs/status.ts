@@ -12,8 +12,8 @@ import {
 } from '../../client/shapes.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { formatTable, printJson, printLine, showName } from '../command/output.ts'
-import { formatBytes } from '../trees/progress.ts'
+import { printJson, printLine, showName } from '../command/output.ts'
+import { mirrorTable } from './mirror-table.ts'
 
 interface Status {
   readonly url: string
@@ -70,22 +70,6 @@ async function ask(client: Client): Promise<Status> {
     ...(mirror.body === null ? {} : { mirror: mirror.body }),
     ...(mirrors.body === null ? {} : { mirrors: mirrors.body.items }),
   }
-}
-
-function mirrorTable(mirrors: readonly ListedMirror[]): string {
-  const show = (value: string | number | null): string => (value === null ? '-' : showName(String(value)))
-  return formatTable(
-    ['mirror', 'state', 'cp', 'lag cps', 'lag ms', 'held', 'needs'],
-    mirrors.map(({ url, state, cp, lagCps, lagMs, heldBytes, needs }) => [
-      show(url),
-      show(state),
-      show(cp),
-      show(lagCps),
-      show(lagMs),
-      heldBytes === null ? '-' : formatBytes(heldBytes),
-      show(needs),
-    ]),
-  )
 }
 
 export const statusCommand = buildCommand<ClientFlags, [], CliContext>({

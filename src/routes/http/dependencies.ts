@@ -79,8 +79,14 @@ export interface MirrorRecord {
 
 export interface MirrorMembers {
   list(): Promise<readonly MirrorRecord[]>
-  /** `reached` is false when the primary knows the mirror from now on but the mirror has not answered yet. */
-  add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
+  /**
+   * `reached` is false when the primary knows the mirror from now on but the mirror has not proved itself yet. `code`
+   * is the pairing code that the mirror shows.
+   */
+  add(
+    url: string,
+    code?: string | null,
+  ): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
   /** False when no mirror has this id. */
   remove(id: string): Promise<boolean>
 }

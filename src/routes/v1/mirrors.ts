@@ -35,8 +35,9 @@ const addHandler =
   ({ mirrors, limits }: PrimaryDependencies): Handler =>
   async (request, target, permit) => {
     Query.parse(target.query, [])
-    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
-    const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
+    const { url, code } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
+    const checked = checkUrl(url, limits.mirrorUrlBytesMax)
+    const { reached, record } = await mirrors.add(checked, code ?? null)
     return json(reached ? 201 : 202, itemOf(record))
   }
 

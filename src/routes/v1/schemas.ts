@@ -177,7 +177,10 @@ export const MirrorItem = z
   .openapi('Mirror')
 export const MirrorList = z.object({ items: z.array(MirrorItem) }).openapi('Mirrors')
 export const MirrorBody = z
-  .strictObject({ url: z.string().openapi({ example: 'http://127.0.0.1:7071' }) })
+  .strictObject({
+    url: z.string().openapi({ example: 'http://127.0.0.1:7071' }),
+    code: z.string().optional().openapi({ description: 'The pairing code that a new mirror shows once' }),
+  })
   .openapi('NewMirror')
 
 export const MirrorStatusShape = z

@@ -4,7 +4,7 @@
  *
  * - Every source is checked by the same schema, and an unknown key of the file is an error, so that no typing error
  *   silently leaves a default in force.
- * - A server without a secret listens on loopback only.
+ * - A primary without a secret listens on loopback only. A mirror without one pairs by a code, or is on loopback.
  *
  * Errors: UserError, one line that spells the option as its source does.
  */
@@ -12,10 +12,9 @@ import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
 import { parseToken, type PresentedToken } from '../../access/token.ts'
-import { encodeUtf8 } from '../../lib/bytes.ts'
 import { UserError } from '../../lib/user-error.ts'
-import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
-import { readPrivateFile } from './private-file.ts'
+import { type ListenAddress, parseListen } from './listen.ts'
+import { readPrivateFile, readSecretFile, tokenFileLimits } from './secret-file.ts'
 import {
   anonymousChoices,
   bounds,
@@ -35,7 +34,7 @@ export interface ServerConfiguration {
   readonly listen: ListenAddress
   /** Origins, without a trailing slash. */
   readonly mirrors: readonly string[]
-  /** Null means that the server listens on loopback only and asks nobody for a secret. */
+  /** Key material that primary and mirrors share; null when they pair by a code, or are on loopback. */
   readonly secret: string | null
   /** Token of the administrator's file; null when there is no such file. */
   readonly adminToken: PresentedToken | null
@@ -167,13 +166,16 @@ export function readConfiguration(
   const data = option('data', undefined)
   if (data === undefined) throw new UserError('--data DIR is needed')
   const secretFile = option('secretFile', undefined)
-  const secret = secretFile === undefined ? null : readSecret(secretFile)
+  const secret =
+    secretFile === undefined
+      ? null
+      : readSecretFile(secretFile, {
+          what: 'secret file',
+          bytesMin: bounds.secretBytesMin,
+          bytesMax: bounds.secretBytesMax,
+        })
   const adminTokenFile = option('adminTokenFile', undefined)
   const listen = option('listen', listenDefault[role])!
-  if (secret === null && !isLoopback(listen.host))
-    throw new UserError(
-      `to listen on ${formatAddress(listen)} a secret is needed (--secret-file): without one only loopback`,
-    )
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
     throw new UserError('a mirror has no mirrors of its own (--mirror)')
@@ -244,21 +246,8 @@ function readFile(path: string | undefined): ConfigurationFile | null {
   return { path, values }
 }
 
-function readSecret(path: string): string {
-  const secret = readSmallFile(path, 'secret file').trim()
-  const length = encodeUtf8(secret).length
-  if (length < bounds.secretBytesMin || length > bounds.secretBytesMax)
-    throw new UserError(
-      `the secret in ${path} has to have ${bounds.secretBytesMin} to ${bounds.secretBytesMax} bytes`,
-    )
-  // The secret travels in a header, so only visible ASCII is allowed.
-  if (!/^[\x21-\x7e]+$/.test(secret))
-    throw new UserError(`the secret in ${path} has to be visible ASCII without spaces`)
-  return secret
-}
-
 function readAdminToken(path: string): PresentedToken {
-  const token = parseToken(readPrivateFile(path, 'token file').trim())
+  const token = parseToken(readPrivateFile(path, tokenFileLimits).trim())
   if (token !== null) return token
   throw new UserError(
     `the token file ${path} has to hold one token, sp_ID_ and 43 characters (\`stillpoint token new\` prints one)`,

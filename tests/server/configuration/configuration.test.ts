@@ -6,9 +6,11 @@ import {
   type RawOptions,
   readConfiguration,
 } from '../../../src/server/configuration/configuration.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { UserError } from '../../../src/lib/user-error.ts'
 import { exposure, isLoopback, parseListen } from '../../../src/server/configuration/listen.ts'
 import { environmentName, flagName, serverOptions } from '../../../src/server/configuration/server-options.ts'
+import { knownTokensOf, refuseShutDoor } from '../../../src/server/access.ts'
 import { temporaryFolders } from '../../cli/temporary-folder.ts'
 
 const folder = temporaryFolders()
@@ -150,10 +152,10 @@ describe('refused in one line that names the option as its source spells it', ()
   })
 })
 
-describe('without a secret only loopback', () => {
+describe('without a token only loopback', () => {
   const secretFile = (content: string): string => {
     const path = join(folder(), 'secret')
-    writeFileSync(path, content)
+    writeFileSync(path, content, { mode: 0o600 })
     return path
   }
   test.each(['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1'])(
@@ -161,6 +163,7 @@ describe('without a secret only loopback', () => {
     (listen) => {
       const configuration = read({ data: 'd', listen })
       expect(configuration.secret).toBeNull()
+      expect(() => refuseShutDoor(knownTokensOf(configuration, systemClock), configuration)).not.toThrow()
       expect(exposure(configuration.listen, 'read')).toBeNull()
     },
   )
@@ -172,7 +175,9 @@ describe('without a secret only loopback', () => {
     '127.0.0.1.example.org:1',
     '[::ffff:10.0.0.1]:1',
   ])('%s is not', (listen) => {
-    expect(refusal({ data: 'd', listen })).toContain('a secret is needed')
+    const open = read({ data: 'd', listen })
+    expect(isLoopback(open.listen.host)).toBe(false)
+    expect(() => refuseShutDoor(knownTokensOf(open, systemClock), open)).toThrow('a token is needed')
     const secret = 's'.repeat(32)
     const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
     expect(configuration.secret).toBe(secret)
@@ -182,7 +187,7 @@ describe('without a secret only loopback', () => {
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',
     (text) => {
-      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret in')
+      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret file ')
     },
   )
 })
