@@ -1,13 +1,17 @@
 /** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
 import type { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { isLoopback } from './configuration/listen.ts'
+import { formatHost, isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
 import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
 import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
+import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
 import type { Gauge, Limits } from '../routes/http/dependencies.ts'
+import { potsDefault } from '../routes/http/pots.ts'
+import { Refusals } from '../routes/http/refusals.ts'
+import { Resources } from '../routes/http/resources.ts'
 
 const log = logger('server')
 
@@ -41,14 +45,80 @@ export class Failure {
   }
 }
 
-export function listen(
-  configuration: ServerConfiguration,
-  clock: Clock,
-  mounts: readonly Mount[],
-): HttpServer {
-  const { host, port } = configuration.listen
-  return startHttpServer({ hostname: host, port, mounts, clock })
+/** The listener of a server, and what its requests share. */
+export class Door {
+  readonly refusals = new Refusals()
+  readonly resources: Resources
+  private server: HttpServer | null = null
+
+  constructor(
+    private readonly configuration: ServerConfiguration,
+    private readonly clock: Clock,
+  ) {
+    const { uploadBytesMax, downloadBytesMax } = configuration
+    this.resources = new Resources({
+      clock,
+      refusals: this.refusals,
+      uploadBytesMax,
+      downloadBytesMax,
+      clientOf: (request) => this.http.clientOf(request),
+      requests: () => this.http.requests(),
+    })
+  }
+
+  /** Only after `open`. */
+  get http(): HttpServer {
+    assert(this.server !== null, 'a request comes through an open door')
+    return this.server
+  }
+
+  /** True when a request to read has to carry a token. */
+  needsToken(): boolean {
+    return false
+  }
+
+  open(mounts: readonly Mount[]): HttpServer {
+    const { configuration, clock, refusals } = this
+    const { listen, corsOrigins, idleSeconds, requestsMax, clientRequestsMax } = configuration
+    const limits = { most: requestsMax, mostOfClient: clientRequestsMax }
+    this.server = startHttpServer({
+      hostname: listen.host,
+      port: listen.port,
+      mounts,
+      clock,
+      hosts: hostsOf(configuration),
+      corsOrigins,
+      idleSeconds,
+      pots: { ...potsDefault, requests: limits, waits: limits },
+      refusals,
+    })
+    return this.server
+  }
 }
+
+/**
+ * Names that a Host header may have; null means any. A web page can point its own name to any address, but not the
+ * names of this list: loopback, the address of `--listen`, and what the operator allows.
+ */
+export function hostsOf({
+  listen,
+  allowedHosts,
+}: Pick<ServerConfiguration, 'listen' | 'allowedHosts'>): readonly string[] | null {
+  if (!isLoopback(listen.host) && allowedHosts.length === 0) return null
+  return ['127.0.0.1', '[::1]', 'localhost', formatHost(listen.host), ...allowedHosts]
+}
+
+/** How much of what is shared is in use. */
+export const doorGauges = ({ resources }: Door): readonly Gauge[] => [
+  { name: 'upload_bytes', help: 'Memory that uploads in progress may take', value: resources.uploads.bytes },
+  { name: 'uploads_waiting', help: 'Uploads that wait for memory', value: resources.uploads.waiters },
+  {
+    name: 'answer_bytes',
+    help: 'Bytes of long answers that clients have yet to take',
+    value: resources.answers.bytes,
+  },
+  { name: 'answers_streaming', help: 'Long answers on their way', value: resources.streaming },
+]
 
 const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
 

@@ -20,7 +20,7 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
 
@@ -35,6 +35,7 @@ export async function serveMirror(
   { clock, random, acceptLoss }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const door = new Door(configuration, clock)
   const volume = await Volume.open(opened.device, {
     clock,
     acceptLoss: acceptLoss.includes('superblock'),
@@ -74,6 +75,8 @@ export async function serveMirror(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => door.needsToken(),
     status: () => statusOf(volume, applier, labelMs(clock)),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
@@ -82,13 +85,14 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
+  const http = door.open([
     {
       prefix: '/replica/',
+      onlyPeers: true,
       async fetch(request) {
         try {
           // The primary always has an open request that waits for answers; a mirror that stops ends that request.

@@ -20,7 +20,16 @@ import { HttpTransport } from '../replica/link/http-transport.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
+import {
+  abandonMsMax,
+  catalogGauges,
+  drainMsMax,
+  Failure,
+  Door,
+  doorGauges,
+  isAddressOf,
+  limits,
+} from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('primary')
@@ -34,6 +43,7 @@ export async function servePrimary(
   { clock, random, acceptLoss }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const door = new Door(configuration, clock)
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -105,6 +115,8 @@ export async function servePrimary(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => door.needsToken(),
     files,
     mirrors: members,
     taker: takerOf(engine, cps),
@@ -127,13 +139,11 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
-    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
-  ])
+  const http = door.open([{ prefix: '/', fetch: (request, url) => app.fetch(request, url) }])
   files.start()
   mirrors.start()
   const adding = addMirrors(members, configuration.mirrors)

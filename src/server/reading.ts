@@ -23,7 +23,7 @@ import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { RecordedCps } from './cp-history.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -41,6 +41,7 @@ export async function serveReading(
   { clock }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const door = new Door(configuration, clock)
   const { nodeCacheBytesMax } = configuration
   const volume = await Volume.open(opened.device, { clock, readOnly: true, nodeCacheBytesMax })
   const { role } = opened
@@ -59,12 +60,14 @@ export async function serveReading(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => door.needsToken(),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -83,8 +86,8 @@ export async function serveReading(
         })
       : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })
 
-  const http = listen(configuration, clock, [
-    ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
+  const http = door.open([
+    ...(role === 'mirror' ? [{ prefix: '/replica/', onlyPeers: true, fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
   const stop = async (drainMs: number): Promise<void> => {

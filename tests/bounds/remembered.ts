@@ -14,12 +14,14 @@ import { OwnHistory } from '../../src/cp-engine/volume/own-history.ts'
 import { FileCache, type KnownFile } from '../../src/fs/read/file-cache.ts'
 import { KnownDirectories } from '../../src/fs/tree/known-directories.ts'
 import { BufferPool } from '../../src/lib/buffer-pool.ts'
+import { RateLimit } from '../../src/lib/rate-limit.ts'
 import { Lag } from '../../src/replica/link/lag.ts'
 import { TransferLog } from '../../src/replica/link/transfer-log.ts'
 import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
 import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 import type { Bound } from './bounds.ts'
 
 const hashOf = (n: number): Uint8Array => {
@@ -70,6 +72,22 @@ const replaced = (most: number, count: number, makeRuns: () => ReplacedRuns): Bo
 })
 
 export const remembered: readonly Bound[] = [
+  {
+    file: 'lib/rate-limit.ts',
+    what: 'clients that did something lately',
+    most: 50,
+    count: 300,
+    make: () => {
+      const limit = new RateLimit(new VirtualClock(), { burst: 3, perSecond: 1 }, 50)
+      return {
+        add: (i) => void limit.take(`client ${i}`),
+        size: () => limit.size,
+        knows: (i) => (limit as unknown as { clients: Map<string, unknown> }).clients.has(`client ${i}`),
+        keeps: 'newest',
+        holder: (limit as unknown as { clients: object }).clients,
+      }
+    },
+  },
   {
     file: 'cp-engine/tree/node-cache.ts',
     what: 'clean nodes',

@@ -47,7 +47,13 @@ async function fillForDeletes(app: RealApp): Promise<void> {
 const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<Response>>> = {
   'bad-parameter': async (id, app) => app.ask(withQuery(await usualAsk(id, app), 'nonsense=1')),
   'bad-path': async (id, app) => app.ask(withQuery(await usualAsk(id, app), '#fragment')),
-  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app)),
+  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app), 0),
+  'too-many-requests': async (id, app) => app.askWhenBusy(await usualAsk(id, app), 1),
+  'wrong-host': async (id, app) => app.askThrough({ hosts: ['files.example'] }, await usualAsk(id, app)),
+  async forbidden(id, app) {
+    const ask = await usualAsk(id, app)
+    return app.askThrough({}, { ...ask, headers: { ...ask.headers, Origin: 'https://evil.example' } })
+  },
   async internal(id, app) {
     const ask = await usualAsk(id, app)
     app.appClock.isBroken = true
@@ -253,10 +259,18 @@ const onMirror: Partial<Record<ErrorCode, () => Promise<Response>>> = {
 const codesOf = (endpoint: Endpoint, response: Response): ErrorCode[] =>
   declaredCodes(endpoint).filter((code) => errorCodes[code][0] === response.status)
 
+/** Refused before any role looks at the request. */
+const ofTheListener: ReadonlySet<ErrorCode> = new Set([
+  'busy',
+  'forbidden',
+  'too-many-requests',
+  'wrong-host',
+])
+
 async function provoked(endpoint: Endpoint, code: ErrorCode): Promise<Response | null> {
   const id = idOf(endpoint)
   const own = special[id]?.[code]
-  if (endpoint.on === 'mirror' && code !== 'busy') return (await onMirror[code]?.()) ?? null
+  if (endpoint.on === 'mirror' && !ofTheListener.has(code)) return (await onMirror[code]?.()) ?? null
   const any = general[code]
   if (own) return own(await scene(false))
   return any ? any(id, await scene(['corrupt', 'newer-format', 'disk-full'].includes(code))) : null

@@ -14,6 +14,13 @@ export interface MirrorFlags {
   readonly listen?: string
   readonly secretFile?: string
   readonly nodeCacheBytesMax?: string
+  readonly allowedHost?: readonly string[]
+  readonly corsOrigin?: readonly string[]
+  readonly requestsMax?: string
+  readonly clientRequestsMax?: string
+  readonly uploadBytesMax?: string
+  readonly downloadBytesMax?: string
+  readonly idleSeconds?: string
   readonly logLevel?: string
   readonly acceptLoss?: readonly Loss[]
 }
@@ -52,6 +59,13 @@ export const mirrorFlags = {
   listen: flag('listen'),
   secretFile: flag('secretFile'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  allowedHost: { ...flag('allowedHosts'), variadic: true },
+  corsOrigin: { ...flag('corsOrigins'), variadic: true },
+  requestsMax: flag('requestsMax'),
+  clientRequestsMax: flag('clientRequestsMax'),
+  uploadBytesMax: flag('uploadBytesMax'),
+  downloadBytesMax: flag('downloadBytesMax'),
+  idleSeconds: flag('idleSeconds'),
   logLevel: flag('logLevel'),
   acceptLoss: {
     kind: 'enum',
@@ -73,7 +87,17 @@ export const serveFlags = {
   recordEncoding: flag('recordEncoding'),
 } as const
 
+/** A list has a singular flag, because each flag has one value of the list. */
 export function rawOptions(flags: ServeFlags): RawOptions {
-  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, ...rest } = flags
-  return { ...rest, ...(mirror === undefined ? {} : { mirrors: mirror }) }
+  const {
+    mirror,
+    allowedHost,
+    corsOrigin,
+    json: _json,
+    config: _config,
+    acceptLoss: _acceptLoss,
+    ...rest
+  } = flags
+  const lists = { mirrors: mirror, allowedHosts: allowedHost, corsOrigins: corsOrigin }
+  return { ...rest, ...lists }
 }

@@ -4,11 +4,14 @@
  * - A stream of type `direct` has sent or copied a piece when `write` returns, so the file's buffers can be used
  *   again; a default stream would queue the pieces.
  * - `write` gives a promise when the client does not keep up; waiting for that promise is the only back-pressure.
+ * - A piece takes room from before it is sent until the client has made way for the next one, so clients that do not
+ *   read take a bounded share of memory.
  * - The first piece is read before the answer begins, so damage in that piece is still a clean error. Later damage
  *   cuts the connection, and the client sees a short body.
  */
 import type { OpenFile } from '../../fs/contract.ts'
 import { logger } from '../../lib/log.ts'
+import type { AnswerRoom } from './resources.ts'
 
 const log = logger('routes')
 
@@ -20,6 +23,7 @@ export async function streamFile(
   file: OpenFile,
   start: number,
   end: number,
+  room: AnswerRoom,
 ): Promise<ReadableStream<Uint8Array>> {
   const stream = file.stream(start, end)
   let first: Uint8Array | null
@@ -27,6 +31,7 @@ export async function streamFile(
     first = await stream.next()
   } catch (error) {
     stream.close()
+    room.end()
     throw error
   }
   const answer = { isOver: false }
@@ -35,6 +40,7 @@ export async function streamFile(
     answer.isOver = true
     stream.close()
     file.close()
+    room.end()
   }
   return new ReadableStream<Uint8Array>({
     type: 'direct',
@@ -42,12 +48,18 @@ export async function streamFile(
       try {
         let keepsUp = true
         for (let piece = first; piece && !answer.isOver; piece = await stream.next()) {
-          if (keepsUp) stream.readAhead()
-          const written: number | Promise<number> = controller.write(piece)
-          keepsUp = typeof written === 'number'
-          if (keepsUp) continue
-          stream.rest()
-          await written
+          const waiting = room.enter(piece.length)
+          if (waiting && !(await waiting)) return
+          try {
+            if (keepsUp && room.isRoomy) stream.readAhead()
+            const written: number | Promise<number> = controller.write(piece)
+            keepsUp = typeof written === 'number'
+            if (keepsUp) continue
+            stream.rest()
+            await written
+          } finally {
+            room.letGo(piece.length)
+          }
         }
         controller.close()
       } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, StillpointError, errorCodes } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'
+import { dataGuards } from './guards.ts'
 
 const log = logger('routes')
 
@@ -12,6 +13,7 @@ const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'not-yet': '1',
   busy: '1',
   'too-many-pins': '5',
+  'too-many-requests': '1',
 }
 
 function toStillpointError(error: unknown): StillpointError {
@@ -32,8 +34,7 @@ export function problem(error: unknown, headers: Readonly<Record<string, string>
     status,
     headers: {
       'Content-Type': 'application/problem+json',
-      'X-Content-Type-Options': 'nosniff',
-      'Cache-Control': 'no-store',
+      ...dataGuards,
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
       ...headers,
     },
@@ -54,5 +55,5 @@ export const json = (
 ): Response =>
   new Response(JSON.stringify(body), {
     status,
-    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff', ...headers },
+    headers: { 'Content-Type': 'application/json', ...dataGuards, ...headers },
   })

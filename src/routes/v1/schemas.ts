@@ -218,7 +218,15 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 type Responses = RouteConfig['responses']
 
 /** Codes that every endpoint may answer. */
-const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
+const always: readonly ErrorCode[] = [
+  'bad-parameter',
+  'bad-path',
+  'busy',
+  'forbidden',
+  'internal',
+  'too-many-requests',
+  'wrong-host',
+]
 
 /** Makes one response for each status; the response names the codes that come with that status. */
 export function problems(...codes: readonly ErrorCode[]): Responses {

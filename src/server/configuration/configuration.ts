@@ -47,6 +47,14 @@ export interface ServerConfiguration {
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
+  /** Names in Host headers that are answered besides loopback and the address itself. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly requestsMax: number
+  readonly clientRequestsMax: number
+  readonly uploadBytesMax: number
+  readonly downloadBytesMax: number
+  readonly idleSeconds: number
   readonly logLevel: (typeof logLevelChoices)[number]
 }
 
@@ -63,7 +71,7 @@ interface ConfigurationSources {
 
 const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLength(4096, 'is too long'))
 
-const whole = (least: number, most: number, unit: 'ms' | 'bytes') =>
+const whole = (least: number, most: number, unit: 'ms' | 'bytes' | 'seconds' | 'requests') =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
     v.transform((value) => (unit === 'bytes' ? parseBytes(value) : Number(value))),
@@ -99,6 +107,42 @@ const mirrorUrl = v.pipe(
   }),
 )
 
+/** As in a Host header: a name or an address, IPv6 in brackets, with a port where only that port is meant. */
+const hostName = v.pipe(
+  text,
+  v.check((value) => {
+    const url = URL.parse(`http://${value}/`)
+    const plain = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/.test(value)
+    return url !== null && plain
+  }, 'is not a host name (as in files.example or files.example:8443)'),
+)
+
+const pageOrigin = v.pipe(
+  text,
+  v.check(
+    (value) => /^https?:/.test(value) && URL.parse(value)?.origin === value,
+    'is not an origin (as in https://app.example)',
+  ),
+)
+
+/** A repeated flag, a variable with commas, or an array in the file. */
+const listOf = (entry: typeof mirrorUrl | typeof hostName | typeof pageOrigin, most: number, what: string) =>
+  v.pipe(
+    v.union(
+      [
+        v.array(text),
+        v.pipe(
+          text,
+          v.transform((value) => value.split(',').map((item) => item.trim())),
+        ),
+      ],
+      `is not a list of ${what}`,
+    ),
+    v.maxLength(most, `has more than ${most} entries`),
+    v.array(entry),
+    v.transform((values) => [...new Set(values)]),
+  )
+
 const schemas = {
   data: text,
   listen: v.pipe(
@@ -110,21 +154,7 @@ const schemas = {
       return NEVER
     }),
   ),
-  mirrors: v.pipe(
-    v.union(
-      [
-        v.array(text),
-        v.pipe(
-          text,
-          v.transform((value) => value.split(',').map((url) => url.trim())),
-        ),
-      ],
-      'is not a list of URLs',
-    ),
-    v.maxLength(bounds.mirrorsMax, `has more than ${bounds.mirrorsMax} entries`),
-    v.array(mirrorUrl),
-    v.transform((urls) => [...new Set(urls)]),
-  ),
+  mirrors: listOf(mirrorUrl, bounds.mirrorsMax, 'URLs'),
   secretFile: text,
   cpIntervalMs: whole(bounds.cpIntervalMsMin, bounds.cpIntervalMsMax, 'ms'),
   queueBytesMax: whole(bounds.queueBytesMin, bounds.queueBytesLimit, 'bytes'),
@@ -133,6 +163,13 @@ const schemas = {
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
   recordEncoding: choice(encodingChoices),
+  allowedHosts: listOf(hostName, bounds.hostsMax, 'names'),
+  corsOrigins: listOf(pageOrigin, bounds.originsMax, 'origins'),
+  requestsMax: whole(bounds.requestsMin, bounds.requestsLimit, 'requests'),
+  clientRequestsMax: whole(1, bounds.requestsLimit, 'requests'),
+  uploadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  downloadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  idleSeconds: whole(bounds.idleSecondsMin, bounds.idleSecondsMax, 'seconds'),
   logLevel: choice(logLevelChoices),
 } as const
 
@@ -187,6 +224,13 @@ export function readConfiguration(
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
+    allowedHosts: option('allowedHosts', [])!,
+    corsOrigins: option('corsOrigins', [])!,
+    requestsMax: option('requestsMax', defaultOf('requestsMax'))!,
+    clientRequestsMax: option('clientRequestsMax', defaultOf('clientRequestsMax'))!,
+    uploadBytesMax: option('uploadBytesMax', defaultOf('uploadBytesMax'))!,
+    downloadBytesMax: option('downloadBytesMax', defaultOf('downloadBytesMax'))!,
+    idleSeconds: option('idleSeconds', defaultOf('idleSeconds'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
   }
 }

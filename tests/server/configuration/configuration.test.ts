@@ -48,6 +48,13 @@ test('the defaults', () => {
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',
+    allowedHosts: [],
+    corsOrigins: [],
+    requestsMax: 4096,
+    clientRequestsMax: 1024,
+    uploadBytesMax: 128 * 2 ** 20,
+    downloadBytesMax: 64 * 2 ** 20,
+    idleSeconds: 120,
     logLevel: 'info',
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
@@ -94,6 +101,13 @@ describe('flags over environment over file over defaults', () => {
       '--log-bytes STILLPOINT_LOG_BYTES',
       '--record-checksum STILLPOINT_RECORD_CHECKSUM',
       '--record-encoding STILLPOINT_RECORD_ENCODING',
+      '--allowed-host STILLPOINT_ALLOWED_HOSTS',
+      '--cors-origin STILLPOINT_CORS_ORIGINS',
+      '--requests-max STILLPOINT_REQUESTS_MAX',
+      '--client-requests-max STILLPOINT_CLIENT_REQUESTS_MAX',
+      '--upload-bytes-max STILLPOINT_UPLOAD_BYTES_MAX',
+      '--download-bytes-max STILLPOINT_DOWNLOAD_BYTES_MAX',
+      '--idle-seconds STILLPOINT_IDLE_SECONDS',
       '--log-level STILLPOINT_LOG_LEVEL',
     ])
   })
