@@ -80,7 +80,7 @@ export class Door {
   open(mounts: readonly Mount[]): HttpServer {
     const { configuration, clock, refusals } = this
     const { listen, corsOrigins, idleSeconds, requestsMax, clientRequestsMax } = configuration
-    const limits = { most: requestsMax, mostOfClient: clientRequestsMax }
+    const shares = { most: requestsMax, mostOfClient: clientRequestsMax }
     this.server = startHttpServer({
       hostname: listen.host,
       port: listen.port,
@@ -89,7 +89,7 @@ export class Door {
       hosts: hostsOf(configuration),
       corsOrigins,
       idleSeconds,
-      pots: { ...potsDefault, requests: limits, waits: limits },
+      pots: { ...potsDefault, requests: shares, waits: shares },
       refusals,
     })
     return this.server

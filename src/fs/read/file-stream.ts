@@ -41,6 +41,10 @@ export class FileStream implements ByteStream {
     private readonly buffers: BufferPool,
   ) {}
 
+  needs(): number {
+    return this.parts.length > 0 || this.ahead || this.at >= this.end ? 0 : this.windowBytes
+  }
+
   async next(): Promise<Uint8Array | null> {
     for (;;) {
       const part = this.parts.shift()
@@ -95,7 +99,7 @@ export class FileStream implements ByteStream {
     const from = this.at
     const size = this.windowBytes
     this.at = Math.min(this.end, (Math.floor(from / size) + 1) * size)
-    const buffer = this.buffers.take(windowBytesMax)
+    const buffer = this.buffers.take(size)
     const parts = this.load(from, this.at, buffer)
     // A reader that awaits the window gets its failure; after a stream is given up, no reader awaits the window.
     parts.catch(() => {})
