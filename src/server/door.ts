@@ -4,6 +4,7 @@ import type { ServerConfiguration } from './configuration/configuration.ts'
 import { formatHost, isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
 import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
+import { labelMs } from '../format/position.ts'
 import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,6 +13,8 @@ import type { Gauge, Limits } from '../routes/http/dependencies.ts'
 import { potsDefault } from '../routes/http/pots.ts'
 import { Refusals } from '../routes/http/refusals.ts'
 import { Resources } from '../routes/http/resources.ts'
+import { readTlsPair, stampOf, type TlsPair } from './tls/tls-pair.ts'
+import { watchTls } from './tls/tls-watch.ts'
 
 const log = logger('server')
 
@@ -50,12 +53,15 @@ export class Door {
   readonly refusals = new Refusals()
   readonly resources: Resources
   private server: HttpServer | null = null
+  private readonly tls: TlsPair | null
+  private stopWatching = (): void => {}
 
   constructor(
     private readonly configuration: ServerConfiguration,
     private readonly clock: Clock,
   ) {
     const { uploadBytesMax, downloadBytesMax } = configuration
+    this.tls = configuration.tls && readTlsPair(configuration.tls)
     this.resources = new Resources({
       clock,
       refusals: this.refusals,
@@ -91,9 +97,40 @@ export class Door {
       idleSeconds,
       pots: { ...potsDefault, requests: shares, waits: shares },
       refusals,
+      tls: this.tls,
     })
+    this.watch(this.server)
     return this.server
   }
+
+  private watch(server: HttpServer): void {
+    const { clock, tls } = this
+    const files = this.configuration.tls
+    if (!tls || !files) return
+    sayExpiry(tls, clock)
+    this.stopWatching = watchTls({
+      clock,
+      current: tls,
+      stamp: () => stampOf(files),
+      read: () => readTlsPair(files),
+      take(pair) {
+        server.renew(pair)
+        log.info('a new certificate is in force', { fingerprint: pair.fingerprint })
+        sayExpiry(pair, clock)
+      },
+    })
+  }
+
+  /** Lets answers in progress end, for at most `graceMs`. */
+  close(graceMs: number): Promise<void> {
+    this.stopWatching()
+    return this.http.stop(graceMs)
+  }
+}
+
+function sayExpiry({ expiresAtMs, fingerprint }: TlsPair, clock: Clock): void {
+  if (expiresAtMs < labelMs(clock))
+    log.warning('the certificate has expired: clients refuse it', { fingerprint })
 }
 
 /**

@@ -114,7 +114,7 @@ export async function serveMirror(
     failed: failure.happened,
     async stop() {
       stopping.begin()
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       views.close()
       await drained
       await applier.close()
@@ -124,7 +124,7 @@ export async function serveMirror(
     },
     async abandon() {
       stopping.begin()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
       catalog.close()
     },
   }

@@ -155,7 +155,7 @@ export async function servePrimary(
     failed: failure.happened,
     async stop() {
       isStopping = true
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
@@ -178,7 +178,7 @@ export async function servePrimary(
     async abandon() {
       isStopping = true
       mirrors.close()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
       catalog.close()
     },
   }

@@ -92,7 +92,7 @@ export async function serveReading(
   ])
   const stop = async (drainMs: number): Promise<void> => {
     isStopping = true
-    const drained = http.stop(drainMs)
+    const drained = door.close(drainMs)
     views.close()
     await drained
     cps.close()

@@ -1,6 +1,8 @@
 /** Flags that several verbs have. */
 import type { CliContext } from './context.ts'
 import { Client } from '../../client/client.ts'
+import { readFileSync } from 'node:fs'
+import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
 
@@ -18,11 +20,23 @@ const urlFlag = {
   },
 } as const
 
+const caFlag = {
+  ca: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief:
+      'Certificate in PEM that vouches for the server, as its own where that is self-signed (or STILLPOINT_CA)',
+    optional: true,
+  },
+} as const
+
 export interface ClientFlags {
   readonly json: boolean
   readonly url?: string
+  readonly ca?: string
 }
-export const clientFlags = { ...jsonFlag, ...urlFlag } as const
+export const clientFlags = { ...jsonFlag, ...urlFlag, ...caFlag } as const
 
 export interface ReadingFlags {
   readonly cp?: number
@@ -68,5 +82,18 @@ function parseCount(text: string): number {
 }
 
 export function clientFor(context: CliContext, flags: ClientFlags): Client {
-  return new Client(flags.url ?? (context.process.env['STILLPOINT_URL'] || clientUrlDefault), context.fetch)
+  const { env } = context.process
+  const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
+  const path = flags.ca ?? env['STILLPOINT_CA'] ?? ''
+  if (path === '') return new Client(url, context.fetch)
+  const ca = readCa(path)
+  return new Client(url, (target, init) => context.fetch(target, { ...init, tls: { ca } }))
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UserError(`cannot read the certificate ${path}: ${systemCodeOf(error)}`, { cause: error })
+  }
 }

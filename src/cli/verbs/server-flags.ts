@@ -14,6 +14,9 @@ export interface MirrorFlags {
   readonly listen?: string
   readonly secretFile?: string
   readonly nodeCacheBytesMax?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly insecureHttp?: string
   readonly allowedHost?: readonly string[]
   readonly corsOrigin?: readonly string[]
   readonly requestsMax?: string
@@ -59,6 +62,9 @@ export const mirrorFlags = {
   listen: flag('listen'),
   secretFile: flag('secretFile'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  tlsCert: flag('tlsCert'),
+  tlsKey: flag('tlsKey'),
+  insecureHttp: flag('insecureHttp'),
   allowedHost: { ...flag('allowedHosts'), variadic: true },
   corsOrigin: { ...flag('corsOrigins'), variadic: true },
   requestsMax: flag('requestsMax'),

@@ -26,6 +26,12 @@ export interface Mount {
   fetch(request: Request, url: string): Response | Promise<Response>
 }
 
+/** Certificate and key in PEM. TLS 1.2 is the oldest version that the runtime takes. */
+interface Tls {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface HttpServerOptions {
   readonly hostname: string
   /** 0 means any free port. */
@@ -39,6 +45,8 @@ export interface HttpServerOptions {
   readonly corsOrigins?: readonly string[]
   readonly pots?: PotsLimits
   readonly refusals?: Refusals
+  /** Null means plain HTTP. */
+  readonly tls?: Tls | null
   /** Time until an idle connection is closed; must be longer than a request may wait. */
   readonly idleSeconds?: number
 }
@@ -51,6 +59,8 @@ export interface HttpServer {
   requests(): number
   /** Name of the client of a request that is in progress. */
   clientOf(request: Request): string
+  /** Serves new connections with another certificate; connections that are open keep theirs until they end. */
+  renew(tls: Tls): void
   stop(graceMs?: number): Promise<void>
 }
 
@@ -70,10 +80,11 @@ export const wrongCredentials = { burst: 100, perSecond: 5 } as const
 
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { hostname, mounts, clock, hosts = null, corsOrigins = [], refusals = new Refusals() } = options
-  const scheme = 'http'
+  const { tls = null } = options
+  const scheme = tls ? 'https' : 'http'
   const hostVerdict = hostRule(hosts)
   const origins = originRule(scheme, corsOrigins)
-  const clientOf = (request: Request) => clientOfAddress(server.requestIP(request)?.address ?? '')
+  const clientOf = (request: Request) => clientOfAddress(addressOf(request))
   const pots = new Pots(options.pots ?? potsDefault, clientOf, refusals)
   const wrong = new RateLimit(clock, wrongCredentials, clientsRememberedMax)
 
@@ -137,19 +148,39 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     // A cache must not give a page the answer that another page got.
     return origins.named.size === 0 ? given : later(given, varying)
   }
-  const server = listen(options, handle)
-  const port = server.port ?? options.port
+  if (tls) options = { ...options, port: freePort(options) }
+  let current = listen(options, handle, tls)
+  /** Listeners that take no new connections, and have open ones. */
+  const retiring = new Set<Listener>()
+  const all = () => [current, ...retiring]
+  const addressOf = (request: Request): string => {
+    for (const listener of all()) {
+      const found = listener.requestIP(request)
+      if (found) return found.address
+    }
+    return ''
+  }
+  const port = current.port ?? options.port
   const host = hostname.includes(':') ? `[${hostname}]` : hostname
   return {
     hostname,
     port,
-    url: `http://${host}:${port}`,
-    requests: () => server.pendingRequests,
+    url: `${scheme}://${host}:${port}`,
+    requests: () => all().reduce((sum, { pendingRequests }) => sum + pendingRequests, 0),
     clientOf,
     async stop(graceMs = graceMsDefault) {
-      const cancel = clock.after(graceMs, () => void server.stop(true))
-      await server.stop()
+      const listeners = all()
+      const cancel = clock.after(graceMs, () => {
+        for (const listener of listeners) void listener.stop(true)
+      })
+      await Promise.all(listeners.map((listener) => listener.stop()))
       cancel()
+    },
+    renew(next) {
+      const before = current
+      current = listen({ ...options, port }, handle, next)
+      retiring.add(before)
+      void before.stop().then(() => retiring.delete(before))
     },
   }
 }
@@ -196,9 +227,20 @@ export async function probeAddress(hostname: string, port: number): Promise<void
   await server.stop(true)
 }
 
+/** Two listeners share the port while a certificate is renewed; this one finds out whether another process has it. */
+function freePort(options: HttpServerOptions): number {
+  const probe = listen(options, () => new Response(null, { status: 503 }))
+  const port = probe.port ?? options.port
+  void probe.stop(true)
+  return port
+}
+
+type Listener = ReturnType<typeof listen>
+
 function listen(
   options: Pick<HttpServerOptions, 'hostname' | 'port' | 'idleSeconds'>,
   handle: (request: Request) => Response | Promise<Response>,
+  tls: Tls | null = null,
 ) {
   const { hostname, port, idleSeconds = idleSecondsDefault } = options
   try {
@@ -207,7 +249,8 @@ function listen(
       port,
       development: false,
       // The runtime's default is true outside of development mode: two processes would share the port without a word.
-      reusePort: false,
+      reusePort: tls !== null,
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       idleTimeout: idleSeconds,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: handle,

@@ -22,6 +22,7 @@ import {
   flagName,
   listenDefault,
   logLevelChoices,
+  plainChoices,
   serverOptions,
   type ServerOptionName,
 } from './server-options.ts'
@@ -47,6 +48,8 @@ export interface ServerConfiguration {
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
+  /** Null means plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null
   /** Names in Host headers that are answered besides loopback and the address itself. */
   readonly allowedHosts: readonly string[]
   readonly corsOrigins: readonly string[]
@@ -163,6 +166,9 @@ const schemas = {
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
   recordEncoding: choice(encodingChoices),
+  tlsCert: text,
+  tlsKey: text,
+  insecureHttp: choice(plainChoices),
   allowedHosts: listOf(hostName, bounds.hostsMax, 'names'),
   corsOrigins: listOf(pageOrigin, bounds.originsMax, 'origins'),
   requestsMax: whole(bounds.requestsMin, bounds.requestsLimit, 'requests'),
@@ -202,6 +208,15 @@ export function readConfiguration(
     throw new UserError(
       `to listen on ${formatAddress(listen)} a secret is needed (--secret-file): without one only loopback`,
     )
+  const tlsCert = option('tlsCert', undefined)
+  const tlsKey = option('tlsKey', undefined)
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UserError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
+  const isPlain = option('insecureHttp', defaultOf('insecureHttp'))! === 'accept'
+  if (tlsCert === undefined && !isPlain && !isLoopback(listen.host))
+    throw new UserError(
+      `to listen on ${formatAddress(listen)} without TLS lets everybody on the way read and change everything: give --tls-cert and --tls-key (\`stillpoint certificate\` makes a pair), or say --insecure-http accept`,
+    )
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
     throw new UserError('a mirror has no mirrors of its own (--mirror)')
@@ -224,6 +239,7 @@ export function readConfiguration(
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
+    tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
     allowedHosts: option('allowedHosts', [])!,
     corsOrigins: option('corsOrigins', [])!,
     requestsMax: option('requestsMax', defaultOf('requestsMax'))!,

@@ -60,6 +60,7 @@ export const bounds = {
 
 export const checksumChoices = ['xxh3', 'sha256'] as const
 export const encodingChoices = ['raw', 'zstd'] as const
+export const plainChoices = ['refuse', 'accept'] as const
 export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
 
 export const serverOptions = [
@@ -125,6 +126,21 @@ export const serverOptions = [
     placeholder: encodingChoices.join('|'),
     brief: 'How file content is stored from now on: as it comes, or in zstd where that saves space',
     default: 'raw',
+  },
+  {
+    name: 'tlsCert',
+    placeholder: 'FILE',
+    brief:
+      'Certificate in PEM, with those that lead to a known one; a new one is taken over without a restart',
+    default: null,
+  },
+  { name: 'tlsKey', placeholder: 'FILE', brief: 'Its key in PEM, which others may not read', default: null },
+  {
+    name: 'insecureHttp',
+    placeholder: plainChoices.join('|'),
+    brief:
+      'Whether to serve without TLS beyond loopback, where everybody on the way can read and change everything',
+    default: 'refuse',
   },
   {
     name: 'allowedHosts',

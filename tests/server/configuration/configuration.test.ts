@@ -48,6 +48,7 @@ test('the defaults', () => {
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',
+    tls: null,
     allowedHosts: [],
     corsOrigins: [],
     requestsMax: 4096,
@@ -101,6 +102,9 @@ describe('flags over environment over file over defaults', () => {
       '--log-bytes STILLPOINT_LOG_BYTES',
       '--record-checksum STILLPOINT_RECORD_CHECKSUM',
       '--record-encoding STILLPOINT_RECORD_ENCODING',
+      '--tls-cert STILLPOINT_TLS_CERT',
+      '--tls-key STILLPOINT_TLS_KEY',
+      '--insecure-http STILLPOINT_INSECURE_HTTP',
       '--allowed-host STILLPOINT_ALLOWED_HOSTS',
       '--cors-origin STILLPOINT_CORS_ORIGINS',
       '--requests-max STILLPOINT_REQUESTS_MAX',
@@ -116,6 +120,14 @@ describe('flags over environment over file over defaults', () => {
 describe('refused in one line that names the option as its source spells it', () => {
   test.each<[RawOptions, Record<string, string>, string | undefined, string]>([
     [{}, {}, undefined, '--data DIR is needed'],
+    [{ data: 'd', tlsCert: 'c' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', tlsKey: 'k' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', allowedHosts: ['a b'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', allowedHosts: ['http://a'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', corsOrigins: ['*'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['null'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['https://a/'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', idleSeconds: '60' }, {}, undefined, '--idle-seconds is less than 65'],
     [{ data: '' }, {}, undefined, '--data is empty'],
     [{ data: 'd', listen: '7070' }, {}, undefined, '--listen is not HOST:PORT'],
     [{ data: 'd' }, { STILLPOINT_LISTEN: 'x:99999' }, undefined, 'STILLPOINT_LISTEN is not HOST:PORT'],
@@ -184,7 +196,14 @@ describe('without a secret only loopback', () => {
   ])('%s is not', (listen) => {
     expect(refusal({ data: 'd', listen })).toContain('a secret is needed')
     const secret = 's'.repeat(32)
-    const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
+    const given = { data: 'd', listen, secretFile: secretFile(`${secret}\n`) }
+    const plain = refusal(given)
+    expect(plain).toContain('--tls-cert')
+    expect(plain).toContain('--insecure-http accept')
+    const tls = read({ ...given, tlsCert: 'c', tlsKey: 'k' })
+    expect(tls.tls).toEqual({ cert: 'c', key: 'k' })
+    const configuration = read({ ...given, insecureHttp: 'accept' })
+    expect(configuration.tls).toBeNull()
     expect(configuration.secret).toBe(secret)
     // The secret is for /replica/v1; that /v1 is open is said.
     expect(exposure(configuration.listen)).toContain(`${listen} can use /v1`)
