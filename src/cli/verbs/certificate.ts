@@ -7,6 +7,8 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
+import { makeSelfSigned } from '../../server/tls/self-signed.ts'
+import { checkTlsPair } from '../../server/tls/tls-pair.ts'
 import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine } from '../command/output.ts'
@@ -23,9 +25,6 @@ const daysDefault = 365
 const daysMax = 3650
 
 async function certificate(this: CliContext, { json, out, name = [], days }: Flags): Promise<void> {
-  // Loaded here, because the library brings a hundred modules along, which no other verb needs.
-  const { makeSelfSigned } = await import('../../server/tls/self-signed.ts')
-  const { checkTlsPair } = await import('../../server/tls/tls-pair.ts')
   const [first, ...rest] = [...new Set([...name, ...loopbackNames])]
   const { clock, random } = this
   const { cert, key } = await makeSelfSigned({ clock, random, names: [first!, ...rest], days })

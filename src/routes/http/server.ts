@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
+import { logger } from '../../lib/log.ts'
 import { RateLimit } from '../../lib/rate-limit.ts'
 import { clientOfAddress, clientsRememberedMax } from './clients.ts'
 import { hostRule } from './host-rule.ts'
@@ -16,6 +17,8 @@ import { isPreflight, originRule, preflightAnswer, showTo } from './origin-rule.
 import { Pots, type PotsLimits, potOf, potsDefault } from './pots.ts'
 import { methodNotAllowed, problem } from './problem.ts'
 import { Refusals } from './refusals.ts'
+
+const log = logger('routes')
 
 export interface Mount {
   /** Prefix of the raw path, for example `/replica/v1/`; `/` takes every other path. */
@@ -171,7 +174,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     async stop(graceMs = graceMsDefault) {
       const listeners = all()
       const cancel = clock.after(graceMs, () => {
-        for (const listener of listeners) void listener.stop(true)
+        for (const listener of listeners) listener.stop(true).catch(stopFailed)
       })
       await Promise.all(listeners.map((listener) => listener.stop()))
       cancel()
@@ -180,10 +183,12 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       const before = current
       current = listen({ ...options, port }, handle, next)
       retiring.add(before)
-      void before.stop().then(() => retiring.delete(before))
+      before.stop().then(() => retiring.delete(before), stopFailed)
     },
   }
 }
+
+const stopFailed = (error: unknown): void => log.warning('a listener does not stop: {error}', { error })
 
 const isOfBrowser = (headers: Headers): boolean => headers.has('Origin') || headers.has('Sec-Fetch-Site')
 
@@ -231,7 +236,7 @@ export async function probeAddress(hostname: string, port: number): Promise<void
 function freePort(options: HttpServerOptions): number {
   const probe = listen(options, () => new Response(null, { status: 503 }))
   const port = probe.port ?? options.port
-  void probe.stop(true)
+  probe.stop(true).catch(stopFailed)
   return port
 }
 

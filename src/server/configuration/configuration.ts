@@ -212,8 +212,8 @@ export function readConfiguration(
   const tlsKey = option('tlsKey', undefined)
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     throw new UserError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
-  const isPlain = option('insecureHttp', defaultOf('insecureHttp'))! === 'accept'
-  if (tlsCert === undefined && !isPlain && !isLoopback(listen.host))
+  const plain = option('insecureHttp', defaultOf('insecureHttp'))
+  if (tlsCert === undefined && plain !== 'accept' && !isLoopback(listen.host))
     throw new UserError(
       `to listen on ${formatAddress(listen)} without TLS lets everybody on the way read and change everything: give --tls-cert and --tls-key (\`stillpoint certificate\` makes a pair), or say --insecure-http accept`,
     )

@@ -1,15 +1,5 @@
 /** Makes a certificate that vouches for itself, for a first try and for servers that are pinned by fingerprint. */
-import 'reflect-metadata'
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  type JsonGeneralName,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from '@peculiar/x509'
+import type { JsonGeneralName } from '@peculiar/x509'
 import { labelMs } from '../../format/position.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -33,12 +23,15 @@ export async function makeSelfSigned(
   options: SelfSignedOptions,
 ): Promise<{ readonly cert: string; readonly key: string }> {
   const { clock, random, names, days } = options
+  // The library looks for the metadata when it is loaded, so the order of the two counts, in the bundle too.
+  await import('reflect-metadata')
+  const x509 = await import('@peculiar/x509')
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const nowMs = labelMs(clock)
   // A serial number is positive and at most 20 bytes long (RFC 5280 §4.1.2.2).
   const serial = random.bytes(16)
   serial[0] = (serial[0]! & 0x7f) | 0x40
-  const certificate = await X509CertificateGenerator.createSelfSigned({
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: toHex(serial),
     name: [{ CN: [names[0]] }],
     notBefore: new Date(nowMs - earlierMs),
@@ -46,10 +39,10 @@ export async function makeSelfSigned(
     keys,
     signingAlgorithm: algorithm,
     extensions: [
-      new SubjectAlternativeNameExtension(names.map(generalName)),
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(names.map(generalName)),
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
     ],
   })
   const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')

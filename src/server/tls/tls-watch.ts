@@ -16,10 +16,10 @@ interface TlsWatchOptions {
   /** Pair that is in force. */
   readonly current: TlsPair
   /** Changes with the files. */
-  stamp(): string
+  readonly stamp: () => string
   /** Throws when the files are no pair. */
-  read(): TlsPair
-  take(pair: TlsPair): void
+  readonly read: () => TlsPair
+  readonly take: (pair: TlsPair) => void
 }
 
 /** Watches until the caller calls the returned function. */

@@ -1,7 +1,7 @@
 /** TLS on the real door: what it serves, and another certificate while it serves. */
 import { afterEach, expect, test } from 'bun:test'
 import { connect } from 'node:net'
-import { type PeerCertificate, connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { systemRandom } from '../../../src/lib/random.ts'
 import { type HttpServer, ListenError, startHttpServer } from '../../../src/routes/http/server.ts'
@@ -39,7 +39,7 @@ async function handshake(port: number, options: Record<string, unknown> = {}): P
   await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
   return socket
 }
-const serialOf = (socket: TLSSocket): string => (socket.getPeerCertificate() as PeerCertificate).serialNumber
+const serialOf = (socket: TLSSocket): string => socket.getPeerCertificate().serialNumber
 
 test('https alone, with the certificate, from TLS 1.2 on', async () => {
   const pair = await make()
