@@ -77,9 +77,14 @@ export class Resources {
     return this.streams.size
   }
 
+  /** True when answers that are made whole, and wait for slow clients, would take too much memory together. */
+  get isCrowded(): boolean {
+    return this.options.requests() > crowdedRequests
+  }
+
   /** Limit for an answer that is made in one piece, where `usual` is the limit while few requests are in progress. */
   bufferedBytesMax(usual: number): number {
-    return this.options.requests() > crowdedRequests ? Math.min(usual, crowdedBufferedBytesMax) : usual
+    return this.isCrowded ? Math.min(usual, crowdedBufferedBytesMax) : usual
   }
 
   /**

@@ -19,7 +19,7 @@ import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, proble
 /** A batch takes several times its length in memory while it is received and applied. */
 const memoryPerByte = 3
 /** A batch up to this size does not wait: beside large batches the memory of a small one does not count. */
-const largeBytesMin = 256 * 1024
+const largeBytesMin = 64 * 1024
 
 const batchHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits, resources } = dependencies

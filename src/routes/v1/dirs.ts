@@ -66,11 +66,13 @@ const listHandler = (dependencies: Dependencies): Handler => {
   return async (request, target) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
     const breaks = new Breaks(clock)
+    // A client that misses a content reads the file itself.
+    const contentOf = (bytes: number | null) => (resources.isCrowded ? 0 : (bytes ?? 0))
     const page: Page = {
       path: pathOrRoot(target),
       limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
-      contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
+      contentBytesMax: contentOf(query.integer('content', 1, listedContentBytesMax)),
       pause: () => breaks.maybe(),
     }
     const wanted = parseWanted(query)

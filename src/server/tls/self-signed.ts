@@ -5,7 +5,7 @@ import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 
-export interface SelfSignedOptions {
+interface SelfSignedOptions {
   readonly clock: Clock
   readonly random: Random
   /** Host names and addresses that the certificate is for; the first is its subject. */

@@ -12,7 +12,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } fro
 import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 
-export interface TlsFiles {
+interface TlsFiles {
   readonly cert: string
   readonly key: string
 }

@@ -263,6 +263,20 @@ describe('memory of uploads and answers', () => {
     expect(resources.bufferedBytesMax(mib)).toBe(64 * 1024)
   })
 
+  test('listings of a crowd bring no contents', async () => {
+    const h = new Harness()
+    await h.request('PUT', '/v1/files/a', { body: 'x' })
+    const contents = async () => {
+      const listing = (await (await h.request('GET', '/v1/dirs?content=10')).json()) as {
+        entries: { content?: string }[]
+      }
+      return listing.entries.map(({ content }) => content)
+    }
+    expect(await contents()).toEqual([btoa('x')])
+    Object.defineProperty(h.resources, 'isCrowded', { get: () => true })
+    expect(await contents()).toEqual([undefined])
+  })
+
   test('an answer that nobody takes gives its room back when its client leaves', async () => {
     const h = new Harness()
     await h.request('PUT', '/v1/files/a', { body: Buffer.alloc(3 * mib) })
