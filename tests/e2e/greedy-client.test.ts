@@ -65,23 +65,31 @@ test(
     const waits = 'GET /v1/stat?minCp=8000000000000000&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n'
     const halves = many(requests, (i) => new Greedy(primary.port, [half(i)]))
     const waiting = many(requests, () => new Greedy(mirror.port, [waits]))
-    const areRefused = async () =>
-      countOf(halves, 429) === requests - share && countOf(waiting, 429) === requests - share
-    expect(await becomes(areRefused, 60_000)).toBeTrue()
+    const undecided = (clients: readonly Greedy[]) =>
+      clients.filter(({ status, isOver }) => status === 0 && !isOver).length
+    const areDecided = async () => undecided(halves) <= share && undecided(waiting) <= share
+    const isDecided = await becomes(areDecided, 90_000)
+    expect([isDecided, undecided(halves), undecided(waiting)]).toEqual([true, share, share])
     await expectServed(primary)
     await expectServed(mirror)
     expect((await put(primary.url, 'a', 'x', '?durability=mirrored&wait=60')).durability).toBe('mirrored')
     expect(await (await fetch(`${mirror.url}/v1/files/a`)).text()).toBe('x')
-    expect(await refusedFor(primary, 'requests-of-client')).toBe(requests - share)
-    expect(await refusedFor(mirror, 'waits-of-client')).toBe(requests - share)
+    for (const [server, clients, why] of [
+      [primary, halves, 'requests-of-client'],
+      [mirror, waiting, 'waits-of-client'],
+    ] as const) {
+      // An answer is lost where the connection is reset before its client has read it.
+      expect(countOf(clients, 429)).toBeGreaterThan(0)
+      expect(await refusedFor(server, why)).toBeGreaterThanOrEqual(countOf(clients, 429))
+    }
     // A client that leaves gives its share back.
     for (const { socket } of [...halves, ...waiting]) socket.destroy()
+    const whole = 'PUT /v1/files/whole HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx'
+    const now = 'GET /v1/stat?wait=1 HTTP/1.1\r\nHost: localhost\r\n\r\n'
     const comesBack = async () => {
-      const asks = [new Greedy(primary.port, [half(0)]), new Greedy(mirror.port, [waits])]
-      await Bun.sleep(20)
-      const isRefused = asks.some(({ status }) => status === 429)
-      for (const { socket } of asks) socket.destroy()
-      return !isRefused
+      const asks = [new Greedy(primary.port, [whole]), new Greedy(mirror.port, [now])]
+      await becomes(async () => asks.every(({ status, isOver }) => isOver || status !== 0), 10_000)
+      return asks.every(({ status }) => status === 200 || status === 201)
     }
     expect(await becomes(comesBack, 30_000)).toBeTrue()
   },
@@ -103,10 +111,10 @@ test(
     for (let i = 0; i < 20; i++) expect((await put(server.url, `other${i}`, content)).size).toBe(bytes)
     await expectServed(server)
     for (const { socket } of clients) socket.write(content.subarray(bytes - 1))
-    const haveEnded = async () => countOf(clients, 201) + countOf(clients, 429) === clients.length
+    const haveEnded = async () => clients.every(({ status, isOver }) => isOver || status !== 0)
     expect(await becomes(haveEnded, testMsMax)).toBeTrue()
     expect(countOf(clients, 201)).toBeGreaterThan(0)
-    expect(await refusedFor(server, 'uploads-of-client')).toBe(countOf(clients, 429))
+    expect(await refusedFor(server, 'uploads-of-client')).toBeGreaterThanOrEqual(countOf(clients, 429))
     expect(mebibytes(server.peakBytes())).toBeLessThan(mebibytes(rssBytesMax))
   },
   testMsMax,
