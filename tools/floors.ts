@@ -136,6 +136,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'] },
   routes: { imports: ['lib', 'access', 'routes/http', 'routes/v1', 'routes/system'] },
+  'server/tls': { imports: ['lib', 'format'] },
   'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
     imports: [
@@ -159,6 +160,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'replica/mirror',
       'routes/http',
       'routes',
+      'server/tls',
       'server/configuration',
     ],
   },
@@ -171,6 +173,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'catalog',
       'client',
       'routes',
+      'server/tls',
       'server/configuration',
       'server',
       'cli/command',
@@ -190,7 +193,7 @@ export interface Ban {
   readonly imports?: boolean
 }
 
-const doors = /^(?:blockdev|cli|server\/configuration)\/|^server\/volume-folder\.ts$/
+const doors = /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$/
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [
@@ -198,12 +201,12 @@ export const bans: readonly Ban[] = [
     what: /^(?:node:)?fs(?:\/promises)?$/,
     allowed: doors,
     imports: true,
-    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts, server/tls/ and the configuration',
   },
   {
     what: /\bBun\.(?:file|write|mmap)\b/g,
     allowed: doors,
-    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts, server/tls/ and the configuration',
   },
   {
     what: /^(?:bun:sqlite|node:sqlite|drizzle-orm)/,

@@ -56,6 +56,11 @@ export class KnownTokens {
     return mayBeOpen && adminToken === null && !anonymousReads && !this.hadTokens
   }
 
+  /** True when a request to read has to carry a token. */
+  get readsNeedToken(): boolean {
+    return !this.isOpen && !this.policy.anonymousReads
+  }
+
   /** True when somebody can get in: with a token that is known, or without one. */
   get isUsable(): boolean {
     const { adminToken, anonymousReads } = this.policy

@@ -18,6 +18,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
+import { certificateCommand } from './verbs/certificate.ts'
 import { checkCommand } from './verbs/check.ts'
 import { ApiError } from '../client/api-error.ts'
 import { UserError } from '../lib/user-error.ts'
@@ -51,6 +52,7 @@ export const verbs = {
   check: checkCommand,
   sql: sqlCommand,
   openapi: openapiCommand,
+  certificate: certificateCommand,
 }
 
 /** Marks the messages of the library about the command line; the library writes each message on a line of its own. */

@@ -11,7 +11,7 @@
  */
 import { Hono } from 'hono'
 import { AssertionError } from '../lib/assert.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { Dependencies } from './http/dependencies.ts'
 import { type Document, renderDocs } from './system/docs-page.ts'
 import { AppMetrics } from './system/metrics.ts'
@@ -41,7 +41,7 @@ function prefixOf(path: string): {
 }
 
 export function makeApp(dependencies: Dependencies): App {
-  const metrics = new AppMetrics(() => dependencies.gauges())
+  const metrics = new AppMetrics(() => dependencies.gauges(), dependencies.resources.refusals)
   const document = lazy(() => buildDocument(dependencies.role))
   const openApi = lazy(() => `${JSON.stringify(document(), null, 2)}\n`)
   const docs = lazy(() => renderDocs(document() as unknown as Document))
@@ -129,6 +129,7 @@ function runner(endpoint: Endpoint, handler: Guarded, dependencies: Dependencies
 
 function failed(error: unknown, dependencies: Dependencies): Response {
   if (error instanceof AssertionError) dependencies.reportBug(error)
+  if (hasCode(error, 'too-many-pins')) dependencies.resources.refusals.count('pins')
   return problem(error)
 }
 

@@ -26,7 +26,7 @@ import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
@@ -39,10 +39,11 @@ const silenceMsMax = 10_000
 export async function serveMirror(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss, pair = false }: StartOptions,
+  { clock, random, acceptLoss, pair = false, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
   const stored = PairKeys.open(configuration.data)
+  const door = new Door(configuration, clock, wrongCredentials)
   const volume = await Volume.open(opened.device, {
     clock,
     acceptLoss: acceptLoss.includes('superblock'),
@@ -85,7 +86,7 @@ export async function serveMirror(
   const isPairing = pair || (secret === null && stored.isEmpty && !isOnLoopback)
   const code = isPairing ? new PairingCode(clock, random) : null
   const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })
-  const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => [] })
+  const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => door.certificates() })
   const replica = createReplicaFetch(applier, { clock, sessions, problem })
   const app = makeApp({
     role: 'mirror',
@@ -95,6 +96,8 @@ export async function serveMirror(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     status: () => statusOf(volume, applier, labelMs(clock)),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
@@ -103,13 +106,14 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
+  const http = door.open([
     {
       prefix: '/replica/',
+      onlyPeers: true,
       async fetch(request) {
         try {
           // The primary always has an open request that waits for answers; a mirror that stops ends that request.
@@ -132,7 +136,7 @@ export async function serveMirror(
     failed: failure.happened,
     async stop() {
       stopping.begin()
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       views.close()
       await drained
       await applier.close()
@@ -143,7 +147,7 @@ export async function serveMirror(
     },
     async abandon() {
       stopping.begin()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
       catalog.close()
     },
   }

@@ -25,7 +25,7 @@ import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
@@ -38,10 +38,11 @@ const flushMsMax = 5_000
 export async function servePrimary(
   volume: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss, names = systemNames }: StartOptions,
+  { clock, random, acceptLoss, names = systemNames, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
   const stored = PairKeys.open(configuration.data)
+  const door = new Door(configuration, clock, wrongCredentials)
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -129,6 +130,8 @@ export async function servePrimary(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     files,
     mirrors: members,
     access: known,
@@ -153,13 +156,11 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
-    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
-  ])
+  const http = door.open([{ prefix: '/', fetch: (request, url) => app.fetch(request, url) }])
   files.start()
   mirrors.start()
   const adding = addMirrors(members, configuration.mirrors)
@@ -172,7 +173,7 @@ export async function servePrimary(
     failed: failure.happened,
     async stop() {
       isStopping = true
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
@@ -195,7 +196,7 @@ export async function servePrimary(
     async abandon() {
       isStopping = true
       mirrors.close()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
       catalog.close()
     },
   }

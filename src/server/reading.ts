@@ -25,7 +25,7 @@ import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { RecordedCps } from './cp-history.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -40,9 +40,10 @@ export function whyNotWritten(error: unknown): string | null {
 export async function serveReading(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock }: StartOptions,
+  { clock, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const door = new Door(configuration, clock, wrongCredentials)
   const { nodeCacheBytesMax } = configuration
   const volume = await Volume.open(opened.device, { clock, readOnly: true, nodeCacheBytesMax })
   const { role } = opened
@@ -66,12 +67,14 @@ export async function serveReading(
     cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...catalogGauges(catalog)],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -91,13 +94,13 @@ export async function serveReading(
         })
       : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })
 
-  const http = listen(configuration, clock, [
-    ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
+  const http = door.open([
+    ...(role === 'mirror' ? [{ prefix: '/replica/', onlyPeers: true, fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
   const stop = async (drainMs: number): Promise<void> => {
     isStopping = true
-    const drained = http.stop(drainMs)
+    const drained = door.close(drainMs)
     views.close()
     await drained
     cps.close()

@@ -1,4 +1,5 @@
 /** Options and result of the composition root: a volume that is served, in either role. */
+import type { Rate } from '../lib/rate-limit.ts'
 import type { ServerRole } from '../routes/http/dependencies.ts'
 import type { Loss } from './losses.ts'
 import type { HostNames } from './own-address.ts'
@@ -11,6 +12,8 @@ export interface StartOptions extends World {
   readonly pair?: boolean
   /** Names of hosts and addresses of this machine. */
   readonly names?: HostNames
+  /** Wrong credentials of one client before the client hears 429. */
+  readonly wrongCredentials?: Rate
 }
 
 export interface RunningServer {

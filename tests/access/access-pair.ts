@@ -28,6 +28,9 @@ interface TokenWish {
   readonly expiresAt?: string
 }
 
+/** The table of who may do what asks with wrong tokens more often than a client may. */
+const wrongCredentials = { burst: 1e6, perSecond: 1e6 }
+
 export class AccessPair {
   readonly clock = new SetClock()
   primary!: RunningServer
@@ -50,8 +53,13 @@ export class AccessPair {
   async open(): Promise<void> {
     const { served, folders, clock } = this
     const flags = { cpIntervalMs: '20' }
-    this.mirror = await served.start(folders.mirror, { verb: 'mirror', clock })
-    this.primary = await served.start(folders.primary, { clock, mirrors: [this.mirror.url], flags })
+    this.mirror = await served.start(folders.mirror, { verb: 'mirror', clock, wrongCredentials })
+    this.primary = await served.start(folders.primary, {
+      clock,
+      mirrors: [this.mirror.url],
+      flags,
+      wrongCredentials,
+    })
   }
 
   /** `token` is the empty text for nobody. */

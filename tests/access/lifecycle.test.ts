@@ -193,10 +193,10 @@ describe('beyond loopback', () => {
     writeFileSync(path, 's'.repeat(32), { mode: 0o600 })
     return path
   }
-  test.each(['serve', 'mirror'] as const)('`%s` refuses to start when nobody could come in', (verb) => {
-    const flags = { listen, secretFile: secretFile() }
+  test.each(['serve', 'mirror'] as const)('`%s` refuses to start when nobody could come in', async (verb) => {
+    const flags = { listen, secretFile: secretFile(), insecureHttp: 'accept' }
     const started = place.start(place.folder(), { verb, flags })
-    expect(started).rejects.toThrow(/^to listen on .*--admin-token-file.*--anonymous read/)
+    await expect(started).rejects.toThrow(/^to listen on .*--admin-token-file.*--anonymous read/)
   })
   test('a server that knows tokens starts, and one that anybody may read', async () => {
     const data = place.folder()
@@ -208,11 +208,13 @@ describe('beyond loopback', () => {
     })
     expect(made.status).toBe(201)
     await place.stop(first)
-    const again = await place.start(data, { flags: { listen, secretFile: secretFile() } })
+    const again = await place.start(data, {
+      flags: { listen, secretFile: secretFile(), insecureHttp: 'accept' },
+    })
     const url = (server: { url: string }) => server.url.replace('0.0.0.0', '127.0.0.1')
     expect((await fetch(`${url(again)}/v1/dirs`)).status).toBe(401)
     const open = await place.start(place.folder(), {
-      flags: { listen, secretFile: secretFile(), anonymous: 'read' },
+      flags: { listen, secretFile: secretFile(), insecureHttp: 'accept', anonymous: 'read' },
     })
     const status = async (method: string, path: string) =>
       (await fetch(`${url(open)}${path}`, { method })).status

@@ -16,6 +16,7 @@ import { KnownDirectories } from '../../src/fs/tree/known-directories.ts'
 import { BufferPool } from '../../src/lib/buffer-pool.ts'
 import { encodeUtf8 } from '../../src/lib/bytes.ts'
 import { formatUuid } from '../../src/lib/random.ts'
+import { RateLimit } from '../../src/lib/rate-limit.ts'
 import { Lag } from '../../src/replica/link/lag.ts'
 import { keyOfPair } from '../../src/replica/link/peer-proof.ts'
 import { sessionsMax } from '../../src/replica/link/peer-sessions.ts'
@@ -76,6 +77,22 @@ const replaced = (most: number, count: number, makeRuns: () => ReplacedRuns): Bo
 })
 
 export const remembered: readonly Bound[] = [
+  {
+    file: 'lib/rate-limit.ts',
+    what: 'clients that did something lately',
+    most: 50,
+    count: 300,
+    make: () => {
+      const limit = new RateLimit(new VirtualClock(), { burst: 3, perSecond: 1 }, 50)
+      return {
+        add: (i) => void limit.take(`client ${i}`),
+        size: () => limit.size,
+        knows: (i) => (limit as unknown as { clients: Map<string, unknown> }).clients.has(`client ${i}`),
+        keeps: 'newest',
+        holder: (limit as unknown as { clients: object }).clients,
+      }
+    },
+  },
   {
     file: 'cp-engine/tree/node-cache.ts',
     what: 'clean nodes',

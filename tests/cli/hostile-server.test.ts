@@ -45,6 +45,7 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   check: 'asks no server',
   sql: 'asks no server',
   openapi: 'asks no server',
+  certificate: 'asks no server',
   mirrors: [
     { inputs: ['mirrors', 'list'] },
     { inputs: ['mirrors', 'add', 'http://127.0.0.1:8'] },

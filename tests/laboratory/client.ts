@@ -301,7 +301,7 @@ export class Client {
   /** As for `?cp=`: null when too many are kept. */
   private keptView(views: Views, cp: number): ReadView | null {
     try {
-      return views.at(cp)
+      return views.at(cp, 'laboratory')
     } catch (error) {
       if (hasCode(error, 'too-many-pins')) return null
       throw error

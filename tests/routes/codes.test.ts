@@ -8,9 +8,8 @@ import { editBelowRoot, raiseVersion } from '../cp-engine/volume/later-program.t
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { endpoints } from '../../src/routes/endpoints.ts'
 import type { Endpoint } from '../../src/routes/http/endpoint.ts'
-import type { TokenRole } from '../../src/format/items/token-setting.ts'
-import { bearer, issue } from '../access/issued.ts'
 import { declaredCodes, endpointOf, idOf, undeclared } from './declared.ts'
+import { bearer, issue } from '../access/issued.ts'
 import { Harness, expectProblem } from './harness.ts'
 import type { Ask, RealApp } from './real-app.ts'
 import { get, jsonAsk, ok, put, scene, takeCp, usual, usualAsk } from './usual.ts'
@@ -46,7 +45,6 @@ async function fillForDeletes(app: RealApp): Promise<void> {
 }
 
 /** A role that may not do what the endpoint does. */
-const lesser = ({ access: { action } }: Endpoint): TokenRole => (action === 'read' ? 'monitor' : 'reader')
 
 /** Of any endpoint. */
 const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<Response>>> = {
@@ -55,15 +53,15 @@ const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<R
     app.known.replace([], true)
     return app.askClosed(ask)
   },
-  async forbidden(id, app) {
-    const ask = await usualAsk(id, app)
-    const { text, token } = issue(lesser(endpoints.find((each) => idOf(each) === id)!))
-    app.known.replace([token], true)
-    return app.askClosed({ ...ask, headers: { ...ask.headers, ...bearer(text) } })
-  },
   'bad-parameter': async (id, app) => app.ask(withQuery(await usualAsk(id, app), 'nonsense=1')),
   'bad-path': async (id, app) => app.ask(withQuery(await usualAsk(id, app), '#fragment')),
-  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app)),
+  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app), 0),
+  'too-many-requests': async (id, app) => app.askWhenBusy(await usualAsk(id, app), 1),
+  'wrong-host': async (id, app) => app.askThrough({ hosts: ['files.example'] }, await usualAsk(id, app)),
+  async forbidden(id, app) {
+    const ask = await usualAsk(id, app)
+    return app.askThrough({}, { ...ask, headers: { ...ask.headers, Origin: 'https://evil.example' } })
+  },
   async internal(id, app) {
     const ask = await usualAsk(id, app)
     app.appClock.isBroken = true
@@ -290,10 +288,18 @@ const onMirror: Partial<Record<ErrorCode, () => Promise<Response>>> = {
 const codesOf = (endpoint: Endpoint, response: Response): ErrorCode[] =>
   declaredCodes(endpoint).filter((code) => errorCodes[code][0] === response.status)
 
+/** Refused before any role looks at the request. */
+const ofTheListener: ReadonlySet<ErrorCode> = new Set([
+  'busy',
+  'forbidden',
+  'too-many-requests',
+  'wrong-host',
+])
+
 async function provoked(endpoint: Endpoint, code: ErrorCode): Promise<Response | null> {
   const id = idOf(endpoint)
   const own = special[id]?.[code]
-  if (endpoint.on === 'mirror' && code !== 'busy') return (await onMirror[code]?.()) ?? null
+  if (endpoint.on === 'mirror' && !ofTheListener.has(code)) return (await onMirror[code]?.()) ?? null
   const any = general[code]
   if (own) return own(await scene(false))
   return any ? any(id, await scene(['corrupt', 'newer-format', 'disk-full'].includes(code))) : null

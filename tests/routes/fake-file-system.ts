@@ -156,6 +156,7 @@ export class FakeFileSystem implements FileSystem {
             buffer.set(node.bytes.subarray(from, at))
             return buffer.subarray(0, at - from)
           },
+          needs: () => (at < end ? buffer.length : 0),
           readAhead: () => {},
           rest: () => buffer.fill(0),
           close: () => buffer.fill(0),

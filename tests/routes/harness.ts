@@ -20,6 +20,7 @@ import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
+import { resourcesFor } from './resources.ts'
 
 const stepMs = 1000
 
@@ -31,6 +32,8 @@ export class Harness {
   readonly bugs: Error[] = []
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
+  needsToken = false
+  readonly resources = resourcesFor({ clock: this.clock })
   ready = { ok: true, reason: '' }
   readonly known = knownTokens()
   readonly primary: App
@@ -52,6 +55,8 @@ export class Harness {
           [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
       },
       clock: this.clock,
+      resources: this.resources,
+      needsToken: () => this.needsToken,
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
       ready: () => this.ready,
       gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],

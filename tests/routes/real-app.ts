@@ -22,13 +22,15 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type { CpHistory, CpRecord } from '../../src/routes/http/dependencies.ts'
-import { startHttpServer } from '../../src/routes/http/server.ts'
+import { type HttpServerOptions, startHttpServer } from '../../src/routes/http/server.ts'
+import { type PotsLimits, potNames } from '../../src/routes/http/pots.ts'
 import { limits } from '../../src/server/door.ts'
 import { countsOf, expectQuiet } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
 import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
+import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
 
@@ -92,6 +94,7 @@ export class RealApp {
   private cps!: CpHistory
   private hasPins = false
   private readonly random = seededRandom(1)
+  readonly resources = resourcesFor({ clock: systemClock })
 
   private constructor(private readonly options: RealAppOptions) {}
 
@@ -152,6 +155,8 @@ export class RealApp {
       cps: this.cps,
       clock: this.appClock,
       limits,
+      resources: this.resources,
+      needsToken: () => false,
       files,
       mirrors: this.mirrors,
       access: this.known,
@@ -199,6 +204,8 @@ export class RealApp {
       clock,
       limits,
       access: this.known,
+      resources: this.resources,
+      needsToken: () => false,
       status: () => {
         throw new Error('nobody asks for the status')
       },
@@ -217,7 +224,8 @@ export class RealApp {
   /** Nothing is held for anybody; a refusal leaves nothing behind. */
   quiet(): Promise<void> {
     return expectQuiet(
-      () => countsOf({ engine: this.engine, files: this.files, views: this.views }),
+      () =>
+        countsOf({ engine: this.engine, files: this.files, views: this.views, resources: this.resources }),
       this.hasPins,
     )
   }
@@ -255,13 +263,22 @@ export class RealApp {
     })
   }
 
-  /** Through a listener that takes no request at all. */
-  async askWhenBusy({ method, path, headers, body }: Ask): Promise<Response> {
+  /** Through a listener that takes no request at all, or none of this client. */
+  async askWhenBusy(ask: Ask, most: number): Promise<Response> {
+    const pots = Object.fromEntries(potNames.map((name) => [name, { most, mostOfClient: 0 }])) as unknown
+    return this.askThrough({ pots: pots as PotsLimits }, ask)
+  }
+
+  /** Through a listener with these rules. */
+  async askThrough(
+    options: Partial<HttpServerOptions>,
+    { method, path, headers, body }: Ask,
+  ): Promise<Response> {
     const server = startHttpServer({
       hostname: '127.0.0.1',
       port: 0,
       clock: systemClock,
-      requestsMax: 0,
+      ...options,
       mounts: [{ prefix: '/', fetch: (request, url) => this.app.fetch(request, url) }],
     })
     try {

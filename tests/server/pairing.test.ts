@@ -78,7 +78,10 @@ test('a mirror beyond loopback without a secret shows a code until it has a key;
   await stop(open)
   const there = folder()
   const shown = async () => {
-    const mirror = await start(there, { verb: 'mirror', flags: { listen: '0.0.0.0:0', anonymous: 'read' } })
+    const mirror = await start(there, {
+      verb: 'mirror',
+      flags: { listen: '0.0.0.0:0', anonymous: 'read', insecureHttp: 'accept' },
+    })
     const { pairing } = mirror
     const url = `http://127.0.0.1:${new URL(mirror.url).port}`
     return { mirror, pairing, url }

@@ -3,6 +3,7 @@ import { afterEach } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Rate } from '../../src/lib/rate-limit.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { readConfiguration } from '../../src/server/configuration/configuration.ts'
@@ -20,6 +21,7 @@ export interface Served {
 interface StartedOptions {
   readonly verb?: 'serve' | 'mirror'
   readonly clock?: Clock
+  readonly wrongCredentials?: Rate
   readonly mirrors?: readonly string[]
   /** Others, or other values. */
   readonly flags?: Readonly<Record<string, string>>
@@ -53,8 +55,14 @@ export function served(after: typeof afterEach = afterEach): Served {
         environment: {},
         file: undefined,
       })
-      const { acceptLoss = [], pair = false } = rest
-      const options = { clock, random: systemRandom, acceptLoss, pair }
+      const { acceptLoss = [], pair = false, wrongCredentials } = rest
+      const options = {
+        clock,
+        random: systemRandom,
+        acceptLoss,
+        pair,
+        ...(wrongCredentials ? { wrongCredentials } : {}),
+      }
       const server = await startServer(verb, configuration, options)
       running.add(server)
       return server

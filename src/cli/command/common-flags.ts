@@ -1,7 +1,9 @@
 /** Flags that several verbs have. */
 import type { CliContext } from './context.ts'
 import { parseToken } from '../../access/token.ts'
-import { Client } from '../../client/client.ts'
+import { Client, type Fetch } from '../../client/client.ts'
+import { readFileSync } from 'node:fs'
+import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { readPrivateFile, tokenFileLimits } from '../../server/configuration/secret-file.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
@@ -16,6 +18,17 @@ const urlFlag = {
     parse: String,
     placeholder: 'URL',
     brief: `Server to talk to (default ${clientUrlDefault}, or STILLPOINT_URL)`,
+    optional: true,
+  },
+} as const
+
+const caFlag = {
+  ca: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief:
+      'Certificate in PEM that vouches for the server, as its own where that is self-signed (or STILLPOINT_CA)',
     optional: true,
   },
 } as const
@@ -35,8 +48,9 @@ export interface ClientFlags {
   readonly json: boolean
   readonly url?: string
   readonly tokenFile?: string
+  readonly ca?: string
 }
-export const clientFlags = { ...jsonFlag, ...urlFlag, ...tokenFlag } as const
+export const clientFlags = { ...jsonFlag, ...urlFlag, ...tokenFlag, ...caFlag } as const
 
 export interface ReadingFlags {
   readonly cp?: number
@@ -85,7 +99,12 @@ function parseCount(text: string): number {
 export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
   const { env } = context.process
   const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
-  return new Client(url, context.fetch, context.clock, await tokenFor(context, flags))
+  const token = await tokenFor(context, flags)
+  const path = flags.ca ?? env['STILLPOINT_CA'] ?? ''
+  if (path === '') return new Client(url, context.fetch, context.clock, token)
+  const ca = readCa(path)
+  const fetch: Fetch = (target, init) => context.fetch(target, { ...init, tls: { ca } })
+  return new Client(url, fetch, context.clock, token)
 }
 
 /** Null when the command has no token to show. */
@@ -102,4 +121,12 @@ function checkToken(content: string, where: string): string {
   const text = content.trim()
   if (parseToken(text) !== null) return text
   throw new UserError(`${where} has no token (one token has the form sp_ID_ and 43 characters)`)
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UserError(`cannot read the certificate ${path}: ${systemCodeOf(error)}`, { cause: error })
+  }
 }

@@ -16,6 +16,16 @@ interface CommonFlags {
   readonly adminTokenFile?: string
   readonly anonymous?: string
   readonly nodeCacheBytesMax?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly insecureHttp?: string
+  readonly allowedHost?: readonly string[]
+  readonly corsOrigin?: readonly string[]
+  readonly requestsMax?: string
+  readonly clientRequestsMax?: string
+  readonly uploadBytesMax?: string
+  readonly downloadBytesMax?: string
+  readonly idleSeconds?: string
   readonly logLevel?: string
   readonly acceptLoss?: readonly Loss[]
 }
@@ -60,6 +70,16 @@ const commonFlags = {
   adminTokenFile: flag('adminTokenFile'),
   anonymous: flag('anonymous'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  tlsCert: flag('tlsCert'),
+  tlsKey: flag('tlsKey'),
+  insecureHttp: flag('insecureHttp'),
+  allowedHost: { ...flag('allowedHosts'), variadic: true },
+  corsOrigin: { ...flag('corsOrigins'), variadic: true },
+  requestsMax: flag('requestsMax'),
+  clientRequestsMax: flag('clientRequestsMax'),
+  uploadBytesMax: flag('uploadBytesMax'),
+  downloadBytesMax: flag('downloadBytesMax'),
+  idleSeconds: flag('idleSeconds'),
   logLevel: flag('logLevel'),
   acceptLoss: {
     kind: 'enum',
@@ -91,7 +111,18 @@ export const serveFlags = {
   recordEncoding: flag('recordEncoding'),
 } as const
 
+/** A list has a singular flag, because each flag has one value of the list. */
 export function rawOptions(flags: ServeFlags & Partial<MirrorFlags>): RawOptions {
-  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, pair: _pair, ...rest } = flags
-  return { ...rest, ...(mirror === undefined ? {} : { mirrors: mirror }) }
+  const {
+    mirror,
+    allowedHost,
+    corsOrigin,
+    json: _json,
+    config: _config,
+    acceptLoss: _acceptLoss,
+    pair: _pair,
+    ...rest
+  } = flags
+  const lists = { mirrors: mirror, allowedHosts: allowedHost, corsOrigins: corsOrigin }
+  return { ...rest, ...lists }
 }

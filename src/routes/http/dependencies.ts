@@ -7,6 +7,7 @@ import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Resources } from './resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
 export interface ViewSource {
@@ -14,11 +15,13 @@ export interface ViewSource {
   readonly isEmpty: boolean
   open(): ReadView
   publishedCp(): number
-  at(cp: number): ReadView
-  atListing(cp: number, listing: string): ReadView
-  settled(listing: string): Promise<ReadView>
+  /** `client` names who keeps the CP. */
+  at(cp: number, client: string): ReadView
+  atListing(cp: number, listing: string, client: string): ReadView
+  settled(listing: string, client: string): Promise<ReadView>
   endListing(cp: number, listing: string): void
-  waitFor(cp: number, waitMs: number): Promise<boolean>
+  /** Ends with false when the client that waits has left. */
+  waitFor(cp: number, waitMs: number, left?: AbortSignal): Promise<boolean>
 }
 
 export const durabilityLevels = ['buffered', 'logged', 'committed', 'mirrored'] as const
@@ -157,6 +160,9 @@ interface Common {
   readonly cps: CpHistory
   readonly clock: Clock
   readonly limits: Limits
+  readonly resources: Resources
+  /** True when reading takes a token: a cache must then not keep for others what one client was allowed to read. */
+  needsToken(): boolean
   /**
    * `ok` says whether reads are served, `reason` why not. On a server that serves only reads, `reason` says why the
    * server takes no writes.

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, StillpointError, errorCodes } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'
+import { dataGuards } from './guards.ts'
 
 const log = logger('routes')
 
@@ -15,6 +16,7 @@ const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'not-yet': '1',
   busy: '1',
   'too-many-pins': '5',
+  'too-many-requests': '1',
 }
 
 function toStillpointError(error: unknown): StillpointError {
@@ -35,8 +37,7 @@ export function problem(error: unknown, headers: Readonly<Record<string, string>
     status,
     headers: {
       'Content-Type': 'application/problem+json',
-      'X-Content-Type-Options': 'nosniff',
-      'Cache-Control': 'no-store',
+      ...dataGuards,
       ...(code === 'unauthorized' ? { 'WWW-Authenticate': challenge } : {}),
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
       ...headers,
@@ -58,5 +59,5 @@ export const json = (
 ): Response =>
   new Response(JSON.stringify(body), {
     status,
-    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff', ...headers },
+    headers: { 'Content-Type': 'application/json', ...dataGuards, ...headers },
   })

@@ -5,6 +5,7 @@ import { z } from '@hono/zod-openapi'
 import { StillpointError } from '../../lib/errors.ts'
 import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
 import type { Dependencies } from '../http/dependencies.ts'
+import { dataGuards } from '../http/guards.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { Health, jsonContent, problems } from '../v1/schemas.ts'
@@ -13,7 +14,7 @@ const tags = ['system']
 
 const healthHandler = (): Handler => (_request, target) => {
   Query.parse(target.query, [])
-  return json(200, { status: 'ok' }, { 'Cache-Control': 'no-store' })
+  return json(200, { status: 'ok' })
 }
 
 const readyHandler =
@@ -24,7 +25,7 @@ const readyHandler =
     const isTold = reason !== '' && (await isKnown(request, dependencies))
     // A server that takes no writes still serves reads; the answer then says why writes are refused.
     const body = isTold ? { status: 'ok', fenced: reason } : { status: 'ok' }
-    if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
+    if (ok) return json(200, body)
     throw new StillpointError('not-yet', isTold ? reason : 'this server is not ready; a token is told why')
   }
 
@@ -43,7 +44,7 @@ const metricsHandler =
   async (_request, target) => {
     Query.parse(target.query, [])
     const { contentType, text } = await app.metrics()
-    return new Response(text, { headers: { 'Content-Type': contentType, 'Cache-Control': 'no-store' } })
+    return new Response(text, { headers: { ...dataGuards, 'Content-Type': contentType } })
   }
 
 const healthResponse = { description: 'It does', content: jsonContent(Health) }

@@ -2,7 +2,6 @@
 import { z } from '@hono/zod-openapi'
 import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../../fs/contract.ts'
 import { unreachable } from '../../lib/assert.ts'
-import { ByteGate } from '../../lib/byte-gate.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { checkContentType, checkMeta, noTime, parseModified, parseMode } from './attributes.ts'
@@ -17,17 +16,13 @@ import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
 import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
 
-/**
- * Limit for the large batches that are received and applied at the same time, in bytes of their bodies. A batch takes
- * several times its length in memory.
- */
-const largeBodiesBytesMax = 8 * batchBytesMax
+/** A batch takes several times its length in memory while it is received and applied. */
+const memoryPerByte = 3
 /** A batch up to this size does not wait: beside large batches the memory of a small one does not count. */
-const largeBytesMin = 256 * 1024
+const largeBytesMin = 64 * 1024
 
 const batchHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
-  const large = new ByteGate(largeBodiesBytesMax)
+  const { files, limits, resources } = dependencies
   const apply = async (request: Request, permit: Permit) => {
     const value = await jsonBody(request, batchBytesMax, permit)
     refuseTooMany(value)
@@ -39,7 +34,7 @@ const batchHandler = (dependencies: PrimaryDependencies): Handler => {
     const length = contentLength(headerValues(request.headers)) ?? batchBytesMax
     const isLarge = length > largeBytesMin && length <= batchBytesMax
     const applied = await (isLarge
-      ? large.within(length, () => apply(request, permit))
+      ? resources.upload(request, length * memoryPerByte, () => apply(request, permit))
       : apply(request, permit))
     const results = applied.result.map(({ status, etag }) => ({
       status,

@@ -61,11 +61,12 @@ const getHandler =
   }
 
 const takeHandler =
-  ({ taker }: PrimaryDependencies): Handler =>
+  ({ taker, resources }: PrimaryDependencies): Handler =>
   async (request, target) => {
     Query.parse(target.query, [])
     if (await hasBody(request, headerValues(request.headers)))
       throw new StillpointError('bad-parameter', 'taking one needs no body')
+    resources.forceCp(request)
     const { taken, record } = await taker.take()
     const headers: Record<string, string> = { 'Stillpoint-CP': String(record.cp) }
     if (taken) headers['Location'] = `/v1/cps/${record.cp}`

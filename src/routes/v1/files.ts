@@ -32,6 +32,7 @@ import {
 } from './parameters.ts'
 import { conditionsOf } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
+import { uploadBytes } from '../http/resources.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
@@ -40,7 +41,7 @@ const tags = ['files']
 const address = '/v1/files/{path}'
 
 const putHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
+  const { files, limits, resources } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
   const answerWritten = writtenAnswers()
   return async (request, target, permit) => {
@@ -55,9 +56,14 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     if (link === undefined) {
       const coming = fileBody(request, headers, true, permit)
       const body = coming instanceof Promise ? await coming : coming
-      const options =
-        body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
-      written = await files.putFile(path, body, attributes, options)
+      if (body instanceof Uint8Array) written = await files.putFile(path, body, attributes, conditions)
+      else {
+        const lengthHint = contentLength(headers)
+        const options = { ...conditions, lengthHint }
+        written = await resources.upload(request, uploadBytes(lengthHint), () =>
+          files.putFile(path, body, attributes, options),
+        )
+      }
     } else {
       const linkTarget = parseLinkTarget(link)
       if (await hasBody(request, headers)) {
@@ -70,7 +76,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
 }
 
 const patchHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
+  const { files, limits, resources } = dependencies
   return async (request, target, permit) => {
     const path = filePathOf(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
@@ -92,7 +98,10 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
     const body = await fileBody(request, headers, false, permit)
-    const written = await files.patchFile(path, offset, body, conditions)
+    const patch = () => files.patchFile(path, offset, body, conditions)
+    const written = await (body instanceof Uint8Array
+      ? patch()
+      : resources.upload(request, uploadBytes(contentLength(headers)), patch))
     const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
     return answerMutation(dependencies, wish, { ...mutation, status: 200 })
   }

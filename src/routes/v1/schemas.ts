@@ -281,7 +281,15 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 type Responses = RouteConfig['responses']
 
 /** Codes that every endpoint may answer, beside those of its access. */
-const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
+const always: readonly ErrorCode[] = [
+  'bad-parameter',
+  'bad-path',
+  'busy',
+  'forbidden',
+  'internal',
+  'too-many-requests',
+  'wrong-host',
+]
 
 /** Makes the responses of the codes and of those that every endpoint may answer. */
 export const problems = (...codes: readonly ErrorCode[]): Responses => problemResponses([...always, ...codes])

@@ -13,7 +13,7 @@ import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
 import { parseToken, type PresentedToken } from '../../access/token.ts'
 import { UserError } from '../../lib/user-error.ts'
-import { type ListenAddress, parseListen } from './listen.ts'
+import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
 import { readPrivateFile, readSecretFile, tokenFileLimits } from './secret-file.ts'
 import {
   anonymousChoices,
@@ -24,6 +24,7 @@ import {
   flagName,
   listenDefault,
   logLevelChoices,
+  plainChoices,
   serverOptions,
   type ServerOptionName,
 } from './server-options.ts'
@@ -52,6 +53,16 @@ export interface ServerConfiguration {
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
+  /** Null means plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null
+  /** Names in Host headers that are answered besides loopback and the address itself. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly requestsMax: number
+  readonly clientRequestsMax: number
+  readonly uploadBytesMax: number
+  readonly downloadBytesMax: number
+  readonly idleSeconds: number
   readonly logLevel: (typeof logLevelChoices)[number]
 }
 
@@ -68,7 +79,7 @@ interface ConfigurationSources {
 
 const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLength(4096, 'is too long'))
 
-const whole = (least: number, most: number, unit: 'ms' | 'bytes') =>
+const whole = (least: number, most: number, unit: 'ms' | 'bytes' | 'seconds' | 'requests') =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
     v.transform((value) => (unit === 'bytes' ? parseBytes(value) : Number(value))),
@@ -104,6 +115,42 @@ const mirrorUrl = v.pipe(
   }),
 )
 
+/** As in a Host header: a name or an address, IPv6 in brackets, with a port where only that port is meant. */
+const hostName = v.pipe(
+  text,
+  v.check((value) => {
+    const url = URL.parse(`http://${value}/`)
+    const plain = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/.test(value)
+    return url !== null && plain
+  }, 'is not a host name (as in files.example or files.example:8443)'),
+)
+
+const pageOrigin = v.pipe(
+  text,
+  v.check(
+    (value) => /^https?:/.test(value) && URL.parse(value)?.origin === value,
+    'is not an origin (as in https://app.example)',
+  ),
+)
+
+/** A repeated flag, a variable with commas, or an array in the file. */
+const listOf = (entry: typeof mirrorUrl | typeof hostName | typeof pageOrigin, most: number, what: string) =>
+  v.pipe(
+    v.union(
+      [
+        v.array(text),
+        v.pipe(
+          text,
+          v.transform((value) => value.split(',').map((item) => item.trim())),
+        ),
+      ],
+      `is not a list of ${what}`,
+    ),
+    v.maxLength(most, `has more than ${most} entries`),
+    v.array(entry),
+    v.transform((values) => [...new Set(values)]),
+  )
+
 const schemas = {
   data: text,
   listen: v.pipe(
@@ -115,21 +162,7 @@ const schemas = {
       return NEVER
     }),
   ),
-  mirrors: v.pipe(
-    v.union(
-      [
-        v.array(text),
-        v.pipe(
-          text,
-          v.transform((value) => value.split(',').map((url) => url.trim())),
-        ),
-      ],
-      'is not a list of URLs',
-    ),
-    v.maxLength(bounds.mirrorsMax, `has more than ${bounds.mirrorsMax} entries`),
-    v.array(mirrorUrl),
-    v.transform((urls) => [...new Set(urls)]),
-  ),
+  mirrors: listOf(mirrorUrl, bounds.mirrorsMax, 'URLs'),
   secretFile: text,
   adminTokenFile: text,
   anonymous: choice(anonymousChoices),
@@ -140,6 +173,16 @@ const schemas = {
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
   recordEncoding: choice(encodingChoices),
+  tlsCert: text,
+  tlsKey: text,
+  insecureHttp: choice(plainChoices),
+  allowedHosts: listOf(hostName, bounds.hostsMax, 'names'),
+  corsOrigins: listOf(pageOrigin, bounds.originsMax, 'origins'),
+  requestsMax: whole(bounds.requestsMin, bounds.requestsLimit, 'requests'),
+  clientRequestsMax: whole(1, bounds.requestsLimit, 'requests'),
+  uploadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  downloadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  idleSeconds: whole(bounds.idleSecondsMin, bounds.idleSecondsMax, 'seconds'),
   logLevel: choice(logLevelChoices),
 } as const
 
@@ -176,6 +219,15 @@ export function readConfiguration(
         })
   const adminTokenFile = option('adminTokenFile', undefined)
   const listen = option('listen', listenDefault[role])!
+  const tlsCert = option('tlsCert', undefined)
+  const tlsKey = option('tlsKey', undefined)
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UserError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
+  const plain = option('insecureHttp', defaultOf('insecureHttp'))
+  if (tlsCert === undefined && plain !== 'accept' && !isLoopback(listen.host))
+    throw new UserError(
+      `to listen on ${formatAddress(listen)} without TLS lets everybody on the way read and change everything: give --tls-cert and --tls-key (\`stillpoint certificate\` makes a pair), or say --insecure-http accept`,
+    )
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
     throw new UserError('a mirror has no mirrors of its own (--mirror)')
@@ -200,6 +252,14 @@ export function readConfiguration(
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
+    tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
+    allowedHosts: option('allowedHosts', [])!,
+    corsOrigins: option('corsOrigins', [])!,
+    requestsMax: option('requestsMax', defaultOf('requestsMax'))!,
+    clientRequestsMax: option('clientRequestsMax', defaultOf('clientRequestsMax'))!,
+    uploadBytesMax: option('uploadBytesMax', defaultOf('uploadBytesMax'))!,
+    downloadBytesMax: option('downloadBytesMax', defaultOf('downloadBytesMax'))!,
+    idleSeconds: option('idleSeconds', defaultOf('idleSeconds'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
   }
 }

@@ -16,7 +16,7 @@ export function parseListen(text: string): ListenAddress | null {
   return port <= 65_535 && URL.canParse(`http://${formatHost(host)}/`) ? { host, port } : null
 }
 
-const formatHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+export const formatHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 export const formatAddress = (address: ListenAddress): string => `${formatHost(address.host)}:${address.port}`
 
 export function isLoopback(host: string): boolean {

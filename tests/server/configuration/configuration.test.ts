@@ -52,6 +52,14 @@ test('the defaults', () => {
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',
+    tls: null,
+    allowedHosts: [],
+    corsOrigins: [],
+    requestsMax: 4096,
+    clientRequestsMax: 1024,
+    uploadBytesMax: 128 * 2 ** 20,
+    downloadBytesMax: 64 * 2 ** 20,
+    idleSeconds: 120,
     logLevel: 'info',
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
@@ -100,6 +108,16 @@ describe('flags over environment over file over defaults', () => {
       '--log-bytes STILLPOINT_LOG_BYTES',
       '--record-checksum STILLPOINT_RECORD_CHECKSUM',
       '--record-encoding STILLPOINT_RECORD_ENCODING',
+      '--tls-cert STILLPOINT_TLS_CERT',
+      '--tls-key STILLPOINT_TLS_KEY',
+      '--insecure-http STILLPOINT_INSECURE_HTTP',
+      '--allowed-host STILLPOINT_ALLOWED_HOSTS',
+      '--cors-origin STILLPOINT_CORS_ORIGINS',
+      '--requests-max STILLPOINT_REQUESTS_MAX',
+      '--client-requests-max STILLPOINT_CLIENT_REQUESTS_MAX',
+      '--upload-bytes-max STILLPOINT_UPLOAD_BYTES_MAX',
+      '--download-bytes-max STILLPOINT_DOWNLOAD_BYTES_MAX',
+      '--idle-seconds STILLPOINT_IDLE_SECONDS',
       '--log-level STILLPOINT_LOG_LEVEL',
     ])
   })
@@ -108,6 +126,14 @@ describe('flags over environment over file over defaults', () => {
 describe('refused in one line that names the option as its source spells it', () => {
   test.each<[RawOptions, Record<string, string>, string | undefined, string]>([
     [{}, {}, undefined, '--data DIR is needed'],
+    [{ data: 'd', tlsCert: 'c' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', tlsKey: 'k' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', allowedHosts: ['a b'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', allowedHosts: ['http://a'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', corsOrigins: ['*'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['null'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['https://a/'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', idleSeconds: '60' }, {}, undefined, '--idle-seconds is less than 65'],
     [{ data: '' }, {}, undefined, '--data is empty'],
     [{ data: 'd', listen: '7070' }, {}, undefined, '--listen is not HOST:PORT'],
     [{ data: 'd' }, { STILLPOINT_LISTEN: 'x:99999' }, undefined, 'STILLPOINT_LISTEN is not HOST:PORT'],
@@ -175,11 +201,18 @@ describe('without a token only loopback', () => {
     '127.0.0.1.example.org:1',
     '[::ffff:10.0.0.1]:1',
   ])('%s is not', (listen) => {
-    const open = read({ data: 'd', listen })
+    const open = read({ data: 'd', listen, insecureHttp: 'accept' })
     expect(isLoopback(open.listen.host)).toBe(false)
     expect(() => refuseShutDoor(knownTokensOf(open, systemClock), open)).toThrow('a token is needed')
     const secret = 's'.repeat(32)
-    const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
+    const given = { data: 'd', listen, secretFile: secretFile(`${secret}\n`) }
+    const plain = refusal(given)
+    expect(plain).toContain('--tls-cert')
+    expect(plain).toContain('--insecure-http accept')
+    const tls = read({ ...given, tlsCert: 'c', tlsKey: 'k' })
+    expect(tls.tls).toEqual({ cert: 'c', key: 'k' })
+    const configuration = read({ ...given, insecureHttp: 'accept' })
+    expect(configuration.tls).toBeNull()
     expect(configuration.secret).toBe(secret)
     expect(exposure(configuration.listen, 'nothing')).toBeNull()
     expect(exposure(configuration.listen, 'read')).toContain(`${listen} can read every file`)
