@@ -45,6 +45,7 @@ export function open(
     sideUuid,
     publishedCp: () => 1_000_000,
     clock,
+    makePrivate: () => {},
     setAside(file, reason) {
       aside.push(reason)
       for (const suffix of ['', '-wal', '-journal'])

@@ -9,7 +9,7 @@ const main = join(import.meta.dir, '../../src/cli/main.ts')
 const testMsMax = 30_000
 const folders: string[] = []
 afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true })
 })
 
 function folder(): string {
