@@ -2,6 +2,7 @@
  * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
@@ -43,6 +44,8 @@ export async function serveMirror(
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('mirror', configuration.given))
   const cps = new RecordedCps(catalog, volume, 'mirror')
   const source: RootSource = {
     current: () => volume.current(),
@@ -62,13 +65,20 @@ export async function serveMirror(
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
     onSpaceShort: () => volume.cutPins(clock.monotonic() - pinMsMax),
+    onAdopted: (adopter, epoch) => trail.note('adopted', `by volume ${adopter}, epoch ${epoch}`),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 
   const stopping = new Stopping()
-  const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
+  const replica = createReplicaFetch(applier, {
+    clock,
+    secret: configuration.secret,
+    problem,
+    onRefused: (what) => trail.note('refused', what),
+  })
   const app = makeApp({
     role: 'mirror',
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -115,12 +125,14 @@ export async function serveMirror(
       await drained
       await applier.close()
       cps.close()
+      trail.close('with everything that it has received')
       catalog.close()
       await opened.close()
     },
     async abandon() {
       stopping.begin()
       await http.stop(abandonMsMax)
+      trail.close('after a failure')
       catalog.close()
     },
   }

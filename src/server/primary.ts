@@ -5,6 +5,7 @@ import { zstd } from '../cp-engine/records/payloads.ts'
 import { EngineVolume } from '../cp-engine/primary-volume.ts'
 import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
@@ -55,6 +56,10 @@ export async function servePrimary(
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('primary', configuration.given))
+  if (acceptLoss.includes('history') && !engine.isFenced)
+    trail.note('fence-lifted', 'what a later copy of the volume has is given up')
   const cps = new RecordedCps(catalog, engine, 'primary')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
@@ -73,13 +78,16 @@ export async function servePrimary(
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
+    onAdopted: (mirror, url) => trail.note('adopted', `mirror at ${url}`, mirror),
     onLostCp(mirror, cp) {
       if (engine.isFenced) return
+      trail.note('fenced', `the mirror at ${mirror} has a later consistency point, ${cp}`)
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
       engine.fence('an older copy').catch(() => {})
     },
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
+      trail.note('fenced', `a mirror follows a higher epoch, ${epoch.number}`)
       log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
       // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
@@ -100,6 +108,7 @@ export async function servePrimary(
   let isStopping = false
   const app = makeApp({
     role: 'primary',
+    audit: trail.record,
     views,
     newest: files.newest,
     cps,
@@ -162,6 +171,7 @@ export async function servePrimary(
         log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
       cps.close()
+      trail.close('after its last consistency point')
       catalog.close()
       await volume.close()
     },
@@ -169,6 +179,7 @@ export async function servePrimary(
       isStopping = true
       mirrors.close()
       await http.stop(abandonMsMax)
+      trail.close('after a failure')
       catalog.close()
     },
   }

@@ -22,6 +22,7 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
@@ -50,10 +51,13 @@ export async function serveReading(
 
   const side = formatUuid(volume.superblock.sideUuid)
   const catalog = opened.openCatalog(side, publishedCp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', `${startOf(role, configuration.given)}; only reads are served`)
   const cps = new RecordedCps(catalog, volume, role)
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   let isStopping = false
   const common = {
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -93,6 +97,7 @@ export async function serveReading(
     views.close()
     await drained
     cps.close()
+    trail.close('without a write')
     catalog.close()
   }
   return {

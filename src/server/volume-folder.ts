@@ -34,7 +34,7 @@ const foreignBits = 0o077
 const ownNames = /^(?:volume\.blk(?:\.new)?|lock(?:\.\d+)?|catalog\.db(?:[.-].*)?)$/
 
 /** Names of the files that others could use until now, and of those that others still can. */
-export interface NarrowedModes {
+interface NarrowedModes {
   readonly narrowed: readonly string[]
   readonly open: readonly string[]
 }

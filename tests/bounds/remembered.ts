@@ -19,6 +19,8 @@ import { TransferLog } from '../../src/replica/link/transfer-log.ts'
 import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
+import { VirtualClock } from '../simulated/clock.ts'
+import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
 import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
 import type { Bound } from './bounds.ts'
 
@@ -331,6 +333,24 @@ export const remembered: readonly Bound[] = [
         knows: (i) => publications.some(({ cp }) => cp === i),
         keeps: 'newest',
         holder: lag,
+      }
+    },
+  },
+  {
+    file: 'server/audit.ts',
+    what: 'sources of refusals in a minute',
+    most: auditSourcesMax,
+    count: 2 * auditSourcesMax,
+    make: () => {
+      const trail = new AuditTrail(new VirtualClock(), { recordAudit: () => {} })
+      const { windows } = trail as unknown as { windows: Map<string, unknown> }
+      const from = (i: number): string => `2001:db8:0:${i}::/64`
+      return {
+        add: (i) => trail.record({ event: 'refused', who: null, what: 'unauthorized', from: from(i) }),
+        size: () => trail.size,
+        knows: (i) => windows.has(`refused ${from(i)}`),
+        keeps: 'oldest',
+        holder: trail,
       }
     },
   },

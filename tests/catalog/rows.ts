@@ -1,5 +1,11 @@
 import { renameSync, existsSync } from 'node:fs'
-import { Catalog, type CatalogOptions, type CpRow, type TransferRow } from '../../src/catalog/catalog.ts'
+import {
+  type AuditRow,
+  Catalog,
+  type CatalogOptions,
+  type CpRow,
+  type TransferRow,
+} from '../../src/catalog/catalog.ts'
 import type { UnusableReason } from '../../src/catalog/database.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 
@@ -32,6 +38,15 @@ export const transferRow = (cp: number, change: Partial<TransferRow> = {}): Tran
   ms: 4.5,
   atMs: day + cp * 1000,
   ...change,
+})
+
+export const auditRow = (atMs: number): AuditRow => ({
+  event: 'refused',
+  who: null,
+  what: 'unauthorized',
+  source: '192.0.2.7',
+  leftOut: 0,
+  atMs,
 })
 
 export function open(

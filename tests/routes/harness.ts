@@ -7,6 +7,7 @@ import type { ReadView } from '../../src/fs/contract.ts'
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type {
+  AuditEntry,
   CpRecord,
   Durability,
   DurabilityWish,
@@ -26,6 +27,7 @@ export class Harness {
   readonly images = new Map<number, Image>()
   readonly wishes: DurabilityWish[] = []
   readonly bugs: Error[] = []
+  readonly audited: AuditEntry[] = []
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
   ready = { ok: true, reason: '' }
@@ -48,6 +50,7 @@ export class Harness {
       },
       clock: this.clock,
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
+      audit: (entry: AuditEntry) => void this.audited.push(entry),
       ready: () => this.ready,
       gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],
       reportBug: (error: Error) => void this.bugs.push(error),

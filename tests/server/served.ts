@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { readConfiguration } from '../../src/server/configuration/configuration.ts'
+import type { Loss } from '../../src/server/losses.ts'
 import type { RunningServer } from '../../src/server/running-server.ts'
 import { startServer } from '../../src/server/start.ts'
 
@@ -20,7 +21,8 @@ interface StartedOptions {
   readonly verb?: 'serve' | 'mirror'
   readonly clock?: Clock
   readonly mirrors?: readonly string[]
-  /** Others, or other values, of a primary. */
+  readonly acceptLoss?: readonly Loss[]
+  /** Others, or other values. */
   readonly flags?: Readonly<Record<string, string>>
 }
 
@@ -38,17 +40,21 @@ export function served(): Served {
       folders.push(folder)
       return folder
     },
-    async start(data, { verb = 'serve', clock = systemClock, mirrors = [], flags = {} } = {}) {
+    async start(
+      data,
+      { verb = 'serve', clock = systemClock, mirrors = [], acceptLoss = [], flags = {} } = {},
+    ) {
       const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
         flags: {
           data,
           listen: '127.0.0.1:0',
-          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors, ...flags } : {}),
+          ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors } : {}),
+          ...flags,
         },
         environment: {},
         file: undefined,
       })
-      const server = await startServer(verb, configuration, { clock, random: systemRandom, acceptLoss: [] })
+      const server = await startServer(verb, configuration, { clock, random: systemRandom, acceptLoss })
       running.add(server)
       return server
     },

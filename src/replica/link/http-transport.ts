@@ -167,6 +167,8 @@ interface ReplicaFetchOptions {
   readonly secret: string | null
   /** Makes the response for an error; `headers` go with the response. */
   readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
+  /** Hears of each peer that was refused, in words. */
+  readonly onRefused?: (what: string) => void
 }
 
 /** The mirror's side: answers requests under `/replica/`, and gives null for every other request. */
@@ -187,7 +189,10 @@ export function createReplicaFetch(
     if (expected) {
       const given = sha256(encodeUtf8(request.headers.get('authorization') ?? ''))
       // All hashes have one length, so the comparison tells nothing about the length of the secret.
-      if (!timingSafeEqual(given, expected)) return refuse('unauthorized', 'the shared secret is needed')
+      if (!timingSafeEqual(given, expected)) {
+        options.onRefused?.('a peer without the shared secret')
+        return refuse('unauthorized', 'the shared secret is needed')
+      }
     }
     if (pathname === answersPath) return frames(await waiting.next(request.signal))
     const refusal = await receive(request, receiver)

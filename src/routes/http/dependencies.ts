@@ -110,7 +110,34 @@ export interface Limits {
   readonly mirrorsMax: number
 }
 
+/** Events of the audit trail: changes of who may do what, and attempts that were refused. */
+export const auditEvents = [
+  'server-started',
+  'server-stopped',
+  'token-created',
+  'token-revoked',
+  'mirror-added',
+  'mirror-removed',
+  'adopted',
+  'fenced',
+  'fence-lifted',
+  'refused',
+] as const
+export type AuditEvent = (typeof auditEvents)[number]
+
+export interface AuditEntry {
+  readonly event: AuditEvent
+  /** Id of the token, or of the side; null when the sender has proved nothing. */
+  readonly who: string | null
+  /** The subject, in words; never a secret. */
+  readonly what: string
+  /** Address of the sender; null when nobody sent a request. */
+  readonly from: string | null
+}
+
 interface Common {
+  /** Records an event of the audit trail; never waits and never throws. */
+  readonly audit: (entry: AuditEntry) => void
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory

@@ -32,11 +32,12 @@ const listHandler =
   }
 
 const addHandler =
-  ({ mirrors, limits }: PrimaryDependencies): Handler =>
+  ({ mirrors, limits, audit }: PrimaryDependencies): Handler =>
   async (request, target) => {
     Query.parse(target.query, [])
     const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax))
     const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
+    audit({ event: 'mirror-added', who: null, what: `mirror ${record.id} at ${record.url}`, from: null })
     return json(reached ? 201 : 202, itemOf(record))
   }
 
@@ -50,12 +51,13 @@ function checkUrl(text: string, bytesMax: number): string {
 }
 
 const removeHandler =
-  ({ mirrors }: PrimaryDependencies): Handler =>
+  ({ mirrors, audit }: PrimaryDependencies): Handler =>
   async (_request, target) => {
     Query.parse(target.query, [])
     const id = target.rest ?? ''
-    if (await mirrors.remove(id)) return new Response(null, { status: 204 })
-    throw new StillpointError('not-found', 'there is no mirror with this id')
+    if (!(await mirrors.remove(id))) throw new StillpointError('not-found', 'there is no mirror with this id')
+    audit({ event: 'mirror-removed', who: null, what: `mirror ${id}`, from: null })
+    return new Response(null, { status: 204 })
   }
 
 export const mirrorsEndpoints: readonly Endpoint[] = [

@@ -48,6 +48,8 @@ export interface ServerConfiguration {
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
   readonly logLevel: (typeof logLevelChoices)[number]
+  /** Names of the options that a flag, the environment or the file gave. */
+  readonly given: readonly ServerOptionName[]
 }
 
 /** Flags and variables are text; a file has types of its own. */
@@ -188,6 +190,9 @@ export function readConfiguration(
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
+    given: serverOptions
+      .map(({ name }) => name)
+      .filter((name) => firstSaid(name, sources, file, undefined)[1] !== undefined),
   }
 }
 

@@ -49,6 +49,7 @@ test('the defaults', () => {
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',
     logLevel: 'info',
+    given: ['data'],
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
   expect(readConfiguration('mirror', sources).listen.port).toBe(7071)
