@@ -66,11 +66,12 @@ export class OpenedVolume {
     const folder = await FileFolder.make(path)
     const lock = lockVolume(path)
     try {
-      sayModes(path)
       if (!(await folder.has(blockFileName))) await create(folder, roleOfNew, configuration, world)
       const opened = await openDevice(folder)
       try {
         const role = await readRole(opened.device)
+        // The files of a folder that has no volume are not this program's.
+        sayModes(path)
         const volume = new OpenedVolume(path, folder, opened, role, () => lock.release())
         if (role === 'primary' && opened.onlyReadsWhy === null) await volume.fillHoles()
         return volume

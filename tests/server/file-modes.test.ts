@@ -75,6 +75,13 @@ describe('with a umask that forbids nothing', () => {
     await stop(server)
   })
 
+  test('a file that is no volume keeps its mode', async () => {
+    const data = folder()
+    writeFileSync(join(data, 'volume.blk'), new Uint8Array(2 ** 20), { mode: 0o644 })
+    await expect(start(data)).rejects.toThrow('this is not a volume')
+    expect(modeOf(join(data, 'volume.blk'))).toBe('644')
+  })
+
   test('a folder that was there, and files of others in it, keep their modes', async () => {
     const data = join(folder(), 'data')
     mkdirSync(data, { mode: 0o755 })
