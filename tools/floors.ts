@@ -25,6 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   blockdev: { imports: ['lib'] },
   catalog: { imports: ['lib'] },
   client: { imports: ['lib'] },
+  service: { imports: ['lib'] },
   'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
   'cp-engine/tree': {
     imports: ['lib', 'format', 'format/disk'],
@@ -174,6 +175,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'client',
       'routes',
       'server/tls',
+      'service',
       'server/configuration',
       'server',
       'cli/command',
@@ -216,9 +218,9 @@ export const bans: readonly Ban[] = [
   },
   {
     what: /^bun:ffi$/,
-    allowed: /^blockdev\//,
+    allowed: /^(?:blockdev|service)\/|^lib\/c-library\.ts$/,
     imports: true,
-    why: 'foreign calls are optional and stay in blockdev/',
+    why: 'foreign calls are optional and stay in blockdev/ and service/',
   },
   { what: /^node:timers/, allowed: nowhere, imports: true, why: 'time comes from a Clock' },
   {

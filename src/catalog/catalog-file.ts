@@ -19,6 +19,8 @@ export interface CatalogFileOptions {
   readonly sideUuid: string
   /** Rows above this CP are about consistency points that no longer exist. */
   readonly publishedCp: () => number
+  /** Makes the file when it is absent, for its owner alone; SQLite gives the files beside it the same mode. */
+  readonly makePrivate: (path: string) => void
   /** Moves the file and its companions out of the way. */
   readonly setAside: (path: string, reason: UnusableReason) => void
 }
@@ -67,10 +69,16 @@ export class CatalogFile {
   /** Opens the file when the next attempt is due; true when the file is open. */
   ready(busyMs = 0): boolean {
     if (this.opened !== null) return true
-    const { clock, sideUuid, publishedCp, setAside } = this.options
+    const { clock, sideUuid, publishedCp, makePrivate, setAside } = this.options
     if (clock.monotonic() < this.nextTryMs) return false
     try {
-      const database = openDatabase(this.path, { sideUuid, publishedCp: publishedCp(), setAside, busyMs })
+      const database = openDatabase(this.path, {
+        sideUuid,
+        publishedCp: publishedCp(),
+        makePrivate,
+        setAside,
+        busyMs,
+      })
       this.opened = { database, statements: this.prepare(database) }
     } catch (error) {
       this.nextTryMs = clock.monotonic() + reopenDelayMs

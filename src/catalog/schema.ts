@@ -1,8 +1,8 @@
 /**
  * The catalog's tables, which may change, and views, which are the contract with users: names and columns are stable.
  *
- * - Every row carries the CP that the row is about, and is written after that CP's blocks; the block file is the
- *   truth.
+ * - A row about a CP carries the CP, and is written after that CP's blocks; the block file is the truth.
+ * - No row of the audit trail has a secret: names, ids and addresses alone.
  * - Times are wall-clock milliseconds since 1970 in tables; views add the same times as RFC 3339 text.
  * - Integers stay below 2^53.
  *
@@ -47,7 +47,21 @@ export const transferRows = sqliteTable(
   (table) => [index('transfer_rows_cp').on(table.cp)],
 )
 
-const rfc3339 = (column: typeof cpRows.committedMs | typeof transferRows.atMs) =>
+export const auditRows = sqliteTable(
+  'audit_rows',
+  {
+    id: integer('id').primaryKey(),
+    event: text('event').notNull(),
+    who: text('who'),
+    what: text('what').notNull(),
+    source: text('source'),
+    leftOut: integer('left_out').notNull(),
+    atMs: integer('at_ms').notNull(),
+  },
+  (table) => [index('audit_rows_at').on(table.atMs)],
+)
+
+const rfc3339 = (column: typeof cpRows.committedMs | typeof transferRows.atMs | typeof auditRows.atMs) =>
   sql<string>`strftime('%Y-%m-%dT%H:%M:%fZ', ${column} / 1000.0, 'unixepoch')`
 
 /** Bytes of this CP that travelled to mirrors; on a mirror, bytes of this CP that came in. */
@@ -88,6 +102,21 @@ export const transfers = sqliteView('transfers').as((query) =>
     .from(transferRows),
 )
 
+export const audit = sqliteView('audit').as((query) =>
+  query
+    .select({
+      id: auditRows.id,
+      at: rfc3339(auditRows.atMs).as('at'),
+      event: auditRows.event,
+      who: auditRows.who,
+      what: auditRows.what,
+      source: auditRows.source,
+      leftOut: auditRows.leftOut,
+      atMs: auditRows.atMs,
+    })
+    .from(auditRows),
+)
+
 /** The views that a user's query may read, and the tables behind those views. */
-export const publicViews = ['cps', 'transfers'] as const
-export const publicViewTables = ['cp_rows', 'transfer_rows'] as const
+export const publicViews = ['cps', 'transfers', 'audit'] as const
+export const publicViewTables = ['cp_rows', 'transfer_rows', 'audit_rows'] as const

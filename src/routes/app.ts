@@ -52,7 +52,7 @@ export function makeApp(dependencies: Dependencies): App {
   for (const endpoint of endpoints) {
     const handler = makeHandler(endpoint, dependencies, parts)
     if (!handler) continue
-    const run = runner(endpoint, guarded(endpoint, handler, dependencies.access), dependencies, metrics)
+    const run = runner(endpoint, guarded(endpoint, handler, dependencies), dependencies, metrics)
     const method = endpoint.method.toUpperCase()
     if (endpoint.path === contentPath) direct.set(method, run)
     // hono answers HEAD through GET, so the handlers look at the method of the request itself.

@@ -3,6 +3,7 @@
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { TokenFeed } from '../access/token-feed.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
@@ -52,6 +53,8 @@ export async function serveMirror(
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('mirror', configuration.given))
   const cps = new RecordedCps(catalog, volume, 'mirror')
   const source: RootSource = {
     current: () => volume.current(),
@@ -71,6 +74,7 @@ export async function serveMirror(
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
     onSpaceShort: () => volume.cutPins(clock.monotonic() - pinMsMax),
+    onAdopted: (adopter, epoch) => trail.note('adopted', `by volume ${adopter}, epoch ${epoch}`),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 
@@ -87,10 +91,17 @@ export async function serveMirror(
   const code = isPairing ? new PairingCode(clock, random) : null
   const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })
   const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => door.certificates() })
-  const replica = createReplicaFetch(applier, { clock, sessions, problem })
+  const replica = createReplicaFetch(applier, {
+    clock,
+    sessions,
+    problem,
+    onRefused: (what, request) =>
+      trail.record({ event: 'refused', who: null, what, from: door.resources.clientOf(request) }),
+  })
   const app = makeApp({
     role: 'mirror',
     access,
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -142,12 +153,14 @@ export async function serveMirror(
       await applier.close()
       await access.close()
       cps.close()
+      trail.close('with everything that it has received')
       catalog.close()
       await opened.close()
     },
     async abandon() {
       stopping.begin()
       await door.close(abandonMsMax)
+      trail.close('after a failure')
       catalog.close()
     },
   }

@@ -6,6 +6,7 @@ import { zstd } from '../cp-engine/records/payloads.ts'
 import { EngineVolume } from '../cp-engine/primary-volume.ts'
 import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
@@ -65,6 +66,12 @@ export async function servePrimary(
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('primary', configuration.given))
+  if (acceptLoss.includes('history') && !engine.isFenced)
+    trail.note('fence-lifted', 'what a later copy of the volume has is given up')
+  if (acceptLoss.includes('epoch') && !engine.isFenced)
+    trail.note('fence-lifted', 'what another primary has is given up')
   const cps = new RecordedCps(catalog, engine, 'primary')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
@@ -90,14 +97,17 @@ export async function servePrimary(
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
+    onAdopted: (mirror, url) => trail.note('adopted', `mirror at ${url}`, mirror),
     onLostCp(mirror, cp) {
       if (engine.isFenced) return
+      trail.note('fenced', `the mirror at ${mirror} has a later consistency point, ${cp}`)
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
       engine.fence('an older copy').catch(() => {})
     },
     onUnreached: (url, reason) => log.warn('a mirror is not reached', { url, reason }),
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
+      trail.note('fenced', `a mirror follows a higher epoch, ${epoch.number}`)
       log.error(fences['another primary'], { epoch: epoch.number })
       // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
@@ -125,6 +135,7 @@ export async function servePrimary(
   let isStopping = false
   const app = makeApp({
     role: 'primary',
+    audit: trail.record,
     views,
     newest: files.newest,
     cps,
@@ -190,6 +201,7 @@ export async function servePrimary(
         log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
       cps.close()
+      trail.close('after its last consistency point')
       catalog.close()
       await volume.close()
     },
@@ -197,6 +209,7 @@ export async function servePrimary(
       isStopping = true
       mirrors.close()
       await door.close(abandonMsMax)
+      trail.close('after a failure')
       catalog.close()
     },
   }

@@ -23,6 +23,7 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
@@ -53,6 +54,8 @@ export async function serveReading(
 
   const side = formatUuid(volume.superblock.sideUuid)
   const catalog = opened.openCatalog(side, publishedCp, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', `${startOf(role, configuration.given)}; only reads are served`)
   const cps = new RecordedCps(catalog, volume, role)
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   const known = knownTokensOf(configuration, clock)
@@ -62,6 +65,7 @@ export async function serveReading(
   let isStopping = false
   const common = {
     access,
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps,
@@ -104,6 +108,7 @@ export async function serveReading(
     views.close()
     await drained
     cps.close()
+    trail.close('without a write')
     catalog.close()
   }
   return {

@@ -24,6 +24,7 @@ import { TransferLog } from '../../src/replica/link/transfer-log.ts'
 import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
+import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
 import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
 import { Prover, askOf, mirrorEnd } from '../replica/link/peers.ts'
 import { VirtualClock } from '../simulated/clock.ts'
@@ -396,6 +397,24 @@ export const remembered: readonly Bound[] = [
       }
     },
   },
+  {
+    file: 'server/audit.ts',
+    what: 'sources of refusals in a minute',
+    most: auditSourcesMax,
+    count: 2 * auditSourcesMax,
+    make: () => {
+      const trail = new AuditTrail(new VirtualClock(), { recordAudit: () => {} })
+      const { windows } = trail as unknown as { windows: Map<string, unknown> }
+      const from = (i: number): string => `2001:db8:0:${i}::/64`
+      return {
+        add: (i) => trail.record({ event: 'refused', who: null, what: 'unauthorized', from: from(i) }),
+        size: () => trail.size,
+        knows: (i) => windows.has(`refused ${from(i)}`),
+        keeps: 'oldest',
+        holder: trail,
+      }
+    },
+  },
   ...(['the file', 'the queue'] as const).map((where): Bound => ({
     file: 'catalog/catalog.ts',
     what: `rows of the history in ${where}`,
@@ -403,12 +422,9 @@ export const remembered: readonly Bound[] = [
     count: 500,
     make: () => {
       const folder = mkdtempSync(join(tmpdir(), 'stillpoint-'))
-      const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), {
-        rowsMax: where === 'the file' ? 100 : 1e6,
-        queueRowsMax: 100,
-        publishedCp: () => 1e6,
-      })
       const isFile = where === 'the file'
+      const bounds = { rowsMax: isFile ? 100 : 1e6, queueRowsMax: 100, publishedCp: () => 1e6 }
+      const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), bounds)
       const { file } = catalog as unknown as { file: unknown }
       return {
         add: (i) => {

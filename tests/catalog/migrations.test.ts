@@ -5,7 +5,7 @@ import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { getTableName } from 'drizzle-orm'
 import { migrations } from '../../src/catalog/migrations.ts'
-import { cpRows, publicViews, publicViewTables, transferRows } from '../../src/catalog/schema.ts'
+import { auditRows, cpRows, publicViews, publicViewTables, transferRows } from '../../src/catalog/schema.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -35,7 +35,7 @@ test('the migrations make the public views and what is behind them', () => {
       .map((row) => row.name)
   expect(names('view')).toEqual([...publicViews].sort())
   expect(names('table')).toEqual(['meta', ...publicViewTables].sort())
-  expect([...publicViewTables]).toEqual([getTableName(cpRows), getTableName(transferRows)])
+  expect([...publicViewTables]).toEqual([cpRows, transferRows, auditRows].map(getTableName))
 })
 
 test.skipIf(!existsSync(kit) || Bun.which('node') === null)(

@@ -8,6 +8,7 @@ import type { ReadView } from '../../src/fs/contract.ts'
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type {
+  AuditEntry,
   CpRecord,
   Durability,
   DurabilityWish,
@@ -30,6 +31,7 @@ export class Harness {
   readonly images = new Map<number, Image>()
   readonly wishes: DurabilityWish[] = []
   readonly bugs: Error[] = []
+  readonly audited: AuditEntry[] = []
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
   needsToken = false
@@ -58,6 +60,7 @@ export class Harness {
       resources: this.resources,
       needsToken: () => this.needsToken,
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
+      audit: (entry: AuditEntry) => void this.audited.push(entry),
       ready: () => this.ready,
       gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],
       reportBug: (error: Error) => void this.bugs.push(error),

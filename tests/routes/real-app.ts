@@ -150,6 +150,7 @@ export class RealApp {
     }
     this.app = makeApp({
       role: 'primary',
+      audit: () => {},
       views,
       newest: files.newest,
       cps: this.cps,
@@ -198,6 +199,7 @@ export class RealApp {
     const volume = await Volume.open(this.device.reopened(), { clock, readOnly: true, ...cacheLimit })
     return makeApp({
       role: 'mirror',
+      audit: () => {},
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,

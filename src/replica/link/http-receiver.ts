@@ -24,6 +24,8 @@ const paths: ReadonlySet<string> = new Set([introductionPath, proofPath, framesP
 interface ReplicaFetchOptions {
   readonly clock: Clock
   readonly sessions: PeerSessions
+  /** Hears of each peer that was refused, in words. */
+  readonly onRefused?: (what: string, request: Request) => void
   /** Makes the response for an error; `headers` go with the response. */
   readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
 }
@@ -31,7 +33,7 @@ interface ReplicaFetchOptions {
 /** Answers requests under `/replica/`, and gives null for every other request. */
 export function createReplicaFetch(
   receiver: FrameReceiver,
-  { clock, sessions, problem }: ReplicaFetchOptions,
+  { clock, sessions, problem, onRefused }: ReplicaFetchOptions,
 ): (request: Request) => Promise<Response | null> {
   const waiting = new AnswerQueue(receiver, clock)
   const refuse = (code: ErrorCode, detail: string, headers?: Readonly<Record<string, string>>): Response =>
@@ -66,6 +68,7 @@ export function createReplicaFetch(
       return await answer(request, pathname)
     } catch (error) {
       if (hasCode(error, 'corrupt')) return refuse('bad-parameter', error.message)
+      if (hasCode(error, 'unauthorized')) onRefused?.('a peer that has proved nothing', request)
       if (isAnswer(error)) return problem(error)
       throw error
     }

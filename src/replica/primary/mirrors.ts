@@ -22,6 +22,8 @@ import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-e
 interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
   readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
+  /** Called when a mirror that was added has answered, and is a member under its own id from now on. */
+  readonly onAdopted?: (mirrorId: string, url: string) => void
   /** Called when this volume is an older copy: the mirror at the URL has a CP of the volume that is lost here. */
   readonly onLostCp?: (url: string, cp: number) => void
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
@@ -249,6 +251,7 @@ export class Mirrors {
     // One write changes both entries: a crash must not leave two members at one address.
     await this.parts.primary.addMember({ uuid: side, url: link.url }, member.id)
     member.id = side
+    this.options.onAdopted?.(side, link.url)
   }
 
   private describe({ id, link }: Member, heldBytes: number): MirrorInfo {

@@ -122,7 +122,7 @@ export interface Limits {
 }
 
 /** The tokens that this server knows, as of the newest settings. */
-export interface AccessDoor {
+interface AccessDoor {
   /** Number that differs after every change of tokens. */
   readonly generation: number
   /** Gives a promise only while newer settings are being read. */
@@ -153,8 +153,35 @@ interface TokenMaker {
   revoke(id: string): Promise<Applied<unknown> | null>
 }
 
+/** Events of the audit trail: changes of who may do what, and attempts that were refused. */
+export const auditEvents = [
+  'server-started',
+  'server-stopped',
+  'token-created',
+  'token-revoked',
+  'mirror-added',
+  'mirror-removed',
+  'adopted',
+  'fenced',
+  'fence-lifted',
+  'refused',
+] as const
+export type AuditEvent = (typeof auditEvents)[number]
+
+export interface AuditEntry {
+  readonly event: AuditEvent
+  /** Id of the token, or of the side; null when the sender has proved nothing. */
+  readonly who: string | null
+  /** The subject, in words; never a secret. */
+  readonly what: string
+  /** Address of the sender; null when nobody sent a request. */
+  readonly from: string | null
+}
+
 interface Common {
   readonly access: AccessDoor
+  /** Records an event of the audit trail; never waits and never throws. */
+  readonly audit: (entry: AuditEntry) => void
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory

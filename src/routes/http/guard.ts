@@ -6,10 +6,11 @@
  *   changed meanwhile: the newest tokens decide, whatever image an answer shows, and however slowly a body comes.
  */
 import { nobody, type Who } from '../../access/decide.ts'
-import type { AccessDoor } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 import type { Endpoint, Handler } from './endpoint.ts'
 import { Permit } from './permit.ts'
 import type { RequestTarget } from './raw-url.ts'
+import { senderOf } from './sender.ts'
 
 /** The answer to a read, unless the newest tokens refuse it. */
 async function renewed(coming: Promise<Response>, permit: Permit): Promise<Response> {
@@ -26,7 +27,12 @@ async function renewed(coming: Promise<Response>, permit: Permit): Promise<Respo
 /** A handler behind its decision. */
 export type Guarded = (request: Request, target: RequestTarget) => Response | Promise<Response>
 
-export function guarded({ access, method }: Endpoint, handler: Handler, door: AccessDoor): Guarded {
+export function guarded(
+  { access, method }: Endpoint,
+  handler: Handler,
+  dependencies: Pick<Dependencies, 'access' | 'audit' | 'resources'>,
+): Guarded {
+  const door = dependencies.access
   const { action } = access
   const isOnPath = 'paths' in access && access.paths === 'in the address'
   const isRead = method === 'get' || method === 'head'
@@ -36,10 +42,17 @@ export function guarded({ access, method }: Endpoint, handler: Handler, door: Ac
   }
   const answer = (request: Request, target: RequestTarget, who: Who): Response | Promise<Response> => {
     const { generation } = door
+    const refused = (by: Who, decision: 401 | 403): void =>
+      dependencies.audit({
+        event: 'refused',
+        ...senderOf(request, by, dependencies),
+        what: `${request.method} ${target.pathname}: ${decision}`,
+      })
     const decideAgain = async (): Promise<void> => {
-      if (door.generation !== generation) check(new Permit(await door.who(request.headers), action), target)
+      if (door.generation === generation) return
+      check(new Permit(await door.who(request.headers), action, refused), target)
     }
-    const permit = new Permit(who, action, decideAgain)
+    const permit = new Permit(who, action, refused, decideAgain)
     check(permit, target)
     const given = handler(request, target, permit)
     return isRead && given instanceof Promise ? renewed(given, permit) : given

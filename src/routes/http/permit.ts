@@ -12,6 +12,8 @@ export class Permit {
   constructor(
     readonly who: Who,
     private readonly action: Action,
+    /** Hears of each refusal. */
+    private readonly refused: (who: Who, decision: 401 | 403) => void,
     /** Decides the same request by the newest tokens; throws as `check` does. */
     private readonly decideAgain: () => Promise<void> = () => Promise.resolve(),
   ) {}
@@ -41,6 +43,7 @@ export class Permit {
 
   private decide(paths: readonly Path[]): void {
     const decision = decide(this.who, this.action, paths)
+    if (decision !== 'allow') this.refused(this.who, decision)
     if (decision === 401)
       throw new StillpointError(
         'unauthorized',

@@ -16,6 +16,7 @@ import type { Endpoint, Handler } from '../http/endpoint.ts'
 import type { Permit } from '../http/permit.ts'
 import { json } from '../http/problem.ts'
 import { Query, parseTime } from '../http/raw-url.ts'
+import { senderOf } from '../http/sender.ts'
 import { durabilityParameters, parseWish } from './durability.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import {
@@ -76,6 +77,12 @@ const createHandler =
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const asked = wishOf(await jsonBody(request, jsonBytesMax, permit), permit)
     const { applied, token, record } = await tokens.create(asked)
+    const { id, name, role, prefix } = record
+    dependencies.audit({
+      event: 'token-created',
+      ...senderOf(request, permit.who, dependencies),
+      what: `token ${id}, ${role} of /${prefix}: ${name}`,
+    })
     const durability = await dependencies.reach(applied, wish)
     const { lastUsed: _, ...item } = itemOf(record)
     const body = { ...item, token, cp: applied.cp, durability }
@@ -88,15 +95,21 @@ const createHandler =
 
 const revokeHandler =
   (dependencies: PrimaryDependencies): Handler =>
-  async (_request, target) => {
+  async (request, target, { who }) => {
     const { tokens, limits, mirrors } = dependencies
     const query = Query.parse(target.query, durabilityParameters)
     const there = (await mirrors.list()).length
     const level = there > 0 ? 'mirrored' : 'committed'
     const wish = parseWish(query, limits.mirrorsMax, level)
     const isGiven = query.text('mirrors') !== null
-    const applied = await tokens.revoke(target.rest ?? '')
+    const id = target.rest ?? ''
+    const applied = await tokens.revoke(id)
     if (!applied) throw new StillpointError('not-found', 'there is no token with this id')
+    dependencies.audit({
+      event: 'token-revoked',
+      ...senderOf(request, who, dependencies),
+      what: `token ${id}`,
+    })
     const durability = await dependencies.reach(
       applied,
       isGiven ? wish : { ...wish, mirrors: Math.max(there, 1) },

@@ -64,6 +64,8 @@ export interface ServerConfiguration {
   readonly downloadBytesMax: number
   readonly idleSeconds: number
   readonly logLevel: (typeof logLevelChoices)[number]
+  /** Names of the options that a flag, the environment or the file gave. */
+  readonly given: readonly ServerOptionName[]
 }
 
 /** Flags and variables are text; a file has types of its own. */
@@ -261,6 +263,9 @@ export function readConfiguration(
     downloadBytesMax: option('downloadBytesMax', defaultOf('downloadBytesMax'))!,
     idleSeconds: option('idleSeconds', defaultOf('idleSeconds'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
+    given: serverOptions
+      .map(({ name }) => name)
+      .filter((name) => firstSaid(name, sources, file, undefined)[1] !== undefined),
   }
 }
 

@@ -61,6 +61,7 @@ test('the defaults', () => {
     downloadBytesMax: 64 * 2 ** 20,
     idleSeconds: 120,
     logLevel: 'info',
+    given: ['data'],
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
   expect(readConfiguration('mirror', sources).listen.port).toBe(7071)
