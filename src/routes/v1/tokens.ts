@@ -102,13 +102,13 @@ const revokeHandler =
     const level = there > 0 ? 'mirrored' : 'committed'
     const wish = parseWish(query, limits.mirrorsMax, level)
     const isGiven = query.text('mirrors') !== null
-    const id = target.rest ?? ''
-    const applied = await tokens.revoke(id)
+    const tokenId = target.rest ?? ''
+    const applied = await tokens.revoke(tokenId)
     if (!applied) throw new StillpointError('not-found', 'there is no token with this id')
     dependencies.audit({
       event: 'token-revoked',
       ...senderOf(request, who, dependencies),
-      what: `token ${id}`,
+      what: `token ${tokenId}`,
     })
     const durability = await dependencies.reach(
       applied,
