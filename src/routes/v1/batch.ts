@@ -149,7 +149,6 @@ export const batchEndpoints: readonly Endpoint[] = [
         200: { description: 'All applied', headers: mutationHeaders, content: jsonContent(BatchAnswer) },
         ...problems(
           'bad-json',
-          'forbidden',
           'metadata-too-large',
           'not-found',
           'exists',
