@@ -106,6 +106,7 @@ export async function serveMirror(
     newest: new NewestFiles(volume.newest),
     cps,
     clock,
+    random,
     limits,
     resources: door.resources,
     needsToken: () => known.readsNeedToken,

@@ -140,6 +140,7 @@ export async function servePrimary(
     newest: files.newest,
     cps,
     clock,
+    random,
     limits,
     resources: door.resources,
     needsToken: () => known.readsNeedToken,

@@ -41,7 +41,7 @@ export function whyNotWritten(error: unknown): string | null {
 export async function serveReading(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, wrongCredentials }: StartOptions,
+  { clock, random, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
   const door = new Door(configuration, clock, wrongCredentials)
@@ -70,6 +70,7 @@ export async function serveReading(
     newest: new NewestFiles(volume.newest),
     cps,
     clock,
+    random,
     limits,
     resources: door.resources,
     needsToken: () => known.readsNeedToken,

@@ -35,6 +35,7 @@ export class Harness {
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
   needsToken = false
+  private readonly random = seededRandom(2)
   readonly resources = resourcesFor({ clock: this.clock })
   ready = { ok: true, reason: '' }
   readonly known = knownTokens()
@@ -57,6 +58,7 @@ export class Harness {
           [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
       },
       clock: this.clock,
+      random: this.random,
       resources: this.resources,
       needsToken: () => this.needsToken,
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },

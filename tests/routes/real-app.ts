@@ -151,6 +151,7 @@ export class RealApp {
     this.app = makeApp({
       role: 'primary',
       audit: () => {},
+      random: this.random,
       views,
       newest: files.newest,
       cps: this.cps,
@@ -200,6 +201,7 @@ export class RealApp {
     return makeApp({
       role: 'mirror',
       audit: () => {},
+      random: this.random,
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,

@@ -3,7 +3,7 @@
  * checksum finds accidents and mix-ups. The content of a cursor is checked like any other input, because a client can
  * compute the checksum.
  */
-import { encodeUtf8, equalBytes } from '../../lib/bytes.ts'
+import { decodeUtf8, encodeUtf8, equalBytes } from '../../lib/bytes.ts'
 import { sha256 } from '../../lib/checksum.ts'
 import { StillpointError } from '../../lib/errors.ts'
 
@@ -22,9 +22,17 @@ export function readCursor(scope: readonly unknown[], cursor: string): unknown[]
   const bytes = new Uint8Array(Buffer.from(cursor, 'base64url'))
   const payload = bytes.subarray(sumBytes)
   if (!equalBytes(bytes.subarray(0, sumBytes), sum(scope, payload))) throw badCursor()
-  const position: unknown = JSON.parse(Buffer.from(payload).toString('utf8'))
+  const position = parsed(payload)
   if (!Array.isArray(position)) throw badCursor()
   return position
+}
+
+function parsed(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(decodeUtf8(payload))
+  } catch {
+    return null
+  }
 }
 
 export const badCursor = (): StillpointError =>

@@ -7,6 +7,7 @@ import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Random } from '../../lib/random.ts'
 import type { Resources } from './resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
@@ -186,6 +187,7 @@ interface Common {
   readonly newest: NewestSource
   readonly cps: CpHistory
   readonly clock: Clock
+  readonly random: Pick<Random, 'bytes'>
   readonly limits: Limits
   readonly resources: Resources
   /** True when reading takes a token: a cache must then not keep for others what one client was allowed to read. */

@@ -12,7 +12,8 @@ export interface Digest {
 
 export function parseDigests(header: string | null, field: string): Digest[] {
   if (header === null) return []
-  const digests: Digest[] = []
+  // RFC 8941 §3.2: of a key that comes again, the last one counts. So a client cannot ask for more sums than there are.
+  const digests = new Map<string, Digest>()
   for (const member of header.split(',')) {
     const parts = /^[ \t]*([a-z*][a-z0-9_.*-]*)=(.*?)[ \t]*$/.exec(member)
     if (!parts) return malformed(field)
@@ -23,9 +24,9 @@ export function parseDigests(header: string | null, field: string): Digest[] {
     if (!encoded) return malformed(field)
     const wanted = new Uint8Array(Buffer.from(encoded[1]!, 'base64'))
     if (wanted.length !== length) return malformed(field)
-    digests.push(hashing(algorithm, wanted, field, name))
+    digests.set(name, hashing(algorithm, wanted, field, name))
   }
-  return digests
+  return [...digests.values()]
 }
 
 function hashing(algorithm: 'sha256' | 'sha512', wanted: Uint8Array, field: string, name: string): Digest {

@@ -60,9 +60,10 @@ function parsePosition(page: Page, cursor: string): Position {
   return { cp, listing, after: parseListedPath(after) }
 }
 
+const listingNameBytes = 12
+
 const listHandler = (dependencies: Dependencies): Handler => {
-  const { views, clock, resources } = dependencies
-  let listings = 0
+  const { views, clock, random, resources } = dependencies
   return async (request, target) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
     const breaks = new Breaks(clock)
@@ -90,7 +91,8 @@ const listHandler = (dependencies: Dependencies): Handler => {
       if (ended) views.endListing(position.cp, position.listing)
       return response
     }
-    const listing = `${Math.floor(clock.monotonic()).toString(36)}.${(listings++).toString(36)}`
+    // Nobody guesses the name: whoever knows it ends the listing.
+    const listing = Buffer.from(random.bytes(listingNameBytes)).toString('base64url')
     const view = await openWanted(dependencies, wanted, request)
     // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
     if (wanted.cp !== null || wanted.atMs !== null) {

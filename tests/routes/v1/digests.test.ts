@@ -1,5 +1,6 @@
 /** A body is what all of its digests say: whichever one of them is wrong, nothing is stored, for every way of a body. */
 import { describe, expect, test } from 'bun:test'
+import { parseDigests } from '../../../src/routes/http/digest.ts'
 import { Harness, expectProblem } from '../harness.ts'
 
 const algorithms = { 'sha-256': 'sha256', 'sha-512': 'sha512' } as const
@@ -60,4 +61,18 @@ describe('whichever digest is wrong, nothing is stored', () => {
             expect((await send(-1)).status).toBe(200)
           }
         })
+})
+
+test('of a digest that comes again the last one counts, and there is one sum for each algorithm', async () => {
+  const right = digest('sha-256', 'x')
+  const wrong = digest('sha-256', 'y')
+  const put = async (header: string) => {
+    const h = new Harness()
+    return h.request('PUT', '/v1/files/a', { body: 'x', headers: { 'Repr-Digest': header } })
+  }
+  expect((await put(`${wrong}, ${right}`)).status).toBe(201)
+  await expectProblem(put(`${right}, ${wrong}`), 'digest-mismatch')
+  const many = [digest('sha-512', 'x'), right]
+  const header = Array.from({ length: 140 }, (_, i) => many[i % 2]).join(', ')
+  expect(parseDigests(header, 'Repr-Digest')).toHaveLength(2)
 })
