@@ -91,7 +91,7 @@ const listHandler = (dependencies: Dependencies): Handler => {
       if (ended) views.endListing(position.cp, position.listing)
       return response
     }
-    // Nobody guesses the name: whoever knows it ends the listing.
+    // The name is random: a client that knows the name of a listing can end the listing.
     const listing = Buffer.from(random.bytes(listingNameBytes)).toString('base64url')
     const view = await openWanted(dependencies, wanted, request)
     // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
