@@ -93,7 +93,12 @@ const writes: Record<string, (wish: Wish) => Write> = {
         method: 'POST',
         path: '/v1/batch',
         isOfBody: true,
-        ...json({ operations: [{ op: 'put', path: 'before', text: 'x' }, { ...operation, ...wish }] }),
+        ...json({
+          operations: [
+            { op: 'put', path: 'before', text: 'x' },
+            { ...operation, ...wish },
+          ],
+        }),
       }),
     ]),
   ),
@@ -125,7 +130,8 @@ async function change(door: Door, entry: Write['entry'], what: Change): Promise<
   const address = isDirectory ? '/v1/dirs/a' : '/v1/files/a'
   const ok = async (method: string, path: string, body: string | null) =>
     expect((await door.ask(method, path, { body })).ok).toBe(true)
-  if (what !== 'another content') await ok('DELETE', isDirectory ? `${address}?recursive=true` : address, null)
+  if (what !== 'another content')
+    await ok('DELETE', isDirectory ? `${address}?recursive=true` : address, null)
   if (what === 'nothing is there') return
   if (isDirectory) await ok('PUT', '/v1/files/a/more', 'of somebody else')
   else await ok('PUT', address, 'of somebody else')
@@ -172,15 +178,18 @@ async function run(door: Door, write: Write, condition: Condition, moment: strin
   let at = 0
   const body =
     sent &&
-    new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        if (at > 0 && moment === 'while the body comes') await changeOnce()
-        const end = at === 0 ? sent.length >> 1 : sent.length
-        controller.enqueue(new Uint8Array(sent.subarray(at, end)))
-        at = end
-        if (end === sent.length) controller.close()
+    new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          if (at > 0 && moment === 'while the body comes') await changeOnce()
+          const end = at === 0 ? sent.length >> 1 : sent.length
+          controller.enqueue(new Uint8Array(sent.subarray(at, end)))
+          at = end
+          if (end === sent.length) controller.close()
+        },
       },
-    }, { highWaterMark: 0 })
+      { highWaterMark: 0 },
+    )
   const headers = { ...write.headers }
   if (!write.isOfBody)
     for (const [name, value] of Object.entries(condition.headers)) headers[name] = fill(value)
@@ -194,25 +203,29 @@ const fillJson = (body: Buffer, etag: string): string =>
 for (const [doorName, makeDoor] of Object.entries(doors))
   describe(doorName, () => {
     for (const [name, of] of Object.entries(writes))
-      test(name, async () => {
-        let tried = 0
-        for (const condition of conditions)
-          for (const what of changes)
-            for (const moment of moments) {
-              const write = of(condition.wish ?? {})
-              if (write.isOfBody && !condition.wish) continue
-              if (write.path === '/v1/move' && condition.wish?.ifNoneMatch) continue
-              if (condition.isOfNothing && what !== 'another content') continue
-              // The tag of a directory does not change with what is in it.
-              if (write.entry && !condition.isOfNothing && what === 'another content') continue
-              const door = await makeDoor()
-              const { answer, wasChanged, after } = await run(door, write, condition, moment, what)
-              if (!wasChanged) continue
-              tried++
-              const row = [name, condition.headers, what, moment, answer.status]
-              expect([row, [404, 412].includes(answer.status)]).toEqual([row, true])
-              expect([row, await contentOf(door)]).toEqual([row, after])
-            }
-        expect(tried).toBeGreaterThan(1)
-      }, 20_000)
+      test(
+        name,
+        async () => {
+          let tried = 0
+          for (const condition of conditions)
+            for (const what of changes)
+              for (const moment of moments) {
+                const write = of(condition.wish ?? {})
+                if (write.isOfBody && !condition.wish) continue
+                if (write.path === '/v1/move' && condition.wish?.ifNoneMatch) continue
+                if (condition.isOfNothing && what !== 'another content') continue
+                // The tag of a directory does not change with what is in it.
+                if (write.entry && !condition.isOfNothing && what === 'another content') continue
+                const door = await makeDoor()
+                const { answer, wasChanged, after } = await run(door, write, condition, moment, what)
+                if (!wasChanged) continue
+                tried++
+                const row = [name, condition.headers, what, moment, answer.status]
+                expect([row, [404, 412].includes(answer.status)]).toEqual([row, true])
+                expect([row, await contentOf(door)]).toEqual([row, after])
+              }
+          expect(tried).toBeGreaterThan(1)
+        },
+        20_000,
+      )
   })
