@@ -37,6 +37,8 @@ export class Harness {
   ready = { ok: true, reason: '' }
   readonly known = knownTokens()
   readonly primary: App
+  /** Another door to the same files, that nobody has asked yet. */
+  readonly newDoor: () => App
   readonly mirror: App
 
   constructor() {
@@ -102,7 +104,8 @@ export class Harness {
         return this.reached ?? wish.level
       },
     }
-    this.primary = makeApp(dependencies)
+    this.newDoor = () => makeApp(dependencies)
+    this.primary = this.newDoor()
     this.mirror = makeApp({
       ...common,
       role: 'mirror',
