@@ -71,8 +71,8 @@ async function filled(): Promise<Harness> {
   return h
 }
 
-const ask = (h: Harness, door: App, [method, path, headers, body = null, level = null]: Row) => {
-  h.reached = level as Durability | null
+const ask = (h: Harness, door: App, [method, path, headers, body = null, level]: Row) => {
+  h.reached = level ?? null
   return Promise.resolve(door.fetch(new Request(`http://test${path}`, { method, headers, body }))).then(shown)
 }
 
