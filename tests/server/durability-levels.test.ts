@@ -32,7 +32,12 @@ interface Failing {
   readonly afterMs: number
 }
 
-function reach(level: Durability, waitMs: number | null, { who, error, afterMs }: Failing) {
+function reach(
+  level: Durability,
+  waitMs: number | null,
+  { who, error, afterMs }: Failing,
+  isBounded = level === 'mirrored',
+) {
   const clock = new VirtualClock()
   let isFailed = false
   const own = async (_: Applied<unknown>, to: DurabilityLevel): Promise<DurabilityLevel> => {
@@ -53,7 +58,7 @@ function reach(level: Durability, waitMs: number | null, { who, error, afterMs }
       return false
     },
   }
-  const wish = { level, mirrors: 1, waitMs: waitMs ?? (level === 'mirrored' ? mirroredMs : null) }
+  const wish = { level, mirrors: 1, waitMs: waitMs ?? (isBounded ? mirroredMs : null) }
   return { clock, answer: reachLevel(reachingOf(clock, engine, mirrors), applied, wish) }
 }
 
@@ -73,6 +78,15 @@ describe('an error', () => {
             expect(clock.timers).toBe(0)
           }
       })
+  test('at mirrored, waiting without a limit', async () => {
+    for (const error of errors)
+      for (const afterMs of [0, 30_000]) {
+        const { clock, answer } = reach('mirrored', null, { who: 'own', error, afterMs }, false)
+        answer.catch(() => {})
+        await clock.advance(100_000)
+        expect<unknown>(await stateOf(answer)).toEqual({ error })
+      }
+  })
   for (const waitMs of waits)
     test(`that comes while mirrors are waited for, ${waitMs}`, async () => {
       for (const error of errors) {
