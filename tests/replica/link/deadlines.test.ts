@@ -3,14 +3,16 @@
  * up when its time is over and when the connection ends, and nothing stays behind.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
+import { encodeUtf8 } from '../../../src/lib/bytes.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
 import { encodeFrame } from '../../../src/format/wire/frames.ts'
 import { nowhere } from '../../../src/format/wire/messages.ts'
 import type { HttpTransportOptions } from '../../../src/replica/link/http-transport.ts'
+import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
 import * as replica from '../../../src/replica/link/replica-paths.ts'
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
-import { VirtualClock, settled } from '../../simulated/clock.ts'
-import { mirrorEnd, primaryEnd, someUuid } from './peers.ts'
+import { VirtualClock, settled, stateOf } from '../../simulated/clock.ts'
+import { Prover, mirrorEnd, primaryEnd, someUuid } from './peers.ts'
 
 type Send = NonNullable<HttpTransportOptions['fetch']>
 
@@ -60,7 +62,8 @@ const stalls: Record<string, Stall> = {
   'a byte now and then': (_, signal, clock) => new Response(stalled(clock, signal, nothing, one)),
 }
 
-async function scene(path: string, stall: Stall) {
+/** `onStalled` runs before the request gets what it gets. */
+async function scene(path: string, stall: Stall, onStalled = (_close: () => void): void => {}) {
   const clock = new VirtualClock()
   const random = seededRandom(3)
   const parties = { volume: someUuid(random), side: someUuid(random) }
@@ -73,12 +76,15 @@ async function scene(path: string, stall: Stall) {
   const door = mirrorEnd({ side: someUuid(random), secret: 'of both', clock, random }).fetchOf(receiver)
   /** The request that is not answered. */
   let found: AbortSignal | null = null
+  const asked: string[] = []
   const send: Send = async (url, init) => {
     const signal = init.signal!
+    asked.push(url)
     const answer = await door(new Request(url, init as RequestInit))
     if (found || !url.endsWith(path)) return answer!
     found = signal
     const given = stall(await answer!.bytes(), signal, clock)
+    onStalled(() => connection.close())
     if (given) return given
     return new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error))
@@ -112,7 +118,7 @@ async function scene(path: string, stall: Stall) {
   if (path === replica.answersPath) await clock.advance(5000)
   for (let i = 0; i < 20; i++) await settled()
   expect(found).not.toBeNull()
-  return { clock, connection, failures, signal: found! as AbortSignal }
+  return { clock, connection, failures, asked, signal: found! as AbortSignal }
 }
 
 for (const path of paths)
@@ -138,6 +144,95 @@ for (const path of paths)
       })
     }
   })
+
+describe('an answer that is of no use', () => {
+  for (const path of paths) {
+    test(`${path}: a refusal is not read, and its body is given up`, async () => {
+      let isCancelled = false
+      const body = () => new ReadableStream<Uint8Array>({ cancel: () => void (isCancelled = true) })
+      const { clock, failures } = await scene(path, () => new Response(body(), { status: 503 }))
+      expect([failures, isCancelled, clock.timers]).toEqual([['it answers 503'], true, 0])
+    })
+    test(`${path}: bytes without an end are given up`, async () => {
+      let [sent, isCancelled] = [0, false]
+      const chunk = new Uint8Array(
+        path === replica.proofPath || path === replica.introductionPath ? 256 : 2 ** 20,
+      )
+      const body = () =>
+        new ReadableStream<Uint8Array>(
+          {
+            pull(controller) {
+              sent += chunk.length
+              if (sent > 2 ** 26) throw new Error('nobody stops this')
+              controller.enqueue(chunk)
+            },
+            cancel: () => void (isCancelled = true),
+          },
+          { highWaterMark: 0 },
+        )
+      const { failures } = await scene(path, () => new Response(body()))
+      expect([failures, isCancelled]).toEqual([['the answer is too long'], true])
+      expect(sent).toBeLessThanOrEqual((chunk.length === 256 ? 1024 : replica.sealedBytesMax) + chunk.length)
+    })
+    test(`${path}: nothing is asked after the connection has ended`, async () => {
+      let before = 0
+      const { clock, failures, asked } = await scene(
+        path,
+        (honest) => new Response(honest as Uint8Array<ArrayBuffer>),
+        (close) => {
+          close()
+          before++
+        },
+      )
+      for (let i = 0; i < 5; i++) await settled()
+      expect([before, failures, clock.timers]).toEqual([1, [], 0])
+      if (path === replica.introductionPath || path === replica.proofPath)
+        expect(asked.at(-1)).toBe(`http://mirror${path}`)
+    })
+  }
+})
+
+test('a mirror does not wait for answers on behalf of a primary that has left', async () => {
+  const clock = new VirtualClock()
+  const random = seededRandom(3)
+  let listeners = 0
+  const receiver: FrameReceiver = {
+    receive: () => Promise.resolve(),
+    hasAnswers: false,
+    takeAnswers: () => [],
+    onAnswer: () => {
+      listeners++
+      return () => void listeners--
+    },
+  }
+  const side = someUuid(random)
+  const door = mirrorEnd({ side, secret: 'of both', clock, random }).fetchOf(receiver)
+  const leaving = new AbortController()
+  const parties = { volume: someUuid(random), primary: someUuid(random) }
+  const prover = new Prover(
+    (path, body, headers = {}) =>
+      door(
+        new Request(`http://mirror${path}`, {
+          method: 'POST',
+          body: body as Uint8Array<ArrayBuffer>,
+          headers: { 'content-type': replica.binaryType, ...headers },
+          ...(path === replica.answersPath ? { signal: leaving.signal } : {}),
+        }),
+      ) as Promise<Response>,
+    parties,
+    (mirror) => ({
+      keyKind: 'secret',
+      key: keyOfPair('secret', encodeUtf8('of both'), { primary: parties.primary, mirror }),
+    }),
+  )
+  await prover.begin()
+  const waiting = prover.post(replica.answersPath)
+  await settled()
+  expect([await stateOf(waiting), listeners, clock.timers]).toEqual(['waiting', 1, 1])
+  leaving.abort()
+  await waiting
+  expect([listeners, clock.timers]).toEqual([0, 0])
+})
 
 /** Takes connections, and says nothing. */
 async function silentListener() {
