@@ -11,11 +11,11 @@ export async function largestAllocation(work: () => unknown): Promise<number> {
   }
   const watched = <T extends object>(made: T): T =>
     new Proxy(made, {
-      construct(target, args, made) {
+      construct(target, args, newTarget) {
         note(args[0])
         // No test needs the room itself where somebody asks for far too much.
         if (typeof args[0] === 'number' && args[0] > 2 ** 28) throw new RangeError('far too much')
-        return Reflect.construct(target as never, args, made) as object
+        return Reflect.construct(target as never, args, newTarget) as object
       },
     })
   const before = {

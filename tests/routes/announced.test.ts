@@ -10,7 +10,7 @@ const roomMax = 4 * 2 ** 20
 const huge = [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40, 2 ** 52, Number.MAX_SAFE_INTEGER]
 
 function slow(text: string): ReadableStream<Uint8Array> {
-  const pieces = [...text].map((letter) => new TextEncoder().encode(letter))
+  const pieces = text.split('').map((letter) => new TextEncoder().encode(letter))
   return new ReadableStream({
     pull(controller) {
       const next = pieces.shift()

@@ -73,8 +73,8 @@ describe('an error', () => {
             answer.catch(() => {})
             await clock.advance(100_000)
             const heard: unknown = afterMs === 0 || afterMs < limitMs ? { error } : { value: 'buffered' }
-            const row = [error.message, afterMs]
-            expect<unknown>([...row, await stateOf(answer)]).toEqual([...row, heard])
+            const row: unknown[] = [error.message, afterMs]
+            expect([...row, await stateOf(answer)]).toEqual([...row, heard])
             expect(clock.timers).toBe(0)
           }
       })
@@ -84,7 +84,7 @@ describe('an error', () => {
         const { clock, answer } = reach('mirrored', null, { who: 'own', error, afterMs }, false)
         answer.catch(() => {})
         await clock.advance(100_000)
-        expect<unknown>(await stateOf(answer)).toEqual({ error })
+        expect(await stateOf(answer)).toEqual({ error })
       }
   })
   for (const waitMs of waits)

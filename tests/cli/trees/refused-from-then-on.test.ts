@@ -85,8 +85,7 @@ describe('put -r', () => {
             const row = [code, from, count]
             expect([...row, ended.code]).toEqual([...row, 1])
             expect(ended.err).toMatch(oneLine)
-            if (isFatal)
-              expect([...row, ended.out, ended.err]).toEqual([...row, '', expect.stringContaining(code)])
+            if (isFatal) expect([...row, ended.out, ended.err.includes(code)]).toEqual([...row, '', true])
             else {
               const report = JSON.parse(ended.out) as TreeReport
               expect([...row, report.files]).toEqual([...row, filesOf(served)])
@@ -100,9 +99,9 @@ describe('put -r', () => {
 })
 
 describe('get -r', () => {
-  for (const [name, isOf] of Object.entries(reading))
+  for (const [title, isOf] of Object.entries(reading))
     test(
-      name,
+      title,
       async () => {
         const fill = async (served: ReturnType<typeof serve>) => {
           for (const name of ['large0', 'large1', 'd0/f0', 'd0/f3', 'large2'])

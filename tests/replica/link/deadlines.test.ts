@@ -80,7 +80,7 @@ async function scene(path: string, stall: Stall, onStalled = (_close: () => void
   const send: Send = async (url, init) => {
     const signal = init.signal!
     asked.push(url)
-    const answer = await door(new Request(url, init as RequestInit))
+    const answer = await door(new Request(url, init))
     if (found || !url.endsWith(path)) return answer!
     found = signal
     const given = stall(await answer!.bytes(), signal, clock)
@@ -118,7 +118,7 @@ async function scene(path: string, stall: Stall, onStalled = (_close: () => void
   if (path === replica.answersPath) await clock.advance(5000)
   for (let i = 0; i < 20; i++) await settled()
   expect(found).not.toBeNull()
-  return { clock, connection, failures, asked, signal: found! as AbortSignal }
+  return { clock, connection, failures, asked, signal: found! }
 }
 
 for (const path of paths)
@@ -259,7 +259,7 @@ async function silentListener() {
     url: `https://127.0.0.1:${listener.port}`,
     opened: (at: number) => opened[at]!.promise,
     async closed() {
-      while (open > 0) {
+      if (open > 0) {
         whenNone = Promise.withResolvers()
         await whenNone.promise
       }

@@ -27,7 +27,7 @@ const doors: Record<string, () => Promise<Door>> = {
 }
 
 const future = 'Fri, 01 Jan 2100 00:00:00 GMT'
-const text = (length: number): Buffer => Buffer.alloc(length, 'new ')
+const contentOfLength = (length: number): Buffer => Buffer.alloc(length, 'new ')
 const json = (value: unknown): Pick<Write, 'body' | 'headers'> => ({
   body: Buffer.from(JSON.stringify(value)),
   headers: { 'Content-Type': 'application/json' },
@@ -46,28 +46,32 @@ type Wish = { readonly ifMatch?: string; readonly ifNoneMatch?: string }
 
 /** Every request that changes an entry and takes conditions. A body is a stream; some of them declare their length. */
 const writes: Record<string, (wish: Wish) => Write> = {
-  'PUT of a few bytes': () => ({ method: 'PUT', path: '/v1/files/a', body: text(5) }),
+  'PUT of a few bytes': () => ({ method: 'PUT', path: '/v1/files/a', body: contentOfLength(5) }),
   'PUT of a few bytes, of a declared length': () => ({
     method: 'PUT',
     path: '/v1/files/a',
-    body: text(8),
+    body: contentOfLength(8),
     headers: { 'Content-Length': '8' },
   }),
-  'PUT of several records': () => ({ method: 'PUT', path: '/v1/files/a', body: text(700_000) }),
+  'PUT of several records': () => ({ method: 'PUT', path: '/v1/files/a', body: contentOfLength(700_000) }),
   'PUT of a link': () => ({
     method: 'PUT',
     path: '/v1/files/a',
     body: null,
     headers: { 'Stillpoint-Link': 'target' },
   }),
-  'PATCH in the middle': () => ({ method: 'PATCH', path: '/v1/files/a?offset=1', body: text(3) }),
+  'PATCH in the middle': () => ({ method: 'PATCH', path: '/v1/files/a?offset=1', body: contentOfLength(3) }),
   'PATCH of a declared length': () => ({
     method: 'PATCH',
     path: '/v1/files/a?offset=0',
-    body: text(4),
+    body: contentOfLength(4),
     headers: { 'Content-Length': '4' },
   }),
-  'PATCH at the end': () => ({ method: 'PATCH', path: '/v1/files/a?offset=end', body: text(700_000) }),
+  'PATCH at the end': () => ({
+    method: 'PATCH',
+    path: '/v1/files/a?offset=end',
+    body: contentOfLength(700_000),
+  }),
   'PATCH of the size': () => ({ method: 'PATCH', path: '/v1/files/a?size=2', body: null }),
   'DELETE of a file': () => ({ method: 'DELETE', path: '/v1/files/a', body: null }),
   'DELETE of a directory': () => ({
@@ -168,8 +172,15 @@ async function run(door: Door, write: Write, condition: Condition, moment: strin
     files.view = () => {
       files.view = view
       const looked = view()
+      const statThen = async (on: ReadView, at: Parameters<ReadView['stat']>[0]) => {
+        try {
+          return await on.stat(at)
+        } finally {
+          await changeOnce()
+        }
+      }
       return Object.assign(Object.create(looked) as ReadView, {
-        stat: (at: Parameters<ReadView['stat']>[0]) => looked.stat(at).finally(changeOnce),
+        stat: (at: Parameters<ReadView['stat']>[0]) => statThen(looked, at),
         release: () => looked.release(),
       })
     }
