@@ -211,6 +211,11 @@ export const bans: readonly Ban[] = [
     why: 'files are opened in blockdev/, cli/, server/volume-folder.ts, server/tls/ and the configuration',
   },
   {
+    what: /\bTextDecoder(?:Stream)?\b/g,
+    allowed: /^lib\/bytes\.ts$/,
+    why: 'a decoder drops U+FEFF unless it is told not to: `decodeUtf8` and `showUtf8`',
+  },
+  {
     what: /^(?:bun:sqlite|node:sqlite|drizzle-orm)/,
     allowed: /^catalog\//,
     imports: true,

@@ -43,12 +43,17 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const encoder = new TextEncoder()
+/** A text that begins with U+FEFF keeps it (`ignoreBOM`): without that it would be another text. */
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const lenientDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export const encodeUtf8 = (text: string): Uint8Array => encoder.encode(text)
 
 /** Throws a TypeError for bytes that are not UTF-8. */
 export const decodeUtf8 = (bytes: Uint8Array): string => strictDecoder.decode(bytes)
+
+/** Shows what is no UTF-8 as U+FFFD: for people alone. */
+export const showUtf8 = (bytes: Uint8Array): string => lenientDecoder.decode(bytes)
 
 /** Copies a text into memory of its own: a part of a longer text would keep all of the longer text in memory. */
 export const ownText = (text: string): string => Buffer.from(text).toString()

@@ -1,6 +1,9 @@
 /** `?durability=` of a write: waits for the level that the client wishes, and says which level was reached. */
 import type { Applied, DurabilityLevel } from '../cp-engine/contract.ts'
 import type { Clock } from '../lib/clock.ts'
+import { inTime } from '../lib/in-time.ts'
+import type { CpEngine } from '../cp-engine/cp-engine.ts'
+import type { Mirrors } from '../replica/primary/mirrors.ts'
 import type { Durability, DurabilityWish } from '../routes/http/dependencies.ts'
 
 interface Reaching {
@@ -9,6 +12,21 @@ interface Reaching {
   /** True when at least `mirrors` mirrors have published this CP, or a later one, in time. */
   mirrored(cp: number, mirrors: number, waitMs: number): Promise<boolean>
 }
+
+/** A primary that fails, or is fenced, while a caller waits for mirrors does not answer as if nothing had happened. */
+export const reachingOf = (
+  clock: Clock,
+  engine: Pick<CpEngine, 'reach' | 'assertWritable'>,
+  mirrors: Pick<Mirrors, 'waitMirrored'>,
+): Reaching => ({
+  clock,
+  reach: (applied, level) => engine.reach(applied, level),
+  async mirrored(cp, count, ms) {
+    const isMirrored = await mirrors.waitMirrored(cp, count, clock.monotonic() + ms)
+    engine.assertWritable()
+    return isMirrored
+  },
+})
 
 /** A level that is not reached in time is no failure; a poisoned engine is a failure. */
 export function reachLevel(
@@ -35,16 +53,4 @@ async function reachInTime(
   if (level !== 'mirrored') return reached
   const leftMs = Math.max(0, deadline - clock.monotonic())
   return (await parts.mirrored(applied.cp, mirrors, leftMs)) ? 'mirrored' : reached
-}
-
-/** Null when the work takes longer. A failure of the work counts only while the caller waits for the work. */
-async function inTime<T>(clock: Clock, work: Promise<T>, ms: number): Promise<T | null> {
-  const { promise, resolve } = Promise.withResolvers<null>()
-  const cancel = clock.after(ms, () => resolve(null))
-  work.catch(() => undefined)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    cancel()
-  }
 }

@@ -4,6 +4,11 @@
  */
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
+import type { Clock } from '../lib/clock.ts'
+import { inTime } from '../lib/in-time.ts'
+
+/** A client waits for this: a host that is not resolved in time counts as one that nobody knows. */
+const resolveMsMax = 5000
 
 export interface HostNames {
   /** Every address of the host; none when the host is not known. */
@@ -47,12 +52,13 @@ function addressOf(host: string): string | null {
 const isEverything = (address: string): boolean => address === '0.0.0.0' || address === '::'
 const isLoopbackAddress = (address: string): boolean => address === '::1' || address.startsWith('127.')
 
-async function addressesOf(host: string, names: HostNames): Promise<string[]> {
+async function addressesOf(host: string, names: HostNames, clock: Clock): Promise<string[]> {
   const bare = host.replace(/\.$/, '')
   const literal = addressOf(bare)
   if (literal !== null) return [literal]
   if (/(?:^|\.)localhost$/i.test(bare)) return ['127.0.0.1', '::1']
-  return (await names.resolve(bare)).flatMap((address) => addressOf(address) ?? [])
+  const found = await inTime(clock, names.resolve(bare), resolveMsMax)
+  return (found ?? []).flatMap((address) => addressOf(address) ?? [])
 }
 
 interface Listening {
@@ -64,12 +70,13 @@ export async function isOwnAddress(
   text: string,
   { hostname, port }: Listening,
   names: HostNames,
+  clock: Clock,
 ): Promise<boolean> {
   const url = URL.parse(text)
   if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
   const [asked, listened] = await Promise.all([
-    addressesOf(url.hostname, names),
-    addressesOf(hostname, names),
+    addressesOf(url.hostname, names, clock),
+    addressesOf(hostname, names, clock),
   ])
   const isListened = (address: string): boolean => {
     if (listened.some(isEverything))

@@ -8,7 +8,7 @@ import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
 import { AuditTrail, startOf } from './audit.ts'
 import { RecordedCps } from './cp-history.ts'
-import { reachLevel } from './durability-levels.ts'
+import { reachLevel, reachingOf } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { labelMs } from '../format/position.ts'
 import { VolumeFiles } from '../fs/file-system.ts'
@@ -118,7 +118,7 @@ export async function servePrimary(
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
     async add(url, code = null) {
-      if (await isOwnAddress(url, http, names))
+      if (await isOwnAddress(url, http, names, clock))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
       engine.assertWritable()
       if (code !== null) keys.give(url, codeOf(code))
@@ -133,6 +133,7 @@ export async function servePrimary(
   refuseShutDoor(known, configuration)
 
   let isStopping = false
+  const reaching = reachingOf(clock, engine, mirrors)
   const app = makeApp({
     role: 'primary',
     audit: trail.record,
@@ -149,20 +150,7 @@ export async function servePrimary(
     access: known,
     tokens: new TokenDesk(files, known, random),
     taker: takerOf(engine, cps),
-    reach: (applied, wish) =>
-      reachLevel(
-        {
-          clock,
-          reach: (what, level) => engine.reach(what, level),
-          async mirrored(cp, count, ms) {
-            const isMirrored = await mirrors.waitMirrored(cp, count, clock.monotonic() + ms)
-            engine.assertWritable()
-            return isMirrored
-          },
-        },
-        applied,
-        wish,
-      ),
+    reach: (applied, wish) => reachLevel(reaching, applied, wish),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (isStopping) return { ok: false, reason: 'the server is stopping' }

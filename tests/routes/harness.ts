@@ -40,6 +40,8 @@ export class Harness {
   ready = { ok: true, reason: '' }
   readonly known = knownTokens()
   readonly primary: App
+  /** Another door to the same files, that nobody has asked yet. */
+  readonly newDoor: () => App
   readonly mirror: App
 
   constructor() {
@@ -107,7 +109,8 @@ export class Harness {
         return this.reached ?? wish.level
       },
     }
-    this.primary = makeApp(dependencies)
+    this.newDoor = () => makeApp(dependencies)
+    this.primary = this.newDoor()
     this.mirror = makeApp({
       ...common,
       role: 'mirror',

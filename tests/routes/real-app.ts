@@ -25,6 +25,7 @@ import type { CpHistory, CpRecord } from '../../src/routes/http/dependencies.ts'
 import { type HttpServerOptions, startHttpServer } from '../../src/routes/http/server.ts'
 import { type PotsLimits, potNames } from '../../src/routes/http/pots.ts'
 import { limits } from '../../src/server/door.ts'
+import { reachLevel, reachingOf } from '../../src/server/durability-levels.ts'
 import { countsOf, expectQuiet } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
 import { knownTokens } from '../access/issued.ts'
@@ -148,6 +149,7 @@ export class RealApp {
       get: async (cp) => (readable().some((root) => root.cp === cp) ? record(cp) : null),
       newestAt: async (ms) => readable().find((root) => root.committedAtMs <= ms)?.cp ?? null,
     }
+    const reaching = reachingOf(systemClock, engine, this.mirrors)
     this.app = makeApp({
       role: 'primary',
       audit: () => {},
@@ -171,7 +173,7 @@ export class RealApp {
           return { taken: root.cp !== before, record: record(root.cp) }
         },
       },
-      reach: async (applied, { level }) => engine.reach(applied, level === 'mirrored' ? 'committed' : level),
+      reach: (applied, wish) => reachLevel(reaching, applied, wish),
       ready: () => ({ ok: !engine.isPoisoned, reason: engine.isPoisoned ? 'poisoned' : '' }),
       gauges: () => [],
       reportBug: () => {},

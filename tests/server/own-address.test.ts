@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { type HostNames, isOwnAddress } from '../../src/server/own-address.ts'
 
+import { VirtualClock, stateOf, stillClock } from '../simulated/clock.ts'
+
 const known: Readonly<Record<string, readonly string[]>> = {
   'server.example': ['10.0.0.5', '2001:db8::5'],
   'other.example': ['10.0.0.6'],
@@ -13,7 +15,8 @@ const names: HostNames = {
   resolve: async (host) => known[host.toLowerCase()] ?? [],
   own: () => ['127.0.0.1', '::1', '10.0.0.5', '2001:db8::5', 'fe80::1%eth0'],
 }
-const isOwn = (url: string, hostname: string, port = 7070) => isOwnAddress(url, { hostname, port }, names)
+const isOwn = (url: string, hostname: string, port = 7070) =>
+  isOwnAddress(url, { hostname, port }, names, stillClock)
 
 const loopback = [
   '127.0.0.1',
@@ -76,4 +79,14 @@ describe('a server on', () => {
     expect(await isOwn('https://127.0.0.1', '127.0.0.1', 443)).toBe(true)
     expect(await isOwn('https://127.0.0.1', '127.0.0.1', 80)).toBe(false)
   })
+})
+
+test('a host that nobody resolves in time counts as unknown', async () => {
+  const clock = new VirtualClock()
+  const silent = { resolve: () => new Promise<string[]>(() => {}), own: () => [] }
+  const asked = isOwnAddress('http://slow.example:7070', { hostname: '127.0.0.1', port: 7070 }, silent, clock)
+  expect(await stateOf(asked)).toBe('waiting')
+  await clock.advance(5000)
+  expect(await stateOf(asked)).toEqual({ value: false })
+  expect(clock.timers).toBe(0)
 })

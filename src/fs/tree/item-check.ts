@@ -42,7 +42,7 @@ import {
   tokenIdOf,
 } from '../../format/items/token-setting.ts'
 import { unreachable } from '../../lib/assert.ts'
-import { encodeUtf8, readU64BigEndian } from '../../lib/bytes.ts'
+import { encodeUtf8, readU64BigEndian, showUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { formatPath, nameProblem } from '../paths.ts'
 import { type Counted, counters, nextIdOf } from './counters.ts'
@@ -378,5 +378,5 @@ export class ItemCheck {
 /** Returns the place of an entry from its key, however damaged key or value are; null for any other key. */
 function placeOfKey(key: Uint8Array): Place | null {
   const directory = key[0] === keyKinds.entry && key.length > 8 ? readU64BigEndian(key, 1) : Number.NaN
-  return Number.isNaN(directory) ? null : { directory, name: new TextDecoder().decode(entryNameBytes(key)) }
+  return Number.isNaN(directory) ? null : { directory, name: showUtf8(entryNameBytes(key)) }
 }

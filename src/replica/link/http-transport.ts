@@ -190,7 +190,7 @@ class HttpConnection implements Connection {
       return await this.ask()
     } catch (error) {
       if (this.isOver) throw error
-      this.channel = await pinnedChannel(this.url, this.abort.signal)
+      this.channel = await this.inTime((signal) => pinnedChannel(this.url, signal))
       return this.ask()
     }
   }
@@ -229,17 +229,13 @@ class HttpConnection implements Connection {
     parts: readonly Uint8Array[],
     { answerBytesMax = replica.sealedBytesMax, onRefused }: PostOptions = {},
   ): Promise<Uint8Array> {
-    const request = new AbortController()
-    const stop = () => request.abort()
-    const { clock, fetch: send = fetch } = this.options
-    const cancel = clock.after(requestMsMax, stop)
-    this.abort.signal.addEventListener('abort', stop)
-    try {
+    const { fetch: send = fetch } = this.options
+    return this.inTime(async (signal) => {
       const response = await send(this.url + path, {
         method: 'POST',
         body: Buffer.concat(parts),
         headers: { 'content-type': replica.binaryType },
-        signal: request.signal,
+        signal,
         redirect: 'error',
         ...(this.channel.tls ? { tls: this.channel.tls } : {}),
       })
@@ -248,10 +244,23 @@ class HttpConnection implements Connection {
         if (response.status === 401) onRefused?.()
         throw new Error(refusals[response.status] ?? `it answers ${response.status}`)
       }
-      return await readLimited(response.body, answerBytesMax)
+      return readLimited(response.body, answerBytesMax)
+    })
+  }
+
+  /** Gives up work that takes too long, or whose connection ends. All of an answer is such work, also its body. */
+  private async inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const ended = this.abort.signal
+    ended.throwIfAborted()
+    const giving = new AbortController()
+    const stop = () => giving.abort()
+    const cancel = this.options.clock.after(requestMsMax, stop)
+    ended.addEventListener('abort', stop)
+    try {
+      return await work(giving.signal)
     } finally {
       cancel()
-      this.abort.signal.removeEventListener('abort', stop)
+      ended.removeEventListener('abort', stop)
     }
   }
 

@@ -160,8 +160,9 @@ async function withUnmodifiedSince(
   try {
     stat = await look()
   } catch (error) {
-    // An entry that does not exist has no date, so the condition is ignored.
-    if (error instanceof StillpointError && error.code === 'not-found') return conditions
+    // An entry that does not exist has no date, so the condition is ignored, as long as the entry does not exist.
+    if (error instanceof StillpointError && error.code === 'not-found')
+      return { ...conditions, ifNoneMatch: '*' }
     throw error
   }
   if (wholeSeconds(stat.modifiedMs) > since) failed('If-Unmodified-Since', stat)

@@ -1,8 +1,16 @@
 /** The two ways of making the answer of a write say the same. */
 import { expect, test } from 'bun:test'
 import type { Written } from '../../../src/fs/contract.ts'
+import { Query } from '../../../src/routes/http/raw-url.ts'
 import { durabilityLevels, type PrimaryDependencies } from '../../../src/routes/http/dependencies.ts'
-import { answerMutation, writtenAnswers, writtenMutation } from '../../../src/routes/v1/durability.ts'
+import {
+  answerMutation,
+  durabilityParameters,
+  mirroredWaitMsDefault,
+  parseWish,
+  writtenAnswers,
+  writtenMutation,
+} from '../../../src/routes/v1/durability.ts'
 
 const paths = ['/a', '/ü/"quoted"/\\', '/tab\tand\u2028line']
 const sizes = [0, 4096, Number.MAX_SAFE_INTEGER]
@@ -37,4 +45,13 @@ test('an answer keeps its headers when the next one is made', () => {
   expect(made.headers.get('Stillpoint-CP')).toBe('7')
   expect(made.headers.get('ETag')).toBe('"e7"')
   expect(made.headers.get('Stillpoint-Durability')).toBe('logged')
+})
+
+test('a wish for mirrors always has an end, and that of the client goes first', () => {
+  const wishOf = (text: string) => parseWish(Query.parse(text, durabilityParameters), 8)
+  expect(wishOf('durability=mirrored').waitMs).toBe(mirroredWaitMsDefault)
+  expect(wishOf('durability=mirrored&wait=0').waitMs).toBe(0)
+  expect(wishOf('durability=mirrored&wait=60').waitMs).toBe(60_000)
+  expect(parseWish(Query.none, 8, 'mirrored').waitMs).toBe(mirroredWaitMsDefault)
+  expect(wishOf('durability=committed').waitMs).toBeNull()
 })
