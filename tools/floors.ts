@@ -90,6 +90,18 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts'],
     types: ['cp-engine/contract.ts', 'fs/contract.ts'],
   },
+  'catalog/files': {
+    imports: [
+      'lib',
+      'format',
+      'format/items',
+      'catalog',
+      'cp-engine/tree',
+      'cp-engine/records',
+      'fs/tree',
+    ],
+    types: ['format/disk', 'blockdev', 'cp-engine/contract.ts'],
+  },
   'fs/read': {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/tree'],
     types: ['cp-engine/contract.ts'],
@@ -103,7 +115,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
   },
   'replica/link': {
-    imports: ['lib', 'format', 'format/disk', 'format/wire', 'cp-engine/space'],
+    imports: ['lib', 'format', 'format/wire', 'cp-engine/space'],
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
   'replica/primary': {
@@ -116,6 +128,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'format',
       'format/disk',
       'format/wire',
+      'cp-engine/tree',
       'cp-engine/space',
       'cp-engine/volume',
       'replica/link',

@@ -15,6 +15,9 @@ import type { transferKinds } from './schema.ts'
 export interface CpRow {
   readonly cp: number
   readonly epoch: number
+  /** The last operation that the CP contains, and the opening that gave that number. */
+  readonly opening: number
+  readonly sequence: number
   /** Lower-case hexadecimal. */
   readonly rootHash: string
   readonly cause: string

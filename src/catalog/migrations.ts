@@ -2,6 +2,7 @@
  * Every migration of `drizzle/`, in order, as text inside the program: no migration is read from disk at run time.
  */
 import first from '../../drizzle/0000_first.sql' with { type: 'text' }
+import files from '../../drizzle/0001_files.sql' with { type: 'text' }
 
 export interface Migration {
   readonly name: string
@@ -13,4 +14,7 @@ const migration = (name: string, text: string): Migration => ({
   statements: text.split('--> statement-breakpoint').map((statement) => statement.trim()),
 })
 
-export const migrations: readonly Migration[] = [migration('0000_first', first)]
+export const migrations: readonly Migration[] = [
+  migration('0000_first', first),
+  migration('0001_files', files),
+]

@@ -25,6 +25,8 @@ export function prepareStatements(database: Database) {
       .values({
         cp: value('cp'),
         epoch: value('epoch'),
+        opening: value('opening'),
+        sequence: value('sequence'),
         rootHash: value('rootHash'),
         cause: value('cause'),
         sendMs: value('sendMs'),

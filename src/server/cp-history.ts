@@ -84,6 +84,8 @@ function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phase
   return {
     cp: root.cp,
     epoch: epochOfCp(root.cp),
+    opening: root.opening,
+    sequence: root.sequence,
     rootHash: toHex(hash),
     cause,
     sendMs: phases.send,
