@@ -12,7 +12,7 @@ import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
 import { systemCodeOf } from '../lib/errors.ts'
-import { openDatabase, releaseDatabase, type UnusableReason, unusableReason } from './database.ts'
+import { openDatabase, type UnusableReason, unusableReason } from './database.ts'
 import { prepareStatements, type Statements } from './statements.ts'
 
 export interface CatalogFileOptions {
@@ -115,18 +115,11 @@ export class CatalogFile {
     return true
   }
 
-  /** Moves the write-ahead log into the file and closes the file, so that the file alone is complete. */
   close(): void {
     const { opened } = this
-    if (!opened) return
     this.opened = null
     this.nextTryMs = Number.POSITIVE_INFINITY
-    try {
-      releaseDatabase(opened.database)
-    } catch (error) {
-      log.warn('the catalog was closed without a checkpoint', { code: systemCodeOf(error) })
-    }
-    opened.database.close()
+    opened?.database.close()
   }
 
   private attempt<T>(work: (file: OpenedFile) => T): T | null {

@@ -66,7 +66,7 @@ interface RowCounts {
 }
 
 export class Catalog {
-  private readonly file: CatalogFile
+  readonly file: CatalogFile
   private readonly clock: Clock
   private readonly rowsMax: number
   private readonly queueRowsMax: number
@@ -133,6 +133,10 @@ export class Catalog {
     if (this.closed) return false
     this.cancelTimer?.()
     this.cancelTimer = null
+    if (this.file.isTaken) {
+      this.schedule(batchDelayMs)
+      return false
+    }
     for (;;) {
       this.file.ready()
       if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
@@ -146,7 +150,6 @@ export class Catalog {
     }
   }
 
-  /** Writes the queue and moves the write-ahead log into the file, so that the file alone is complete. */
   close(): void {
     if (this.closed) return
     if (!this.flush()) this.droppedRows += this.queue.length

@@ -76,10 +76,7 @@ export const directoryRows = sqliteTable(
     name: text('name').notNull(),
     path: text('path').notNull(),
   },
-  (table) => [
-    index('directory_rows_parent').on(table.parent),
-    index('directory_rows_path').on(table.path),
-  ],
+  (table) => [index('directory_rows_parent').on(table.parent), index('directory_rows_path').on(table.path)],
 )
 
 export const entryKinds = ['file', 'directory', 'link'] as const

@@ -70,11 +70,7 @@ export class DirectoryChanges {
   }
 
   /** Climbs from row to row, because the stored paths are those of before. */
-  private pathOf(
-    id: number,
-    gone: ReadonlySet<number>,
-    paths: Map<number, string | null>,
-  ): string | null {
+  private pathOf(id: number, gone: ReadonlySet<number>, paths: Map<number, string | null>): string | null {
     const known = paths.get(id)
     if (known !== undefined) return known
     const row = gone.has(id) ? null : this.tables.directory(id)

@@ -8,13 +8,14 @@
  * - `follow` applies a difference only to the rows of its base.
  * - No call throws for what the image or the file is like: the answer says what has become of it.
  */
-import type { BreakClock } from '../../lib/breaks.ts'
 import { Breaks } from '../../lib/breaks.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { hasCode } from '../../lib/errors.ts'
 import { decodeDirectoryItem } from '../../format/items/directory-item.ts'
 import { decodeKey, kindRange, rootDirectoryId } from '../../format/items/item-keys.ts'
 import { decodeEntryItem } from '../../format/items/items.ts'
 import type { CatalogFile, OpenedFile } from '../catalog-file.ts'
+import { isBusy } from '../database.ts'
 import { DirectoryChanges, type MovedDirectory } from './directory-changes.ts'
 import { EntryChanges } from './entry-changes.ts'
 import { type CatalogState, type Change, type FileRow, FileTables } from './file-tables.ts'
@@ -40,7 +41,7 @@ export interface Pass {
 }
 
 interface FileCatalogOptions {
-  readonly clock: BreakClock
+  readonly clock: Pick<Clock, 'monotonic' | 'yield' | 'sleep'>
   readonly blocks: Blocks
   readonly changes: ChangesKept
 }
@@ -48,6 +49,9 @@ interface FileCatalogOptions {
 /** Rows that a fill inserts in one transaction. */
 const fillRowsMax = 20_000
 const dayMs = 86_400_000
+/** A commit waits for programs that read the file, so often and so long; other work goes on meanwhile. */
+const commitTriesMax = 1_200
+const commitPauseMs = 50
 
 class Stop extends Error {
   constructor(readonly outcome: PassOutcome) {
@@ -106,7 +110,7 @@ export class FileCatalog {
     tables.run('BEGIN IMMEDIATE')
     const before = tables.state()
     if (before.rootHash !== base.hash) throw new Stop('elsewhere')
-    const reader = this.readerOf(target)
+    const reader = this.readerOf(target, () => Promise.resolve())
     const directories = new DirectoryChanges(tables)
     if (!(await directories.gather(reader, base, target))) throw new Stop('too-far')
     const cps = new KnownCps([KnownCps.of(base), ...tables.cps(base.cp, target.cp - 1), KnownCps.of(target)])
@@ -120,7 +124,7 @@ export class FileCatalog {
     await entries.arrive()
     const changesAfter = keepsChanges ? this.dropChanges(tables, target, before.changesAfter) : target.cp
     tables.setState({ cp: target.cp, rootHash: target.hash, changesAfter })
-    tables.run('COMMIT')
+    await this.commit(tables)
   }
 
   private dropChanges(tables: FileTables, { committedMs }: ImageRoot, after: number | null): number | null {
@@ -130,19 +134,32 @@ export class FileCatalog {
   }
 
   private async fillIn(tables: FileTables, target: ImageRoot): Promise<void> {
-    const reader = this.readerOf(target)
-    const writer = new FillWriter(tables, () => this.assertGoesOn())
-    writer.write(() => {
-      tables.clear()
-      tables.setState(nowhere)
+    let rows: FileRow[] = []
+    const flush = async (): Promise<void> => {
+      tables.run('BEGIN IMMEDIATE')
+      for (const row of rows) tables.putFile(row)
+      rows = []
+      await this.commit(tables)
+    }
+    tables.run('BEGIN IMMEDIATE')
+    tables.clear()
+    tables.setState(nowhere)
+    await this.commit(tables)
+    const reader = this.readerOf(target, async () => {
+      if (rows.length >= fillRowsMax) await flush()
     })
     const { sums } = target
     const cps = new KnownCps([...tables.cps(-1, target.cp - 1), KnownCps.of(target)])
     await reader.walk(target, null, namedEntries, (key, value) => {
       const item = decodeEntryItem(value, sums.kind)
-      writer.add(rowOf(placeOf(key), item, reader, cps.cpOf(item)))
+      rows.push(rowOf(placeOf(key), item, reader, cps.cpOf(item)))
     })
-    writer.flush()
+    await flush()
+    await this.fillDirectories(tables, target)
+  }
+
+  private async fillDirectories(tables: FileTables, target: ImageRoot): Promise<void> {
+    const reader = this.readerOf(target, () => Promise.resolve())
     tables.run('BEGIN IMMEDIATE')
     await reader.walk(target, null, kindRange('directory'), (key, value) => {
       const decoded = decodeKey(key)
@@ -152,14 +169,28 @@ export class FileCatalog {
     tables.rewritePathsBelow(rootDirectoryId, '')
     tables.deleteUnreachable()
     tables.setState({ cp: target.cp, rootHash: target.hash, changesAfter: target.cp })
-    tables.run('COMMIT')
+    await this.commit(tables)
   }
 
-  private readerOf({ sums }: ImageRoot): ImageReader {
+  private async commit(tables: FileTables): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      this.assertGoesOn()
+      try {
+        tables.run('COMMIT')
+        return
+      } catch (error) {
+        if (!isBusy(error) || tries === commitTriesMax) throw error
+      }
+      await this.options.clock.sleep(commitPauseMs)
+    }
+  }
+
+  private readerOf({ sums }: ImageRoot, pause: () => Promise<void>): ImageReader {
     const breaks = new Breaks(this.options.clock)
     return new ImageReader(this.options.blocks, sums, async () => {
       await breaks.maybe()
       this.assertGoesOn()
+      await pause()
     })
   }
 
@@ -170,36 +201,6 @@ export class FileCatalog {
   private tablesOf(file: OpenedFile): FileTables {
     if (this.tables?.file !== file) this.tables = { file, of: new FileTables(file.database) }
     return this.tables.of
-  }
-}
-
-/** Writes the rows of a fill in batches, each a transaction, so that other rows of the catalog are written between. */
-class FillWriter {
-  private rows: FileRow[] = []
-
-  constructor(
-    private readonly tables: FileTables,
-    private readonly assertGoesOn: () => void,
-  ) {}
-
-  add(row: FileRow): void {
-    this.rows.push(row)
-    if (this.rows.length >= fillRowsMax) this.flush()
-  }
-
-  flush(): void {
-    const { rows } = this
-    this.rows = []
-    this.write(() => {
-      for (const row of rows) this.tables.putFile(row)
-    })
-  }
-
-  write(change: () => void): void {
-    this.assertGoesOn()
-    this.tables.run('BEGIN IMMEDIATE')
-    change()
-    this.tables.run('COMMIT')
   }
 }
 

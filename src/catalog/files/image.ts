@@ -18,7 +18,11 @@ import type { EntryItem } from '../../format/items/items.ts'
 import type { BlockDevice } from '../../blockdev/block-device.ts'
 import type { PublishedRoot } from '../../cp-engine/contract.ts'
 import { decodeRecord } from '../../cp-engine/records/records.ts'
-import { type DifferenceSteps, type WalkedRange, walkDifference } from '../../cp-engine/tree/tree-difference.ts'
+import {
+  type DifferenceSteps,
+  type WalkedRange,
+  walkDifference,
+} from '../../cp-engine/tree/tree-difference.ts'
 
 /** Orders operations: epoch, opening, sequence. */
 export type Moment = readonly [epoch: number, opening: number, sequence: number]
