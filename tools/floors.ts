@@ -143,6 +143,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'format/wire',
       'blockdev',
       'catalog',
+      'catalog/files',
       'cp-engine/contract.ts',
       'cp-engine/records',
       'cp-engine/volume',

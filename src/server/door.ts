@@ -1,5 +1,4 @@
 /** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
-import type { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
@@ -7,7 +6,7 @@ import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
 import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
-import type { Gauge, Limits } from '../routes/http/dependencies.ts'
+import type { Limits } from '../routes/http/dependencies.ts'
 
 const log = logger('server')
 
@@ -63,11 +62,3 @@ export function isAddressOf(
   if (host === hostname.toLowerCase()) return true
   return isLoopback(host) && (isLoopback(hostname) || everywhere.has(hostname))
 }
-
-export const catalogGauges = (catalog: Catalog): readonly Gauge[] => [
-  {
-    name: 'catalog_dropped_rows',
-    help: 'Rows that the catalog could not take in time',
-    value: catalog.dropped,
-  },
-]

@@ -2,7 +2,7 @@
  * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { RecordedCps } from './cp-history.ts'
+import { KeptCatalog } from './kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
 import { blockBytes } from '../format/geometry.ts'
@@ -20,7 +20,7 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { abandonMsMax, drainMsMax, Failure, limits, listen } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
 
@@ -42,8 +42,7 @@ export async function serveMirror(
   })
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
-  const catalog = opened.openCatalog(side, publishedCp, clock)
-  const cps = new RecordedCps(catalog, volume, 'mirror')
+  const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),
@@ -51,6 +50,7 @@ export async function serveMirror(
     pin: (published) => volume.pin(published, clock.monotonic()),
     onPublished: (listener) => volume.onPublished(listener),
   }
+  const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles)
   const views = new Views({ source, clock, view: (tree) => readTree(source, tree) })
   const applier = new MirrorApplier(volume, {
     clock,
@@ -71,7 +71,7 @@ export async function serveMirror(
     role: 'mirror',
     views,
     newest: new NewestFiles(volume.newest),
-    cps,
+    cps: kept.cps,
     clock,
     limits,
     status: () => statusOf(volume, applier, labelMs(clock)),
@@ -82,7 +82,7 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, applier, views), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -114,14 +114,13 @@ export async function serveMirror(
       views.close()
       await drained
       await applier.close()
-      cps.close()
-      catalog.close()
+      await kept.stop()
       await opened.close()
     },
     async abandon() {
       stopping.begin()
       await http.stop(abandonMsMax)
-      catalog.close()
+      await kept.abandon()
     },
   }
 }

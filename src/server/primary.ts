@@ -5,7 +5,8 @@ import { zstd } from '../cp-engine/records/payloads.ts'
 import { EngineVolume } from '../cp-engine/primary-volume.ts'
 import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
-import { RecordedCps } from './cp-history.ts'
+import { KeptCatalog } from './kept-catalog.ts'
+import type { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { labelMs } from '../format/position.ts'
@@ -20,7 +21,7 @@ import { HttpTransport } from '../replica/link/http-transport.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
+import { abandonMsMax, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('primary')
@@ -54,8 +55,8 @@ export async function servePrimary(
   const { superblock, geometry } = engine.volume
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
-  const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
-  const cps = new RecordedCps(catalog, engine, 'primary')
+  const catalog = volume.openCatalog(side, () => engine.current().root.cp, configuration, clock)
+  const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles)
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
@@ -102,12 +103,12 @@ export async function servePrimary(
     role: 'primary',
     views,
     newest: files.newest,
-    cps,
+    cps: kept.cps,
     clock,
     limits,
     files,
     mirrors: members,
-    taker: takerOf(engine, cps),
+    taker: takerOf(engine, kept.cps),
     reach: (applied, wish) =>
       reachLevel(
         {
@@ -127,7 +128,7 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(engine, files, views), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -161,15 +162,14 @@ export async function servePrimary(
       if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
         log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
-      cps.close()
-      catalog.close()
+      await kept.stop()
       await volume.close()
     },
     async abandon() {
       isStopping = true
       mirrors.close()
       await http.stop(abandonMsMax)
-      catalog.close()
+      await kept.abandon()
     },
   }
 }

@@ -22,8 +22,8 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { RecordedCps } from './cp-history.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Failure, limits, listen } from './door.ts'
+import { KeptCatalog } from './kept-catalog.ts'
+import { abandonMsMax, drainMsMax, Failure, limits, listen } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -49,14 +49,14 @@ export async function serveReading(
   log.error(why)
 
   const side = formatUuid(volume.superblock.sideUuid)
-  const catalog = opened.openCatalog(side, publishedCp, clock)
-  const cps = new RecordedCps(catalog, volume, role)
+  const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
+  const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles)
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   let isStopping = false
   const common = {
     views,
     newest: new NewestFiles(volume.newest),
-    cps,
+    cps: kept.cps,
     clock,
     limits,
     ready() {
@@ -64,7 +64,7 @@ export async function serveReading(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, views), ...kept.gauges()],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -87,13 +87,11 @@ export async function serveReading(
     ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
-  const stop = async (drainMs: number): Promise<void> => {
+  const end = async (drainMs: number): Promise<void> => {
     isStopping = true
     const drained = http.stop(drainMs)
     views.close()
     await drained
-    cps.close()
-    catalog.close()
   }
   return {
     url: http.url,
@@ -101,10 +99,14 @@ export async function serveReading(
     publishedCp,
     failed: failure.happened,
     async stop() {
-      await stop(drainMsMax)
+      await end(drainMsMax)
+      await kept.stop()
       await opened.close()
     },
-    abandon: () => stop(abandonMsMax),
+    async abandon() {
+      await end(abandonMsMax)
+      await kept.abandon()
+    },
   }
 }
 

@@ -14,6 +14,9 @@ export interface MirrorFlags {
   readonly listen?: string
   readonly secretFile?: string
   readonly nodeCacheBytesMax?: string
+  readonly catalogFiles?: string
+  readonly catalogChangeRowsMax?: string
+  readonly catalogChangeDaysMax?: string
   readonly logLevel?: string
   readonly acceptLoss?: readonly Loss[]
 }
@@ -52,6 +55,9 @@ export const mirrorFlags = {
   listen: flag('listen'),
   secretFile: flag('secretFile'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  catalogFiles: flag('catalogFiles'),
+  catalogChangeRowsMax: flag('catalogChangeRowsMax'),
+  catalogChangeDaysMax: flag('catalogChangeDaysMax'),
   logLevel: flag('logLevel'),
   acceptLoss: {
     kind: 'enum',

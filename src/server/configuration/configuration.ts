@@ -24,6 +24,7 @@ import {
   logLevelChoices,
   serverOptions,
   type ServerOptionName,
+  switchChoices,
 } from './server-options.ts'
 
 export interface ServerConfiguration {
@@ -47,6 +48,9 @@ export interface ServerConfiguration {
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
+  readonly catalogFiles: boolean
+  readonly catalogChangeRowsMax: number
+  readonly catalogChangeDaysMax: number
   readonly logLevel: (typeof logLevelChoices)[number]
 }
 
@@ -63,7 +67,7 @@ interface ConfigurationSources {
 
 const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLength(4096, 'is too long'))
 
-const whole = (least: number, most: number, unit: 'ms' | 'bytes') =>
+const whole = (least: number, most: number, unit: 'ms' | 'bytes' | 'rows' | 'days') =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
     v.transform((value) => (unit === 'bytes' ? parseBytes(value) : Number(value))),
@@ -133,6 +137,9 @@ const schemas = {
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
   recordEncoding: choice(encodingChoices),
+  catalogFiles: choice(switchChoices),
+  catalogChangeRowsMax: whole(0, bounds.catalogChangeRowsLimit, 'rows'),
+  catalogChangeDaysMax: whole(1, bounds.catalogChangeDaysLimit, 'days'),
   logLevel: choice(logLevelChoices),
 } as const
 
@@ -187,6 +194,9 @@ export function readConfiguration(
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
+    catalogFiles: option('catalogFiles', defaultOf('catalogFiles')) === 'on',
+    catalogChangeRowsMax: option('catalogChangeRowsMax', defaultOf('catalogChangeRowsMax'))!,
+    catalogChangeDaysMax: option('catalogChangeDaysMax', defaultOf('catalogChangeDaysMax'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
   }
 }

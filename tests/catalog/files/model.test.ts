@@ -166,7 +166,7 @@ const isRefusal = (error: unknown): boolean => refusals.some((code) => hasCode(e
 const sorted = (tree: Tree): string[] =>
   [...tree].map(([path, { kind, size }]) => `${path} ${kind} ${size}`).toSorted()
 
-const seeds = Number(process.env['STILLPOINT_CATALOG_SEEDS'] ?? 6)
+const seeds = Number(process.env['STILLPOINT_CATALOG_SEEDS'] ?? 4)
 const first = Number(process.env['STILLPOINT_CATALOG_SEED'] ?? 1)
 
 test.each(Array.from({ length: seeds }, (_, i) => first + i))(

@@ -48,6 +48,9 @@ test('the defaults', () => {
     logBytes: 32 * 2 ** 20,
     recordChecksum: 'xxh3',
     recordEncoding: 'raw',
+    catalogFiles: true,
+    catalogChangeRowsMax: 1_000_000,
+    catalogChangeDaysMax: 30,
     logLevel: 'info',
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
