@@ -18,6 +18,12 @@ const restartMs = 10_000
 const noState: CatalogState = { cp: null, rootHash: null, changesAfter: null }
 const noPass: Pass = { outcome: 'no-file', reason: 'the thread of the catalog has ended', state: noState }
 
+/** Inside the compiled program every module has the place of the program, and entry points lie below `src/`. */
+const workerUrl = new URL(
+  import.meta.url.includes('/$bunfs/') ? './server/catalog-worker.ts' : './catalog-worker.ts',
+  import.meta.url,
+).href
+
 const log = logger('catalog')
 
 export class CatalogThread implements FilePasses {
@@ -107,7 +113,7 @@ export class CatalogThread implements FilePasses {
   private begin(): void {
     if (this.worker !== null || this.clock.monotonic() < this.nextStartMs) return
     this.nextStartMs = this.clock.monotonic() + restartMs
-    const worker = new Worker(new URL('./catalog-worker.ts', import.meta.url).href)
+    const worker = new Worker(workerUrl)
     worker.onmessage = ({ data }: MessageEvent<CatalogAnswer>) => {
       this.droppedByThread = data.dropped
       this.waiting.get(data.number)?.(data.value)
