@@ -91,8 +91,8 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['cp-engine/contract.ts', 'fs/contract.ts'],
   },
   'catalog/files': {
-    imports: ['lib', 'format', 'format/items', 'cp-engine/tree', 'cp-engine/records', 'fs/tree'],
-    types: ['format/disk', 'blockdev', 'catalog', 'cp-engine/contract.ts'],
+    imports: ['lib', 'format', 'format/items', 'catalog', 'cp-engine/tree', 'cp-engine/records', 'fs/tree'],
+    types: ['format/disk', 'blockdev', 'cp-engine/contract.ts'],
   },
   'fs/read': {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/tree'],

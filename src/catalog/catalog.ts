@@ -45,6 +45,20 @@ export interface TransferRow {
   readonly atMs: number
 }
 
+export interface MirrorRow {
+  readonly id: string
+  readonly url: string | null
+  readonly state: string
+  /** Null when unknown. */
+  readonly cp: number | null
+  readonly lagCps: number | null
+  readonly lagMs: number | null
+  readonly heldBytes: number | null
+  /** In words; null when the mirror needs nothing. */
+  readonly needs: string | null
+  readonly atMs: number
+}
+
 export interface CatalogOptions extends CatalogFileOptions {
   readonly clock: Clock
   readonly rowsMax?: number
@@ -73,6 +87,8 @@ export class Catalog {
   /** Upper bounds for the rows in each table of this opened file. */
   private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
   private queue: Queued[] = []
+  /** The mirrors as they were seen last; null when the file has them. */
+  private mirrors: readonly MirrorRow[] | null = null
   private cancelTimer: (() => void) | null = null
   private known: () => readonly CpRow[] = () => []
   private droppedRows = 0
@@ -103,6 +119,12 @@ export class Catalog {
 
   recordTransfer(transfer: TransferRow): void {
     this.enqueue({ transfer })
+  }
+
+  /** Replaces what is known about the mirrors. */
+  recordMirrors(mirrors: readonly MirrorRow[]): void {
+    this.mirrors = mirrors
+    if (this.cancelTimer === null && !this.closed) this.schedule(batchDelayMs)
   }
 
   /** Gives the newest rows first, only of CPs below `before` when `before` is given; at most `listRowsMax` rows. */
@@ -141,12 +163,13 @@ export class Catalog {
       this.file.ready()
       if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
       const batch = this.queue.slice(0, batchRowsMax)
-      if (batch.length === 0) return true
+      if (batch.length === 0 && this.mirrors === null) return true
       if (this.file.use((file) => this.write(file, batch)) === null) {
         this.schedule(retryDelayMs)
         return false
       }
       this.queue = this.queue.slice(batch.length)
+      this.mirrors = null
     }
   }
 
@@ -196,6 +219,10 @@ export class Catalog {
     const before = this.counted?.file === file ? this.counted.rows : countRows(file)
     const rows = transact(file.database, () => {
       let { cps, transfers } = before
+      if (this.mirrors !== null) {
+        statements.dropMirrors.run()
+        for (const mirror of this.mirrors) statements.putMirror.run({ ...mirror })
+      }
       for (const row of batch) {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })

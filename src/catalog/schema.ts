@@ -56,6 +56,19 @@ export const transferRows = sqliteTable(
   (table) => [index('transfer_rows_cp').on(table.cp)],
 )
 
+/** The mirrors as the server saw them last; on a mirror, the mirror itself. */
+export const mirrorRows = sqliteTable('mirror_rows', {
+  id: text('id').primaryKey(),
+  url: text('url'),
+  state: text('state').notNull(),
+  cp: integer('cp'),
+  lagCps: integer('lag_cps'),
+  lagMs: real('lag_ms'),
+  heldBytes: integer('held_bytes'),
+  needs: text('needs'),
+  atMs: integer('at_ms').notNull(),
+})
+
 /** One row: the CP that the rows of files are true for. */
 export const catalogState = sqliteTable('catalog_state', {
   id: integer('id').primaryKey(),
@@ -230,11 +243,37 @@ export const changes = sqliteView('changes').as((query) =>
     .from(changeRows),
 )
 
+export const mirrors = sqliteView('mirrors').as((query) =>
+  query
+    .select({
+      id: mirrorRows.id,
+      url: mirrorRows.url,
+      state: mirrorRows.state,
+      cp: mirrorRows.cp,
+      lagCps: mirrorRows.lagCps,
+      lagMs: mirrorRows.lagMs,
+      heldBytes: mirrorRows.heldBytes,
+      needs: mirrorRows.needs,
+      at: rfc3339(mirrorRows.atMs).as('at'),
+      atMs: mirrorRows.atMs,
+    })
+    .from(mirrorRows),
+)
+
 /** The views that a user's query may read, and the tables behind those views. */
-export const publicViews = ['cps', 'transfers', 'catalog', 'directories', 'files', 'changes'] as const
+export const publicViews = [
+  'cps',
+  'transfers',
+  'mirrors',
+  'catalog',
+  'directories',
+  'files',
+  'changes',
+] as const
 export const publicViewTables = [
   'cp_rows',
   'transfer_rows',
+  'mirror_rows',
   'catalog_state',
   'directory_rows',
   'file_rows',

@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { cpRows, transferRows } from './schema.ts'
+import { cpRows, mirrorRows, transferRows } from './schema.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 
@@ -72,6 +72,21 @@ export function prepareStatements(database: Database) {
       .prepare(),
     countCps: db.select({ rows: count() }).from(cpRows).prepare(),
     countTransfers: db.select({ rows: count() }).from(transferRows).prepare(),
+    dropMirrors: db.delete(mirrorRows).prepare(),
+    putMirror: db
+      .insert(mirrorRows)
+      .values({
+        id: value('id'),
+        url: value('url'),
+        state: value('state'),
+        cp: value('cp'),
+        lagCps: value('lagCps'),
+        lagMs: value('lagMs'),
+        heldBytes: value('heldBytes'),
+        needs: value('needs'),
+        atMs: value('atMs'),
+      })
+      .prepare(),
     dropOldestCps: db.delete(cpRows).where(inArray(cpRows.cp, oldestCps)).prepare(),
     dropOldestTransfers: db.delete(transferRows).where(inArray(transferRows.id, oldestTransfers)).prepare(),
   }

@@ -77,6 +77,9 @@ class CatalogService {
       case 'transfer':
         this.catalog.recordTransfer(word.row)
         return
+      case 'mirrors':
+        this.catalog.recordMirrors(word.rows)
+        return
       case 'cancel':
         this.files.cancel()
     }

@@ -1,6 +1,8 @@
 /** The catalog of a server with all that keeps it: the history of CPs, and the files, unless they are switched off. */
+import type { MirrorRow } from '../catalog/catalog.ts'
 import { FileFollower } from '../catalog/files/follower.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
+import { labelMs } from '../format/position.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Gauge, ServerRole } from '../routes/http/dependencies.ts'
 import type { CatalogThread } from './catalog-thread.ts'
@@ -8,10 +10,16 @@ import { RecordedCps } from './cp-history.ts'
 
 /** Longest time that a stop waits for the files to be those of the last CP. */
 const catchUpMsMax = 2_000
+/** The mirrors are looked at so long after a publication: by then most of them have the CP. */
+const lookMs = 1_000
+
+export type SeenMirror = Omit<MirrorRow, 'atMs'>
 
 export class KeptCatalog {
   readonly cps: RecordedCps
   private readonly follower: FileFollower | null
+  private cancelLook: (() => void) | null = null
+  private readonly stopListening: () => void
 
   constructor(
     private readonly catalog: CatalogThread,
@@ -19,10 +27,14 @@ export class KeptCatalog {
     role: ServerRole,
     private readonly clock: Clock,
     keepsFiles: boolean,
+    private readonly mirrors: () => Promise<readonly SeenMirror[]>,
   ) {
     this.cps = new RecordedCps(catalog, source, role)
     this.follower = keepsFiles ? new FileFollower(source, catalog, clock) : null
     this.follower?.start()
+    this.stopListening = source.onPublished(() => {
+      this.cancelLook ??= clock.after(lookMs, () => this.look())
+    })
   }
 
   gauges(): readonly Gauge[] {
@@ -73,8 +85,20 @@ export class KeptCatalog {
   }
 
   async abandon(): Promise<void> {
+    this.stopListening()
+    this.cancelLook?.()
     this.cps.close()
     await this.follower?.stop()
     await this.catalog.close()
+  }
+
+  private look(): void {
+    this.cancelLook = null
+    const atMs = labelMs(this.clock)
+    // The next publication is followed by another look.
+    this.mirrors().then(
+      (seen) => this.catalog.recordMirrors(seen.map((mirror) => ({ ...mirror, atMs }))),
+      () => {},
+    )
   }
 }

@@ -2,11 +2,11 @@
  * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { KeptCatalog } from './kept-catalog.ts'
+import { KeptCatalog, type SeenMirror } from './kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
 import { blockBytes } from '../format/geometry.ts'
-import { labelMs } from '../format/position.ts'
+import { cpsBetween, labelMs } from '../format/position.ts'
 import { isNowhere, type MirrorNeed } from '../format/wire/messages.ts'
 import { NewestFiles } from '../fs/read/instant-files.ts'
 import { readTree } from '../fs/read/read-view.ts'
@@ -50,7 +50,6 @@ export async function serveMirror(
     pin: (published) => volume.pin(published, clock.monotonic()),
     onPublished: (listener) => volume.onPublished(listener),
   }
-  const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles)
   const views = new Views({ source, clock, view: (tree) => readTree(source, tree) })
   const applier = new MirrorApplier(volume, {
     clock,
@@ -65,6 +64,9 @@ export async function serveMirror(
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 
+  const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles, () =>
+    Promise.resolve([seenOf(statusOf(volume, applier, labelMs(clock)))]),
+  )
   const stopping = new Stopping()
   const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
   const app = makeApp({
@@ -124,6 +126,17 @@ export async function serveMirror(
     },
   }
 }
+
+const seenOf = ({ id, state, cp, targetCp, needs: need }: OwnStatus): SeenMirror => ({
+  id,
+  url: null,
+  state,
+  cp,
+  lagCps: targetCp === null ? null : cpsBetween(cp, targetCp),
+  lagMs: null,
+  heldBytes: null,
+  needs: need,
+})
 
 const isEnding = (): StillpointError => new StillpointError('not-yet', 'the server is stopping')
 const nothingHere = (): StillpointError => new StillpointError('not-found', 'there is no such address')

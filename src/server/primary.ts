@@ -56,7 +56,6 @@ export async function servePrimary(
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, () => engine.current().root.cp, configuration, clock)
-  const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles)
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
@@ -87,6 +86,9 @@ export async function servePrimary(
     },
   })
 
+  const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles, async () =>
+    (await mirrors.list()).map(({ lastSeenMs: _, ...mirror }) => mirror),
+  )
   const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),

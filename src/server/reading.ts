@@ -50,7 +50,9 @@ export async function serveReading(
 
   const side = formatUuid(volume.superblock.sideUuid)
   const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
-  const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles)
+  const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles, () =>
+    Promise.resolve([]),
+  )
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   let isStopping = false
   const common = {

@@ -9,7 +9,7 @@
  */
 import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
 import { etagOf } from '../../fs/tree/attributes.ts'
-import { type Change, type FileTables, joinPath } from './file-tables.ts'
+import { type ChangeFact, type FileTables, joinPath } from './file-tables.ts'
 import type { ImageReader, ImageRoot } from './image.ts'
 import { type EntryPlace, type KnownCps, namedEntries, placeOf, rowOf } from './rows.ts'
 
@@ -26,7 +26,7 @@ interface Leaving extends EntryPlace {
   told: number | null
 }
 
-export type TellChange = (change: Change) => number
+type TellChange = (change: ChangeFact) => number
 
 export class EntryChanges {
   private readonly leaving = new Map<string, Leaving>()

@@ -18,7 +18,7 @@ import type { CatalogFile, OpenedFile } from '../catalog-file.ts'
 import { isBusy } from '../database.ts'
 import { DirectoryChanges, type MovedDirectory } from './directory-changes.ts'
 import { EntryChanges } from './entry-changes.ts'
-import { type CatalogState, type Change, type FileRow, FileTables } from './file-tables.ts'
+import { type CatalogState, type ChangeFact, type FileRow, FileTables } from './file-tables.ts'
 import { type Blocks, ImageReader, type ImageRoot } from './image.ts'
 import { KnownCps, namedEntries, placeOf, rowOf } from './rows.ts'
 
@@ -32,7 +32,7 @@ export interface ChangesKept {
  * `unreadable`: the image could not be read, as it is no longer kept, or damaged. `elsewhere`: the rows are not those
  * of the base. `too-far`: more has changed than one pass takes. `no-file`: SQLite cannot take rows now.
  */
-export type PassOutcome = 'done' | 'unreadable' | 'elsewhere' | 'too-far' | 'no-file' | 'cancelled'
+type PassOutcome = 'done' | 'unreadable' | 'elsewhere' | 'too-far' | 'no-file' | 'cancelled'
 
 export interface Pass {
   readonly outcome: PassOutcome
@@ -115,7 +115,7 @@ export class FileCatalog {
     if (!(await directories.gather(reader, base, target))) throw new Stop('too-far')
     const cps = new KnownCps([KnownCps.of(base), ...tables.cps(base.cp, target.cp - 1), KnownCps.of(target)])
     const keepsChanges = this.options.changes.rowsMax > 0
-    const tell = (change: Change): number =>
+    const tell = (change: ChangeFact): number =>
       keepsChanges ? tables.putChange(target.cp, base.cp, target.committedMs, change) : 0
     const entries = new EntryChanges(tables, reader, base, target, cps, tell)
     await entries.leave()
@@ -204,7 +204,7 @@ export class FileCatalog {
   }
 }
 
-function changeOf({ before, after }: MovedDirectory): Change {
+function changeOf({ before, after }: MovedDirectory): ChangeFact {
   const common = { kind: 'directory', sizeBefore: before && 0, sizeAfter: after && 0 } as const
   if (after === null) return { ...common, change: 'deleted', path: before!.path, fromPath: null }
   if (before === null) return { ...common, change: 'created', path: after.path, fromPath: null }

@@ -35,7 +35,7 @@ export interface FileRow {
   readonly cp: number | null
 }
 
-export interface Change {
+export interface ChangeFact {
   readonly change: (typeof changeKinds)[number]
   readonly kind: EntryKind
   readonly path: string
@@ -156,7 +156,7 @@ export class FileTables {
   }
 
   /** Returns the id of the row. */
-  putChange(cp: number, afterCp: number, committedMs: number, change: Change): number {
+  putChange(cp: number, afterCp: number, committedMs: number, change: ChangeFact): number {
     const { lastInsertRowid } = this.statement(
       `INSERT INTO change_rows (cp, after_cp, change, kind, path, from_path, size_before, size_after, committed_ms)
       VALUES (?,?,?,?,?,?,?,?,?)`,

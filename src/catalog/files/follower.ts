@@ -25,7 +25,7 @@ export interface FilePasses {
   cancel(): void
 }
 
-export interface FollowerStatus {
+interface FollowerStatus {
   /** The CP that the rows are true for; null while they are filled. */
   readonly cp: number | null
   readonly behindCps: number

@@ -35,7 +35,7 @@ const companions = ['', '-journal']
 
 export class FollowedSide {
   /** Called in every break of a pass. */
-  onBreak: () => void = () => {}
+  onBreak: () => void | Promise<void> = () => {}
   catalog!: Catalog
   files!: FileCatalog
   follower!: FileFollower
@@ -69,7 +69,7 @@ export class FollowedSide {
         monotonic: () => (ms += 10),
         yield: async () => {
           await settled()
-          this.onBreak()
+          await this.onBreak()
         },
         sleep: clock.sleep,
       },
@@ -114,8 +114,7 @@ export class FollowedSide {
     this.number++
     for (const suffix of companions)
       if (existsSync(before + suffix)) cpSync(before + suffix, this.path + suffix)
-    const closed = this.close()
-    await closed
+    await this.close()
     damage(this.path)
     this.open()
   }

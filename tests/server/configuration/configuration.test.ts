@@ -97,6 +97,9 @@ describe('flags over environment over file over defaults', () => {
       '--log-bytes STILLPOINT_LOG_BYTES',
       '--record-checksum STILLPOINT_RECORD_CHECKSUM',
       '--record-encoding STILLPOINT_RECORD_ENCODING',
+      '--catalog-files STILLPOINT_CATALOG_FILES',
+      '--catalog-change-rows-max STILLPOINT_CATALOG_CHANGE_ROWS_MAX',
+      '--catalog-change-days-max STILLPOINT_CATALOG_CHANGE_DAYS_MAX',
       '--log-level STILLPOINT_LOG_LEVEL',
     ])
   })
