@@ -45,7 +45,11 @@ class Passes {
   at: number | null = null
   private end: ((outcome: Pass['outcome']) => void) | null = null
 
-  state = async () => ({ cp: this.at, rootHash: this.at === null ? null : hashOf(this.at), changesAfter: null })
+  state = async () => ({
+    cp: this.at,
+    rootHash: this.at === null ? null : hashOf(this.at),
+    changesAfter: null,
+  })
   follow = (base: ImageRoot, target: ImageRoot) => this.pass(`${base.cp} to ${target.cp}`, target.cp)
   fill = (target: ImageRoot) => this.pass(`fill ${target.cp}`, target.cp)
   cancel = () => void this.end?.('cancelled')
