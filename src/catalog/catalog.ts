@@ -67,7 +67,7 @@ export interface CatalogOptions extends CatalogFileOptions {
 
 const rowsMaxDefault = 100_000
 const queueRowsMaxDefault = 10_000
-const batchRowsMax = 500
+const batchRowsMax = 5_000
 const batchDelayMs = 50
 const retryDelayMs = 1_000
 const listRowsMax = 10_000

@@ -5,7 +5,7 @@
  *   migrations, and no row is about a CP above the published one. A file that fails one of the first two conditions
  *   is set aside, and a fresh file is made: the block file is the truth, the catalog only history. Rows above the
  *   published CP are deleted.
- * - Nothing is mapped, and every program may read the file at any time (decision 0011): the journal is a rollback
+ * - Nothing is mapped, and every program may read the file at any time (decision 0010): the journal is a rollback
  *   journal, which has no shared index. A page of a mapped index that the file system cannot write (full, gone
  *   read-only) would end the process with SIGBUS.
  * - A file whose pages do not fit together is found at the open, not by the query that meets the page first.

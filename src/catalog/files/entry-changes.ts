@@ -4,32 +4,21 @@
  * a path that something left is a path of the base, and all other paths are paths of the target.
  *
  * - The same entry is told by its identity: the object of a file, or the version, which a move keeps.
- * - At most `leavingMax` entries are remembered between the walks. What leaves beyond that is told as deleted, and
- *   created at its new place: the rows are right, and the telling is coarser.
  */
 import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
 import { etagOf } from '../../fs/tree/attributes.ts'
 import { type ChangeFact, type FileTables, joinPath } from './file-tables.ts'
 import type { ImageReader, ImageRoot } from './image.ts'
+import { LeavingEntries, type LeavingEntry } from './leaving-entries.ts'
 import { type EntryPlace, type KnownCps, namedEntries, placeOf, rowOf } from './rows.ts'
 
-const leavingMax = 100_000
 /** Directories whose path is remembered. */
 const pathsMax = 10_000
-
-interface Leaving extends EntryPlace {
-  readonly path: string
-  readonly kind: EntryItem['kind']
-  readonly size: number
-  readonly cp: number | null
-  /** The change that told the entry as changed, because another content has taken its place. */
-  told: number | null
-}
 
 type TellChange = (change: ChangeFact) => number
 
 export class EntryChanges {
-  private readonly leaving = new Map<string, Leaving>()
+  private readonly leaving = new LeavingEntries()
   private readonly paths = new Map<number, string | null>()
 
   constructor(
@@ -65,7 +54,7 @@ export class EntryChanges {
       const item = decodeEntryItem(value, sums)
       this.arrived(placeOf(key), item, before === null ? null : decodeEntryItem(before, sums))
     })
-    for (const left of this.leaving.values())
+    for (const left of this.leaving.rest())
       if (left.told === null && left.kind !== 'directory') this.tellDeleted(left)
   }
 
@@ -76,17 +65,17 @@ export class EntryChanges {
     const { kind, size } = item
     const cp = this.tables.cpOfFile(place.directory, place.name)
     const left = { ...place, path, kind, size, cp, told: null }
-    if (this.leaving.size < leavingMax) this.leaving.set(identityOf(item), left)
-    else if (isGone && kind !== 'directory') this.tellDeleted(left)
+    const isRemembered = this.leaving.add(identityOf(item), left)
+    if (!isRemembered && isGone && kind !== 'directory') this.tellDeleted(left)
   }
 
   private arrived(place: EntryPlace, item: EntryItem, before: EntryItem | null): void {
     const identity = identityOf(item)
     const isSame = before !== null && identityOf(before) === identity
-    const left = isSame ? undefined : this.leaving.get(identity)
+    const left = isSame ? null : this.leaving.find(identity)
     const known = isSame ? this.tables.cpOfFile(place.directory, place.name) : (left?.cp ?? null)
     this.tables.putFile(rowOf(place, item, this.reader, this.cps.cpOf(item) ?? known))
-    if (left) this.leaving.delete(identity)
+    if (left) this.leaving.arrived(identity)
     const path = this.pathOf(place)
     if (path === null) return
     const { kind, size } = item
@@ -99,12 +88,12 @@ export class EntryChanges {
       if (left.told) this.tables.tellAsCreated(left.told)
     } else if (before?.kind === kind) {
       const number = this.tell({ ...told, change: 'changed', sizeBefore: before.size })
-      const replaced = this.leaving.get(identityOf(before))
+      const replaced = this.leaving.find(identityOf(before))
       if (replaced) replaced.told = number
     } else this.tell({ ...told, change: 'created' })
   }
 
-  private tellDeleted({ kind, path, size }: Leaving): void {
+  private tellDeleted({ kind, path, size }: LeavingEntry): void {
     this.tell({ change: 'deleted', kind, path, fromPath: null, sizeBefore: size, sizeAfter: null })
   }
 
