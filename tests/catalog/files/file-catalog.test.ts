@@ -156,6 +156,29 @@ describe('the rows', () => {
     expect(copied).toEqual([null, 1])
   })
 
+  test('a kill at any break of a pass leaves the rows and the changes of the CP that is named', async () => {
+    const subject = await Subject.make()
+    for (let i = 0; i < 200; i++) await subject.put(`d/${i}`)
+    const first = await subject.cp()
+    await subject.files.fill(first)
+    for (let i = 0; i < 100; i++) await subject.put(`d/${3 * i}`)
+    const second = await subject.cp()
+    const rows = `SELECT cp, (SELECT count(*) FROM files), (SELECT count(*) FROM changes) FROM catalog`
+    const before = [first.cp, 201, 0]
+    let copies = 0
+    subject.onBreak = () => {
+      const copy = `${subject.path}.${copies++}`
+      for (const suffix of ['', '-journal'])
+        if (existsSync(subject.path + suffix)) cpSync(subject.path + suffix, copy + suffix)
+      const database = new Database(copy)
+      expect(database.query(rows).values()).toEqual([before])
+      database.close()
+    }
+    expect((await subject.files.follow(first, second)).outcome).toBe('done')
+    expect(copies).toBeGreaterThan(10)
+    expect(subject.query(rows)).toEqual([[second.cp, 234, 100]])
+  })
+
   test('an image with a block that does not match its checksum is never shown, and the rows stay', async () => {
     const subject = await Subject.make()
     for (let i = 0; i < 300; i++) await subject.put(`d/${i}`)
