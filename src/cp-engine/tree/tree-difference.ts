@@ -62,16 +62,32 @@ async function walkAll(
   steps: DifferenceSteps,
   range: WalkedRange,
 ): Promise<void> {
-  const fresh = nodes
-    .filter(({ place }) => isBelow(place.lower, range.end) && isBelow(range.from, place.upper))
-    .map((node) => ({ node, beside: beside.filter((other) => overlaps(node.place, other.place)) }))
-    .filter(({ node, beside: near }) => !near.some((other) => isSame(node, other)))
+  const fresh = besideEach(
+    nodes.filter(({ place }) => isBelow(place.lower, range.end) && isBelow(range.from, place.upper)),
+    beside,
+  ).filter(({ node, beside: near }) => !near.some((other) => isSame(node, other)))
   if (fresh.length === 0) return
   const blocks = await steps.obtain(fresh.map(({ node }) => node.pointer))
   for (const [i, { node, beside: near }] of fresh.entries()) {
     const bytes = blocks[i]
     if (bytes) await walkNode(verifyNode(bytes, node.place), node.place, near, steps, range)
   }
+}
+
+interface Neighbours {
+  readonly node: Placed
+  readonly beside: readonly Placed[]
+}
+
+/** Both lists ascend, and so the neighbours of a node follow those of the node before. */
+function besideEach(nodes: readonly Placed[], beside: readonly Placed[]): Neighbours[] {
+  let first = 0
+  return nodes.map((node) => {
+    while (first < beside.length && !isBelow(node.place.lower, beside[first]!.place.upper)) first++
+    let end = first
+    while (end < beside.length && isBelow(beside[end]!.place.lower, node.place.upper)) end++
+    return { node, beside: beside.slice(first, end) }
+  })
 }
 
 async function walkNode(
@@ -141,7 +157,5 @@ function childrenOf(node: VerifiedNode, place: NodePlace): Placed[] {
 const isSame = (a: Placed, b: Placed): boolean =>
   a.place.level === b.place.level && equalNodePointers(a.pointer, b.pointer)
 
-const overlaps = (a: NodePlace, b: NodePlace): boolean =>
-  isBelow(a.lower, b.upper) && isBelow(b.lower, a.upper)
 const isBelow = (lower: Uint8Array | null, upper: Uint8Array | null): boolean =>
   lower === null || upper === null || compareBytes(lower, upper) < 0
