@@ -46,6 +46,11 @@ export type CatalogCall = {
   }
 }[keyof CatalogAnswers]
 
+/** An error that nobody expects: the thread is of no use any more. */
+export interface CatalogFailure {
+  readonly failed: string
+}
+
 export interface CatalogAnswer {
   readonly number: number
   readonly value: unknown

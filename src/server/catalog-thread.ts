@@ -12,7 +12,13 @@ import type { FilePasses } from '../catalog/files/follower.ts'
 import type { ImageRoot } from '../catalog/files/image.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
-import type { CatalogAnswer, CatalogAnswers, CatalogSetting, CatalogWord } from './catalog-messages.ts'
+import type {
+  CatalogAnswer,
+  CatalogAnswers,
+  CatalogFailure,
+  CatalogSetting,
+  CatalogWord,
+} from './catalog-messages.ts'
 
 const restartMs = 10_000
 const noState: CatalogState = { cp: null, rootHash: null, changesAfter: null }
@@ -118,15 +124,16 @@ export class CatalogThread implements FilePasses {
     if (this.worker !== null || this.clock.monotonic() < this.nextStartMs) return
     this.nextStartMs = this.clock.monotonic() + restartMs
     const worker = new Worker(workerUrl)
-    worker.onmessage = ({ data }: MessageEvent<CatalogAnswer>) => {
+    worker.addEventListener('message', ({ data }: MessageEvent<CatalogAnswer | CatalogFailure>) => {
+      if ('failed' in data) return this.ended(worker, data.failed)
       this.droppedByThread = data.dropped
       this.waiting.get(data.number)?.(data.value)
       this.waiting.delete(data.number)
-    }
-    worker.onerror = (event) => {
+    })
+    worker.addEventListener('error', (event) => {
       event.preventDefault()
       this.ended(worker, event.message)
-    }
+    })
     worker.postMessage({ kind: 'open', setting: this.setting() } satisfies CatalogWord)
     this.worker = worker
   }

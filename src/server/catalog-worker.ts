@@ -10,7 +10,14 @@ import type { Blocks, ImageRoot } from '../catalog/files/image.ts'
 import { assert } from '../lib/assert.ts'
 import { systemClock } from '../lib/clock.ts'
 import { startLogging } from '../lib/log.ts'
-import type { CatalogAnswers, CatalogCall, CatalogSetting, CatalogWord } from './catalog-messages.ts'
+import type {
+  CatalogAnswer,
+  CatalogAnswers,
+  CatalogCall,
+  CatalogFailure,
+  CatalogSetting,
+  CatalogWord,
+} from './catalog-messages.ts'
 import { blockFileName, catalogPath, setCatalogAside } from './volume-folder.ts'
 
 declare const self: Worker
@@ -120,21 +127,29 @@ class CatalogService {
   }
 }
 
-let service: CatalogService | null = null
+let service: Promise<CatalogService> | null = null
 
-self.onmessage = ({ data }: MessageEvent<CatalogWord | CatalogCall>) => {
+/** Words and calls that come while the catalog is being opened are taken in their order. */
+self.addEventListener('message', ({ data }: MessageEvent<CatalogWord | CatalogCall>) => {
   if (data.kind === 'open') {
-    if (data.setting.logLevel !== null) void startLogging(data.setting.logLevel)
-    service = new CatalogService(data.setting)
+    service = open(data.setting)
     return
   }
   assert(service, 'the first word opens the catalog')
-  if (data.kind === 'call') void answer(service, data)
-  else service.hear(data)
+  service
+    .then((opened) => (data.kind === 'call' ? answer(opened, data) : opened.hear(data)))
+    .catch((error: unknown) => {
+      const failed = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      self.postMessage({ failed } satisfies CatalogFailure)
+    })
+})
+
+async function open(setting: CatalogSetting): Promise<CatalogService> {
+  if (setting.logLevel !== null) await startLogging(setting.logLevel)
+  return new CatalogService(setting)
 }
 
-/** An error that nobody expects ends the thread, and the server hears of that. */
 async function answer(asked: CatalogService, call: CatalogCall): Promise<void> {
   const value = await asked.answer(call)
-  self.postMessage({ number: call.number, value, dropped: asked.dropped })
+  self.postMessage({ number: call.number, value, dropped: asked.dropped } satisfies CatalogAnswer)
 }

@@ -73,6 +73,11 @@ export class KeptCatalog {
     ]
   }
 
+  /** Keeps no older root for the files. */
+  spaceShort(): void {
+    this.follower?.spaceShort()
+  }
+
   /** Lets the files catch up, for a while, so that the next start need not fill them. */
   async stop(): Promise<void> {
     if (this.follower) {

@@ -57,10 +57,14 @@ export async function serveMirror(
     queueBytesMax: configuration.queueBytesMax,
     onFailed: (error) => failure.report('a write to the device failed', error),
     onTooManyRoots() {
+      kept.spaceShort()
       if (volume.cutOldestPins())
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
-    onSpaceShort: () => volume.cutPins(clock.monotonic() - pinMsMax),
+    onSpaceShort() {
+      kept.spaceShort()
+      volume.cutPins(clock.monotonic() - pinMsMax)
+    },
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
 

@@ -87,8 +87,21 @@ export async function servePrimary(
   })
 
   const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles, async () =>
-    (await mirrors.list()).map(({ lastSeenMs: _, ...mirror }) => mirror),
+    (await mirrors.list()).map(({ id, url, state, cp, lagCps, lagMs, heldBytes, needs }) => ({
+      id,
+      url,
+      state,
+      cp,
+      lagCps,
+      lagMs,
+      heldBytes,
+      needs,
+    })),
   )
+  engine.onSpaceShort(() => {
+    kept.spaceShort()
+    return false
+  })
   const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),

@@ -2,7 +2,7 @@
  * The statements over the tables of files, directories and changes. They are plain SQL, each prepared once: a row
  * goes through them for every changed entry, and most of them are no statement that drizzle can build.
  */
-import type { Database, Statement } from 'bun:sqlite'
+import type { Database, SQLQueryBindings, Statement } from 'bun:sqlite'
 import { rootDirectoryId } from '../../format/items/item-keys.ts'
 import type { EntryKind } from '../../format/items/items.ts'
 import type { changeKinds } from '../schema.ts'
@@ -59,8 +59,10 @@ const below = `WITH RECURSIVE below(id, path) AS (
   UNION ALL
   SELECT d.id, below.path || '/' || d.name FROM directory_rows d JOIN below ON d.parent = below.id)`
 
+type Prepared = Statement<unknown, SQLQueryBindings[]>
+
 export class FileTables {
-  private readonly prepared = new Map<string, Statement>()
+  private readonly prepared = new Map<string, Prepared>()
 
   constructor(private readonly database: Database) {}
 
@@ -205,9 +207,10 @@ export class FileTables {
     }))
   }
 
-  private statement(text: string): Statement {
+  private statement(text: string): Prepared {
     let statement = this.prepared.get(text)
-    if (!statement) this.prepared.set(text, (statement = this.database.prepare(text)))
+    if (!statement)
+      this.prepared.set(text, (statement = this.database.prepare<unknown, SQLQueryBindings[]>(text)))
     return statement
   }
 }

@@ -2,8 +2,8 @@
  * Decides when the files of the catalog move to which published root, and keeps the roots readable for that.
  *
  * - The root that the rows are at is pinned until they have moved on, and so is the root that they move to.
- * - A pin that delays nobody: the volume cuts pins when space is short, and the follower itself lets go of a root that
- *   was replaced `heldMsMax` ago. Rows whose root is gone are filled again from the newest root.
+ * - A pin delays nobody: the follower lets go of every older root when space is short, and of a root that was replaced
+ *   `heldMsMax` ago. Rows whose root is gone are filled again from the newest root.
  * - CPs are coalesced: after a pass the follower rests for a multiple of the time that the pass took, so the share of
  *   a processor that the rows may take has a bound, whatever the load.
  */
@@ -51,6 +51,8 @@ interface Held {
 
 export class FileFollower {
   private base: Held | null = null
+  /** The root that the pass moves to. */
+  private target: Held | null = null
   /** The rows, as far as known; null before the first answer. */
   private cp: number | null = null
   private isFilling = false
@@ -61,7 +63,7 @@ export class FileFollower {
   private wake: (() => void) | null = null
   /** Ends every sleep. */
   private interrupt: (() => void) | null = null
-  private waiters: (() => void)[] = []
+  private readonly waiters: (() => void)[] = []
   private cancelHold: (() => void) | null = null
   private said = ''
   private stopListening = () => {}
@@ -92,6 +94,13 @@ export class FileFollower {
     this.waiters.push(resolve)
     this.wakeUp()
     return promise
+  }
+
+  /** Lets go of all roots but the newest, at once. */
+  spaceShort(): void {
+    const newest = this.newest()
+    if (this.base !== null && this.base.published !== newest) this.letGo()
+    if (this.target !== null && this.target.published !== newest) this.target.release()
   }
 
   /** Cuts the pass that runs; resolves when it has ended. */
@@ -131,6 +140,7 @@ export class FileFollower {
   private async step(newest: PublishedRoot): Promise<boolean> {
     const { base } = this
     const target = this.hold(newest)
+    this.target = target
     if (base === null) {
       this.isFilling = true
       this.fills++
@@ -141,9 +151,11 @@ export class FileFollower {
       : await this.passes.fill(imageOf(newest))
     this.cp = state.cp
     this.isFilling = false
+    this.target = null
     this.letGo()
     if (outcome === 'done') {
-      this.base = target
+      // The volume may have cut the pin, or space may have been short: the rows are right, and the root may be gone.
+      if (this.isReadable(newest)) this.base = target
       if (!this.isAtNewest()) this.armHold()
       if (this.said !== '') log.info('the files of the catalog are kept again', { cp: newest.root.cp })
       this.said = ''

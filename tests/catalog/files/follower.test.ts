@@ -18,16 +18,27 @@ const hashOf = (cp: number): string => toHex(rootOf(cp).hash)
 
 /** Roots without blocks: readable are the newest, and what is pinned. */
 class Roots {
-  newest: PublishedRoot | null = null
+  private root: PublishedRoot | null = null
   readonly pins: number[] = []
   private readonly listeners = new Set<(event: CpPublished) => void>()
 
-  publish(cp: number): void {
-    this.newest = rootOf(cp)
-    for (const listener of this.listeners) listener({ published: this.newest } as CpPublished)
+  get newest(): PublishedRoot | null {
+    return this.root
+  }
+  set newest(root: PublishedRoot) {
+    this.root = root
+    this.all.set(root.root.cp, root)
   }
 
-  readable = () => (this.newest ? [this.newest] : [])
+  publish(cp: number): void {
+    this.newest = rootOf(cp)
+    for (const listener of this.listeners) listener({ published: this.root } as CpPublished)
+  }
+
+  private readonly all = new Map<number, PublishedRoot>()
+
+  readable = () =>
+    [...this.all.values()].filter((root) => root === this.newest || this.pins.includes(root.root.cp))
   current = () => this.newest!
   pin = ({ root: { cp } }: PublishedRoot) => {
     this.pins.push(cp)
@@ -52,7 +63,7 @@ class Passes {
   })
   follow = (base: ImageRoot, target: ImageRoot) => this.pass(`${base.cp} to ${target.cp}`, target.cp)
   fill = (target: ImageRoot) => this.pass(`fill ${target.cp}`, target.cp)
-  cancel = () => void this.end?.('cancelled')
+  cancel = () => this.end?.('cancelled')
 
   async finish(outcome: Pass['outcome'] = 'done'): Promise<void> {
     this.end!(outcome)
@@ -198,6 +209,23 @@ describe('what is kept', () => {
     expect(passes.begun).toEqual(['5 to 6', 'fill 6'])
     await follower.stop()
     expect(roots.pins).toEqual([])
+  })
+
+  test('no older root when space is short: what is there is followed if it can be, and filled otherwise', async () => {
+    const { roots, passes, follower, clock } = await started(5, 5)
+    follower.spaceShort()
+    expect(roots.pins).toEqual([5])
+    roots.publish(6)
+    await settled()
+    roots.publish(7)
+    expect(roots.pins).toEqual([5, 6])
+    follower.spaceShort()
+    expect(roots.pins).toEqual([])
+    await passes.finish()
+    await clock.advance(0)
+    expect(passes.begun).toEqual(['5 to 6', 'fill 7'])
+    expect(roots.pins).toEqual([7])
+    await follower.stop()
   })
 
   test('a stop cuts the pass', async () => {
