@@ -81,6 +81,7 @@ async function main(): Promise<void> {
     clock,
     sideUuid: 'bench',
     publishedCp: () => at.cp,
+    makePrivate: () => {},
     setAside: () => {},
   })
   const reading = await FileDevice.open(path, { readOnly: true })
@@ -131,6 +132,7 @@ async function main(): Promise<void> {
       clock,
       sideUuid: 'bench',
       publishedCp: () => at.cp + 10,
+      makePrivate: () => {},
       setAside: () => {},
     })
     again.close()

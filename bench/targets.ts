@@ -63,6 +63,14 @@ export const targets: readonly Target[] = [
     says: 'GET 4 KiB: level with nginx on one core each',
   },
   {
+    row: 'get-4k-64-token',
+    metric: 'rate',
+    of: 'stillpoint with a token',
+    against: ['stillpoint without tokens'],
+    bound: 0.95,
+    says: 'GET 4 KiB with a token: 0.95 × without',
+  },
+  {
     row: 'get-1g',
     metric: 'throughput',
     of: 'stillpoint',

@@ -1,7 +1,7 @@
 /**
  * `npm run generate [-- PART…]` writes the files that are made from others; `--check` only says which of them differ.
  *
- * lock        package-lock.json, and that of tools/mutate, without the addresses that npm copies into them
+ * lock        package-lock.json, and those of tools/mutate and tests/browser, without the addresses that npm copies into them
  * openapi     openapi/primary.json and openapi/mirror.json, from the routes
  * migrations  drizzle/ has a migration for all that src/catalog/schema.ts says
  *
@@ -21,9 +21,11 @@ const nothingYet = 77
 
 const parts = {
   lock() {
-    const codes = ['package-lock.json', 'tools/mutate/package-lock.json'].map((path) =>
-      update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))),
-    )
+    const codes = [
+      'package-lock.json',
+      'tools/mutate/package-lock.json',
+      'tests/browser/package-lock.json',
+    ].map((path) => update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))))
     return Math.max(...codes)
   },
   openapi() {

@@ -3,9 +3,12 @@
  *
  * - A taken port is one line and a non-zero exit, and nothing is left running.
  * - Ctrl-C and SIGTERM stop both, the primary first, so that the mirror gets its last consistency point.
+ * - The pair has a secret of its own, `secret` in its data folder.
  * - When one of them ends by itself, the other is stopped and the exit is not zero.
  */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -35,8 +38,9 @@ async function main() {
     const taken = await portProblem(Number(port))
     if (taken) return fail(taken)
   }
-  const mirrorArgs = ['mirror', '--data', join(values.data, 'mirror'), '--listen', mirrorAddress]
-  const primaryArgs = ['serve', '--data', join(values.data, 'primary'), '--listen', primaryAddress]
+  const secret = ['--secret-file', ownSecret(values.data)]
+  const mirrorArgs = ['mirror', '--data', join(values.data, 'mirror'), '--listen', mirrorAddress, ...secret]
+  const primaryArgs = ['serve', '--data', join(values.data, 'primary'), '--listen', primaryAddress, ...secret]
   const mirrorReady = startServer('mirror', mirrorArgs)
   const primaryReady = startServer('primary', [...primaryArgs, '--mirror', `http://${mirrorAddress}`])
   await Promise.all([mirrorReady, primaryReady])
@@ -47,6 +51,19 @@ async function main() {
   console.log(`  curl -T package.json http://${primaryAddress}/v1/files/docs/package.json`)
   console.log(`  curl http://${mirrorAddress}/v1/files/docs/package.json`)
   console.log(`  curl http://${mirrorAddress}/v1/dirs/docs`)
+}
+
+/** The secret of this pair, made at the first start: nobody else on this machine speaks as one of the two. */
+function ownSecret(folder) {
+  const path = join(folder, 'secret')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (existsSync(path)) return path
+  // A name of its own until the file is whole: an end in between leaves no half of a secret.
+  const made = `${path}.${process.pid}`
+  rmSync(made, { force: true })
+  writeFileSync(made, `${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600, flush: true })
+  renameSync(made, path)
+  return path
 }
 
 /** Resolves when the server says that it serves, or when it has ended. */

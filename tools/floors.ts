@@ -25,6 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   blockdev: { imports: ['lib'] },
   catalog: { imports: ['lib'] },
   client: { imports: ['lib'] },
+  service: { imports: ['lib'] },
   'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
   'cp-engine/tree': {
     imports: ['lib', 'format', 'format/disk'],
@@ -106,6 +107,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'fs/tree', 'fs/read', 'fs/write'],
     types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'],
   },
+  access: {
+    imports: ['lib', 'format/items'],
+    types: ['cp-engine/contract.ts', 'fs/contract.ts'],
+  },
   'replica/link': {
     imports: ['lib', 'format', 'format/wire', 'cp-engine/space'],
     types: ['blockdev', 'cp-engine/contract.ts'],
@@ -127,14 +132,18 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
-  'routes/http': { imports: ['lib'], types: ['cp-engine/contract.ts', 'fs/paths.ts', 'fs/contract.ts'] },
+  'routes/http': {
+    imports: ['lib', 'access', 'fs/paths.ts'],
+    types: ['format/items', 'cp-engine/contract.ts', 'fs/contract.ts'],
+  },
   'routes/v1': {
-    imports: ['lib', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'routes/http'],
+    imports: ['lib', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/read', 'routes/http'],
     types: ['cp-engine/contract.ts'],
   },
   'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'] },
-  routes: { imports: ['lib', 'routes/http', 'routes/v1', 'routes/system'] },
-  'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree'] },
+  routes: { imports: ['lib', 'access', 'routes/http', 'routes/v1', 'routes/system'] },
+  'server/tls': { imports: ['lib', 'format'] },
+  'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
     imports: [
       'lib',
@@ -152,22 +161,27 @@ export const rooms: Readonly<Record<string, Room>> = {
       'fs/tree',
       'fs/read',
       'fs',
+      'access',
       'replica/link',
       'replica/primary',
       'replica/mirror',
       'routes/http',
       'routes',
+      'server/tls',
       'server/configuration',
     ],
   },
-  'cli/command': { imports: ['lib', 'client', 'fs/paths.ts', 'server/configuration'] },
+  'cli/command': { imports: ['lib', 'access', 'client', 'fs/paths.ts', 'server/configuration'] },
   'cli/trees': { imports: ['lib', 'client', 'cli/command'] },
   'cli/verbs': {
     imports: [
       'lib',
+      'access',
       'catalog',
       'client',
       'routes',
+      'server/tls',
+      'service',
       'server/configuration',
       'server',
       'cli/command',
@@ -187,7 +201,7 @@ export interface Ban {
   readonly imports?: boolean
 }
 
-const doors = /^(?:blockdev|cli|server\/configuration)\/|^server\/volume-folder\.ts$/
+const doors = /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$/
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [
@@ -195,12 +209,12 @@ export const bans: readonly Ban[] = [
     what: /^(?:node:)?fs(?:\/promises)?$/,
     allowed: doors,
     imports: true,
-    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts, server/tls/ and the configuration',
   },
   {
     what: /\bBun\.(?:file|write|mmap)\b/g,
     allowed: doors,
-    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts and the configuration',
+    why: 'files are opened in blockdev/, cli/, server/volume-folder.ts, server/tls/ and the configuration',
   },
   {
     what: /^(?:bun:sqlite|node:sqlite|drizzle-orm)/,
@@ -210,9 +224,9 @@ export const bans: readonly Ban[] = [
   },
   {
     what: /^bun:ffi$/,
-    allowed: /^blockdev\//,
+    allowed: /^(?:blockdev|service)\/|^lib\/c-library\.ts$/,
     imports: true,
-    why: 'foreign calls are optional and stay in blockdev/',
+    why: 'foreign calls are optional and stay in blockdev/ and service/',
   },
   { what: /^node:timers/, allowed: nowhere, imports: true, why: 'time comes from a Clock' },
   {
@@ -239,6 +253,11 @@ export const bans: readonly Ban[] = [
     what: /(?:\.|^[ \t]*(?:(?:static|readonly|async|get|set) )*)#[A-Za-z]\w*/gm,
     allowed: nowhere,
     why: 'members are `private`, in one idiom',
+  },
+  {
+    what: /\bparsePlainPath\b/g,
+    allowed: /^(?:fs|cli)\/|^routes\/http\/permit\.ts$/,
+    why: 'a path of a request comes from its Permit, which decides whether the sender may use the path',
   },
   { what: /\bprocess\.exit\b/g, allowed: /^cli\//, why: 'a command ends the process, nothing below it' },
 ]

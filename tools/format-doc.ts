@@ -8,6 +8,7 @@ import { entryExtraLayout, extraBytesMax } from '../src/format/items/entry-extra
 import { type Layout, markdownTable } from '../src/format/fields.ts'
 import * as entry from '../src/lib/entry-limits.ts'
 import { directoryItemLayout } from '../src/format/items/directory-item.ts'
+import * as token from '../src/format/items/token-setting.ts'
 import { settingBytesMax, settingItemLayout } from '../src/format/items/setting-item.ts'
 import * as items from '../src/format/items/items.ts'
 import { keyKinds, settingNameBytesMax } from '../src/format/items/item-keys.ts'
@@ -23,6 +24,7 @@ import { holdLayout, memberLayout, superblockLayout } from '../src/format/disk/s
 import { treeNodeLayout } from '../src/format/disk/tree-node.ts'
 import { frameKinds } from '../src/format/wire/messages.ts'
 import { wireLayouts } from '../src/format/wire/frames.ts'
+import { handshakeLayouts } from '../src/format/wire/handshake.ts'
 import { formatExample } from './format-example.ts'
 import { knownSha256, knownXxh3 } from '../src/lib/known-answers.ts'
 
@@ -46,6 +48,8 @@ const layouts: readonly Layout[] = [
   items.orphanItemLayout,
   directoryItemLayout,
   settingItemLayout,
+  token.tokenSettingLayout,
+  token.accessMarkLayout,
   snapshotItemLayout,
   logGroupLayout,
   logRecordLayout,
@@ -111,6 +115,8 @@ const limits: readonly (readonly [name: string, value: number, unit: string])[] 
   ['all that an entry carries', extraBytesMax, 'bytes'],
   ['name of a setting', settingNameBytesMax, 'bytes'],
   ['setting', settingBytesMax, 'bytes'],
+  ['name of a token', token.tokenNameBytesMax, 'bytes'],
+  ['prefix of a token', token.tokenPrefixBytesMax, 'bytes'],
 ]
 
 const hex = (n: number | bigint, digits: number): string => n.toString(16).padStart(digits, '0')
@@ -172,7 +178,10 @@ const volumeParts: ReadonlyMap<string, string> = new Map([
 
 const wireParts: ReadonlyMap<string, string> = new Map([
   ['frames', frameTable()],
-  ...wireLayouts.map((of): [string, string] => [`layout:${of.title}`, layoutSection(of)]),
+  ...[...handshakeLayouts, ...wireLayouts].map((of): [string, string] => [
+    `layout:${of.title}`,
+    layoutSection(of),
+  ]),
 ])
 
 export const formatDocuments: readonly FormatDocument[] = [

@@ -21,6 +21,8 @@ export interface RequestsJob {
   readonly isRandom?: boolean
   /** The path after the prefix, instead of the path of a key. */
   readonly path?: string
+  /** A token to show with each request. */
+  readonly token?: string
 }
 export interface RequestsResult {
   readonly count: number

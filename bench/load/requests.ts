@@ -22,13 +22,13 @@ interface Target {
   readonly query: string
 }
 
-const putHead = (target: Target, path: string, bytes: number): Uint8Array =>
+const putHead = (target: Target, path: string, bytes: number, more = ''): Uint8Array =>
   encoder.encode(
-    `PUT ${target.prefix}${path}${target.query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${bytes}\r\n\r\n`,
+    `PUT ${target.prefix}${path}${target.query} HTTP/1.1\r\nHost: 127.0.0.1\r\n${more}Content-Length: ${bytes}\r\n\r\n`,
   )
-const readHead = (method: string, target: Target, path: string, range = ''): Uint8Array =>
+const readHead = (method: string, target: Target, path: string, more = ''): Uint8Array =>
   encoder.encode(
-    `${method} ${target.prefix}${path}${target.query} HTTP/1.1\r\nHost: 127.0.0.1\r\n${range}\r\n`,
+    `${method} ${target.prefix}${path}${target.query} HTTP/1.1\r\nHost: 127.0.0.1\r\n${more}\r\n`,
   )
 
 /** One connection of a job: `next` makes a request and says when there is none left. */
@@ -73,11 +73,12 @@ export async function runRequests(job: RequestsJob): Promise<RequestsResult> {
   let cpuAtStart = process.cpuUsage()
   let isCounting = false
 
+  const shown = job.token === undefined ? '' : `Authorization: Bearer ${job.token}\r\n`
   const headOf = (key: number): Uint8Array =>
     (heads[key] ??=
       job.method === 'PUT'
-        ? putHead(job, keyPath(key), job.bytes)
-        : readHead(job.method, job, job.path ?? keyPath(key)))
+        ? putHead(job, keyPath(key), job.bytes, shown)
+        : readHead(job.method, job, job.path ?? keyPath(key), shown))
 
   const worker = (index: number): Worker => {
     let key = index - job.connections

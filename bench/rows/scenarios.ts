@@ -9,6 +9,7 @@ import { mirrorSync } from './mirror-sync.ts'
 import { mirrorReads, oneCoreReads, reads } from './reads.ts'
 import { memoryUpload } from './sizes.ts'
 import { sparseVolumes } from './sparse-volumes.ts'
+import { tokenReads } from './token-reads.ts'
 import { trees } from './trees.ts'
 
 export const scenarios: readonly Scenario[] = [
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   largePuts,
   reads,
   oneCoreReads,
+  tokenReads,
   mirrorSync,
   growth,
   sparseVolumes,

@@ -1,8 +1,6 @@
-/**
- * The few calls of the C library that the runtime does not offer. bun:ffi is called experimental, so each call is
- * optional: where a symbol is absent the caller has another way.
- */
-import { dlopen, FFIType, ptr, read } from 'bun:ffi'
+/** The calls of the C library about files that the runtime does not offer; each is optional. */
+import { FFIType, ptr, read } from 'bun:ffi'
+import { symbolsOf } from '../lib/c-library.ts'
 
 const lockExclusive = 2
 const lockNonBlocking = 4
@@ -14,56 +12,24 @@ const fileTooBig = 27
 const noSpace = 28
 const quotaExceeded = 122
 
-const libraries =
-  process.platform === 'linux'
-    ? ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]
-    : []
-
-/** Null where neither the library nor the symbol exists. */
-function load<T>(open: (library: string) => T): T | null {
-  for (const library of libraries) {
-    try {
-      return open(library)
-    } catch {
-      // The next library may have the symbol.
-    }
-  }
-  return null
-}
-
-const allocate = load(
-  (library) =>
-    dlopen(library, {
-      posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
-    }).symbols.posix_fallocate,
-)
-const changeSpace = load(
-  (library) =>
-    dlopen(library, {
-      fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
-    }).symbols.fallocate,
-)
-const advise = load(
-  (library) =>
-    dlopen(library, {
-      posix_fadvise: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.i32], returns: FFIType.i32 },
-    }).symbols.posix_fadvise,
-)
-const locking = load(
-  (library) =>
-    dlopen(library, {
-      flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-      __errno_location: { args: [], returns: FFIType.ptr },
-    }).symbols,
-)
+const allocate = symbolsOf({
+  posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+})?.posix_fallocate
+const changeSpace = symbolsOf({
+  fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+})?.fallocate
+const advise = symbolsOf({
+  posix_fadvise: { args: [FFIType.i32, FFIType.i64, FFIType.i64, FFIType.i32], returns: FFIType.i32 },
+})?.posix_fadvise
+const locking = symbolsOf({
+  flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  __errno_location: { args: [], returns: FFIType.ptr },
+})
 
 /** ioctl is variadic in C. With a pointer as its third argument the call is the same on the supported machines. */
-const control = load(
-  (library) =>
-    dlopen(library, {
-      ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
-    }).symbols.ioctl,
-)
+const control = symbolsOf({
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+})?.ioctl
 const getInodeFlags = 0x8008_6601
 const setInodeFlags = 0x4008_6602
 /** FIEMAP: a head, and an array of extents behind it. */

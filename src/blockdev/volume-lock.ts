@@ -99,12 +99,18 @@ function tellHolder(path: string, text: string): void {
  * processes that find the same dead holder the last one wins, and the first one sees the name of the last one.
  */
 function lockByName(folder: string, path: string): VolumeLock {
-  const holder = readHolder(path)
+  // The name is the lock here: a file that cannot be read may name a holder that lives.
+  const holder = holderIn(readName(path))
   if (holder && isAlive(holder)) throw busy(folder, holder)
   const mine = describeSelf('file')
   const temporary = `${path}.${process.pid}`
-  fs.writeFileSync(temporary, mine, { mode: 0o600 })
-  fs.renameSync(temporary, path)
+  try {
+    fs.writeFileSync(temporary, mine, { mode: 0o600 })
+    fs.renameSync(temporary, path)
+  } catch (error) {
+    removeQuietly(temporary)
+    throw error
+  }
   if (fs.readFileSync(path, 'utf8') !== mine) throw busy(folder, readHolder(path))
   let held = true
   return {
@@ -124,14 +130,28 @@ function busy(folder: string, holder: Holder | null): StillpointError {
   )
 }
 
-/** Null when the file names no holder, or names a holder in a form that cannot be understood. */
+/** Null when no holder can be read. With flock the name is for people alone. */
 function readHolder(path: string): Holder | null {
-  let text = ''
   try {
-    text = fs.readFileSync(path, 'utf8')
+    return holderIn(readName(path))
   } catch {
-    // The file is absent, is a folder, or is not readable for this user.
+    // Something other than a file has the name, or the file is not readable for this user.
+    return null
   }
+}
+
+/** The text of the lock file; empty when the file is absent. */
+function readName(path: string): string {
+  try {
+    return fs.readFileSync(path, 'utf8')
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return ''
+    throw error
+  }
+}
+
+/** Null when the text names no holder, or names a holder in a form that cannot be understood. */
+function holderIn(text: string): Holder | null {
   const [pid, started, method] = text.trim().split(' ')
   const id = Number(pid)
   if (!Number.isSafeInteger(id) || id <= 0 || (method !== 'flock' && method !== 'file')) return null
@@ -165,6 +185,14 @@ function startOf(pid: number): string | null {
     return tick === undefined ? null : `${boot}/${tick}`
   } catch {
     return null
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    fs.rmSync(path, { force: true })
+  } catch {
+    // The caller reports the failure before this one.
   }
 }
 

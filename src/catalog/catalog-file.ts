@@ -20,6 +20,8 @@ export interface CatalogFileOptions {
   readonly sideUuid: string
   /** Rows above this CP are about consistency points that no longer exist. */
   readonly publishedCp: () => number
+  /** Makes the file when it is absent, for its owner alone; SQLite gives the files beside it the same mode. */
+  readonly makePrivate: (path: string) => void
   /** Moves the file and its companions out of the way. */
   readonly setAside: (path: string, reason: UnusableReason) => void
 }
@@ -94,16 +96,17 @@ export class CatalogFile {
   /** Opens the file when the next attempt is due; true when the file is open. */
   ready(busyMs = 0): boolean {
     if (this.opened !== null) return true
-    const { clock, sideUuid, publishedCp, setAside } = this.options
+    const { clock, sideUuid, publishedCp, makePrivate, setAside } = this.options
     if (clock.monotonic() < this.nextTryMs) return false
     try {
       const database = openDatabase(this.path, {
         sideUuid,
         publishedCp: publishedCp(),
+        makePrivate,
         setAside,
         busyMs,
       })
-      this.opened = { database, statements: prepareStatements(database) }
+      this.opened = { database, statements: this.prepare(database) }
     } catch (error) {
       this.nextTryMs = clock.monotonic() + reopenDelayMs
       this.say(error)
@@ -113,6 +116,19 @@ export class CatalogFile {
     if (this.troubleSaid !== '') log.info('the catalog is used again', { path: this.path })
     this.troubleSaid = ''
     return true
+  }
+
+  /** A file whose tables are not those of its journal is set aside: the next attempt makes a fresh file. */
+  private prepare(database: Database): Statements {
+    try {
+      return prepareStatements(database)
+    } catch (error) {
+      // An open database would keep the lock of the file, also against this process.
+      database.close()
+      const reason = unusableReason(error)
+      if (reason !== null) this.options.setAside(this.path, reason)
+      throw error
+    }
   }
 
   close(): void {

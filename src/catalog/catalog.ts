@@ -1,11 +1,12 @@
 /**
- * The history that people query: one row for each CP and for each transfer to a mirror.
+ * The history that people query: one row for each CP, for each transfer to a mirror, and for each event of the audit
+ * trail.
  *
  * - `record…` never waits, never throws and never touches SQLite: rows go to a bounded queue that is written in
  *   batches later. Rows that SQLite refuses (locked, full, no file) are tried again; when the queue is full, the
  *   oldest row is dropped and counted. So the catalog never delays an acknowledgement.
  * - Reads never throw either: a read sees the rows of the file, when the file can be read, and the rows of the queue.
- * - Each table keeps at most `rowsMax` rows, the newest.
+ * - Each table keeps at most `rowsMax` rows, the newest; the audit trail none that is older than `auditMsMax`.
  */
 import type { Clock } from '../lib/clock.ts'
 import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
@@ -59,6 +60,17 @@ export interface MirrorRow {
   readonly atMs: number
 }
 
+export interface AuditRow {
+  readonly event: string
+  readonly who: string | null
+  readonly what: string
+  /** Address of the sender. */
+  readonly source: string | null
+  /** Events of this kind, or of this source, that have no row since the row before. */
+  readonly leftOut: number
+  readonly atMs: number
+}
+
 export interface CatalogOptions extends CatalogFileOptions {
   readonly clock: Clock
   readonly rowsMax?: number
@@ -67,16 +79,19 @@ export interface CatalogOptions extends CatalogFileOptions {
 
 const rowsMaxDefault = 100_000
 const queueRowsMaxDefault = 10_000
+/** 400 days: more than a year can be looked back. */
+const auditMsMax = 400 * 24 * 3_600_000
 const batchRowsMax = 5_000
 const batchDelayMs = 50
 const retryDelayMs = 1_000
 const listRowsMax = 10_000
 
-type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow }
+type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow } | { readonly audit: AuditRow }
 
 interface RowCounts {
   readonly cps: number
   readonly transfers: number
+  readonly audits: number
 }
 
 export class Catalog {
@@ -125,6 +140,10 @@ export class Catalog {
   recordMirrors(mirrors: readonly MirrorRow[]): void {
     this.mirrors = mirrors
     if (this.cancelTimer === null && !this.closed) this.schedule(batchDelayMs)
+  }
+
+  recordAudit(audit: AuditRow): void {
+    this.enqueue({ audit })
   }
 
   /** Gives the newest rows first, only of CPs below `before` when `before` is given; at most `listRowsMax` rows. */
@@ -218,7 +237,8 @@ export class Catalog {
     const { statements } = file
     const before = this.counted?.file === file ? this.counted.rows : countRows(file)
     const rows = transact(file.database, () => {
-      let { cps, transfers } = before
+      let { cps, transfers, audits } = before
+      let newestAuditMs: number | null = null
       if (this.mirrors !== null) {
         statements.dropMirrors.run()
         for (const mirror of this.mirrors) statements.putMirror.run({ ...mirror })
@@ -227,6 +247,10 @@ export class Catalog {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })
           cps++
+        } else if ('audit' in row) {
+          statements.putAudit.run({ ...row.audit })
+          audits++
+          newestAuditMs = row.audit.atMs
         } else {
           statements.putTransfer.run({ ...row.transfer })
           transfers++
@@ -242,7 +266,13 @@ export class Catalog {
         statements.dropOldestTransfers.run({ surplus: transfers - this.rowsMax })
         transfers = this.rowsMax
       }
-      return { cps, transfers }
+      if (newestAuditMs !== null) statements.dropAuditsBefore.run({ ms: newestAuditMs - auditMsMax })
+      if (audits > this.rowsMax) {
+        audits = statements.countAudits.get()?.rows ?? 0
+        if (audits > this.rowsMax) statements.dropOldestAudits.run({ surplus: audits - this.rowsMax })
+        audits = Math.min(audits, this.rowsMax)
+      }
+      return { cps, transfers, audits }
     })
     this.counted = { file, rows }
     return true
@@ -252,6 +282,7 @@ export class Catalog {
 const countRows = ({ statements }: OpenedFile): RowCounts => ({
   cps: statements.countCps.get()?.rows ?? 0,
   transfers: statements.countTransfers.get()?.rows ?? 0,
+  audits: statements.countAudits.get()?.rows ?? 0,
 })
 
 /** Merges two lists, the newest CP first. When both lists have a row of a CP, the row of the first list stays. */

@@ -32,6 +32,7 @@ class Unusable extends Error {
 interface DatabaseOptions {
   readonly sideUuid: string
   readonly publishedCp: number
+  readonly makePrivate: (path: string) => void
   readonly setAside: (path: string, reason: UnusableReason) => void
   /** Longest wait for another program that holds the file. */
   readonly busyMs: number
@@ -49,6 +50,8 @@ export function openDatabase(path: string, options: DatabaseOptions): Database {
 }
 
 function openOnce(path: string, options: DatabaseOptions): Database {
+  // No connection of this process is open here: closing a file ends all locks that the process has on the file.
+  options.makePrivate(path)
   const database = new Database(path, { create: true, strict: true })
   try {
     database.run(`PRAGMA busy_timeout = ${options.busyMs}`)

@@ -46,6 +46,19 @@ export const viewDescriptions: Readonly<Record<(typeof publicViews)[number], Vie
       at_ms: timeMs('when it ended'),
     },
   },
+  audit: {
+    about: 'The audit trail: its newest 100,000 events, none older than 400 days. No row has a secret.',
+    columns: {
+      id: ['integer', 'order of the events'],
+      at: time('when it happened'),
+      event: ['text', '`server-started`, `refused`, `token-created` and others: see `cli.md`'],
+      who: ['text', 'id of a token or of a side; null when the sender has proved nothing'],
+      what: ['text', 'what happened, in words'],
+      source: ['text', 'address of the sender'],
+      left_out: ['integer', 'events of this kind that have no row since the row before'],
+      at_ms: timeMs('when it happened'),
+    },
+  },
   mirrors: {
     about:
       'The mirrors as they were seen a second after the last publication; on a mirror, the mirror itself.',

@@ -2,8 +2,8 @@
  * The catalog's tables, which may change, and views, which are the contract with users: names and columns are stable.
  * `descriptions.ts` describes every view and column.
  *
- * - Every row of the history carries the CP that the row is about, and is written after that CP's blocks; the block file is the
- *   truth.
+ * - A row about a CP carries the CP, and is written after that CP's blocks; the block file is the truth.
+ * - No row of the audit trail has a secret: names, ids and addresses alone.
  * - The rows of files, directories and changes are those of the one CP that `catalog_state` names: rows and name are
  *   written in one transaction.
  * - `file_rows` has rows for entries of deleted directories until the reaper has taken the entries. The view shows only
@@ -54,6 +54,20 @@ export const transferRows = sqliteTable(
     atMs: integer('at_ms').notNull(),
   },
   (table) => [index('transfer_rows_cp').on(table.cp)],
+)
+
+export const auditRows = sqliteTable(
+  'audit_rows',
+  {
+    id: integer('id').primaryKey(),
+    event: text('event').notNull(),
+    who: text('who'),
+    what: text('what').notNull(),
+    source: text('source'),
+    leftOut: integer('left_out').notNull(),
+    atMs: integer('at_ms').notNull(),
+  },
+  (table) => [index('audit_rows_at').on(table.atMs)],
 )
 
 /** The mirrors as the server saw them last; on a mirror, the mirror itself. */
@@ -176,6 +190,21 @@ export const transfers = sqliteView('transfers').as((query) =>
     .from(transferRows),
 )
 
+export const audit = sqliteView('audit').as((query) =>
+  query
+    .select({
+      id: auditRows.id,
+      at: rfc3339(auditRows.atMs).as('at'),
+      event: auditRows.event,
+      who: auditRows.who,
+      what: auditRows.what,
+      source: auditRows.source,
+      leftOut: auditRows.leftOut,
+      atMs: auditRows.atMs,
+    })
+    .from(auditRows),
+)
+
 export const catalog = sqliteView('catalog').as((query) =>
   query
     .select({
@@ -264,6 +293,7 @@ export const mirrors = sqliteView('mirrors').as((query) =>
 export const publicViews = [
   'cps',
   'transfers',
+  'audit',
   'mirrors',
   'catalog',
   'directories',
@@ -273,6 +303,7 @@ export const publicViews = [
 export const publicViewTables = [
   'cp_rows',
   'transfer_rows',
+  'audit_rows',
   'mirror_rows',
   'catalog_state',
   'directory_rows',

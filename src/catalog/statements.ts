@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { cpRows, mirrorRows, transferRows } from './schema.ts'
+import { auditRows, cpRows, mirrorRows, transferRows } from './schema.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 
@@ -18,6 +18,11 @@ export function prepareStatements(database: Database) {
     .select({ id: transferRows.id })
     .from(transferRows)
     .orderBy(asc(transferRows.id))
+    .limit(sql.placeholder('surplus'))
+  const oldestAudits = db
+    .select({ id: auditRows.id })
+    .from(auditRows)
+    .orderBy(asc(auditRows.id))
     .limit(sql.placeholder('surplus'))
   return {
     putCp: db
@@ -51,6 +56,17 @@ export function prepareStatements(database: Database) {
         atMs: value('atMs'),
       })
       .prepare(),
+    putAudit: db
+      .insert(auditRows)
+      .values({
+        event: value('event'),
+        who: value('who'),
+        what: value('what'),
+        source: value('source'),
+        leftOut: value('leftOut'),
+        atMs: value('atMs'),
+      })
+      .prepare(),
     listCps: db
       .select()
       .from(cpRows)
@@ -72,6 +88,7 @@ export function prepareStatements(database: Database) {
       .prepare(),
     countCps: db.select({ rows: count() }).from(cpRows).prepare(),
     countTransfers: db.select({ rows: count() }).from(transferRows).prepare(),
+    countAudits: db.select({ rows: count() }).from(auditRows).prepare(),
     dropMirrors: db.delete(mirrorRows).prepare(),
     putMirror: db
       .insert(mirrorRows)
@@ -89,5 +106,10 @@ export function prepareStatements(database: Database) {
       .prepare(),
     dropOldestCps: db.delete(cpRows).where(inArray(cpRows.cp, oldestCps)).prepare(),
     dropOldestTransfers: db.delete(transferRows).where(inArray(transferRows.id, oldestTransfers)).prepare(),
+    dropOldestAudits: db.delete(auditRows).where(inArray(auditRows.id, oldestAudits)).prepare(),
+    dropAuditsBefore: db
+      .delete(auditRows)
+      .where(lt(auditRows.atMs, value('ms')))
+      .prepare(),
   }
 }

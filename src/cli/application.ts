@@ -18,14 +18,17 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
+import { certificateCommand } from './verbs/certificate.ts'
 import { checkCommand } from './verbs/check.ts'
-import { ApiError } from '../client/client.ts'
+import { ApiError } from '../client/api-error.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { CliContext } from './command/context.ts'
 import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/exit-codes.ts'
+import { showName } from './command/output.ts'
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
+import { mirrorsCommand } from './verbs/mirrors.ts'
 import { mvCommand } from './verbs/mv.ts'
 import { openapiCommand } from './verbs/openapi.ts'
 import { putCommand } from './verbs/put.ts'
@@ -33,19 +36,23 @@ import { rmCommand } from './verbs/rm.ts'
 import { serveCommand } from './verbs/serve.ts'
 import { sqlCommand } from './verbs/sql.ts'
 import { statusCommand } from './verbs/status.ts'
+import { tokenVerbs } from './verbs/token.ts'
 
 export const verbs = {
   serve: serveCommand,
   mirror: mirrorCommand,
+  mirrors: mirrorsCommand,
   status: statusCommand,
   put: putCommand,
   get: getCommand,
   ls: lsCommand,
   rm: rmCommand,
   mv: mvCommand,
+  token: buildRouteMap({ routes: tokenVerbs, docs: { brief: 'Make, list and revoke tokens' } }),
   check: checkCommand,
   sql: sqlCommand,
   openapi: openapiCommand,
+  certificate: certificateCommand,
 }
 
 /** Marks the messages of the library about the command line; the library writes each message on a line of its own. */
@@ -98,22 +105,36 @@ export async function runCli(inputs: readonly string[], context: CliContext): Pr
         ? usage.push(line.slice(usageMark.length).trimEnd())
         : process.stderr.write(line),
   }
-  const told: CliContext = { ...context, process: { stdout: process.stdout, stderr, env: process.env } }
+  // A request that is still under way when the command has ended keeps no process alive.
+  const ending = new AbortController()
+  const told: CliContext = {
+    ...context,
+    process: { stdout: process.stdout, stderr, env: process.env },
+    fetch: (url, init) =>
+      context.fetch(url, {
+        ...init,
+        signal: AbortSignal.any([ending.signal, ...(init.signal ? [init.signal] : [])]),
+      }),
+  }
   await run(application, inputs, told as CliContext & ApplicationContext)
+  ending.abort()
   if (usage.length > 0) process.stderr.write(`stillpoint: ${usage.join('; ')}\n`)
   const code = Number(told.process.exitCode ?? 0)
   // The library gives its own kinds of failure negative codes; all these failures are about the command line.
   return code < 0 ? exitUsage : code
 }
 
-/** A failure that a person can put right is one line; any other failure is a bug, where the stack helps. */
+/**
+ * A failure that a person can put right is one line, and has no character that a terminal obeys: a message may have
+ * words of a server in it. Any other failure is a bug, where the stack helps.
+ */
 function describe(error: unknown): string {
   if (error instanceof StillpointError) {
     const ways = error.help['waysOut']
     const hint = Array.isArray(ways) ? `; ways out: ${ways.join(', ')}` : ''
-    return `stillpoint: ${error.message} (${error.code})${hint}`
+    return `stillpoint: ${showName(error.message)} (${error.code})${hint}`
   }
   const isExpected = [UserError, ApiError, ListenError, DeviceError].some((kind) => error instanceof kind)
-  if (error instanceof Error && isExpected) return `stillpoint: ${error.message}`
+  if (error instanceof Error && isExpected) return `stillpoint: ${showName(error.message)}`
   return `stillpoint: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 }

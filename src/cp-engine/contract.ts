@@ -299,7 +299,8 @@ export interface Holds {
 
 /** Reasons why a primary only reads, in words. */
 export const fences = {
-  'another primary': 'another primary has taken over: this one only reads',
+  'another primary':
+    'another primary has taken over: this one only reads. Use the other one, or give up what it has taken: `serve --accept-loss epoch` begins a new epoch here, without any mirror',
   'an older copy':
     'this volume is an older copy: a mirror has a later consistency point of it. Save what the mirror has, or give it up: `serve --accept-loss history` begins a new epoch here',
 } as const

@@ -7,7 +7,7 @@
  */
 import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Random } from '../lib/random.ts'
+import { type Random, formatUuid } from '../lib/random.ts'
 import { sha256Bytes } from '../lib/checksum.ts'
 import { StillpointError } from '../lib/errors.ts'
 import type { BlockDevice } from '../blockdev/block-device.ts'
@@ -38,6 +38,11 @@ export interface OpenPrimaryOptions extends EngineOptions {
    * points. A new epoch begins, so that no number that was given before is given again.
    */
   readonly acceptHistoryLoss?: boolean
+  /**
+   * True when the operator gives up what another primary of this volume has taken since it fenced this one. A new epoch
+   * begins without members, because the mirrors of this volume may follow the other primary.
+   */
+  readonly acceptEpochLoss?: boolean
   /** Hears the plan for the log, also before an open throws because of the log. */
   readonly onLogRead?: (log: LogPlan) => void
 }
@@ -63,8 +68,7 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   })
   const { live, log } = found
   assert(live && log, 'a primary was looked at before anything was written')
-  if (options.acceptHistoryLoss && !volume.superblock.fenced)
-    await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
+  await endFence(volume, options)
   const published = volume.current()
   const blocksMax = blocksMaxOf(volume, options)
   const isRaised = blocksMax > published.root.blocksMax
@@ -100,6 +104,20 @@ export async function openPrimary(device: BlockDevice, options: OpenPrimaryOptio
   if (plan.operations > 0 || isRaised) await engine.recover(plan, opening)
   else await volume.writeSuperblock(opening)
   return engine
+}
+
+async function endFence(volume: Volume, options: OpenPrimaryOptions): Promise<void> {
+  const { fenced, members } = volume.superblock
+  if (fenced && options.acceptEpochLoss) {
+    for (const { uuid } of members) volume.setHolds(formatUuid(uuid), [])
+    await volume.writeSuperblock((newest) => ({
+      ...newEpoch(newest, options.random),
+      fenced: false,
+      outdated: false,
+      members: [],
+    }))
+  } else if (!fenced && options.acceptHistoryLoss)
+    await volume.writeSuperblock((newest) => ({ ...newEpoch(newest, options.random), outdated: false }))
 }
 
 /** Operations acknowledged after the published root, and those that cannot be kept, for a volume that is only read. */

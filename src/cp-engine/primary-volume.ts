@@ -50,8 +50,8 @@ export class EngineVolume implements contract.PrimaryVolume {
     })
   }
 
+  /** Works on a fenced volume, too: whoever fenced it may be the member that has to go. */
   async removeMember(uuid: string): Promise<void> {
-    this.engine.assertWritable()
     this.engine.volume.setHolds(uuid, [])
     await this.engine.writeSuperblock(({ members }) => ({
       members: members.filter((other) => formatUuid(other.uuid) !== uuid),

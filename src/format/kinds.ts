@@ -24,6 +24,9 @@ export const structures = {
   snapshotItem: { kind: 21, version: 1 },
   directoryItem: { kind: 22, version: 1 },
   settingItem: { kind: 23, version: 1 },
+  /** Values of settings. */
+  tokenSetting: { kind: 24, version: 1 },
+  accessMark: { kind: 25, version: 1 },
 } as const satisfies Record<string, StructureHead>
 
 /** Kinds from here on belong to the frames on the wire; `frames.ts` defines them. */

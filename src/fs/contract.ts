@@ -96,6 +96,8 @@ export interface OpenFile {
 
 /** Callers make one call at a time; only `close` may come during another call. */
 export interface ByteStream {
+  /** Memory that the next `next` takes, in bytes; 0 when its bytes are in memory already. */
+  needs(): number
   /**
    * Returns the next bytes, all verified; null at the end. The next `next`, `rest` or `close` may change the bytes.
    */

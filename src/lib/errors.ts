@@ -20,6 +20,8 @@ export const errorCodes = {
   'cp-gone': [410, 'This consistency point is no longer readable'],
   'cp-lost': [410, 'This consistency point was abandoned by a failover'],
   'range-not-satisfiable': [416, 'The range is beyond the end'],
+  'wrong-host': [421, 'This server does not answer for this host'],
+  'too-many-requests': [429, 'This client asks for too much at once'],
   'too-large': [413, 'This is too large'],
   'unsupported-media-type': [415, 'The media type is not supported'],
   'not-yet': [503, 'Not reached yet'],

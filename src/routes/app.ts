@@ -6,17 +6,19 @@
  * - Paths are matched raw: nothing is decoded before a handler parses the path strictly.
  * - Requests for the content of files are found by their prefix, before the router: the match and hono's context cost
  *   a fifth of a small read (measured).
+ * - Every request of an endpoint is decided before its handler runs.
  * - Every failure is a problem with a code. `fetch` never throws.
  */
 import { Hono } from 'hono'
 import { AssertionError } from '../lib/assert.ts'
-import { StillpointError } from '../lib/errors.ts'
+import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { Dependencies } from './http/dependencies.ts'
 import { type Document, renderDocs } from './system/docs-page.ts'
 import { AppMetrics } from './system/metrics.ts'
 import { buildDocument } from './openapi.ts'
-import { type AppParts, type Endpoint, type Handler, isServedBy, makeHandler } from './http/endpoint.ts'
+import { type AppParts, type Endpoint, isServedBy, makeHandler } from './http/endpoint.ts'
 import { endpoints } from './endpoints.ts'
+import { type Guarded, guarded } from './http/guard.ts'
 import { methodNotAllowed, problem } from './http/problem.ts'
 import { splitUrl } from './http/raw-url.ts'
 
@@ -39,7 +41,7 @@ function prefixOf(path: string): {
 }
 
 export function makeApp(dependencies: Dependencies): App {
-  const metrics = new AppMetrics(() => dependencies.gauges())
+  const metrics = new AppMetrics(() => dependencies.gauges(), dependencies.resources.refusals)
   const document = lazy(() => buildDocument(dependencies.role))
   const openApi = lazy(() => `${JSON.stringify(document(), null, 2)}\n`)
   const docs = lazy(() => renderDocs(document() as unknown as Document))
@@ -50,7 +52,7 @@ export function makeApp(dependencies: Dependencies): App {
   for (const endpoint of endpoints) {
     const handler = makeHandler(endpoint, dependencies, parts)
     if (!handler) continue
-    const run = runner(endpoint, handler, dependencies, metrics)
+    const run = runner(endpoint, guarded(endpoint, handler, dependencies), dependencies, metrics)
     const method = endpoint.method.toUpperCase()
     if (endpoint.path === contentPath) direct.set(method, run)
     // hono answers HEAD through GET, so the handlers look at the method of the request itself.
@@ -95,7 +97,7 @@ type Run = (
 /**
  * An answer that a handler gives without a promise is returned without one: an extra promise would only cost time.
  */
-function runner(endpoint: Endpoint, handler: Handler, dependencies: Dependencies, metrics: AppMetrics): Run {
+function runner(endpoint: Endpoint, handler: Guarded, dependencies: Dependencies, metrics: AppMetrics): Run {
   const { clock } = dependencies
   const { prefix } = prefixOf(endpoint.path)
   const hasParameter = prefix !== endpoint.path
@@ -127,6 +129,7 @@ function runner(endpoint: Endpoint, handler: Handler, dependencies: Dependencies
 
 function failed(error: unknown, dependencies: Dependencies): Response {
   if (error instanceof AssertionError) dependencies.reportBug(error)
+  if (hasCode(error, 'too-many-pins')) dependencies.resources.refusals.count('pins')
   return problem(error)
 }
 

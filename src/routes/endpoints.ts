@@ -10,8 +10,10 @@ import { mirrorsEndpoints } from './v1/mirrors.ts'
 import { moveEndpoints } from './v1/move.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { statEndpoints } from './v1/stat.ts'
+import { tokenEndpoints } from './v1/tokens.ts'
+import { withAccess } from './access-contract.ts'
 
-export const endpoints: readonly Endpoint[] = [
+const listed: readonly Endpoint[] = [
   ...fileEndpoints,
   ...statEndpoints,
   ...directoryEndpoints,
@@ -20,6 +22,9 @@ export const endpoints: readonly Endpoint[] = [
   ...cpEndpoints,
   ...mirrorsEndpoints,
   ...mirrorEndpoints,
+  ...tokenEndpoints,
   ...healthEndpoints,
   ...documentEndpoints,
 ]
+
+export const endpoints = listed.map(withAccess)

@@ -5,6 +5,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ServerRole } from './http/dependencies.ts'
+import { securitySchemes } from './access-contract.ts'
 import { type Endpoint, isServedBy } from './http/endpoint.ts'
 import { endpoints } from './endpoints.ts'
 
@@ -23,6 +24,7 @@ const tagNames = {
   several: 'Operations on more than one path',
   'consistency points': 'The images that readers and mirrors see',
   mirrors: 'Who has a copy, and how far it is',
+  access: 'Tokens: who may do what',
   system: 'The process itself',
 } as const
 
@@ -31,6 +33,8 @@ const multiSegment = '{path}'
 
 export function buildDocument(role: ServerRole): Record<string, unknown> {
   const hono = new OpenAPIHono()
+  for (const [name, scheme] of Object.entries(securitySchemes))
+    hono.openAPIRegistry.registerComponent('securitySchemes', name, scheme)
   for (const endpoint of endpoints) {
     if (isServedBy(endpoint, role)) hono.openAPIRegistry.registerPath(toRoute(endpoint))
   }

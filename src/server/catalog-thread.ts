@@ -5,7 +5,7 @@
  *   new thread is begun for a call that comes `restartMs` later.
  * - Rows that are told while there is no thread are counted as dropped.
  */
-import type { CpRow, MirrorRow, TransferRow } from '../catalog/catalog.ts'
+import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../catalog/catalog.ts'
 import type { Pass } from '../catalog/files/file-catalog.ts'
 import type { CatalogState } from '../catalog/files/file-tables.ts'
 import type { FilePasses } from '../catalog/files/follower.ts'
@@ -58,6 +58,10 @@ export class CatalogThread implements FilePasses {
 
   recordTransfer(row: TransferRow): void {
     if (!this.tell({ kind: 'transfer', row })) this.droppedHere++
+  }
+
+  recordAudit(row: AuditRow): void {
+    if (!this.tell({ kind: 'audit', row })) this.droppedHere++
   }
 
   recordMirrors(rows: readonly MirrorRow[]): void {

@@ -18,7 +18,7 @@ import type {
   CatalogSetting,
   CatalogWord,
 } from './catalog-messages.ts'
-import { blockFileName, catalogPath, setCatalogAside } from './volume-folder.ts'
+import { blockFileName, catalogPath, makePrivate, setCatalogAside } from './volume-folder.ts'
 
 declare const self: Worker
 
@@ -65,6 +65,7 @@ class CatalogService {
       sideUuid,
       publishedCp: () => this.known.at(-1)?.cp ?? publishedCp,
       clock: systemClock,
+      makePrivate,
       setAside: setCatalogAside,
     })
     this.catalog.onFresh(() => this.known)
@@ -83,6 +84,9 @@ class CatalogService {
         return
       case 'transfer':
         this.catalog.recordTransfer(word.row)
+        return
+      case 'audit':
+        this.catalog.recordAudit(word.row)
         return
       case 'mirrors':
         this.catalog.recordMirrors(word.rows)

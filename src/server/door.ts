@@ -1,12 +1,26 @@
 /** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { isLoopback } from './configuration/listen.ts'
+import { formatHost, isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
 import { memberUrlBytesMax, membersMax } from '../format/geometry.ts'
-import { type HttpServer, type Mount, startHttpServer } from '../routes/http/server.ts'
+import { labelMs } from '../format/position.ts'
+import {
+  type HttpServer,
+  type Mount,
+  startHttpServer,
+  wrongCredentials as wrongCredentialsDefault,
+} from '../routes/http/server.ts'
+import { assert } from '../lib/assert.ts'
+import { fromHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Rate } from '../lib/rate-limit.ts'
 import { logger } from '../lib/log.ts'
-import type { Limits } from '../routes/http/dependencies.ts'
+import type { Gauge, Limits } from '../routes/http/dependencies.ts'
+import { potsDefault } from '../routes/http/pots.ts'
+import { Refusals } from '../routes/http/refusals.ts'
+import { Resources } from '../routes/http/resources.ts'
+import { readTlsPair, stampOf, type TlsPair } from './tls/tls-pair.ts'
+import { watchTls } from './tls/tls-watch.ts'
 
 const log = logger('server')
 
@@ -40,25 +54,116 @@ export class Failure {
   }
 }
 
-export function listen(
-  configuration: ServerConfiguration,
-  clock: Clock,
-  mounts: readonly Mount[],
-): HttpServer {
-  const { host, port } = configuration.listen
-  return startHttpServer({ hostname: host, port, mounts, clock })
+/** The listener of a server, and what its requests share. */
+export class Door {
+  readonly refusals = new Refusals()
+  readonly resources: Resources
+  private server: HttpServer | null = null
+  private readonly tls: TlsPair | null
+  private fingerprints: readonly string[]
+  private stopWatching = (): void => {}
+
+  constructor(
+    private readonly configuration: ServerConfiguration,
+    private readonly clock: Clock,
+    private readonly wrongCredentials: Rate = wrongCredentialsDefault,
+  ) {
+    const { uploadBytesMax, downloadBytesMax } = configuration
+    this.tls = configuration.tls && readTlsPair(configuration.tls)
+    this.fingerprints = this.tls ? [this.tls.fingerprint] : []
+    this.resources = new Resources({
+      clock,
+      refusals: this.refusals,
+      uploadBytesMax,
+      downloadBytesMax,
+      clientOf: (request) => this.http.clientOf(request),
+      requests: () => this.http.requests(),
+    })
+  }
+
+  /** Only after `open`. */
+  get http(): HttpServer {
+    assert(this.server !== null, 'a request comes through an open door')
+    return this.server
+  }
+
+  /** SHA-256 of the certificate that is shown, and of the one before, which connections may still stand on. */
+  certificates(): readonly Uint8Array[] {
+    return this.fingerprints.map(fromHex)
+  }
+
+  open(mounts: readonly Mount[]): HttpServer {
+    const { configuration, clock, refusals } = this
+    const { listen, corsOrigins, idleSeconds, requestsMax, clientRequestsMax } = configuration
+    const shares = { most: requestsMax, mostOfClient: clientRequestsMax }
+    this.server = startHttpServer({
+      hostname: listen.host,
+      port: listen.port,
+      mounts,
+      clock,
+      hosts: hostsOf(configuration),
+      corsOrigins,
+      idleSeconds,
+      pots: { ...potsDefault, requests: shares, waits: shares },
+      refusals,
+      tls: this.tls,
+      wrongCredentials: this.wrongCredentials,
+    })
+    this.watch(this.server)
+    return this.server
+  }
+
+  private watch(server: HttpServer): void {
+    const { clock, tls } = this
+    const files = this.configuration.tls
+    if (!tls || !files) return
+    sayExpiry(tls, clock)
+    this.stopWatching = watchTls({
+      clock,
+      current: tls,
+      stamp: () => stampOf(files),
+      read: () => readTlsPair(files),
+      take: (pair) => {
+        server.renew(pair)
+        this.fingerprints = [pair.fingerprint, ...this.fingerprints].slice(0, 2)
+        log.info('a new certificate is in force', { fingerprint: pair.fingerprint })
+        sayExpiry(pair, clock)
+      },
+    })
+  }
+
+  /** Lets answers in progress end, for at most `graceMs`. */
+  close(graceMs: number): Promise<void> {
+    this.stopWatching()
+    return this.http.stop(graceMs)
+  }
 }
 
-const everywhere: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]'])
-
-/** True when the text is an address of this server, as far as names tell: a proxy in front has another address. */
-export function isAddressOf(
-  text: string,
-  { hostname, port }: Pick<HttpServer, 'hostname' | 'port'>,
-): boolean {
-  const url = URL.parse(text)
-  if (!url || Number(url.port || (url.protocol === 'https:' ? 443 : 80)) !== port) return false
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  if (host === hostname.toLowerCase()) return true
-  return isLoopback(host) && (isLoopback(hostname) || everywhere.has(hostname))
+function sayExpiry({ expiresAtMs, fingerprint }: TlsPair, clock: Clock): void {
+  if (expiresAtMs < labelMs(clock))
+    log.warning('the certificate has expired: clients refuse it', { fingerprint })
 }
+
+/**
+ * Names that a Host header may have; null means any. A web page can point its own name to any address, but not the
+ * names of this list: loopback, the address of `--listen`, and what the operator allows.
+ */
+export function hostsOf({
+  listen,
+  allowedHosts,
+}: Pick<ServerConfiguration, 'listen' | 'allowedHosts'>): readonly string[] | null {
+  if (!isLoopback(listen.host) && allowedHosts.length === 0) return null
+  return ['127.0.0.1', '[::1]', 'localhost', formatHost(listen.host), ...allowedHosts]
+}
+
+/** How much of what is shared is in use. */
+export const doorGauges = ({ resources }: Door): readonly Gauge[] => [
+  { name: 'upload_bytes', help: 'Memory that uploads in progress may take', value: resources.uploads.bytes },
+  { name: 'uploads_waiting', help: 'Uploads that wait for memory', value: resources.uploads.waiters },
+  {
+    name: 'answer_bytes',
+    help: 'Bytes of long answers that clients have yet to take',
+    value: resources.answers.bytes,
+  },
+  { name: 'answers_streaming', help: 'Long answers on their way', value: resources.streaming },
+]

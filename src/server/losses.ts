@@ -1,3 +1,3 @@
 /** Parts that an operator may accept to lose, so that a damaged volume can be opened. */
-export const losses = ['superblock', 'log', 'history'] as const
+export const losses = ['superblock', 'log', 'history', 'epoch'] as const
 export type Loss = (typeof losses)[number]

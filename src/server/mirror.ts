@@ -2,6 +2,8 @@
  * A mirror: the applier that receives CPs, the files of the published CP, the history, and a door that only reads.
  */
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { TokenFeed } from '../access/token-feed.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { KeptCatalog, type SeenMirror } from './kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
@@ -14,13 +16,19 @@ import { Views } from '../fs/read/image-leases.ts'
 import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { OpenedVolume } from './opened-volume.ts'
-import { createReplicaFetch } from '../replica/link/http-transport.ts'
+import { createReplicaFetch } from '../replica/link/http-receiver.ts'
+import { PairingCode, codeMsMax, formatCode } from '../replica/link/pairing-code.ts'
+import { MirrorKeyRing } from '../replica/link/peer-keys.ts'
+import { PeerSessions } from '../replica/link/peer-sessions.ts'
 import { MirrorApplier } from '../replica/mirror/mirror-applier.ts'
 import { makeApp } from '../routes/app.ts'
 import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
-import { abandonMsMax, drainMsMax, Failure, limits, listen } from './door.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
+import { isLoopback } from './configuration/listen.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
 
@@ -32,9 +40,11 @@ const silenceMsMax = 10_000
 export async function serveMirror(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss }: StartOptions,
+  { clock, random, acceptLoss, pair = false, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
+  const door = new Door(configuration, clock, wrongCredentials)
   const volume = await Volume.open(opened.device, {
     clock,
     acceptLoss: acceptLoss.includes('superblock'),
@@ -43,6 +53,8 @@ export async function serveMirror(
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('mirror', configuration.given))
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),
@@ -65,21 +77,45 @@ export async function serveMirror(
       kept.spaceShort()
       volume.cutPins(clock.monotonic() - pinMsMax)
     },
+    onAdopted: (adopter, epoch) => trail.note('adopted', `by volume ${adopter}, epoch ${epoch}`),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
+
+  const known = knownTokensOf(configuration, clock)
+  const access = new TokenFeed(known, () => (volume.currentOrNull() ? views.open() : null))
+  volume.onPublished(() => void access.newer())
+  await access.newer()
+  refuseShutDoor(known, configuration)
 
   const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles, () =>
     Promise.resolve([seenOf(statusOf(volume, applier, labelMs(clock)))]),
   )
+
   const stopping = new Stopping()
-  const replica = createReplicaFetch(applier, { clock, secret: configuration.secret, problem })
+  const { secret } = configuration
+  const isOnLoopback = isLoopback(configuration.listen.host)
+  const isPairing = pair || (secret === null && stored.isEmpty && !isOnLoopback)
+  const code = isPairing ? new PairingCode(clock, random) : null
+  const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })
+  const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => door.certificates() })
+  const replica = createReplicaFetch(applier, {
+    clock,
+    sessions,
+    problem,
+    onRefused: (what, request) =>
+      trail.record({ event: 'refused', who: null, what, from: door.resources.clientOf(request) }),
+  })
   const app = makeApp({
     role: 'mirror',
+    access,
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     status: () => statusOf(volume, applier, labelMs(clock)),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
@@ -88,13 +124,14 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...kept.gauges()],
+    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
+  const http = door.open([
     {
       prefix: '/replica/',
+      onlyPeers: true,
       async fetch(request) {
         try {
           // The primary always has an open request that waits for answers; a mirror that stops ends that request.
@@ -113,19 +150,23 @@ export async function serveMirror(
     url: http.url,
     role: 'mirror',
     publishedCp,
+    pairing: shown(code),
     failed: failure.happened,
     async stop() {
       stopping.begin()
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       views.close()
       await drained
       await applier.close()
+      await access.close()
+      trail.close('with everything that it has received')
       await kept.stop()
       await opened.close()
     },
     async abandon() {
       stopping.begin()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
+      trail.close('after a failure')
       await kept.abandon()
     },
   }
@@ -141,6 +182,11 @@ const seenOf = ({ id, state, cp, targetCp, needs: need }: OwnStatus): SeenMirror
   heldBytes: null,
   needs: need,
 })
+
+function shown(code: PairingCode | null): RunningServer['pairing'] {
+  const bytes = code?.current()
+  return bytes ? { code: formatCode(bytes), minutes: codeMsMax / 60_000 } : null
+}
 
 const isEnding = (): StillpointError => new StillpointError('not-yet', 'the server is stopping')
 const nothingHere = (): StillpointError => new StillpointError('not-found', 'there is no such address')

@@ -14,7 +14,7 @@ import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
 import { CatalogThread } from './catalog-thread.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { blockFileName } from './volume-folder.ts'
+import { blockFileName, narrowModes } from './volume-folder.ts'
 import { createMirror, createPrimary } from '../cp-engine/create-volume.ts'
 import {
   growBytesDefault,
@@ -72,6 +72,8 @@ export class OpenedVolume {
       const opened = await openDevice(folder)
       try {
         const role = await readRole(opened.device)
+        // The files of a folder that has no volume are not this program's.
+        sayModes(path)
         const volume = new OpenedVolume(path, folder, opened, role, () => lock.release())
         if (role === 'primary' && opened.onlyReadsWhy === null) await volume.fillHoles()
         return volume
@@ -128,6 +130,14 @@ export class OpenedVolume {
     await this.device.close()
     this.release()
   }
+}
+
+function sayModes(path: string): void {
+  const { narrowed, open } = narrowModes(path)
+  if (narrowed.length > 0)
+    log.warn('others could use files of the volume, and now only their owner can', { files: narrowed })
+  if (open.length > 0)
+    log.warn('others may use files of the volume, and their modes cannot be changed', { files: open })
 }
 
 interface OpenedDevice {

@@ -1,10 +1,12 @@
 /** A primary: the engine, its files, its mirrors, its history, and the door to all of them. */
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { readTokens, TokenDesk } from '../access/token-settings.ts'
 import { openPrimary } from '../cp-engine/open-primary.ts'
 import { zstd } from '../cp-engine/records/payloads.ts'
 import { EngineVolume } from '../cp-engine/primary-volume.ts'
 import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { KeptCatalog } from './kept-catalog.ts'
 import type { RecordedCps } from './cp-history.ts'
 import { reachLevel } from './durability-levels.ts'
@@ -18,10 +20,16 @@ import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import { HttpTransport } from '../replica/link/http-transport.ts'
+import { parseCode } from '../replica/link/pairing-code.ts'
+import { PrimaryKeyRing } from '../replica/link/peer-keys.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
-import { abandonMsMax, drainMsMax, Failure, isAddressOf, limits, listen } from './door.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
+import { isLoopback } from './configuration/listen.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { isOwnAddress, systemNames } from './own-address.ts'
+import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
 const log = logger('primary')
@@ -32,9 +40,11 @@ const flushMsMax = 5_000
 export async function servePrimary(
   volume: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock, random, acceptLoss }: StartOptions,
+  { clock, random, acceptLoss, names = systemNames, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const stored = PairKeys.open(configuration.data)
+  const door = new Door(configuration, clock, wrongCredentials)
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -47,6 +57,7 @@ export async function servePrimary(
     acceptSuperblockLoss: acceptLoss.includes('superblock'),
     acceptLogLoss: acceptLoss.includes('log'),
     acceptHistoryLoss: acceptLoss.includes('history'),
+    acceptEpochLoss: acceptLoss.includes('epoch'),
     onPoisoned: (error) => failure.report('a write to the device failed', error),
   })
   sayWhatWasFound(engine.recovery)
@@ -56,6 +67,12 @@ export async function servePrimary(
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
   const catalog = volume.openCatalog(side, () => engine.current().root.cp, configuration, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', startOf('primary', configuration.given))
+  if (acceptLoss.includes('history') && !engine.isFenced)
+    trail.note('fence-lifted', 'what a later copy of the volume has is given up')
+  if (acceptLoss.includes('epoch') && !engine.isFenced)
+    trail.note('fence-lifted', 'what another primary has is given up')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
@@ -65,26 +82,43 @@ export async function servePrimary(
     openView: () => files.view(),
     settle: () => engine.requestCp('requested'),
   })
+  const primary = new EngineVolume(engine)
+  const { secret } = configuration
+  const keys = new PrimaryKeyRing({
+    secret,
+    stored,
+    isOpen: (url) => secret === null && isLoopback(URL.parse(url)?.hostname.replace(/^\[|\]$/g, '') ?? ''),
+  })
   const mirrors = new Mirrors({
     source: engine,
-    primary: new EngineVolume(engine),
+    primary,
     identity: { side, geometry, epoch: () => engine.volume.superblock.epoch },
-    transport: new HttpTransport({ secret: configuration.secret, clock }),
+    transport: new HttpTransport({ clock, random, volume: primary.volumeUuid, side, keys }),
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
+    onAdopted: (mirror, url) => trail.note('adopted', `mirror at ${url}`, mirror),
     onLostCp(mirror, cp) {
       if (engine.isFenced) return
+      trail.note('fenced', `the mirror at ${mirror} has a later consistency point, ${cp}`)
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
       engine.fence('an older copy').catch(() => {})
     },
+    onUnreached: (url, reason) => log.warn('a mirror is not reached', { url, reason }),
     onHigherEpoch(epoch) {
       if (engine.isFenced) return
-      log.error('another primary has taken over: no write is taken any more', { epoch: epoch.number })
+      trail.note('fenced', `a mirror follows a higher epoch, ${epoch.number}`)
+      log.error(fences['another primary'], { epoch: epoch.number })
       // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
     },
   })
+
+  const known = knownTokensOf(configuration, clock)
+  const openTree = files.view()
+  const { mark, tokens } = await readTokens(openTree, undefined).finally(() => openTree.release())
+  known.replace(tokens ?? [], mark !== null)
+  refuseShutDoor(known, configuration)
 
   const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles, async () =>
     (await mirrors.list()).map(({ id, url, state, cp, lagCps, lagMs, heldBytes, needs }) => ({
@@ -105,10 +139,11 @@ export async function servePrimary(
   const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
-    async add(url) {
-      // The primary would take its own address for a mirror that never answers.
-      if (isAddressOf(url, http))
+    async add(url, code = null) {
+      if (await isOwnAddress(url, http, names))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
+      engine.assertWritable()
+      if (code !== null) keys.give(url, codeOf(code))
       return mirrors.add(url)
     },
   }
@@ -116,13 +151,18 @@ export async function servePrimary(
   let isStopping = false
   const app = makeApp({
     role: 'primary',
+    audit: trail.record,
     views,
     newest: files.newest,
     cps: kept.cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     files,
     mirrors: members,
+    access: known,
+    tokens: new TokenDesk(files, known, random),
     taker: takerOf(engine, kept.cps),
     reach: (applied, wish) =>
       reachLevel(
@@ -143,13 +183,11 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...kept.gauges()],
+    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
-  const http = listen(configuration, clock, [
-    { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
-  ])
+  const http = door.open([{ prefix: '/', fetch: (request, url) => app.fetch(request, url) }])
   files.start()
   mirrors.start()
   const adding = addMirrors(members, configuration.mirrors)
@@ -158,10 +196,11 @@ export async function servePrimary(
     url: http.url,
     role: 'primary',
     publishedCp: () => engine.current().root.cp,
+    pairing: null,
     failed: failure.happened,
     async stop() {
       isStopping = true
-      const drained = http.stop(drainMsMax)
+      const drained = door.close(drainMsMax)
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
@@ -177,13 +216,15 @@ export async function servePrimary(
       if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
         log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
+      trail.close('after its last consistency point')
       await kept.stop()
       await volume.close()
     },
     async abandon() {
       isStopping = true
       mirrors.close()
-      await http.stop(abandonMsMax)
+      await door.close(abandonMsMax)
+      trail.close('after a failure')
       await kept.abandon()
     },
   }
@@ -223,6 +264,12 @@ async function addMirrors(mirrors: MirrorMembers, urls: readonly string[]): Prom
       })
     }
   }
+}
+
+function codeOf(text: string): Uint8Array {
+  const code = parseCode(text)
+  if (code) return code
+  throw new StillpointError('bad-json', 'code: the pairing code as the mirror shows it')
 }
 
 function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {

@@ -7,6 +7,7 @@
  * - Every request that would change something is answered `fenced` with the reason, and `/readyz` says the reason.
  * - The server writes again only after a new start.
  */
+import { TokenFeed } from '../access/token-feed.ts'
 import { lookAtLog } from '../cp-engine/open-primary.ts'
 import { Volume } from '../cp-engine/volume/volume.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
@@ -22,8 +23,10 @@ import { makeApp } from '../routes/app.ts'
 import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
+import { AuditTrail, startOf } from './audit.ts'
 import { KeptCatalog } from './kept-catalog.ts'
-import { abandonMsMax, drainMsMax, Failure, limits, listen } from './door.ts'
+import { knownTokensOf, refuseShutDoor } from './access.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -38,9 +41,10 @@ export function whyNotWritten(error: unknown): string | null {
 export async function serveReading(
   opened: OpenedVolume,
   configuration: ServerConfiguration,
-  { clock }: StartOptions,
+  { clock, wrongCredentials }: StartOptions,
 ): Promise<RunningServer> {
   const failure = new Failure()
+  const door = new Door(configuration, clock, wrongCredentials)
   const { nodeCacheBytesMax } = configuration
   const volume = await Volume.open(opened.device, { clock, readOnly: true, nodeCacheBytesMax })
   const { role } = opened
@@ -50,23 +54,33 @@ export async function serveReading(
 
   const side = formatUuid(volume.superblock.sideUuid)
   const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
+  const trail = new AuditTrail(clock, catalog)
+  trail.note('server-started', `${startOf(role, configuration.given)}; only reads are served`)
+  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
+  const known = knownTokensOf(configuration, clock)
+  const access = new TokenFeed(known, () => (volume.currentOrNull() ? views.open() : null))
+  await access.newer()
+  refuseShutDoor(known, configuration)
   const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles, () =>
     Promise.resolve([]),
   )
-  const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   let isStopping = false
   const common = {
+    access,
+    audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
     clock,
     limits,
+    resources: door.resources,
+    needsToken: () => known.readsNeedToken,
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...kept.gauges()],
+    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -80,25 +94,28 @@ export async function serveReading(
           role,
           files: closedFiles(views, refuse),
           mirrors: { list: () => Promise.resolve(membersOf(volume)), add: refuse, remove: refuse },
+          tokens: { create: refuse, revoke: refuse },
           taker: { take: refuse },
           reach: refuse,
         })
       : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })
 
-  const http = listen(configuration, clock, [
-    ...(role === 'mirror' ? [{ prefix: '/replica/', fetch: refuseFrames }] : []),
+  const http = door.open([
+    ...(role === 'mirror' ? [{ prefix: '/replica/', onlyPeers: true, fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
   const end = async (drainMs: number): Promise<void> => {
     isStopping = true
-    const drained = http.stop(drainMs)
+    const drained = door.close(drainMs)
     views.close()
     await drained
+    trail.close('without a write')
   }
   return {
     url: http.url,
     role,
     publishedCp,
+    pairing: null,
     failed: failure.happened,
     async stop() {
       await end(drainMsMax)

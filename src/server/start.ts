@@ -1,10 +1,11 @@
 /**
  * The composition root: serves a volume in its own role, behind its door.
  *
- * - `stop` works in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog checkpointed, device closed,
+ * - `stop` works in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog closed, device closed,
  *   lock released. No step needs a part that an earlier step has ended.
  * - A failure that the process cannot repair (a poisoned engine, a bug) resolves `failed`: the process should end.
  */
+import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { hasVolume } from './volume-folder.ts'
@@ -25,7 +26,10 @@ export async function startServer(
 ): Promise<RunningServer> {
   // The address is tried first, so that no new volume is made that cannot be served.
   const { host, port } = configuration.listen
-  if (!hasVolume(configuration.data)) await probeAddress(host, port)
+  if (!hasVolume(configuration.data)) {
+    refuseShutDoor(knownTokensOf(configuration, options.clock), configuration)
+    await probeAddress(host, port)
+  }
   const volume = await OpenedVolume.open(verb === 'serve' ? 'primary' : 'mirror', configuration, options)
   try {
     if (verb === 'mirror' && volume.role === 'primary')

@@ -5,6 +5,7 @@ import { largePuts } from '../../bench/rows/large-puts.ts'
 import { puts } from '../../bench/rows/puts.ts'
 import { reads } from '../../bench/rows/reads.ts'
 import { memoryUpload } from '../../bench/rows/sizes.ts'
+import { tokenReads } from '../../bench/rows/token-reads.ts'
 import { trees } from '../../bench/rows/trees.ts'
 import { expectWorked, runSmall } from './bench-run.ts'
 
@@ -27,6 +28,8 @@ test(
 test('large PUTs', async () => expectWorked(await runSmall(largePuts, /./), 2), msMax)
 
 test('reads', async () => expectWorked(await runSmall(reads, /./), 7), msMax)
+
+test('reads with a token', async () => expectWorked(await runSmall(tokenReads, /./), 1), msMax)
 
 test('trees through the command line', async () => expectWorked(await runSmall(trees, /./), 2), msMax)
 

@@ -84,6 +84,20 @@ test('an extension takes no space, an allocation takes what it says, and a punch
   await device.close()
 })
 
+test('an allocation of a part leaves the rest without space, whichever part it is', async () => {
+  for (const address of [0, 10, 490, 990]) {
+    const file = folder.file(`part ${address}`)
+    const device = await FileDevice.create(file, 10)
+    await device.extend(1000)
+    const size = () => statSync(file).blocks * 512
+    await device.allocate({ address, blocks: 10 })
+    const before = size()
+    await device.allocate({ address: 700, blocks: 100 })
+    expect({ address, taken: size() - before }).toEqual({ address, taken: 100 * blockBytes })
+    await device.close()
+  }
+})
+
 test('a sparse file on a full disk: the write is refused, and the device goes on', async () => {
   for (const isDirect of [false, true]) {
     const file = folder.file(`sparse ${isDirect}`)

@@ -18,12 +18,20 @@ import { LeavingEntries } from '../../src/catalog/files/leaving-entries.ts'
 import { FileCache, type KnownFile } from '../../src/fs/read/file-cache.ts'
 import { KnownDirectories } from '../../src/fs/tree/known-directories.ts'
 import { BufferPool } from '../../src/lib/buffer-pool.ts'
+import { encodeUtf8 } from '../../src/lib/bytes.ts'
+import { formatUuid } from '../../src/lib/random.ts'
+import { RateLimit } from '../../src/lib/rate-limit.ts'
 import { Lag } from '../../src/replica/link/lag.ts'
+import { keyOfPair } from '../../src/replica/link/peer-proof.ts'
+import { sessionsMax } from '../../src/replica/link/peer-sessions.ts'
 import { TransferLog } from '../../src/replica/link/transfer-log.ts'
 import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
+import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
 import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
+import { Prover, askOf, mirrorEnd } from '../replica/link/peers.ts'
+import { VirtualClock } from '../simulated/clock.ts'
 import type { Bound } from './bounds.ts'
 
 const hashOf = (n: number): Uint8Array => {
@@ -74,6 +82,22 @@ const replaced = (most: number, count: number, makeRuns: () => ReplacedRuns): Bo
 })
 
 export const remembered: readonly Bound[] = [
+  {
+    file: 'lib/rate-limit.ts',
+    what: 'clients that did something lately',
+    most: 50,
+    count: 300,
+    make: () => {
+      const limit = new RateLimit(new VirtualClock(), { burst: 3, perSecond: 1 }, 50)
+      return {
+        add: (i) => void limit.take(`client ${i}`),
+        size: () => limit.size,
+        knows: (i) => (limit as unknown as { clients: Map<string, unknown> }).clients.has(`client ${i}`),
+        keeps: 'newest',
+        holder: (limit as unknown as { clients: object }).clients,
+      }
+    },
+  },
   {
     file: 'cp-engine/tree/node-cache.ts',
     what: 'clean nodes',
@@ -302,6 +326,45 @@ export const remembered: readonly Bound[] = [
     },
   },
   {
+    file: 'replica/link/peer-sessions.ts',
+    what: 'sessions of proved primaries',
+    most: sessionsMax,
+    count: 200,
+    make: () => {
+      const clock = new VirtualClock()
+      const [volume, primary, side] = [1, 2, 3].map((n) => formatUuid(new Uint8Array(16).fill(n))) as [
+        string,
+        string,
+        string,
+      ]
+      const { sessions, fetchOf } = mirrorEnd({ side, secret: null, clock })
+      const ask = askOf(
+        fetchOf({
+          receive: async () => {},
+          hasAnswers: false,
+          takeAnswers: () => [],
+          onAnswer: () => () => {},
+        }),
+      )
+      const key = keyOfPair('open', encodeUtf8('open'), { primary, mirror: side })
+      const ids: Uint8Array[] = []
+      return {
+        async add(i) {
+          const { session } = await new Prover(ask, { volume, primary }, () => ({
+            keyKind: 'open',
+            key,
+          })).begin()
+          ids[i] = session.id
+          clock.jump(6000)
+        },
+        size: () => sessions.size,
+        knows: (i) => sessions.find(ids[i]!) !== null,
+        keeps: 'newest',
+        holder: sessions,
+      }
+    },
+  },
+  {
     file: 'replica/link/transfer-log.ts',
     what: 'consistency points whose transfers are counted',
     most: 16,
@@ -335,6 +398,24 @@ export const remembered: readonly Bound[] = [
         knows: (i) => publications.some(({ cp }) => cp === i),
         keeps: 'newest',
         holder: lag,
+      }
+    },
+  },
+  {
+    file: 'server/audit.ts',
+    what: 'sources of refusals in a minute',
+    most: auditSourcesMax,
+    count: 2 * auditSourcesMax,
+    make: () => {
+      const trail = new AuditTrail(new VirtualClock(), { recordAudit: () => {} })
+      const { windows } = trail as unknown as { windows: Map<string, unknown> }
+      const from = (i: number): string => `2001:db8:0:${i}::/64`
+      return {
+        add: (i) => trail.record({ event: 'refused', who: null, what: 'unauthorized', from: from(i) }),
+        size: () => trail.size,
+        knows: (i) => windows.has(`refused ${from(i)}`),
+        keeps: 'oldest',
+        holder: trail,
       }
     },
   },
@@ -386,12 +467,9 @@ export const remembered: readonly Bound[] = [
     count: 500,
     make: () => {
       const folder = mkdtempSync(join(tmpdir(), 'stillpoint-'))
-      const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), {
-        rowsMax: where === 'the file' ? 100 : 1e6,
-        queueRowsMax: 100,
-        publishedCp: () => 1e6,
-      })
       const isFile = where === 'the file'
+      const bounds = { rowsMax: isFile ? 100 : 1e6, queueRowsMax: 100, publishedCp: () => 1e6 }
+      const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), bounds)
       const { file } = catalog as unknown as { file: unknown }
       const reader = new Database(join(folder, 'catalog.db'), { readonly: true })
       return {

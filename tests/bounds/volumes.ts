@@ -83,7 +83,7 @@ export const ofVolumes: readonly Bound[] = [
       return {
         add: async (i) => {
           await putRecord(engine, i, i)
-          const page = await views.settled(`listing ${i}`)
+          const page = await views.settled(`listing ${i}`, 'c')
           cps.push(page.cp)
           views.endListing(page.cp, `listing ${i}`)
           page.release()

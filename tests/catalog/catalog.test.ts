@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transact } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
-import { cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
+import { auditRow, cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
 
 const folder = temporaryFolders()
 const file = () => join(folder(), 'catalog.db')
@@ -237,6 +237,28 @@ describe('retention', () => {
       cp: 25,
     })
     reader.close()
+  })
+
+  test('the audit trail keeps its newest rows, none older than 400 days, and a clock that goes back loses none', () => {
+    const path = file()
+    const days = 24 * 3_600_000
+    const first = open(path, { rowsMax: 3 })
+    const times = [0, 1, 2, 3, 4].map((i) => day + i * days)
+    for (const atMs of times) first.catalog.recordAudit(auditRow(atMs))
+    first.catalog.close()
+    const kept = () => {
+      const reader = new Database(path, { readonly: true })
+      const rows = reader.query<{ ms: number }, []>('SELECT at_ms AS ms FROM audit ORDER BY id').all()
+      reader.close()
+      return rows.map(({ ms }) => (ms - day) / days)
+    }
+    expect(kept()).toEqual([2, 3, 4])
+    const second = open(path, { rowsMax: 3 })
+    second.catalog.recordAudit(auditRow(day - 3650 * days))
+    second.catalog.flush()
+    second.catalog.recordAudit(auditRow(day + 402.5 * days))
+    second.catalog.close()
+    expect(kept()).toEqual([3, 4, 402.5])
   })
 
   test('a repeated row never costs another one', () => {

@@ -35,8 +35,18 @@ test('the migrations make the public views and what is behind them', () => {
       .map((row) => row.name)
   expect(names('view')).toEqual([...schema.publicViews].sort())
   expect(names('table')).toEqual(['meta', ...schema.publicViewTables].sort())
-  const { cpRows, transferRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows } = schema
-  const behind = [cpRows, transferRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows]
+  const { cpRows, transferRows, auditRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows } =
+    schema
+  const behind = [
+    cpRows,
+    transferRows,
+    auditRows,
+    mirrorRows,
+    catalogState,
+    directoryRows,
+    fileRows,
+    changeRows,
+  ]
   expect([...schema.publicViewTables]).toEqual(behind.map((table) => getTableName(table)))
   const made = database
     .query<{ sql: string }, []>(`SELECT sql FROM sqlite_schema WHERE name = 'file_rows'`)

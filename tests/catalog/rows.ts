@@ -1,5 +1,11 @@
 import { renameSync, existsSync } from 'node:fs'
-import { Catalog, type CatalogOptions, type CpRow, type TransferRow } from '../../src/catalog/catalog.ts'
+import {
+  type AuditRow,
+  Catalog,
+  type CatalogOptions,
+  type CpRow,
+  type TransferRow,
+} from '../../src/catalog/catalog.ts'
 import type { UnusableReason } from '../../src/catalog/database.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 
@@ -36,6 +42,15 @@ export const transferRow = (cp: number, change: Partial<TransferRow> = {}): Tran
   ...change,
 })
 
+export const auditRow = (atMs: number): AuditRow => ({
+  event: 'refused',
+  who: null,
+  what: 'unauthorized',
+  source: '192.0.2.7',
+  leftOut: 0,
+  atMs,
+})
+
 export function open(
   path: string,
   options: Partial<CatalogOptions> = {},
@@ -47,6 +62,7 @@ export function open(
     sideUuid,
     publishedCp: () => 1_000_000,
     clock,
+    makePrivate: () => {},
     setAside(file, reason) {
       aside.push(reason)
       for (const suffix of ['', '-wal', '-journal'])

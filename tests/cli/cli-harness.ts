@@ -1,7 +1,7 @@
 /** Commands run inside the test, against the real door over the fake file system, over a real socket. */
 import { afterEach } from 'bun:test'
 import { runCli } from '../../src/cli/application.ts'
-import { systemClock } from '../../src/lib/clock.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { Harness } from '../routes/harness.ts'
@@ -15,6 +15,7 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  readonly clock?: Clock
 }
 
 export async function runCommand(inputs: readonly string[], options: RunOptions = {}): Promise<Ended> {
@@ -32,7 +33,7 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
       stderr: { write: (text) => void (err += text) },
       env: options.env ?? {},
     },
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: systemRandom,
     fetch,
     stdin: () => new Blob([options.input ?? '']).stream(),

@@ -39,8 +39,20 @@ test.each([...serverOptions] as readonly ServerOption[])('the option $name', (op
   ])
 })
 
-test.each(Object.keys(verbs))('the flags of %s', (verb) => {
-  const { parameters } = verbs[verb as keyof typeof verbs]
+interface Flagged {
+  readonly parameters: { readonly flags?: object }
+}
+/** A verb may have verbs of its own. */
+const commands: ReadonlyMap<string, Flagged> = new Map(
+  Object.entries(verbs).flatMap(([name, verb]): [string, Flagged][] =>
+    'parameters' in verb
+      ? [[name, verb]]
+      : verb.getAllEntries().map((entry) => [`${name} ${entry.name.original}`, entry.target as Flagged]),
+  ),
+)
+
+test.each([...commands.keys()])('the flags of %s', (verb) => {
+  const { parameters } = commands.get(verb)!
   const named = Object.keys(parameters.flags ?? {}).map((name) => `--${kebab(name)}`)
   const options = serverOptions.map((option) => `--${flagName(option)}`)
   const said = row(new RegExp(`^\`${verb}[ \`]`))[2]!

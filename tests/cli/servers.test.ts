@@ -195,8 +195,8 @@ test(
   'primary and mirror with a shared secret; a wrong one is refused',
   async () => {
     const secrets = folder()
-    writeFileSync(join(secrets, 'right'), 'a-secret-of-enough-length\n')
-    writeFileSync(join(secrets, 'wrong'), 'another-secret-of-that-length\n')
+    writeFileSync(join(secrets, 'right'), 'a-secret-of-enough-length\n', { mode: 0o600 })
+    writeFileSync(join(secrets, 'wrong'), 'another-secret-of-that-length\n', { mode: 0o600 })
     const mirror = await start('mirror', '--data', folder(), ...free, '--secret-file', join(secrets, 'right'))
     const stranger = await start(
       'serve',

@@ -9,6 +9,7 @@ import { type Superblock, decodeSuperblock, encodeSuperblock } from '../../src/f
 import { decodeFrame, encodeFrame } from '../../src/format/wire/frames.ts'
 import * as wire from '../../src/format/wire/messages.ts'
 import { extraProblem, noExtra } from '../../src/format/items/entry-extra.ts'
+import * as token from '../../src/format/items/token-setting.ts'
 import { entryKey, isSettingName, settingNameBytesMax } from '../../src/format/items/item-keys.ts'
 import { noNode } from '../../src/format/pointer.ts'
 import { cpMax, openingMax, sequenceMax, timeMsMax } from '../../src/format/position.ts'
@@ -175,6 +176,9 @@ describe('a name', () => {
     ['bytes of a path', pathBytesMax, (n) => isDone(() => parsePlainPath(path(n)))],
     ['bytes of a path in a URL', pathBytesMax, (n) => isDone(() => parseUrlPath(path(n)))],
     ['bytes of a setting', settingNameBytesMax, (n) => isSettingName(text(n))],
+    ['bytes of the name of a token', token.tokenNameBytesMax, (n) => isTokenSetting(text(n), '')],
+    ['bytes of the prefix of a token', token.tokenPrefixBytesMax, (n) => isTokenSetting('a', text(n))],
+    ['characters of the id of a token', 32, (n) => token.isTokenId(text(n))],
     ['bytes of a content type', entry.contentTypeBytesMax, (n) => isExtra({ contentType: text(n) })],
     ['bytes of a target', entry.linkTargetBytesMax, (n) => isExtra({ target: text(n) })],
     ['bytes of the name of metadata', entry.metaNameBytesMax, (n) => isExtra({ meta: [[text(n), '']] })],
@@ -184,6 +188,11 @@ describe('a name', () => {
   testLimits([['bytes', 1, (n) => isDone(() => entryKey(2, fill(n, 65)))]], 'least')
 })
 
+const isTokenSetting = (name: string, prefix: string): boolean => {
+  const sum = new Uint8Array(32)
+  const setting = { sum, role: 'reader' as const, name, prefix, createdMs: 0, expiresMs: null }
+  return isDone(() => token.decodeTokenSetting(token.encodeTokenSetting(setting)))
+}
 const isExtra = (extra: Partial<typeof noExtra>): boolean => extraProblem({ ...noExtra, ...extra }) === null
 const someMeta = (bytes: number): [string, string][] => [
   ['a', text(bytes - 1000)],

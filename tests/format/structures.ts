@@ -8,6 +8,8 @@ import { sha256, xxh3 } from '../../src/lib/checksum.ts'
 import { decodeEntryExtra, encodeEntryExtra, isEmptyExtra } from '../../src/format/items/entry-extra.ts'
 import * as items from '../../src/format/items/items.ts'
 import { decodeDirectoryItem, encodeDirectoryItem } from '../../src/format/items/directory-item.ts'
+import { timeMsMax } from '../../src/format/position.ts'
+import * as token from '../../src/format/items/token-setting.ts'
 import { decodeSettingItem, encodeSettingItem, settingBytesMax } from '../../src/format/items/setting-item.ts'
 import { decodeKey } from '../../src/format/items/item-keys.ts'
 import { blockBytes } from '../../src/format/geometry.ts'
@@ -183,6 +185,25 @@ export const structures: readonly Structure[] = [
     fc.uint8Array({ maxLength: settingBytesMax }),
     encodeSettingItem,
     decodeSettingItem,
+  ),
+  structure(
+    'token-setting',
+    fc.record({
+      sum: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      role: fc.constantFrom(...token.tokenRoles),
+      name: make.text(token.tokenNameBytesMax, 1),
+      prefix: make.text(token.tokenPrefixBytesMax),
+      createdMs: make.integer(timeMsMax),
+      expiresMs: fc.oneof(fc.constant(null), make.integer(timeMsMax, 1)),
+    }),
+    token.encodeTokenSetting,
+    token.decodeTokenSetting,
+  ),
+  structure(
+    'access-mark',
+    fc.uint8Array({ minLength: token.accessMarkBytes, maxLength: token.accessMarkBytes }),
+    token.encodeAccessMark,
+    token.decodeAccessMark,
   ),
   structure(
     'snapshot-item',

@@ -116,6 +116,9 @@ export function mustBeQuiet(parts: Parameters<typeof countsOf>[0], where: string
   must(Object.keys(held).length === 0, () => `${where}: held for nobody: ${JSON.stringify(held)}`)
 }
 
+export const isQuiet = (parts: Parameters<typeof countsOf>[0]): boolean =>
+  Object.keys(heldOf(countsOf(parts))).length === 0
+
 /** Somebody still reads an old image, between two looks too. */
 export const isHeldByReaders = (volume: Volume): boolean =>
   volume.readers.count > 0 || volume['pins'].size > 0

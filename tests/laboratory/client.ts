@@ -26,6 +26,7 @@ import type { MirrorMachine } from './mirror-machine.ts'
 import { asRequest, sequenceOf } from './observed-engine.ts'
 import type { PrimaryProcess } from './primary-machine.ts'
 import { readSlowly } from './slow-reader.ts'
+import { mustFollow } from './tokens.ts'
 import { Violation, must } from './violation.ts'
 
 export class Client {
@@ -132,7 +133,8 @@ export class Client {
       const refusal = applyToModel(tree.clone(), operation)
       must(refusal === null, () => `request ${request.id} changed nothing and was not refused: ${refusal}`)
     }
-    if (etag === null || operation.op === 'batch' || operation.op === 'settings') return
+    if (etag === null || operation.op === 'batch') return
+    if (operation.op === 'settings' || operation.op === 'token') return
     const path = operation.op === 'move' ? operation.to : operation.path
     const token = tree.find(path)?.etag
     if (!token) return
@@ -268,6 +270,12 @@ export class Client {
     const { clock, views, volume } = process
     await clock.sleep(this.chance.below(2))
     if (!volume.currentOrNull() || !(await views.waitFor(last.cp, this.chance.pick([0, 50, 500])))) return
+    if (mirror.isSound) {
+      const newest = () => mirror.knownAs(volume.current()).tree
+      await mustFollow(process.access, newest, `${mirror.url}, its door`)
+      if (mirror.process !== process) return
+      lab.note('doors of mirrors')
+    }
     const published = volume.current()
     const known = mirror.knownAs(published)
     const view = this.chance.below(2) === 0 ? views.open() : this.keptView(views, known.cp)
@@ -293,7 +301,7 @@ export class Client {
   /** As for `?cp=`: null when too many are kept. */
   private keptView(views: Views, cp: number): ReadView | null {
     try {
-      return views.at(cp)
+      return views.at(cp, 'laboratory')
     } catch (error) {
       if (hasCode(error, 'too-many-pins')) return null
       throw error

@@ -4,6 +4,7 @@ import type { ReadView, Setting, Stat } from '../../src/fs/contract.ts'
 import { rootPath } from '../../src/fs/paths.ts'
 import type { ModelNode, ModelTree } from '../fs/model-tree.ts'
 import { pathOf } from './file-operations.ts'
+import { compareDecisions } from './tokens.ts'
 import { must } from './violation.ts'
 
 /** Tokens of the model against ETags of the file system: one to one for ever, across crashes. */
@@ -40,7 +41,10 @@ export async function compareAll(
   )
   const page = { prefix: '', after: null, limit: 1000 }
   const settings = await tolerant(tolerance, () => view.settings(page))
-  if (settings) compareSettings(settings, tree, where)
+  if (settings) {
+    compareSettings(settings, tree, where)
+    await tolerant(tolerance, () => compareDecisions(view, tree, where))
+  }
   let compared = 0
   for (const [i, { path, node }] of expected.entries()) {
     const name = `${where}: ${path.join('/')}`

@@ -72,6 +72,7 @@ export class Disk {
   /** The power goes out at this many operations other than reads from now. */
   private fuse: number | null = null
   private onPowerLoss: () => void = () => {}
+  private dropping: SimulatedDevice | null = null
   readonly counts = new Map<string, number>()
 
   constructor(private readonly options: DiskOptions) {}
@@ -113,6 +114,11 @@ export class Disk {
     const { space } = this.options
     if (space) space.blocksMax = space.used + blocks
     else this.blocksMax = this.device.blockCount + blocks
+  }
+
+  /** A sync of this device has dropped what it covered, and the device has gone on. */
+  get hasDropped(): boolean {
+    return this.dropping === this.device
   }
 
   lightFuse(mutations: number): void {
@@ -184,7 +190,10 @@ export class Disk {
         if (chance.happens(faults.readFlipped)) return { kind: 'flipped', bit: bit() }
         return chance.happens(faults.readStale) ? { kind: 'stale' } : undefined
       case 'sync':
-        if (chance.happens(faults.syncDrops)) return { kind: 'sync-drops' }
+        if (chance.happens(faults.syncDrops)) {
+          this.dropping = this.device
+          return { kind: 'sync-drops' }
+        }
         return chance.happens(faults.syncError) ? { kind: 'error' } : undefined
       case 'grow':
       case 'extend':

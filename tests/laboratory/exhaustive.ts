@@ -214,22 +214,23 @@ function nameOfImage({ blocks, blockCount }: Image): string {
   return hash.toString(16)
 }
 
-const stillClock = new ProcessClock(new EventLoop())
+const stillClock = (): ProcessClock => new ProcessClock(new EventLoop())
 
 /** Recovery may lose its power as well. */
 async function maybeCrashedAgain(image: Image, chance: Chance): Promise<Image> {
   if (chance.below(8) > 0) return image
   const states: CrashState[] = []
   const device = new SimulatedDevice({ image, onMutation: () => void states.push(device.crashState()) })
-  await openSmall(device, stillClock, 'a recovery that fails')
+  await openSmall(device, stillClock(), 'a recovery that fails')
   return states.length > 0 ? crashImage(chance.pick(states), randomChoice(chance)) : image
 }
 
 async function verify(image: Image, history: History, durable: number, goesOn: boolean): Promise<void> {
   const report = await forecast(new SimulatedDevice({ image }), 'a crash image')
   const device = new SimulatedDevice({ image })
-  const engine = await openSmall(device, stillClock, 'the opening after')
+  const clock = stillClock()
+  const engine = await openSmall(device, clock, 'the opening after')
   mustBeForecast(report, engine, 'a crash image')
   await verifyOpened(engine, device, history, durable)
-  if (goesOn) await writeAgain(engine, stillClock, history)
+  if (goesOn) await writeAgain(engine, clock, history)
 }

@@ -9,6 +9,7 @@ import { type Path, parsePlainPath } from '../../src/fs/paths.ts'
 import { type Condition, ModelError, type ModelNode, type ModelTree } from '../fs/model-tree.ts'
 import { type ZeroShape, withZeros, zeroShapes } from '../fs/zero-shapes.ts'
 import type { Chance } from './chance.ts'
+import { someToken, tokenChanges, type TokenOperation } from './tokens.ts'
 
 export type Names = readonly string[]
 
@@ -46,6 +47,7 @@ export type FileOperation =
   | { readonly op: 'deleteDirectory'; readonly path: Names; readonly recursive: boolean }
   | Extract<Step, { op: 'mkdir' | 'move' }>
   | { readonly op: 'batch'; readonly steps: readonly Step[] }
+  | TokenOperation
   /** Null removes a setting. */
   | {
       readonly op: 'settings'
@@ -119,6 +121,14 @@ export async function perform(files: FileSystem, operation: FileOperation, etagO
     case 'batch': {
       const steps = operation.steps.map((step) => batchStep(step, etagOf))
       return { applied: await files.batch(steps), etag: null }
+    }
+    case 'token': {
+      const applied = await files.changeSettings((settings) => {
+        for (const [name, value] of tokenChanges(operation))
+          if (value) settings.put(name, value)
+          else settings.delete(name)
+      })
+      return { applied, etag: null }
     }
     case 'settings': {
       const applied = await files.changeSettings((settings) => {
@@ -216,6 +226,11 @@ function applyOne(tree: ModelTree, operation: Exclude<FileOperation, { op: 'batc
       return tree.remove(operation.path, 'file', false, conditionOf(tree, operation.path, operation.when))
     case 'deleteDirectory':
       return tree.remove(operation.path, 'directory', operation.recursive, 'none')
+    case 'token':
+      for (const [name, value] of tokenChanges(operation))
+        if (value) tree.settings.set(name, value)
+        else tree.settings.delete(name)
+      return
     case 'settings':
       for (const { name, content } of operation.changes)
         if (content) tree.settings.set(name, contentOf(content))
@@ -361,7 +376,8 @@ export function someOperation(chance: Chance, habits: Habits, known: Known): Fil
     move: 10,
     link: 2,
     batch: 7,
-    settings: 3,
+    settings: 2,
+    token: 3,
   })
   const file = knownOr(chance, known.files)
   const when = someWhen(chance, known.versionOf(file))
@@ -396,9 +412,11 @@ export function someOperation(chance: Chance, habits: Habits, known: Known): Fil
       const steps = Array.from({ length: chance.between(1, 6) }, () => someStep(chance, habits, known))
       return { op, steps }
     }
+    case 'token':
+      return someToken(chance)
     case 'settings': {
       const changes = Array.from({ length: chance.between(1, 3) }, () => ({
-        name: `${chance.pick(['token', 'quota'])}/${chance.pick(names)}`,
+        name: `${chance.pick(['retention', 'quota'])}/${chance.pick(names)}`,
         content:
           chance.below(3) === 0 ? null : { length: chance.below(700), seed: chance.below(2 ** 31) + 1 },
       }))

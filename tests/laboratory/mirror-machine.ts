@@ -2,6 +2,7 @@
  * The machine of a mirror. Whatever its processes publish is byte for byte a CP of the primary, never an older one than
  * before, and complete; and what a reader holds stays as it was.
  */
+import { TokenFeed } from '../../src/access/token-feed.ts'
 import { AssertionError } from '../../src/lib/assert.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import type { PublishedRoot } from '../../src/cp-engine/contract.ts'
@@ -21,6 +22,7 @@ import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
 import { pinsFew } from './profile.ts'
 import { SimulatedSpace } from '../simulated/simulated-space.ts'
+import { newDoor } from './tokens.ts'
 import { Violation, must } from './violation.ts'
 import { mirrorLimit } from '../engine-limits.ts'
 
@@ -30,6 +32,7 @@ export interface MirrorProcess {
   readonly applier: MirrorApplier
   readonly views: Views
   readonly readers: HeldReaders
+  readonly access: TokenFeed
   /** Resolves when this process is no more. */
   readonly ended: Promise<void>
 }
@@ -178,9 +181,13 @@ export class MirrorMachine {
       (root) => this.looked(clock, this.checkImage(volume, root)),
       lab.profile.pinsMax,
     )
+    const access = new TokenFeed(newDoor(), () => (volume.currentOrNull() ? views.open() : null))
+    volume.onPublished(() => lab.loop.background(access.newer()))
+    await access.newer()
+    if (this.clock !== clock || this.end) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.endProcess = resolve
-    this.process = { clock, volume, applier, views, readers, ended: promise }
+    this.process = { clock, volume, applier, views, readers, access, ended: promise }
     this.line.listen({ applier, clock })
     lab.trace.note(`${this.url} serves cp ${cp}`)
   }
@@ -203,8 +210,10 @@ export class MirrorMachine {
     this.published++
     must(cp > this.cp, `${this.url} published cp ${cp} after ${this.cp}`)
     this.remember(published)
-    must(volume.readable().length <= rootsHeldMax, `${this.url} keeps more roots than can be held for it`)
-    if (this.isSound && this.lab.chance.of(`look ${this.url} ${cp}`).below(durableLooks) === 0)
+    // One place stays free for the next target: a primary takes no report of more.
+    must(volume.readable().length < rootsHeldMax, `${this.url} keeps more roots than can be held for it`)
+    const isLooked = this.lab.chance.of(`look ${this.url} ${cp}`).below(durableLooks) === 0
+    if (this.isSound && (isLooked || this.disk.hasDropped))
       this.lab.loop.background(mustBeDurable(this.disk, `${this.url}, published ${cp}`))
     // Many readers: each CP has one that stays.
     if (this.lab.profile.pinsMax > pinsFew) this.process?.readers.pin()

@@ -336,7 +336,8 @@ export class PrimaryMachine {
     must(cp > floor || !this.isSound, `cp ${cp} was published, ${floor} was there or promised before`)
     this.remember(published)
     // Most of a run would be spent on it.
-    if (this.isSound && this.lab.chance.of(`look ${this.openings} ${cp}`).below(durableLooks) === 0)
+    const isLooked = this.lab.chance.of(`look ${this.openings} ${cp}`).below(durableLooks) === 0
+    if (this.isSound && (isLooked || this.disk.hasDropped))
       this.lab.loop.background(mustBeDurable(this.disk, `primary, published ${cp}`))
   }
 

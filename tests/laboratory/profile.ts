@@ -148,7 +148,7 @@ function someDisk(chance: Chance, kind: DiskKind): DiskProfile {
     readError: rate(2000),
     writeError: rate(4000),
     syncError: rate(8000),
-    syncDrops: rate(8000),
+    syncDrops: rate(40_000),
     growError: rate(100_000),
   }
   const rotting = { ...sound, readFlipped: rate(4000), readStale: rate(4000), writeFlipped: rate(8000) }

@@ -2,12 +2,12 @@
  * A reader that takes its time: a file is opened once and read in pieces, while it is replaced, patched and deleted, and
  * while consistency points come and go. What it gets is the content of the moment at which it was opened, or an error.
  */
-import type { OpenFile, ReadView } from '../../src/fs/contract.ts'
+import { type OpenFile, type ReadView, bufferedBytesMax } from '../../src/fs/contract.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Chance } from './chance.ts'
 import { type Names, pathOf } from './file-operations.ts'
 
-/** A reader comes to its end within a run. */
+/** A reader comes to its end within a run; a file that many patches have grown takes more pieces. */
 const piecesMax = 12
 
 /** Pauses of virtual milliseconds: within one CP, over some, over many. */
@@ -34,7 +34,8 @@ export async function readSlowly(
 async function inPieces(file: OpenFile, clock: Pick<Clock, 'sleep'>, chance: Chance): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   const { size } = file.stat
-  const step = Math.max(chance.pick([4096, 65_536, 300_000]), Math.ceil(size / piecesMax))
+  const wanted = Math.max(chance.pick([4096, 65_536, 300_000]), Math.ceil(size / piecesMax))
+  const step = Math.min(wanted, bufferedBytesMax)
   const pause = chance.pick(pauses)
   for (let at = 0; at < size; at += step) {
     await clock.sleep(pause)

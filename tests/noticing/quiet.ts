@@ -13,6 +13,7 @@ import { enterHeld, heldFilesMax, windowsOf } from '../../src/fs/read/open-file.
 import { systemClock } from '../../src/lib/clock.ts'
 import type { ByteGate } from '../../src/lib/byte-gate.ts'
 import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
+import type { Resources } from '../../src/routes/http/resources.ts'
 import { settled } from '../simulated/clock.ts'
 
 /** Held of each thing; all are 0 at rest. */
@@ -24,15 +25,17 @@ interface Parts {
   readonly views?: Views
   readonly volume?: Volume
   readonly applier?: MirrorApplier
+  readonly resources?: Resources
 }
 
-export function countsOf({ engine, files, views, volume, applier }: Parts): Counts {
+export function countsOf({ engine, files, views, volume, applier, resources }: Parts): Counts {
   return {
     ...(engine ? { ...engineCounts(engine), ...volumeCounts(engine.volume, views) } : {}),
     ...(volume ? volumeCounts(volume, views) : {}),
     ...(files ? fileCounts(files) : {}),
     ...(views ? { 'waiters for a cp': views['waiters'].size } : {}),
     ...(applier ? applierCounts(applier) : {}),
+    ...(resources ? resourceCounts(resources) : {}),
   }
 }
 
@@ -43,6 +46,14 @@ const gateCounts = (name: string, gate: ByteGate): Counts => ({
 
 const bytesIn = (commands: Iterable<{ readonly bytes: Uint8Array }>): number =>
   [...commands].reduce((sum, { bytes }) => sum + bytes.length, 0)
+
+const resourceCounts = ({ uploads, answers, streaming }: Resources): Counts => ({
+  'memory of uploads': uploads.bytes,
+  'uploads that wait': uploads.waiters,
+  'memory of answers': answers.bytes,
+  'answers that wait': answers.waiters,
+  'long answers': streaming,
+})
 
 function engineCounts(engine: CpEngine): Counts {
   const queue = engine['queue']

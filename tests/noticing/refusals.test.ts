@@ -236,7 +236,7 @@ test('more named consistency points, and more readers of what is gone, than are 
     for (const headers of [{ Range: 'bytes=9999999-' }, { 'If-Match': '"other"' }])
       expect([412, 416]).toContain((await app.ask({ method: 'GET', path: '/v1/files/m', headers })).status)
   }
-  expect((await app.askWhenBusy({ method: 'PUT', path: '/v1/files/h', body: 'x' })).status).toBe(503)
+  expect((await app.askWhenBusy({ method: 'PUT', path: '/v1/files/h', body: 'x' }, 0)).status).toBe(503)
   await app.quiet()
 }, 60_000)
 

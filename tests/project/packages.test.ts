@@ -61,11 +61,14 @@ test('every devDependency is imported, run or configured somewhere', () => {
   expect(names.filter((name) => !imported.has(name) && !peers.has(name) && !isNamed(name))).toEqual([])
 })
 
-test.each(['.', 'tools/mutate'])('the lock file of %s is of its packages, in exact versions', (folder) => {
-  const lock = JSON.parse(read(join(folder, 'package-lock.json'))) as { packages: Record<string, unknown> }
-  const { dependencies, devDependencies } = lock.packages[''] as Package
-  const named = packageIn(folder)
-  expect([dependencies, devDependencies]).toEqual([named.dependencies, named.devDependencies])
-  for (const version of Object.values({ ...dependencies, ...devDependencies }))
-    expect(version).toMatch(/^\d+\.\d+\.\d+$/)
-})
+test.each(['.', 'tools/mutate', 'tests/browser'])(
+  'the lock file of %s is of its packages, in exact versions',
+  (folder) => {
+    const lock = JSON.parse(read(join(folder, 'package-lock.json'))) as { packages: Record<string, unknown> }
+    const { dependencies, devDependencies } = lock.packages[''] as Package
+    const named = packageIn(folder)
+    expect([dependencies, devDependencies]).toEqual([named.dependencies, named.devDependencies])
+    for (const version of Object.values({ ...dependencies, ...devDependencies }))
+      expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+  },
+)

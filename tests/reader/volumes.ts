@@ -1,4 +1,7 @@
 /** Volumes with something of everything, made by the real engine: as bytes, which is all that the reader gets. */
+import { seededRandom } from '../../src/lib/random.ts'
+import { TokenDesk } from '../../src/access/token-settings.ts'
+import { knownTokens } from '../access/issued.ts'
 import { createMirror, createPrimary } from '../../src/cp-engine/create-volume.ts'
 import type { ChecksumKind } from '../../src/format/pointer.ts'
 import { makeGeometry } from '../../src/format/geometry.ts'
@@ -120,6 +123,12 @@ async function publishedFiles(files: FileSystem): Promise<void> {
   await files.deleteFile(pathOf(['gone']))
   await files.move(pathOf(['deep']), pathOf(['nothing', 'moved']), { overwrite: false })
   await files.changeSettings((settings) => settings.put('colour', content(700, 14)))
+  await new TokenDesk(files, knownTokens(), seededRandom(3)).create({
+    name: 'ä reader',
+    role: 'admin',
+    prefix: 'deep/er',
+    expiresMs: Date.UTC(2100, 0),
+  })
 }
 
 /** What the log alone has: records inside of it, records that it names, and changes of what was published. */

@@ -5,10 +5,11 @@
 import { describe, expect, test } from 'bun:test'
 import { rootLayout } from '../../src/format/disk/root.ts'
 import { editBelowRoot, raiseVersion } from '../cp-engine/volume/later-program.ts'
-import { type ErrorCode, errorCodes } from '../../src/lib/errors.ts'
+import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { endpoints } from '../../src/routes/endpoints.ts'
 import type { Endpoint } from '../../src/routes/http/endpoint.ts'
 import { declaredCodes, endpointOf, idOf, undeclared } from './declared.ts'
+import { bearer, issue } from '../access/issued.ts'
 import { Harness, expectProblem } from './harness.ts'
 import type { Ask, RealApp } from './real-app.ts'
 import { get, jsonAsk, ok, put, scene, takeCp, usual, usualAsk } from './usual.ts'
@@ -43,11 +44,24 @@ async function fillForDeletes(app: RealApp): Promise<void> {
   throw new Error('deleting never stops')
 }
 
+/** A role that may not do what the endpoint does. */
+
 /** Of any endpoint. */
 const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<Response>>> = {
+  async unauthorized(id, app) {
+    const ask = await usualAsk(id, app)
+    app.known.replace([], true)
+    return app.askClosed(ask)
+  },
   'bad-parameter': async (id, app) => app.ask(withQuery(await usualAsk(id, app), 'nonsense=1')),
   'bad-path': async (id, app) => app.ask(withQuery(await usualAsk(id, app), '#fragment')),
-  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app)),
+  busy: async (id, app) => app.askWhenBusy(await usualAsk(id, app), 0),
+  'too-many-requests': async (id, app) => app.askWhenBusy(await usualAsk(id, app), 1),
+  'wrong-host': async (id, app) => app.askThrough({ hosts: ['files.example'] }, await usualAsk(id, app)),
+  async forbidden(id, app) {
+    const ask = await usualAsk(id, app)
+    return app.askThrough({}, { ...ask, headers: { ...ask.headers, Origin: 'https://evil.example' } })
+  },
   async internal(id, app) {
     const ask = await usualAsk(id, app)
     app.appClock.isBroken = true
@@ -76,8 +90,10 @@ const general: Partial<Record<ErrorCode, (id: string, app: RealApp) => Promise<R
     return app.ask(ask)
   },
   async 'disk-full'(id, app) {
-    const isDelete = id.startsWith('delete')
+    const isDelete = /^(?:delete|revoke)/.test(id)
+    const revocation = id === 'revokeToken' ? await usualAsk(id, app) : null
     await (isDelete ? fillForDeletes(app) : fill(app))
+    if (revocation) return app.ask(revocation)
     if (id === 'move') return app.ask(jsonAsk('/v1/move', { from: 'a', to: deepPath }))
     if (id === 'patchFile')
       return app.ask({ method: 'PATCH', path: '/v1/files/a?offset=end', body: 'x'.repeat(2 ** 20) })
@@ -213,7 +229,6 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   batch: {
     ...jsonBodies('/v1/batch'),
     'bad-path': step({ op: 'mkdir', path: '../a' }),
-    forbidden: step({ op: 'delete', path: '' }),
     'metadata-too-large': step({ op: 'mkdir', path: 'b', meta: { a: 'v'.repeat(3000) } }),
     'not-found': step({ op: 'delete', path: 'none' }),
     exists: step({ op: 'move', from: 'a', to: 'd/file' }),
@@ -225,8 +240,17 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   },
   listCps: { 'bad-cursor': one('GET', '/v1/cps?cursor=abc') },
   getCp: { 'not-found': one('GET', '/v1/cps/999999') },
+  createToken: jsonBodies('/v1/tokens'),
+  revokeToken: { 'not-found': one('DELETE', '/v1/tokens/none') },
   addMirror: jsonBodies('/v1/mirrors'),
-  removeMirror: { 'not-found': one('DELETE', '/v1/mirrors/none') },
+  removeMirror: {
+    'not-found': one('DELETE', '/v1/mirrors/none'),
+    // A fence does not keep a mirror; a volume that cannot be written does.
+    fenced(app) {
+      app.mirrors.remove = () => Promise.reject(new StillpointError('fenced', 'nothing can be written'))
+      return app.ask({ method: 'DELETE', path: '/v1/mirrors/any' })
+    },
+  },
   getReadiness: {
     async 'not-yet'(app) {
       app.device.isBroken = true
@@ -240,6 +264,17 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
 const onMirror: Partial<Record<ErrorCode, () => Promise<Response>>> = {
   'bad-parameter': () => new Harness().onMirror('GET', '/v1/mirror?nonsense=1'),
   'bad-path': () => new Harness().onMirror('GET', '/v1/mirror#fragment'),
+  unauthorized() {
+    const harness = new Harness()
+    harness.known.replace([], true)
+    return harness.onMirror('GET', '/v1/mirror')
+  },
+  forbidden() {
+    const harness = new Harness()
+    const { text, token } = issue('reader')
+    harness.known.replace([token], true)
+    return harness.onMirror('GET', '/v1/mirror', { headers: bearer(text) })
+  },
   internal() {
     const harness = new Harness()
     harness.clock.monotonic = () => {
@@ -253,10 +288,18 @@ const onMirror: Partial<Record<ErrorCode, () => Promise<Response>>> = {
 const codesOf = (endpoint: Endpoint, response: Response): ErrorCode[] =>
   declaredCodes(endpoint).filter((code) => errorCodes[code][0] === response.status)
 
+/** Refused before any role looks at the request. */
+const ofTheListener: ReadonlySet<ErrorCode> = new Set([
+  'busy',
+  'forbidden',
+  'too-many-requests',
+  'wrong-host',
+])
+
 async function provoked(endpoint: Endpoint, code: ErrorCode): Promise<Response | null> {
   const id = idOf(endpoint)
   const own = special[id]?.[code]
-  if (endpoint.on === 'mirror' && code !== 'busy') return (await onMirror[code]?.()) ?? null
+  if (endpoint.on === 'mirror' && !ofTheListener.has(code)) return (await onMirror[code]?.()) ?? null
   const any = general[code]
   if (own) return own(await scene(false))
   return any ? any(id, await scene(['corrupt', 'newer-format', 'disk-full'].includes(code))) : null

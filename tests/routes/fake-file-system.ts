@@ -156,6 +156,7 @@ export class FakeFileSystem implements FileSystem {
             buffer.set(node.bytes.subarray(from, at))
             return buffer.subarray(0, at - from)
           },
+          needs: () => (at < end ? buffer.length : 0),
           readAhead: () => {},
           rest: () => buffer.fill(0),
           close: () => buffer.fill(0),
@@ -344,6 +345,7 @@ export class FakeFileSystem implements FileSystem {
       delete: (name) => void changed.delete(name),
     })
     this.settings = changed
+    this.sequence++
     return this.applied(result)
   }
 

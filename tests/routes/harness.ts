@@ -3,10 +3,12 @@
  * with what its endpoint declares.
  */
 import { expect } from 'bun:test'
+import { TokenDesk } from '../../src/access/token-settings.ts'
 import type { ReadView } from '../../src/fs/contract.ts'
 import { type ErrorCode, StillpointError, errorCodes } from '../../src/lib/errors.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type {
+  AuditEntry,
   CpRecord,
   Durability,
   DurabilityWish,
@@ -14,9 +16,12 @@ import type {
   PrimaryDependencies,
   ViewSource,
 } from '../../src/routes/http/dependencies.ts'
+import { seededRandom } from '../../src/lib/random.ts'
+import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
+import { resourcesFor } from './resources.ts'
 
 const stepMs = 1000
 
@@ -26,15 +31,20 @@ export class Harness {
   readonly images = new Map<number, Image>()
   readonly wishes: DurabilityWish[] = []
   readonly bugs: Error[] = []
+  readonly audited: AuditEntry[] = []
   readonly mirrors: MirrorRecord[] = []
   reached: Durability | null = null
+  needsToken = false
+  readonly resources = resourcesFor({ clock: this.clock })
   ready = { ok: true, reason: '' }
+  readonly known = knownTokens()
   readonly primary: App
   readonly mirror: App
 
   constructor() {
     this.images.set(1, new Map(this.files.image))
     const common = {
+      access: this.known,
       cps: {
         list: async (limit: number, before: number | null) =>
           [...this.images.keys()]
@@ -47,7 +57,10 @@ export class Harness {
           [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
       },
       clock: this.clock,
+      resources: this.resources,
+      needsToken: () => this.needsToken,
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
+      audit: (entry: AuditEntry) => void this.audited.push(entry),
       ready: () => this.ready,
       gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],
       reportBug: (error: Error) => void this.bugs.push(error),
@@ -61,6 +74,7 @@ export class Harness {
         () => this.files.cp,
       ),
       files: this.files,
+      tokens: new TokenDesk(this.files, this.known, seededRandom(1)),
       mirrors: {
         list: async () => this.mirrors,
         add: async (url) => {

@@ -9,7 +9,9 @@ const promised: readonly string[] =
   `bad-path bad-parameter bad-json bad-cursor digest-mismatch metadata-too-large
   unauthorized forbidden not-found is-a-directory not-a-directory is-a-link exists into-itself directory-not-empty
   method-not-allowed precondition-failed cp-gone cp-lost range-not-satisfiable too-large unsupported-media-type not-yet
-  busy too-many-pins fenced poisoned newer-format older-format corrupt disk-full internal`.split(/\s+/)
+  busy too-many-pins too-many-requests wrong-host fenced poisoned newer-format older-format corrupt disk-full internal`.split(
+    /\s+/,
+  )
 
 interface EndpointObject {
   readonly operationId: string

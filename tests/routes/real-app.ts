@@ -2,6 +2,7 @@
  * The app of a primary over the real engine and the real file system, on a device in memory that can be told to lie, to
  * fail, and to be full: what the door answers then is what a client gets.
  */
+import { TokenDesk } from '../../src/access/token-settings.ts'
 import { MemoryDevice } from '../../src/blockdev/memory-device.ts'
 import { DeviceError, type WriteRun } from '../../src/blockdev/block-device.ts'
 import type { CpEngine } from '../../src/cp-engine/cp-engine.ts'
@@ -21,12 +22,15 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { type App, makeApp } from '../../src/routes/app.ts'
 import type { CpHistory, CpRecord } from '../../src/routes/http/dependencies.ts'
-import { startHttpServer } from '../../src/routes/http/server.ts'
+import { type HttpServerOptions, startHttpServer } from '../../src/routes/http/server.ts'
+import { type PotsLimits, potNames } from '../../src/routes/http/pots.ts'
 import { limits } from '../../src/server/door.ts'
 import { countsOf, expectQuiet } from '../noticing/quiet.ts'
 import { scribbleFreed } from '../noticing/scribbled.ts'
+import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
+import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
 
@@ -81,13 +85,16 @@ interface RealAppOptions {
 export class RealApp {
   readonly device = new LyingDevice()
   readonly appClock = new BrokenClock()
+  readonly known = knownTokens()
   engine!: CpEngine
   private files!: VolumeFiles
   private app!: App
   private views!: Views
+  mirrors!: ReturnType<typeof engineMirrors>
   private cps!: CpHistory
   private hasPins = false
   private readonly random = seededRandom(1)
+  readonly resources = resourcesFor({ clock: systemClock })
 
   private constructor(private readonly options: RealAppOptions) {}
 
@@ -120,7 +127,7 @@ export class RealApp {
       openView: () => files.view(),
       settle: () => engine.requestCp('requested'),
     })
-    const mirrors = engineMirrors(engine, {
+    this.mirrors = engineMirrors(engine, {
       transport: { connect: () => ({ wake: () => {}, close: () => {} }) },
       clock,
       random: this.random,
@@ -143,13 +150,18 @@ export class RealApp {
     }
     this.app = makeApp({
       role: 'primary',
+      audit: () => {},
       views,
       newest: files.newest,
       cps: this.cps,
       clock: this.appClock,
       limits,
+      resources: this.resources,
+      needsToken: () => false,
       files,
-      mirrors,
+      mirrors: this.mirrors,
+      access: this.known,
+      tokens: new TokenDesk(files, this.known, this.random),
       taker: {
         async take() {
           engine.assertWritable()
@@ -187,11 +199,15 @@ export class RealApp {
     const volume = await Volume.open(this.device.reopened(), { clock, readOnly: true, ...cacheLimit })
     return makeApp({
       role: 'mirror',
+      audit: () => {},
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,
       clock,
       limits,
+      access: this.known,
+      resources: this.resources,
+      needsToken: () => false,
       status: () => {
         throw new Error('nobody asks for the status')
       },
@@ -210,7 +226,8 @@ export class RealApp {
   /** Nothing is held for anybody; a refusal leaves nothing behind. */
   quiet(): Promise<void> {
     return expectQuiet(
-      () => countsOf({ engine: this.engine, files: this.files, views: this.views }),
+      () =>
+        countsOf({ engine: this.engine, files: this.files, views: this.views, resources: this.resources }),
       this.hasPins,
     )
   }
@@ -219,6 +236,14 @@ export class RealApp {
   async ask(ask: Ask): Promise<Response> {
     const answer = await this.askOnly(ask)
     if (answer.status >= 400 && !this.engine.isPoisoned) await this.quiet()
+    return answer
+  }
+
+  /** With tokens that are known meanwhile; nobody's are, afterwards. */
+  async askClosed(ask: Ask): Promise<Response> {
+    const answer = await this.askOnly(ask)
+    this.known.replace([], false)
+    if (answer.status >= 400) await this.quiet()
     return answer
   }
 
@@ -240,13 +265,22 @@ export class RealApp {
     })
   }
 
-  /** Through a listener that takes no request at all. */
-  async askWhenBusy({ method, path, headers, body }: Ask): Promise<Response> {
+  /** Through a listener that takes no request at all, or none of this client. */
+  async askWhenBusy(ask: Ask, most: number): Promise<Response> {
+    const pots = Object.fromEntries(potNames.map((name) => [name, { most, mostOfClient: 0 }])) as unknown
+    return this.askThrough({ pots: pots as PotsLimits }, ask)
+  }
+
+  /** Through a listener with these rules. */
+  async askThrough(
+    options: Partial<HttpServerOptions>,
+    { method, path, headers, body }: Ask,
+  ): Promise<Response> {
     const server = startHttpServer({
       hostname: '127.0.0.1',
       port: 0,
       clock: systemClock,
-      requestsMax: 0,
+      ...options,
       mounts: [{ prefix: '/', fetch: (request, url) => this.app.fetch(request, url) }],
     })
     try {

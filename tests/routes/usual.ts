@@ -21,6 +21,14 @@ const knownMirror = async (app: RealApp): Promise<string> => {
   return id
 }
 
+/** The server stays open: the tests of other endpoints show no token. */
+const knownToken = async (app: RealApp): Promise<string> => {
+  const ask = usual['createToken'] as Ask
+  const { id } = (await (await app.ask(ask)).json()) as { id: string }
+  app.known.replace([], false)
+  return id
+}
+
 /** One request of each endpoint that would succeed. */
 export const usual: Readonly<Record<string, Ask | ((app: RealApp) => Promise<Ask>)>> = {
   getFile: get('/v1/files/a'),
@@ -43,6 +51,10 @@ export const usual: Readonly<Record<string, Ask | ((app: RealApp) => Promise<Ask
   addMirror: jsonAsk('/v1/mirrors', { url: mirrorUrl }),
   removeMirror: async (app) => ({ method: 'DELETE', path: `/v1/mirrors/${await knownMirror(app)}` }),
   getMirror: get('/v1/mirror'),
+  listTokens: get('/v1/tokens'),
+  createToken: jsonAsk('/v1/tokens', { name: 'a test', role: 'admin' }),
+  revokeToken: async (app) => ({ method: 'DELETE', path: `/v1/tokens/${await knownToken(app)}` }),
+  whoami: get('/v1/whoami'),
   getHealth: get('/healthz'),
   getReadiness: get('/readyz'),
   getMetrics: get('/metrics'),

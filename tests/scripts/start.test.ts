@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync } from 'node:fs'
 import type { TempFolder } from '../blockdev/temp-folder.ts'
 import { fakeProject, freePort } from './fake-project.ts'
 
@@ -59,10 +59,26 @@ test('both addresses, three lines to try, and both servers with their arguments'
   const data = project.file('data')
   const primary = await (await fetch(`http://127.0.0.1:${ports[0]}/`)).text()
   expect(primary).toBe(
-    `--data ${data}/primary --listen 127.0.0.1:${ports[0]} --mirror http://127.0.0.1:${ports[1]}`,
+    `--data ${data}/primary --listen 127.0.0.1:${ports[0]} --secret-file ${data}/secret --mirror http://127.0.0.1:${ports[1]}`,
   )
   const mirror = await (await fetch(`http://127.0.0.1:${ports[1]}/`)).text()
-  expect(mirror).toBe(`--data ${data}/mirror --listen 127.0.0.1:${ports[1]}`)
+  expect(mirror).toBe(`--data ${data}/mirror --listen 127.0.0.1:${ports[1]} --secret-file ${data}/secret`)
+})
+
+test('the pair has a secret of its own, which only its owner may read, and keeps it', async () => {
+  const secret = project.file('data/secret')
+  const begin = async () => {
+    const child = start()
+    await whenReady(child)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+    return readFileSync(secret, 'utf8')
+  }
+  const first = await begin()
+  expect(first).toMatch(/^[\w-]{43}\n$/)
+  expect(statSync(secret).mode & 0o777).toBe(0o600)
+  expect(await begin()).toBe(first)
+  expect(readdirSync(project.file('data')).filter((name) => name.startsWith('secret'))).toEqual(['secret'])
 })
 
 test.each(['SIGINT', 'SIGTERM'] as const)(

@@ -217,5 +217,6 @@ test('a mirror whose opening cannot be written: it reads, and its primary hears 
   const status = (await (await fetch(`${reading.url}/v1/mirror`)).json()) as { state: string; needs: string }
   expect(status.state).toBe('stalled')
   expect(status.needs).toContain('EROFS')
-  expect((await fetch(`${reading.url}/replica/v1/frames`, { method: 'POST', body: 'x' })).status).toBe(503)
+  const frames = { method: 'POST', body: 'x', headers: { 'Content-Type': 'application/octet-stream' } }
+  expect((await fetch(`${reading.url}/replica/v1/frames`, frames)).status).toBe(503)
 })

@@ -73,7 +73,7 @@ export class ServerProcess {
   /** Resolves when it serves. */
   async start(): Promise<this> {
     const line = await this.readyLine(this.spawn())
-    const match = /^ready (http:\S+:(\d+)) role=\w+ cp=(\d+)$/.exec(line)
+    const match = /^ready (https?:\S+:(\d+)) role=\w+ cp=(\d+)$/.exec(line)
     if (!match) throw new Error(`not a ready line: ${line}`)
     this.url = match[1]!
     this.port = Number(match[2])

@@ -61,7 +61,7 @@ export class Consistency {
         this.own.set(key.id, values.decodeDirectory(value))
         break
       case 'setting':
-        values.checkSetting(value)
+        values.checkSetting(key.name, value)
         break
     }
   }

@@ -1,4 +1,4 @@
-import { Bytes } from './bytes.ts'
+import { Bytes, greatest } from './bytes.ts'
 import {
   type BlockPointer,
   blockPointer,
@@ -151,8 +151,27 @@ export function decodeDirectory(value: Uint8Array): { parent: number; name: stri
   return { parent: bytes.u64(2), name: bytes.text(10, bytes.length - 10) }
 }
 
-export function checkSetting(value: Uint8Array): void {
-  plain(value, 'setting').head(23)
+export function checkSetting(name: string, value: Uint8Array): void {
+  const bytes = plain(value, 'setting')
+  bytes.head(23)
+  if (name === 'access-mark') {
+    const mark = bytes.part(2, bytes.length - 2, 'access mark')
+    mark.head(25)
+    mark.want(mark.length === 18, 'an access mark has another length')
+  }
+  if (name.startsWith('token/')) checkToken(bytes.part(2, bytes.length - 2, 'token'))
+}
+
+function checkToken(token: Bytes): void {
+  token.head(24)
+  const [role, nameBytes, prefixBytes] = [token.u8(2), token.u8(3), token.u16(4)]
+  token.want(role >= 1 && role <= 4, 'the role of a token is unknown')
+  token.want(nameBytes >= 1 && nameBytes <= 64 && prefixBytes <= 512, 'a text of a token has a bad length')
+  token.want(token.length === 54 + nameBytes + prefixBytes, 'a token has another length')
+  token.upTo(6, greatest.ms)
+  token.upTo(14, greatest.ms)
+  token.text(54, nameBytes)
+  token.text(54 + nameBytes, prefixBytes)
 }
 
 export function decodeSnapshot(value: Uint8Array): { name: string; root: NodePointer } {

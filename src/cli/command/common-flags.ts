@@ -1,7 +1,11 @@
 /** Flags that several verbs have. */
 import type { CliContext } from './context.ts'
-import { Client } from '../../client/client.ts'
+import { parseToken } from '../../access/token.ts'
+import { Client, type Fetch } from '../../client/client.ts'
+import { readFileSync } from 'node:fs'
+import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
+import { readPrivateFile, tokenFileLimits } from '../../server/configuration/secret-file.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
 
 export const jsonFlag = {
@@ -18,11 +22,35 @@ const urlFlag = {
   },
 } as const
 
+const caFlag = {
+  ca: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief:
+      'Certificate in PEM that vouches for the server, as its own where that is self-signed (or STILLPOINT_CA)',
+    optional: true,
+  },
+} as const
+
+const tokenFlag = {
+  tokenFile: {
+    kind: 'parsed',
+    parse: String,
+    placeholder: 'FILE',
+    brief:
+      'File with the token to show, - for standard input (or STILLPOINT_TOKEN_FILE, or the token itself in STILLPOINT_TOKEN)',
+    optional: true,
+  },
+} as const
+
 export interface ClientFlags {
   readonly json: boolean
   readonly url?: string
+  readonly tokenFile?: string
+  readonly ca?: string
 }
-export const clientFlags = { ...jsonFlag, ...urlFlag } as const
+export const clientFlags = { ...jsonFlag, ...urlFlag, ...tokenFlag, ...caFlag } as const
 
 export interface ReadingFlags {
   readonly cp?: number
@@ -67,6 +95,38 @@ function parseCount(text: string): number {
   return value
 }
 
-export function clientFor(context: CliContext, flags: ClientFlags): Client {
-  return new Client(flags.url ?? (context.process.env['STILLPOINT_URL'] || clientUrlDefault), context.fetch)
+/** Throws a UserError that never shows what the file or the variable holds. */
+export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
+  const { env } = context.process
+  const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
+  const token = await tokenFor(context, flags)
+  const path = flags.ca ?? env['STILLPOINT_CA'] ?? ''
+  if (path === '') return new Client(url, context.fetch, context.clock, token)
+  const ca = readCa(path)
+  const fetch: Fetch = (target, init) => context.fetch(target, { ...init, tls: { ca } })
+  return new Client(url, fetch, context.clock, token)
+}
+
+/** Null when the command has no token to show. */
+async function tokenFor(context: CliContext, flags: ClientFlags): Promise<string | null> {
+  const { env } = context.process
+  const file = flags.tokenFile ?? (env['STILLPOINT_TOKEN_FILE'] || null)
+  if (file === '-') return checkToken(await new Response(context.stdin()).text(), 'standard input')
+  if (file !== null) return checkToken(readPrivateFile(file, tokenFileLimits), `the token file ${file}`)
+  const text = env['STILLPOINT_TOKEN']
+  return text === undefined || text === '' ? null : checkToken(text, 'STILLPOINT_TOKEN')
+}
+
+function checkToken(content: string, where: string): string {
+  const text = content.trim()
+  if (parseToken(text) !== null) return text
+  throw new UserError(`${where} has no token (one token has the form sp_ID_ and 43 characters)`)
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UserError(`cannot read the certificate ${path}: ${systemCodeOf(error)}`, { cause: error })
+  }
 }

@@ -10,15 +10,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
-import {
-  ApiError,
-  type Client,
-  type Page,
-  type PageOptions,
-  pageEntries,
-  type Reading,
-  type RemoteEntry,
-} from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
+import { type Client, pageEntries } from '../../client/client.ts'
+import type { PageOptions, Reading } from '../../client/wishes.ts'
+import type { Page, RemoteEntry } from '../../client/shapes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import {
   createTemporary,
@@ -84,7 +79,7 @@ export async function getTree(
         if (entry.size <= wholeFileBytesMax) {
           const bytes =
             entry.content === undefined
-              ? await receiveWhole(client, [...source, ...names], { cp }, entry.size)
+              ? await receiveWhole(client, [...source, ...names], { cp }, entry)
               : listedContent(entry.content, entry.size)
           // A rename onto a folder fails, so the copy replaces no folder.
           writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modified })
@@ -95,7 +90,7 @@ export async function getTree(
         await refuseFolder(local)
         const file = await createTemporary(within, temporaryName(), local)
         try {
-          await receive(client, [...source, ...names], { cp }, entry.size, (chunk) => file.write(chunk))
+          await receive(client, [...source, ...names], { cp }, entry, (chunk) => file.write(chunk))
           await file.finish({ mode, modified })
         } finally {
           await file.discard()
@@ -173,57 +168,57 @@ async function receiveWhole(
   client: Client,
   path: readonly string[],
   reading: Reading,
-  size: number,
+  entry: RemoteEntry,
 ): Promise<Uint8Array> {
-  const response = await client.get(path, reading)
-  let bytes: Uint8Array
-  try {
-    bytes = new Uint8Array(await response.arrayBuffer())
-  } catch (error) {
-    throw new UserError('the answer was cut short', { cause: error })
-  }
-  return checkLength(bytes, size)
+  const chunks: Uint8Array[] = []
+  await receive(client, path, reading, entry, async (chunk) => void chunks.push(chunk))
+  return Buffer.concat(chunks)
 }
 
-const listedContent = (content: string, size: number): Uint8Array =>
-  checkLength(Buffer.from(content, 'base64'), size)
-
-function checkLength(bytes: Uint8Array, size: number): Uint8Array {
+function listedContent(content: string, size: number): Uint8Array {
+  let bytes: Uint8Array
+  try {
+    bytes = Uint8Array.fromBase64(content, { lastChunkHandling: 'strict' })
+  } catch (error) {
+    throw new UserError('the listed content is no base64', { cause: error })
+  }
   if (bytes.length !== size) throw new UserError(`got ${bytes.length} bytes instead of ${size}`)
   return bytes
 }
 
 interface Received {
   readonly bytes: number
+  readonly cp: number
+  readonly etag: string
   readonly headers: Headers
 }
 
-/** Receives the whole content or throws: an answer that ends early is not a file. */
+/**
+ * Receives the whole content or throws: an answer that ends early is not a file, and neither is an answer with
+ * another size or entity tag than the caller knows.
+ */
 export async function receive(
   client: Client,
   path: readonly string[],
   reading: Reading,
-  size: number | null,
+  known: { readonly size?: number; readonly etag?: string },
   take: (chunk: Uint8Array) => Promise<void>,
 ): Promise<Received> {
-  const response = await client.get(path, reading)
-  const { headers } = response
-  const body: ReadableStream<Uint8Array> | null = response.body
-  let bytes = 0
-  try {
-    if (body !== null)
-      for await (const chunk of body) {
-        await take(chunk)
-        bytes += chunk.length
-      }
-  } catch (error) {
-    if (error instanceof UserError) throw error
-    throw new UserError('the answer was cut short', { cause: error })
+  const content = await client.get(path, reading)
+  const { cp, etag, headers, pieces } = content
+  if (known.etag !== undefined && etag !== known.etag) {
+    content.cancel()
+    throw new UserError('the server answered with another file than it listed')
   }
-  const expected = size ?? headers.get('Content-Length')
-  if (expected !== null && bytes !== Number(expected))
-    throw new UserError(`got ${bytes} bytes instead of ${expected}`)
-  return { bytes, headers }
+  const { size } = known
+  let bytes = 0
+  for await (const piece of pieces) {
+    bytes += piece.length
+    if (size !== undefined && bytes > size) throw new UserError(`got more than ${size} bytes`)
+    await take(piece)
+  }
+  if (size !== undefined && bytes !== size) throw new UserError(`got ${bytes} bytes instead of ${size}`)
+  return { bytes, cp, etag, headers }
 }
 
 function checkedNames(path: string): string[] {

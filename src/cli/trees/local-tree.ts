@@ -141,9 +141,17 @@ export function writeSmall(
     }
     sync.renameSync(temporary, path)
   } catch (error) {
-    if (isThere) sync.rmSync(temporary, { force: true })
+    if (isThere) removeQuietly(temporary)
     if (errorCode(error) === 'EISDIR') throw new UserError(`${path}: is a directory here`, { cause: error })
     throw localError(path, error)
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    sync.rmSync(path, { force: true })
+  } catch {
+    // The caller reports the failure before this one.
   }
 }
 

@@ -30,6 +30,11 @@ export async function putTree(
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
   const buffered = { durability: 'buffered' }
 
+  /** The newest CP that an answer has promised to contain a write. */
+  let promisedCp = 0
+  const promised = ({ cp }: { readonly cp: number }): void => {
+    promisedCp = Math.max(promisedCp, cp)
+  }
   const stored = (bytes: number) => {
     done.files++
     done.bytes += bytes
@@ -38,10 +43,13 @@ export async function putTree(
   const small = new SmallFiles(
     client,
     buffered,
-    ({ bytes }) => stored(bytes.length),
+    ({ bytes }, cp) => {
+      promised({ cp })
+      stored(bytes.length)
+    },
     ({ path, bytes, attributes }: SmallFile) =>
       failures.gather(showPath(path), async () => {
-        await client.put(path, bytes, attributes, buffered)
+        promised(await client.put(path, bytes, attributes, buffered))
         stored(bytes.length)
       }),
   )
@@ -54,7 +62,7 @@ export async function putTree(
         switch (stat.kind) {
           case 'directory': {
             // The root of the server is always there, and keeps its own attributes.
-            if (remote.length > 0) await client.makeDirectory(remote, { mode, modified }, buffered)
+            if (remote.length > 0) promised(await client.makeDirectory(remote, { mode, modified }, buffered))
             for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
             done.directories++
             break
@@ -63,7 +71,7 @@ export async function putTree(
             const linkTarget = await readlink(local).catch((error: unknown) => {
               throw localError(local, error)
             })
-            await client.putLink(remote, linkTarget, { mode, modified }, buffered)
+            promised(await client.putLink(remote, linkTarget, { mode, modified }, buffered))
             done.links++
             break
           }
@@ -73,7 +81,7 @@ export async function putTree(
             if (stat.size <= smallFileBytesMax) {
               await small.add({ path: remote, bytes: await readSmall(local), attributes })
             } else {
-              await client.put(remote, await localBody(local, stat.size), attributes, buffered)
+              promised(await client.put(remote, await localBody(local, stat.size), attributes, buffered))
               stored(stat.size)
             }
             return
@@ -87,6 +95,8 @@ export async function putTree(
   await runPool(putEntry(source, target), requestsMax)
   await small.end()
   const { cp } = await client.takeCp()
+  if (cp < promisedCp)
+    throw new UserError(`the server took consistency point ${cp} and not ${promisedCp}, which has the tree`)
   return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
 }
 

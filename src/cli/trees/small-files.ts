@@ -6,7 +6,9 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import { ApiError, type SentAttributes, type Client, type Writing } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
+import type { Client } from '../../client/client.ts'
+import type { SentAttributes, Writing } from '../../client/wishes.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]
@@ -28,8 +30,8 @@ export class SmallFiles {
   constructor(
     private readonly client: Client,
     private readonly writing: Writing,
-    /** Called for each file that a batch has stored. */
-    private readonly onStored: (file: SmallFile) => void,
+    /** Called for each file that a batch has stored, with the CP that will have the file. */
+    private readonly onStored: (file: SmallFile, cp: number) => void,
     /** Sends one file alone and reports the result; an error that this function throws ends the copy. */
     private readonly sendAlone: (file: SmallFile) => Promise<void>,
   ) {}
@@ -67,8 +69,8 @@ export class SmallFiles {
   private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
-        await this.client.putAll(files, this.writing)
-        for (const file of files) this.onStored(file)
+        const cp = await this.client.putAll(files, this.writing)
+        for (const file of files) this.onStored(file, cp)
         return
       } catch (error) {
         if (!(error instanceof ApiError)) throw error

@@ -1,5 +1,5 @@
 /** Report of a copy of a tree: counts of the copied entries, and the failures. */
-import { ApiError } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
 import type { ErrorCode } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { UnreachableError } from '../../client/unreachable-error.ts'
@@ -72,6 +72,7 @@ export function reportTree(context: CliContext, report: TreeReport, isJson: bool
     )
   if (failuresTotal === 0) return
   if (!isJson)
-    for (const { path, reason } of failures) context.process.stderr.write(`${showName(path)}: ${reason}\n`)
+    for (const { path, reason } of failures)
+      context.process.stderr.write(`${showName(path)}: ${showName(reason)}\n`)
   throw new UserError(failuresTotal === 1 ? '1 entry failed' : `${failuresTotal} entries failed`)
 }

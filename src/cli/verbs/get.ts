@@ -22,7 +22,7 @@ interface Flags extends ClientFlags, ReadingFlags {
 }
 
 async function get(this: CliContext, flags: Flags, source: string, target?: string): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const { cp, at, minCp, wait } = flags
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(source)
@@ -37,14 +37,18 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
   if (name === undefined) throw new UserError('the root is a directory (use -r)')
   if (target === '-') {
     if (flags.json) throw new UserError('--json and the content do not both fit standard output')
-    await receive(client, path, reading, null, (chunk) => writeOut(this, chunk))
+    await receive(client, path, reading, {}, (chunk) => writeOut(this, chunk))
     return
   }
   const local = await localName(target, name)
   const file = await createTemporary(dirname(local), temporaryNames(this.random)(), local)
   try {
-    const { bytes, headers } = await receive(client, path, reading, null, (chunk) => file.write(chunk))
-    const readCp = Number(headers.get('Stillpoint-CP'))
+    const {
+      bytes,
+      cp: readCp,
+      etag,
+      headers,
+    } = await receive(client, path, reading, {}, (chunk) => file.write(chunk))
     await file.finish(attributesOf(headers))
     if (flags.json)
       printJson(this, {
@@ -52,7 +56,7 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
         target: local,
         size: bytes,
         cp: readCp,
-        etag: headers.get('ETag'),
+        etag,
       })
     else printLine(this, `${showName(local)}: ${formatBytes(bytes)}, cp ${readCp}`)
   } finally {
@@ -76,6 +80,8 @@ async function localName(target: string | undefined, name: string): Promise<stri
 function attributesOf(headers: Headers): { mode?: number; modified?: string } {
   const mode = headers.get('Stillpoint-Mode')
   const modified = headers.get('Stillpoint-Modified')
+  if (mode !== null && !/^[0-7]{4}$/.test(mode))
+    throw new UserError(`the server gave a mode that is none: ${JSON.stringify(mode)}`)
   return {
     ...(mode === null ? {} : { mode: Number.parseInt(mode, 8) }),
     ...(modified === null ? {} : { modified }),

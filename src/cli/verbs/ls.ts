@@ -1,6 +1,7 @@
 /** `ls [PATH]`: lists a directory, one line or one JSON value for each entry, all of one consistency point. */
 import { buildCommand } from '@stricli/core'
-import { pageEntries, type RemoteStat } from '../../client/client.ts'
+import { pageEntries } from '../../client/client.ts'
+import type { RemoteStat } from '../../client/shapes.ts'
 import {
   type ClientFlags,
   clientFlags,
@@ -18,7 +19,7 @@ interface Flags extends ClientFlags, ReadingFlags {
 }
 
 async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const { cp, at, minCp, wait } = flags
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(target)

@@ -12,7 +12,8 @@ interface Flags extends ClientFlags {
 async function mv(this: CliContext, flags: Flags, from: string, to: string): Promise<void> {
   const source = parseServerPath(from)
   const target = parseServerPath(to.endsWith('/') ? `${to}${source.at(-1) ?? ''}` : to)
-  const moved = await clientFor(this, flags).move(showPath(source), showPath(target), flags.overwrite)
+  const client = await clientFor(this, flags)
+  const moved = await client.move(showPath(source), showPath(target), flags.overwrite)
   if (flags.json) printJson(this, moved)
 }
 

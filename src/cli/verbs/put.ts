@@ -19,7 +19,11 @@ interface Flags extends ClientFlags {
 }
 
 async function put(this: CliContext, flags: Flags, source: string, target: string): Promise<void> {
-  const client = clientFor(this, flags)
+  if (source === '-' && flags.tokenFile === '-')
+    throw new UserError(
+      'standard input is either the content or the token: give the token by --token-file FILE',
+    )
+  const client = await clientFor(this, flags)
   if (flags.recursive) {
     if (flags.durability !== undefined)
       throw new UserError('--durability is for one file: a tree ends in a published CP')

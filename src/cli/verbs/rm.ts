@@ -1,6 +1,6 @@
 /** `rm PATH…`: removes files and links, and with `-r` directories with everything below. */
 import { buildCommand } from '@stricli/core'
-import { ApiError } from '../../client/client.ts'
+import { ApiError } from '../../client/api-error.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -12,7 +12,7 @@ interface Flags extends ClientFlags {
 }
 
 async function rm(this: CliContext, flags: Flags, ...targets: readonly string[]): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const removed: string[] = []
   for (const target of targets) {
     const path = parseServerPath(target)

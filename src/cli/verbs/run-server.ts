@@ -10,9 +10,10 @@ import { guardMemory } from '../../server/memory-guard.ts'
 import { readConfiguration } from '../../server/configuration/configuration.ts'
 import type { CliContext } from '../command/context.ts'
 import { exitFailed, exitPoisoned } from '../command/exit-codes.ts'
+import { serviceManagerOf } from '../../service/service-manager.ts'
 import { exposure } from '../../server/configuration/listen.ts'
 import { printJson, printLine } from '../command/output.ts'
-import { rawOptions, type ServeFlags } from './server-flags.ts'
+import { type MirrorFlags, rawOptions, type ServeFlags } from './server-flags.ts'
 
 /** A failed server gets this time to answer the requests that wait. */
 const endMsMax = 2_000
@@ -22,7 +23,7 @@ const log = logger('process')
 export async function runServer(
   context: CliContext,
   verb: 'serve' | 'mirror',
-  flags: ServeFlags,
+  flags: ServeFlags & Partial<MirrorFlags>,
 ): Promise<void> {
   const configuration = readConfiguration(verb === 'serve' ? 'primary' : 'mirror', {
     flags: rawOptions(flags),
@@ -32,22 +33,30 @@ export async function runServer(
   // From here on no signal is lost, even while the volume is being opened.
   const signal = context.signal()
   await startLogging(configuration.logLevel)
-  const exposed = exposure(configuration.listen)
+  const { clock, random } = context
+  const manager = serviceManagerOf(context.process.env, clock)
+  manager.status(`opening the volume in ${configuration.data}`)
+  const exposed = exposure(configuration.listen, configuration.anonymous)
   if (exposed !== null) log.warn(exposed)
   // The module is loaded here, so that the other verbs start without the engine.
   const { startServer } = await import('../../server/start.ts')
-  const { clock, random } = context
-  const server = await startServer(verb, configuration, {
-    clock,
-    random,
-    acceptLoss: flags.acceptLoss ?? [],
+  const options = { clock, random, acceptLoss: flags.acceptLoss ?? [], pair: flags.pair ?? false }
+  const server = await startServer(verb, configuration, options).catch((error: unknown) => {
+    manager.failed(error instanceof Error ? error.message : String(error))
+    throw error
   })
   const stopGuarding = guardMemory(clock, {
     residentBytes: () => process.memoryUsage.rss(),
     collect: (waits) => Bun.gc(waits),
   })
-  const { url, role } = server
+  const { url, role, pairing } = server
+  // The code is no line of the log: logs are kept, and read by others.
+  if (pairing !== null)
+    context.process.stderr.write(
+      `stillpoint: pairing code ${pairing.code}, valid for ${pairing.minutes} minutes: on the primary, mirrors add URL --code CODE\n`,
+    )
   const cp = server.publishedCp()
+  manager.ready(`serving ${url} role=${role} cp=${cp}`)
   if (flags.json) printJson(context, { ready: url, role, cp })
   else printLine(context, `ready ${url} role=${role} cp=${cp}`)
 
@@ -57,11 +66,13 @@ export async function runServer(
   ])
   stopGuarding()
   if (end.name === null) {
+    manager.failed(end.error.message)
     context.process.stderr.write(`stillpoint: ${end.error.message}\n`)
     await Promise.race([server.abandon(), clock.sleep(endMsMax)])
     return context.exit(exitPoisoned)
   }
   log.info('stopping', { signal: end.name })
+  manager.stopping(`stopping after ${end.name}`)
   context.signal().then(
     () => context.exit(exitFailed),
     () => undefined,

@@ -7,21 +7,37 @@ import { type Loss, losses } from '../../server/losses.ts'
 import type { RawOptions } from '../../server/configuration/configuration.ts'
 import { serverOptions, type ServerOptionName } from '../../server/configuration/server-options.ts'
 
-export interface MirrorFlags {
+interface CommonFlags {
   readonly json: boolean
   readonly config?: string
   readonly data?: string
   readonly listen?: string
   readonly secretFile?: string
+  readonly adminTokenFile?: string
+  readonly anonymous?: string
   readonly nodeCacheBytesMax?: string
   readonly catalogFiles?: string
   readonly catalogChangeRowsMax?: string
   readonly catalogChangeDaysMax?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly insecureHttp?: string
+  readonly allowedHost?: readonly string[]
+  readonly corsOrigin?: readonly string[]
+  readonly requestsMax?: string
+  readonly clientRequestsMax?: string
+  readonly uploadBytesMax?: string
+  readonly downloadBytesMax?: string
+  readonly idleSeconds?: string
   readonly logLevel?: string
   readonly acceptLoss?: readonly Loss[]
 }
 
-export interface ServeFlags extends MirrorFlags {
+export interface MirrorFlags extends CommonFlags {
+  readonly pair: boolean
+}
+
+export interface ServeFlags extends CommonFlags {
   readonly mirror?: readonly string[]
   readonly cpIntervalMs?: string
   readonly queueBytesMax?: string
@@ -42,7 +58,7 @@ const flag = (name: ServerOptionName) => {
   } as const
 }
 
-export const mirrorFlags = {
+const commonFlags = {
   ...jsonFlag,
   config: {
     kind: 'parsed',
@@ -54,22 +70,44 @@ export const mirrorFlags = {
   data: flag('data'),
   listen: flag('listen'),
   secretFile: flag('secretFile'),
+  adminTokenFile: flag('adminTokenFile'),
+  anonymous: flag('anonymous'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
   catalogFiles: flag('catalogFiles'),
   catalogChangeRowsMax: flag('catalogChangeRowsMax'),
   catalogChangeDaysMax: flag('catalogChangeDaysMax'),
+  tlsCert: flag('tlsCert'),
+  tlsKey: flag('tlsKey'),
+  insecureHttp: flag('insecureHttp'),
+  allowedHost: { ...flag('allowedHosts'), variadic: true },
+  corsOrigin: { ...flag('corsOrigins'), variadic: true },
+  requestsMax: flag('requestsMax'),
+  clientRequestsMax: flag('clientRequestsMax'),
+  uploadBytesMax: flag('uploadBytesMax'),
+  downloadBytesMax: flag('downloadBytesMax'),
+  idleSeconds: flag('idleSeconds'),
   logLevel: flag('logLevel'),
   acceptLoss: {
     kind: 'enum',
     values: losses,
     variadic: true,
-    brief: 'Open without what cannot be read any more, and say what is lost',
+    brief: 'Open without what is lost or given up, and say what that is',
     optional: true,
   },
 } as const
 
+export const mirrorFlags = {
+  ...commonFlags,
+  pair: {
+    kind: 'boolean',
+    brief: 'Show a pairing code, for a primary that this mirror does not know yet',
+    default: false,
+    withNegated: false,
+  },
+} as const
+
 export const serveFlags = {
-  ...mirrorFlags,
+  ...commonFlags,
   mirror: { ...flag('mirrors'), variadic: true },
   cpIntervalMs: flag('cpIntervalMs'),
   queueBytesMax: flag('queueBytesMax'),
@@ -79,7 +117,18 @@ export const serveFlags = {
   recordEncoding: flag('recordEncoding'),
 } as const
 
-export function rawOptions(flags: ServeFlags): RawOptions {
-  const { mirror, json: _json, config: _config, acceptLoss: _acceptLoss, ...rest } = flags
-  return { ...rest, ...(mirror === undefined ? {} : { mirrors: mirror }) }
+/** A list has a singular flag, because each flag has one value of the list. */
+export function rawOptions(flags: ServeFlags & Partial<MirrorFlags>): RawOptions {
+  const {
+    mirror,
+    allowedHost,
+    corsOrigin,
+    json: _json,
+    config: _config,
+    acceptLoss: _acceptLoss,
+    pair: _pair,
+    ...rest
+  } = flags
+  const lists = { mirrors: mirror, allowedHosts: allowedHost, corsOrigins: corsOrigin }
+  return { ...rest, ...lists }
 }

@@ -1,22 +1,19 @@
 /** `status`: prints the state of a server in either role. The exit code is 0 only when the server is ready. */
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
-import type { Client, ListedCp } from '../../client/client.ts'
+import type { Client } from '../../client/client.ts'
+import {
+  health,
+  type ListedCp,
+  type ListedMirror,
+  mirrorList,
+  mirrorStatus,
+  type ShownMirror,
+} from '../../client/shapes.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { formatTable, printJson, printLine, showName } from '../command/output.ts'
-import { formatBytes } from '../trees/progress.ts'
-
-interface MirrorItem {
-  readonly id: string
-  readonly url: string
-  readonly state: string
-  readonly cp: number | null
-  readonly lagCps: number | null
-  readonly lagMs: number | null
-  readonly needs: string | null
-  readonly heldBytes: number | null
-}
+import { printJson, printLine, showName } from '../command/output.ts'
+import { mirrorTable } from './mirror-table.ts'
 
 interface Status {
   readonly url: string
@@ -26,13 +23,13 @@ interface Status {
   readonly role: 'primary' | 'mirror'
   /** The newest published CP; null when the server is not ready, as a mirror is before its first CP. */
   readonly cp: ListedCp | null
-  readonly mirrors?: readonly MirrorItem[]
+  readonly mirrors?: readonly ListedMirror[]
   /** Status that a mirror reports about itself. */
-  readonly mirror?: Readonly<Record<string, unknown>>
+  readonly mirror?: ShownMirror
 }
 
 async function status(this: CliContext, flags: ClientFlags): Promise<void> {
-  const client = clientFor(this, flags)
+  const client = await clientFor(this, flags)
   const found = await ask(client)
   if (flags.json) printJson(this, found)
   else {
@@ -42,7 +39,7 @@ async function status(this: CliContext, flags: ClientFlags): Promise<void> {
     if (cp !== null)
       printLine(
         this,
-        `cp ${cp.cp}  ${cp.cause}  ${cp.committedAt}  ${cp.blocksWritten} blocks  root ${cp.rootHash}`,
+        `cp ${cp.cp}  ${showName(cp.cause)}  ${cp.committedAt}  ${cp.blocksWritten} blocks  root ${cp.rootHash}`,
       )
     if (found.mirrors !== undefined && found.mirrors.length > 0)
       this.process.stdout.write(mirrorTable(found.mirrors))
@@ -54,42 +51,25 @@ async function status(this: CliContext, flags: ClientFlags): Promise<void> {
 }
 
 async function ask(client: Client): Promise<Status> {
-  const ready = await client.probe('/readyz')
-  const mirror = await client.probe('/v1/mirror')
-  const isMirror = mirror.status === 200
-  const mirrors = isMirror ? null : await client.probe('/v1/mirrors')
-  if (!isMirror && mirrors?.status !== 200) throw new UserError(`${client.url} is not a Stillpoint server`)
-  const isReady = ready.status === 200
+  const ready = await client.probe(health, '/readyz')
+  const mirror = await client.probe(mirrorStatus, '/v1/mirror')
+  const mirrors = mirror.body === null ? await client.probe(mirrorList, '/v1/mirrors') : { body: null }
+  // A primary has no address with this name, and a server that is not ready says so with a code of the contract.
+  const isPrimary = mirror.body === null && mirror.code === 'not-found' && mirrors.body !== null
+  const isKnown = mirror.body !== null || isPrimary
+  if (!isKnown || (ready.body === null && ready.code !== 'not-yet'))
+    throw new UserError(`${client.url} is not a Stillpoint server`)
+  const isReady = ready.body !== null
+  const fenced = ready.body?.fenced
   return {
     url: client.url,
     ready: isReady,
-    ...fencedOf(ready.body),
-    role: isMirror ? 'mirror' : 'primary',
+    ...(fenced === undefined ? {} : { fenced }),
+    role: isPrimary ? 'primary' : 'mirror',
     cp: isReady ? await client.newestCp() : null,
-    ...(isMirror ? { mirror: mirror.body as Record<string, unknown> } : {}),
-    ...(mirrors === null ? {} : { mirrors: (mirrors.body as { items: MirrorItem[] }).items }),
+    ...(mirror.body === null ? {} : { mirror: mirror.body }),
+    ...(mirrors.body === null ? {} : { mirrors: mirrors.body.items }),
   }
-}
-
-function fencedOf(health: unknown): { readonly fenced?: string } {
-  if (typeof health !== 'object' || health === null || !('fenced' in health)) return {}
-  return typeof health.fenced === 'string' ? { fenced: health.fenced } : {}
-}
-
-function mirrorTable(mirrors: readonly MirrorItem[]): string {
-  const show = (value: string | number | null): string => (value === null ? '-' : showName(String(value)))
-  return formatTable(
-    ['mirror', 'state', 'cp', 'lag cps', 'lag ms', 'held', 'needs'],
-    mirrors.map(({ url, state, cp, lagCps, lagMs, heldBytes, needs }) => [
-      show(url),
-      show(state),
-      show(cp),
-      show(lagCps),
-      show(lagMs),
-      heldBytes === null ? '-' : formatBytes(heldBytes),
-      show(needs),
-    ]),
-  )
 }
 
 export const statusCommand = buildCommand<ClientFlags, [], CliContext>({

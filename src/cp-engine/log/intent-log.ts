@@ -26,7 +26,7 @@ import {
   logGroupHeadBytes,
   sealLogGroup,
 } from '../../format/disk/log-group.ts'
-import { writeLogRecord } from '../../format/disk/log-record.ts'
+import { logRecordBytesMax, writeLogRecord } from '../../format/disk/log-record.ts'
 import type { LogRecord } from '../../format/disk/log-record.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
 import type { LogStart } from '../../format/disk/superblock.ts'
@@ -116,7 +116,7 @@ export class IntentLog {
 
   /** False for a record that no CP could make room for. */
   canEverHold(recordBytes: number): boolean {
-    return logGroupBytes(recordBytes) <= Math.min(this.ringBytes / 2, logGroupBytesMax)
+    return recordBytes <= logRecordBytesMax && logGroupBytes(recordBytes) <= this.ringBytes / 2
   }
 
   get isFilling(): boolean {

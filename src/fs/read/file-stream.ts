@@ -4,8 +4,8 @@
  * - A window is read into a buffer that is used again: the first touch of fresh memory costs more than a read into
  *   that memory. So the bytes belong to the reader only until the reader asks for more.
  * - For a reader that keeps up, the next window is read while the last one is being sent; all streams together have
- *   at most `aheadMax` buffers for that. A reader that does not keep up gets smaller windows, and holds none while it
- *   waits.
+ *   at most `aheadMax` buffers for that. A reader that has not shown yet that it keeps up, or does not, gets smaller
+ *   windows, and holds none while it waits.
  * - Windows lie at multiples of their size, so the records of a window are read whole and once.
  */
 import type { BufferPool } from '../../lib/buffer-pool.ts'
@@ -30,7 +30,7 @@ export class FileStream implements ByteStream {
   /** Buffer that `parts` lie in. */
   private buffer: Uint8Array | null = null
   private ahead: Window | null = null
-  private windowBytes = windowBytesMax
+  private windowBytes = slowWindowBytes
   private isClosed = false
 
   constructor(
@@ -40,6 +40,10 @@ export class FileStream implements ByteStream {
     /** Buffers of all streams of the volume. */
     private readonly buffers: BufferPool,
   ) {}
+
+  needs(): number {
+    return this.parts.length > 0 || this.ahead || this.at >= this.end ? 0 : this.windowBytes
+  }
 
   async next(): Promise<Uint8Array | null> {
     for (;;) {
@@ -95,7 +99,7 @@ export class FileStream implements ByteStream {
     const from = this.at
     const size = this.windowBytes
     this.at = Math.min(this.end, (Math.floor(from / size) + 1) * size)
-    const buffer = this.buffers.take(windowBytesMax)
+    const buffer = this.buffers.take(size)
     const parts = this.load(from, this.at, buffer)
     // A reader that awaits the window gets its failure; after a stream is given up, no reader awaits the window.
     parts.catch(() => {})

@@ -34,6 +34,13 @@ import {
   rootDirectoryId,
 } from '../../format/items/item-keys.ts'
 import { decodeSettingItem } from '../../format/items/setting-item.ts'
+import {
+  accessMarkName,
+  decodeAccessMark,
+  decodeTokenSetting,
+  isTokenId,
+  tokenIdOf,
+} from '../../format/items/token-setting.ts'
 import { unreachable } from '../../lib/assert.ts'
 import { encodeUtf8, readU64BigEndian } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
@@ -159,12 +166,29 @@ export class ItemCheck {
         this.addOwnItem(key.directory, value)
         break
       case 'setting':
-        decodeSettingItem(value)
+        this.checkSetting(key.name, decodeSettingItem(value))
         break
       default:
         // A kind of item that is not checked above does not compile.
         unreachable(key)
     }
+  }
+
+  /** A setting that decides who may do something has to decode; any other setting is opaque. */
+  private checkSetting(name: string, value: Uint8Array): void {
+    if (name === accessMarkName) decodeAccessMark(value)
+    const id = tokenIdOf(name)
+    if (id === null) return
+    const { prefix } = decodeTokenSetting(value)
+    if (!isTokenId(id)) this.problem(`the setting ${name} has no id of a token`)
+    const nameIs =
+      prefix === ''
+        ? null
+        : prefix
+            .split('/')
+            .map(nameProblem)
+            .find((each) => each !== null)
+    if (typeof nameIs === 'string') this.problem(`the token ${id} has a prefix that is no path: ${nameIs}`)
   }
 
   private addEntry(place: Place, item: EntryItem): void {

@@ -1,63 +1,107 @@
 /**
- * Sends and receives frames over HTTP; no other file of this folder knows HTTP.
+ * The primary's end of HTTP: proves itself to a mirror, lets the mirror prove itself, and then exchanges frames.
  *
  * The primary POSTs batches to `/replica/v1/frames`, two in flight, and keeps one POST to `/replica/v1/answers`
  * waiting. The mirror answers both kinds of request with all the frames that it has to send. So the mirror needs no
  * way to the primary, and an answer that is lost with its connection is given again after the next hello.
+ *
+ * - No secret leaves this process, and no frame leaves before the mirror has proved itself.
+ * - Every answer carries a MAC over its session, its request, its address and its body. The connection checks the
+ *   MAC before it looks at a frame: nothing that anybody else says reaches the primary.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { AssertionError } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { encodeUtf8 } from '../../lib/bytes.ts'
-import { sha256 } from '../../lib/checksum.ts'
-import { type ErrorCode, StillpointError, hasCode } from '../../lib/errors.ts'
+import type { Random } from '../../lib/random.ts'
 import { Breaks } from '../../lib/breaks.ts'
+import {
+  type Challenge,
+  type Introduction,
+  decodeChallenge,
+  decodeProofAnswer,
+  decodeSealedHead,
+  encodeIntroduction,
+  encodeProof,
+  encodeSealedHead,
+  nonceBytes,
+  sealedLayout,
+} from '../../format/wire/handshake.ts'
+import type { Message } from '../../format/wire/messages.ts'
+import { type Channel, isTls, openly, pinnedChannel } from './channel.ts'
 import { FrameStream } from './frame-stream.ts'
-import type { Connection, ConnectionEvents, FrameReceiver, ReplicaTransport } from './transport.ts'
+import type { PrimaryKeys } from './peer-keys.ts'
+import {
+  type Direction,
+  type Handshake,
+  type SessionKeys,
+  beginMac,
+  isSameMac,
+  lastingKeyOf,
+  proofOf,
+  sessionOf,
+} from './peer-proof.ts'
+import * as replica from './replica-paths.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from './transport.ts'
 
-const framesPath = '/replica/v1/frames'
-const answersPath = '/replica/v1/answers'
 const requestsInFlightMax = 2
-/** Limit for a request, in bytes: a batch and one more frame fit. */
-const requestBytesMax = 16 * 2 ** 20
-const answerBytesMax = 16 * 2 ** 20
-/** The wait is shorter than the idle timeouts of servers and proxies. */
-const answerWaitMs = 5000
 const requestMsMax = 30_000
-/** Bytes of an answer that are searched for frames without a break. */
-const lookedThroughBytes = 64 * 1024
 
-interface HttpTransportOptions {
+interface PostOptions {
+  readonly answerBytesMax?: number
+  /** The other end takes no proof like this one. */
+  readonly onRefused?: () => void
+}
+
+export interface HttpTransportOptions {
   readonly clock: Clock
-  /** The shared secret of both sides; null on loopback. */
-  readonly secret: string | null
+  readonly random: Random
+  /** Volume UUID. */
+  readonly volume: string
+  /** The primary's side UUID. */
+  readonly side: string
+  readonly keys: PrimaryKeys
+  readonly fetch?: (url: string, init: BunFetchRequestInit) => Promise<Response>
 }
 
 export class HttpTransport implements ReplicaTransport {
   constructor(private readonly options: HttpTransportOptions) {}
 
-  connect(url: string, events: ConnectionEvents): Connection {
-    return new HttpConnection(url, events, this.options)
+  connect(url: string, events: ConnectionEvents, member: string | null): Connection {
+    return new HttpConnection(url, events, member, this.options)
   }
+}
+
+interface Introduced {
+  readonly introduction: Introduction
+  readonly challenge: Challenge
+}
+
+/** A session that both proofs have begun. */
+interface Proved extends SessionKeys {
+  /** The mirror's side UUID. */
+  readonly mirror: string
 }
 
 class HttpConnection implements Connection {
   private readonly abort = new AbortController()
+  private channel: Channel = openly
+  private proved: Proved | null = null
+  private counter = 0
   private inFlight = 0
   private isOver = false
 
   constructor(
     private readonly url: string,
     private readonly events: ConnectionEvents,
+    private readonly member: string | null,
     private readonly options: HttpTransportOptions,
   ) {
-    this.listen().catch((error: unknown) => this.fail(error))
+    this.begin().catch((error: unknown) => this.fail(error))
   }
 
   wake(): void {
-    if (this.isOver || this.inFlight >= requestsInFlightMax) return
+    const { proved } = this
+    if (this.isOver || !proved || this.inFlight >= requestsInFlightMax) return
     this.inFlight++
-    this.pump()
+    this.pump(proved)
       .catch((error: unknown) => this.fail(error))
       .finally(() => this.inFlight--)
   }
@@ -67,33 +111,38 @@ class HttpConnection implements Connection {
     this.abort.abort()
   }
 
-  private async pump(): Promise<void> {
+  private async begin(): Promise<void> {
+    await Promise.resolve()
+    const proved = await this.prove()
+    if (this.isOver) return
+    this.proved = proved
+    this.wake()
+    while (!this.isOver) await this.hear(await this.exchange(proved, replica.answersPath, []), proved)
+  }
+
+  private async pump(proved: Proved): Promise<void> {
     // The pump starts a moment later: frames that the caller queues meanwhile go along, and `wake` itself calls no
     // event.
     await Promise.resolve()
     for (;;) {
       const batch = this.isOver ? null : this.events.take()
       if (!batch) return
-      const answers = await this.post(framesPath, Buffer.concat(batch.parts))
+      const answers = await this.exchange(proved, replica.framesPath, batch.parts)
       if (this.isOver) return
       this.events.received()
-      await this.hear(answers)
+      await this.hear(answers, proved)
       // Frames behind a barrier may leave now, also through the other request.
       this.wake()
     }
   }
 
-  private async listen(): Promise<void> {
-    await Promise.resolve()
-    while (!this.isOver) await this.hear(await this.post(answersPath, null))
-  }
-
-  private async hear(answers: Uint8Array): Promise<void> {
+  private async hear(answers: Uint8Array, { mirror }: Proved): Promise<void> {
     const frames = new FrameStream()
     const breaks = new Breaks(this.options.clock)
-    for (let at = 0; at < answers.length; at += lookedThroughBytes) {
-      for (const { message } of frames.push(answers.subarray(at, at + lookedThroughBytes))) {
+    for (let at = 0; at < answers.length; at += replica.bytesPerBreak) {
+      for (const { message } of frames.push(answers.subarray(at, at + replica.bytesPerBreak))) {
         if (this.isOver) return
+        if (speaksForAnother(message, mirror)) throw new Error(`the mirror ${mirror} speaks for another one`)
         this.events.frame(message)
         await breaks.maybe()
       }
@@ -101,21 +150,102 @@ class HttpConnection implements Connection {
     }
   }
 
-  private async post(path: string, body: Uint8Array<ArrayBuffer> | null): Promise<Uint8Array> {
+  // --- Proofs ---
+
+  private async prove(): Promise<Proved> {
+    const { keys, volume, side } = this.options
+    const { introduction, challenge } = await this.introduce()
+    // Nothing is proved to another side, which may take less for a proof than the member does.
+    if (this.member !== null && challenge.mirror !== this.member)
+      throw new Error(`another mirror (${challenge.mirror}) answers at this address`)
+    const parties = { volume, primary: side, mirror: challenge.mirror }
+    const found = keys.keyFor(this.url, parties)
+    if (!found) throw new Error(`there is no key in common with the mirror ${challenge.mirror}`)
+    const { kind, key } = found
+    const handshake: Handshake = {
+      ...parties,
+      primaryNonce: introduction.nonce,
+      mirrorNonce: challenge.nonce,
+      keyKind: kind,
+      channel: this.channel.binding,
+    }
+    const proof = proofOf(key, 'to the mirror', handshake)
+    const channel = this.channel.binding
+    const message = encodeProof({ introduction, challenge, keyKind: kind, channel, proof })
+    const answer = await this.post(replica.proofPath, [message], {
+      answerBytesMax: replica.handshakeBytesMax,
+      onRefused: () => keys.refused(this.url, kind),
+    })
+    if (!isSameMac(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
+      throw new Error('the mirror does not prove that it has the key of this pair')
+    const lasting = kind === 'code' ? lastingKeyOf(key, handshake) : null
+    if (lasting) await keys.paired(this.url, parties, lasting)
+    return { ...sessionOf(lasting ?? key, handshake), mirror: challenge.mirror }
+  }
+
+  /** Where the system does not vouch for a certificate, the certificate is pinned, and the proofs vouch for it. */
+  private async introduce(): Promise<Introduced> {
+    if (!isTls(this.url)) return this.ask()
+    try {
+      return await this.ask()
+    } catch (error) {
+      if (this.isOver) throw error
+      this.channel = await pinnedChannel(this.url, this.abort.signal)
+      return this.ask()
+    }
+  }
+
+  private async ask(): Promise<Introduced> {
+    const { volume, side, random } = this.options
+    const introduction: Introduction = { volume, primary: side, nonce: random.bytes(nonceBytes) }
+    const answer = await this.post(replica.introductionPath, [encodeIntroduction(introduction)], {
+      answerBytesMax: replica.handshakeBytesMax,
+    })
+    return { introduction, challenge: decodeChallenge(answer) }
+  }
+
+  // --- Requests ---
+
+  /** Sends a body with its MAC, and gives the body of the answer when the answer has its own. */
+  private async exchange(
+    session: SessionKeys,
+    path: string,
+    parts: readonly Uint8Array[],
+  ): Promise<Uint8Array> {
+    const counter = ++this.counter
+    const mac = macOf(session, 'to the mirror', counter, path, parts)
+    const head = encodeSealedHead({ session: session.id, counter, mac })
+    const answer = await this.post(path, [head, ...parts])
+    const sealed = decodeSealedHead(answer)
+    const body = answer.subarray(sealedLayout.bytes)
+    const expected = macOf(session, 'to the primary', counter, path, [body])
+    const isOwn = sealed.counter === counter && isSameMac(sealed.session, session.id)
+    if (!isOwn || !isSameMac(sealed.mac, expected)) throw new Error('the MAC of an answer is wrong')
+    return body
+  }
+
+  private async post(
+    path: string,
+    parts: readonly Uint8Array[],
+    { answerBytesMax = replica.sealedBytesMax, onRefused }: PostOptions = {},
+  ): Promise<Uint8Array> {
     const request = new AbortController()
     const stop = () => request.abort()
-    const cancel = this.options.clock.after(requestMsMax, stop)
+    const { clock, fetch: send = fetch } = this.options
+    const cancel = clock.after(requestMsMax, stop)
     this.abort.signal.addEventListener('abort', stop)
     try {
-      const response = await fetch(this.url + path, {
+      const response = await send(this.url + path, {
         method: 'POST',
-        body,
-        headers: headersOf(this.options.secret),
+        body: Buffer.concat(parts),
+        headers: { 'content-type': replica.binaryType },
         signal: request.signal,
         redirect: 'error',
+        ...(this.channel.tls ? { tls: this.channel.tls } : {}),
       })
       if (response.status !== 200) {
         await response.body?.cancel()
+        if (response.status === 401) onRefused?.()
         throw new Error(refusals[response.status] ?? `it answers ${response.status}`)
       }
       return await readLimited(response.body, answerBytesMax)
@@ -132,8 +262,25 @@ class HttpConnection implements Connection {
   }
 }
 
+/** A batch costs less than three milliseconds. */
+function macOf(
+  session: SessionKeys,
+  direction: Direction,
+  counter: number,
+  path: string,
+  parts: readonly Uint8Array[],
+): Uint8Array {
+  const mac = beginMac(session, direction, counter, path)
+  for (const part of parts) mac.update(part)
+  return mac.digest()
+}
+
+/** A mirror proves which side it is, and may name no other one. */
+const speaksForAnother = (message: Message, mirror: string): boolean =>
+  (message.kind === 'hello-answer' || message.kind === 'report') && message.side !== mirror
+
 const refusals: Readonly<Record<number, string>> = {
-  401: 'it has another secret (401)',
+  401: 'it does not know this primary, or has another key (401)',
   404: 'no mirror answers at this address (404)',
 }
 
@@ -143,11 +290,6 @@ function reasonOf(error: unknown): string {
   return code === 'ConnectionRefused' || code === 'ECONNREFUSED'
     ? 'nobody listens at this address'
     : error.message
-}
-
-function headersOf(secret: string | null): Record<string, string> {
-  const type = { 'content-type': 'application/octet-stream' }
-  return secret === null ? type : { ...type, authorization: `Bearer ${secret}` }
 }
 
 async function readLimited(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<Uint8Array> {
@@ -160,96 +302,3 @@ async function readLimited(body: ReadableStream<Uint8Array> | null, bytesMax: nu
   }
   return Buffer.concat(chunks)
 }
-
-interface ReplicaFetchOptions {
-  readonly clock: Clock
-  /** Null means that every client is believed; the server then listens on loopback only. */
-  readonly secret: string | null
-  /** Makes the response for an error; `headers` go with the response. */
-  readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
-}
-
-/** The mirror's side: answers requests under `/replica/`, and gives null for every other request. */
-export function createReplicaFetch(
-  receiver: FrameReceiver,
-  options: ReplicaFetchOptions,
-): (request: Request) => Promise<Response | null> {
-  const waiting = new AnswerQueue(receiver, options.clock)
-  const expected = options.secret === null ? null : sha256(encodeUtf8(`Bearer ${options.secret}`))
-  const refuse = (code: ErrorCode, detail: string, headers?: Readonly<Record<string, string>>): Response =>
-    options.problem(new StillpointError(code, detail), headers)
-  return async (request) => {
-    const { pathname } = new URL(request.url)
-    if (!pathname.startsWith('/replica/')) return null
-    const isKnown = pathname === framesPath || pathname === answersPath
-    if (!isKnown) return refuse('not-found', 'there is no such address')
-    if (request.method !== 'POST') return refuse('method-not-allowed', 'only POST', { Allow: 'POST' })
-    if (expected) {
-      const given = sha256(encodeUtf8(request.headers.get('authorization') ?? ''))
-      // All hashes have one length, so the comparison tells nothing about the length of the secret.
-      if (!timingSafeEqual(given, expected)) return refuse('unauthorized', 'the shared secret is needed')
-    }
-    if (pathname === answersPath) return frames(await waiting.next(request.signal))
-    const refusal = await receive(request, receiver)
-    return refusal ? options.problem(refusal) : frames(receiver.takeAnswers())
-  }
-}
-
-const cut = (detail: string): StillpointError => new StillpointError('bad-parameter', detail)
-const noChunks: readonly Uint8Array[] = []
-
-async function receive(request: Request, receiver: FrameReceiver): Promise<StillpointError | null> {
-  const stream = new FrameStream()
-  let bytes = 0
-  try {
-    const body: AsyncIterable<Uint8Array> | null = request.body
-    for await (const chunk of body ?? noChunks) {
-      bytes += chunk.length
-      if (bytes > requestBytesMax) return new StillpointError('too-large', 'the request is too long')
-      for (const frame of stream.push(chunk)) await receiver.receive(frame)
-    }
-  } catch (error) {
-    // After a damaged frame the frames before it count, and the primary begins a new session.
-    if (hasCode(error, 'corrupt')) return cut(error.message)
-    if (error instanceof StillpointError || error instanceof AssertionError) throw error
-    return cut('the request was cut')
-  }
-  return stream.isAtBoundary ? null : cut('the last frame was cut')
-}
-
-/**
- * At most one request waits for answers. The next request takes the place of the waiting one, because the old
- * connection may be dead.
- */
-class AnswerQueue {
-  private endWait: (() => void) | null = null
-
-  constructor(
-    private readonly receiver: FrameReceiver,
-    private readonly clock: Clock,
-  ) {}
-
-  async next(signal: AbortSignal): Promise<Uint8Array[]> {
-    this.endWait?.()
-    if (!this.receiver.hasAnswers) {
-      const isReplaced = await new Promise<boolean>((resolve) => {
-        const end = (replaced: boolean) => {
-          stopListening()
-          cancel()
-          if (this.endWait === replace) this.endWait = null
-          resolve(replaced)
-        }
-        const replace = () => end(true)
-        const stopListening = this.receiver.onAnswer(() => end(false))
-        const cancel = this.clock.after(answerWaitMs, () => end(false))
-        signal.addEventListener('abort', replace, { once: true })
-        this.endWait = replace
-      })
-      if (isReplaced) return []
-    }
-    return this.receiver.takeAnswers()
-  }
-}
-
-const frames = (answers: readonly Uint8Array[]): Response =>
-  new Response(Buffer.concat(answers), { headers: { 'content-type': 'application/octet-stream' } })

@@ -29,7 +29,8 @@ export interface Connection {
 }
 
 export interface ReplicaTransport {
-  connect(url: string, events: ConnectionEvents): Connection
+  /** `member` is the side UUID that has to answer there; null while nobody knows which mirror is at the URL. */
+  connect(url: string, events: ConnectionEvents, member: string | null): Connection
 }
 
 /** A mirror's end of a transport: takes frames, and has answers for the next request. */

@@ -46,6 +46,8 @@ interface MirrorApplierOptions {
   /** Space is short, on the primary or here: the listener ends the readers that have kept a root for long. */
   readonly onSpaceShort?: () => void
   readonly onTransfer?: (transfer: Transfer) => void
+  /** A primary has made this side a mirror of its volume, or has begun another epoch of the volume. */
+  readonly onAdopted?: (volume: string, epoch: number) => void
 }
 
 /** Limit for answers that wait. Above the limit the oldest are dropped: the mirror repeats an answer that matters. */
@@ -254,6 +256,7 @@ export class MirrorApplier {
       epoch,
       ...(isEmpty ? { geometry: fixedPart(geometry) } : {}),
     })
+    this.options.onAdopted?.(volume, epoch.number)
     this.feed({ kind: 'adopted', token })
   }
 

@@ -19,7 +19,7 @@ import type {
   ShipperStatus,
 } from './shipper-events.ts'
 import type { Transfer } from '../link/transfer-log.ts'
-import type { Connection, ReplicaTransport } from '../link/transport.ts'
+import type { Connection, ConnectionEvents, ReplicaTransport } from '../link/transport.ts'
 
 interface PrimaryIdentity {
   readonly side: string
@@ -46,6 +46,8 @@ interface LinkEvents {
   transferred(link: MemberLink, transfer: Transfer): void
   metHigherEpoch(epoch: FrameHead['epoch']): void
   metLostCp(link: MemberLink, cp: number): void
+  /** The mirror is not reached, for another reason than before. */
+  unreached(link: MemberLink, reason: string): void
 }
 
 export class MemberLink {
@@ -151,6 +153,8 @@ export class MemberLink {
         return this.events.metHigherEpoch(action.epoch)
       case 'met-lost-cp':
         return this.events.metLostCp(this, action.cp)
+      case 'unreached':
+        return this.events.unreached(this, action.reason)
       case 'mirrored':
         return this.events.mirrored()
       case 'transfer':
@@ -162,7 +166,7 @@ export class MemberLink {
 
   private connect(): void {
     this.connection?.close()
-    const connection: Connection = this.parts.transport.connect(this.url, {
+    const events: ConnectionEvents = {
       take: () => this.take(),
       frame: (message) => this.dispatch({ kind: 'frame', message }),
       received: () => {
@@ -170,8 +174,8 @@ export class MemberLink {
         this.dispatch({ kind: 'received' })
       },
       failed: (reason) => this.dispatch({ kind: 'failed', reason }),
-    })
-    this.connection = connection
+    }
+    this.connection = this.parts.transport.connect(this.url, events, this.member)
   }
 
   private take() {

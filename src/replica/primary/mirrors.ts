@@ -3,13 +3,15 @@
  *
  * - A member is durable before anything is offered to it. Removing a member releases its holds, whether the mirror
  *   can be reached or not.
- * - A mirror that was added and has not answered yet has a preliminary id, whose version digit is 0, and holds
- *   nothing.
+ * - A mirror that was added and has not proved itself yet has a preliminary id, whose version digit is 0, and holds
+ *   nothing. When the table is full, the oldest such mirror gives its place to a new one.
  * - The table passes the engine's events on synchronously, and never makes the engine wait.
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
+import { Turn } from '../../lib/turns.ts'
 import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
+import { membersMax } from '../../format/geometry.ts'
 import { labelMs } from '../../format/position.ts'
 import type { FrameHead } from '../../format/wire/messages.ts'
 import { HeldBytes } from './held-bytes.ts'
@@ -20,9 +22,13 @@ import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-e
 interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
   readonly onTransfer?: (mirrorId: string, transfer: Transfer) => void
+  /** Called when a mirror that was added has answered, and is a member under its own id from now on. */
+  readonly onAdopted?: (mirrorId: string, url: string) => void
   /** Called when this volume is an older copy: the mirror at the URL has a CP of the volume that is lost here. */
   readonly onLostCp?: (url: string, cp: number) => void
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
+  /** Called when a mirror is not reached for another reason than before. Whoever asks for the list hears no reason. */
+  readonly onUnreached?: (url: string, reason: string) => void
 }
 
 interface MirrorInfo {
@@ -56,6 +62,7 @@ export class Mirrors {
   private stopObserving: (() => void) | null = null
   private stopGivingWay: (() => void) | null = null
   private areWaitsOver = false
+  private readonly adding = new Turn()
 
   constructor(private readonly options: MirrorsOptions) {
     this.parts = { ...options, limits: { ...shipperLimits, ...options.limits } }
@@ -95,27 +102,43 @@ export class Mirrors {
    * the same, and the primary keeps trying.
    */
   async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
-    let member = this.members.find(({ link }) => link.url === url)
-    if (!member) {
-      const id = pendingId(this.parts.random.bytes(16))
-      await this.parts.primary.addMember({ uuid: id, url })
-      member = this.begin(id, url)
-    }
+    const member = await this.adding.within(() => this.memberAt(url))
     const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
     const deadline = this.parts.clock.monotonic() + firstAnswerMs
     while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
     return { reached: isReached(), record: this.describe(member, await this.heldBytes.of(member.id)) }
   }
 
+  private async memberAt(url: string): Promise<Member> {
+    const known = this.members.find(({ link }) => link.url === url)
+    if (known) return isPending(known.id) ? this.again(known) : known
+    const id = pendingId(this.parts.random.bytes(16))
+    const isFull = this.members.length >= membersMax
+    const unproved = isFull ? this.members.find((other) => isPending(other.id)) : undefined
+    await this.parts.primary.addMember({ uuid: id, url }, unproved?.id)
+    if (unproved && this.members.includes(unproved)) this.drop(unproved)
+    return this.begin(id, url)
+  }
+
   async remove(id: string): Promise<boolean> {
-    const index = this.members.findIndex((member) => member.id === id)
-    if (index < 0) return false
-    const [member] = this.members.splice(index, 1)
-    member!.link.close()
-    this.heldBytes.forget(id)
+    const member = this.members.find((candidate) => candidate.id === id)
+    if (!member) return false
+    this.drop(member)
     await this.parts.primary.removeMember(id)
     this.wake()
     return true
+  }
+
+  /** A mirror that is added again, maybe with a code, is tried at once. */
+  private again(member: Member): Member {
+    this.drop(member)
+    return this.begin(member.id, member.link.url)
+  }
+
+  private drop(member: Member): void {
+    this.members.splice(this.members.indexOf(member), 1)
+    member.link.close()
+    this.heldBytes.forget(member.id)
   }
 
   async list(): Promise<readonly MirrorInfo[]> {
@@ -199,6 +222,7 @@ export class Mirrors {
         transferred: ({ member }, transfer) => this.options.onTransfer?.(member ?? id, transfer),
         metLostCp: (lost, cp) => this.options.onLostCp?.(lost.url, cp),
         metHigherEpoch: (epoch) => this.options.onHigherEpoch?.(epoch),
+        unreached: (lost, reason) => this.options.onUnreached?.(lost.url, reason),
       },
       url,
       isPending(id) ? null : id,
@@ -227,6 +251,7 @@ export class Mirrors {
     // One write changes both entries: a crash must not leave two members at one address.
     await this.parts.primary.addMember({ uuid: side, url: link.url }, member.id)
     member.id = side
+    this.options.onAdopted?.(side, link.url)
   }
 
   private describe({ id, link }: Member, heldBytes: number): MirrorInfo {

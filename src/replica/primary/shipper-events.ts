@@ -67,6 +67,8 @@ export type ShipperAction =
   | { readonly kind: 'met-higher-epoch'; readonly epoch: FrameHead['epoch'] }
   /** The mirror has a CP of this volume that is lost here. */
   | { readonly kind: 'met-lost-cp'; readonly cp: number }
+  /** Why the mirror is not reached, when the reason has changed: for the log, not for whoever asks. */
+  | { readonly kind: 'unreached'; readonly reason: string }
   | { readonly kind: 'mirrored' }
   | { readonly kind: 'transfer'; readonly transfer: Transfer }
 

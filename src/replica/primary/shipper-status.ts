@@ -13,7 +13,7 @@ interface Standing {
   readonly lag: Lag
   readonly trouble: string | null
   /** Why the last connection ended or could not be made. */
-  readonly unreached: string | null
+  readonly unreached: string
   /** Monotonic milliseconds of the last frame from the mirror; null when none ever came. */
   readonly heardMs: number | null
   readonly sentBytes: number

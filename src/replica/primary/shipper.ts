@@ -45,6 +45,7 @@ import { statusOf } from './shipper-status.ts'
 import { ShipperTimes } from './shipper-times.ts'
 import { type ShipperTarget, newShipperTarget } from './shipper-target.ts'
 import { TransferLog } from '../link/transfer-log.ts'
+import { Unreached } from './unreached.ts'
 
 export class Shipper {
   readonly outbox: Outbox
@@ -52,8 +53,7 @@ export class Shipper {
   private session = noUuid
   private readonly times: ShipperTimes
   private trouble: { readonly reason: string; readonly untilMs: number } | null = null
-  /** Why the last connection ended or could not be made; null when the reason is not known yet. */
-  private unreached: string | null = null
+  private readonly unreached = new Unreached()
   private status: MirrorStatus | null = null
   private statusNumber = -1
   /** Root that the mirror last reported as published. The primary holds this root, so patches may build on it. */
@@ -118,7 +118,7 @@ export class Shipper {
       currentCp: this.current.root.cp,
       lag: this.lag,
       trouble: this.trouble?.reason ?? null,
-      unreached: this.unreached,
+      unreached: this.unreached.said,
       sentBytes: this.transfers.bytesEver,
       refused: this.status?.refused ?? 0,
     }
@@ -208,7 +208,7 @@ export class Shipper {
   private fail(reason: string): void {
     if (this.phase === 'waiting') return
     this.trouble = null
-    this.unreached = reason
+    this.unreached.failed(reason, this.phase === 'session', (said) => this.actions.push(said))
     this.disconnect()
     this.times.backOff(this.nowMs)
   }
@@ -262,6 +262,7 @@ export class Shipper {
       return this.inTrouble(`another mirror (${answer.side}) answers at this address`, true)
     }
     this.phase = 'session'
+    this.unreached.reached()
     this.session = answer.opens
     this.trouble = null
     this.times.begun(this.nowMs)

@@ -1,12 +1,14 @@
 /**
  * The bytes of a request. Reading a body throws when the body is cut short, is longer or shorter than declared, or
- * differs from its digest, so a caller that stores the body stores nothing.
+ * differs from its digest, or when the sender may not send it any more, so a caller that stores the body stores
+ * nothing.
  */
 import type { Body } from '../../fs/contract.ts'
 import { decodeUtf8 } from '../../lib/bytes.ts'
 import { type ErrorCode, StillpointError } from '../../lib/errors.ts'
 import { type HeaderValues, headerValues } from './header-values.ts'
 import { type Digest, parseDigests } from './digest.ts'
+import type { Permit } from './permit.ts'
 
 /** A body up to this size is read in one piece: a stream would cost more than it saves. */
 const wholeBodyBytesMax = 64 * 1024
@@ -30,6 +32,7 @@ export function fileBody(
   request: Request,
   headers: HeaderValues,
   whole: boolean,
+  permit: Permit,
 ): Body | Promise<Uint8Array> {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
@@ -47,10 +50,10 @@ export function fileBody(
       ? noDigests
       : [...parseDigests(reprDigest, 'Repr-Digest'), ...parseDigests(contentDigest, 'Content-Digest')]
   // Asking for `request.body` makes a stream, even where no stream is wanted.
-  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests)
+  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests, permit)
   const { body } = request
   if (body !== null) {
-    const pieces = checked(body, length, digests)
+    const pieces = checked(body, length, digests, permit)
     return { [Symbol.asyncIterator]: () => pieces, release }
   }
   if (length !== null) bad('bad-parameter', 'the body was cut short')
@@ -68,7 +71,12 @@ function release(piece: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && piece.length === buffer.byteLength) buffer.transfer(0)
 }
 
-async function wholeBody(request: Request, length: number, digests: readonly Digest[]): Promise<Uint8Array> {
+async function wholeBody(
+  request: Request,
+  length: number,
+  digests: readonly Digest[],
+  permit: Permit,
+): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
     bytes = await request.bytes()
@@ -79,6 +87,7 @@ async function wholeBody(request: Request, length: number, digests: readonly Dig
   if (bytes.length > length) bad('bad-parameter', 'the body is longer than declared')
   for (const digest of digests) digest.update(bytes)
   for (const digest of digests) digest.verify()
+  await permit.renew()
   return bytes
 }
 
@@ -89,6 +98,7 @@ async function* checked(
   body: ReadableStream<Uint8Array>,
   length: number | null,
   digests: readonly Digest[],
+  permit: Permit,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader()
   let received = 0
@@ -107,6 +117,7 @@ async function* checked(
     ended = true
     if (length !== null && received !== length) bad('bad-parameter', 'the body was cut short')
     for (const digest of digests) digest.verify()
+    await permit.renew()
   } finally {
     // A reader that stops early lets the connection go.
     if (!ended) await reader.cancel().catch(() => {})
@@ -130,7 +141,7 @@ export async function hasBody(request: Request, headers: HeaderValues): Promise<
 }
 
 /** Reads a JSON value of at most `bytesMax` bytes; a schema has to check the shape of the value. */
-export async function jsonBody(request: Request, bytesMax: number): Promise<unknown> {
+export async function jsonBody(request: Request, bytesMax: number, permit: Permit): Promise<unknown> {
   const type = (request.headers.get('Content-Type') ?? '').split(';')[0]!.trim().toLowerCase()
   if (type !== 'application/json') bad('unsupported-media-type', 'send JSON, declared as application/json')
   const encoding = request.headers.get('Content-Encoding')
@@ -143,7 +154,7 @@ export async function jsonBody(request: Request, bytesMax: number): Promise<unkn
   const parts: Uint8Array[] = []
   let received = 0
   if (request.body !== null) {
-    for await (const part of checked(request.body, length, [])) {
+    for await (const part of checked(request.body, length, [], permit)) {
       received += part.length
       if (received > bytesMax) bad('too-large', tooLarge)
       parts.push(part)

@@ -2,9 +2,12 @@
  * Interfaces of everything that the handlers need; the composition root hands in the implementations. A mirror has no
  * `files` and nothing else that changes the volume: a handler cannot call what is absent.
  */
+import type { Who } from '../../access/decide.ts'
+import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Resources } from './resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
 export interface ViewSource {
@@ -12,11 +15,13 @@ export interface ViewSource {
   readonly isEmpty: boolean
   open(): ReadView
   publishedCp(): number
-  at(cp: number): ReadView
-  atListing(cp: number, listing: string): ReadView
-  settled(listing: string): Promise<ReadView>
+  /** `client` names who keeps the CP. */
+  at(cp: number, client: string): ReadView
+  atListing(cp: number, listing: string, client: string): ReadView
+  settled(listing: string, client: string): Promise<ReadView>
   endListing(cp: number, listing: string): void
-  waitFor(cp: number, waitMs: number): Promise<boolean>
+  /** Ends with false when the client that waits has left. */
+  waitFor(cp: number, waitMs: number, left?: AbortSignal): Promise<boolean>
 }
 
 export const durabilityLevels = ['buffered', 'logged', 'committed', 'mirrored'] as const
@@ -77,8 +82,14 @@ export interface MirrorRecord {
 
 export interface MirrorMembers {
   list(): Promise<readonly MirrorRecord[]>
-  /** `reached` is false when the primary knows the mirror from now on but the mirror has not answered yet. */
-  add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
+  /**
+   * `reached` is false when the primary knows the mirror from now on but the mirror has not proved itself yet. `code`
+   * is the pairing code that the mirror shows.
+   */
+  add(
+    url: string,
+    code?: string | null,
+  ): Promise<{ readonly reached: boolean; readonly record: MirrorRecord }>
   /** False when no mirror has this id. */
   remove(id: string): Promise<boolean>
 }
@@ -110,12 +121,75 @@ export interface Limits {
   readonly mirrorsMax: number
 }
 
+/** The tokens that this server knows, as of the newest settings. */
+interface AccessDoor {
+  /** Number that differs after every change of tokens. */
+  readonly generation: number
+  /** Gives a promise only while newer settings are being read. */
+  who(headers: Headers): Who | Promise<Who>
+  tokens(): readonly TokenRecord[]
+}
+
+export interface TokenRecord {
+  readonly id: string
+  readonly name: string
+  readonly role: TokenRole
+  /** Plain path. */
+  readonly prefix: string
+  readonly createdMs: number
+  readonly expiresMs: number | null
+  /** Beginning of the day of the last use since the server was started. */
+  readonly lastUsedMs: number | null
+}
+
+export type TokenWish = Pick<TokenRecord, 'name' | 'role' | 'prefix' | 'expiresMs'>
+
+interface TokenMaker {
+  /** The token itself is in this result, and nowhere else. */
+  create(
+    wish: TokenWish,
+  ): Promise<{ readonly applied: Applied<unknown>; readonly token: string; readonly record: TokenRecord }>
+  /** Null when there is no token of this id. */
+  revoke(id: string): Promise<Applied<unknown> | null>
+}
+
+/** Events of the audit trail: changes of who may do what, and attempts that were refused. */
+export const auditEvents = [
+  'server-started',
+  'server-stopped',
+  'token-created',
+  'token-revoked',
+  'mirror-added',
+  'mirror-removed',
+  'adopted',
+  'fenced',
+  'fence-lifted',
+  'refused',
+] as const
+export type AuditEvent = (typeof auditEvents)[number]
+
+export interface AuditEntry {
+  readonly event: AuditEvent
+  /** Id of the token, or of the side; null when the sender has proved nothing. */
+  readonly who: string | null
+  /** The subject, in words; never a secret. */
+  readonly what: string
+  /** Address of the sender; null when nobody sent a request. */
+  readonly from: string | null
+}
+
 interface Common {
+  readonly access: AccessDoor
+  /** Records an event of the audit trail; never waits and never throws. */
+  readonly audit: (entry: AuditEntry) => void
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory
   readonly clock: Clock
   readonly limits: Limits
+  readonly resources: Resources
+  /** True when reading takes a token: a cache must then not keep for others what one client was allowed to read. */
+  needsToken(): boolean
   /**
    * `ok` says whether reads are served, `reason` why not. On a server that serves only reads, `reason` says why the
    * server takes no writes.
@@ -130,6 +204,7 @@ export interface PrimaryDependencies extends Common {
   readonly role: 'primary'
   readonly files: FileSystem
   readonly mirrors: MirrorMembers
+  readonly tokens: TokenMaker
   readonly taker: CpTaker
   reach(applied: Applied<unknown>, wish: DurabilityWish): Promise<Durability>
 }

@@ -4,9 +4,24 @@
  */
 import type { RouteConfig } from '@hono/zod-openapi'
 import type { Dependencies, MirrorDependencies, PrimaryDependencies, ServerRole } from './dependencies.ts'
+import type { Action } from '../../access/decide.ts'
+import type { Permit } from './permit.ts'
 import type { RequestTarget } from './raw-url.ts'
 
-export type Handler = (request: Request, target: RequestTarget) => Response | Promise<Response>
+/** The app has decided the action and the path of the address before; `permit` decides the paths of a body. */
+export type Handler = (
+  request: Request,
+  target: RequestTarget,
+  permit: Permit,
+) => Response | Promise<Response>
+
+/**
+ * The action of an endpoint, and the place of the paths in its requests. A path in the address is decided
+ * before the handler runs; a handler gets a path of a body from its permit.
+ */
+type Access =
+  | { readonly action: Exclude<Action, 'read' | 'write'> }
+  | { readonly action: 'read' | 'write'; readonly paths: 'in the address' | 'in the body' }
 
 type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
 
@@ -21,6 +36,7 @@ interface Contract {
   readonly method: Method
   /** Published path. A path has at most one parameter, at its end; `{path}` stands for several segments. */
   readonly path: string
+  readonly access: Access
   readonly contract: Omit<RouteConfig, 'method' | 'path'>
 }
 

@@ -4,14 +4,19 @@
  */
 import { type ErrorCode, StillpointError, errorCodes } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'
+import { dataGuards } from './guards.ts'
 
 const log = logger('routes')
+
+/** Both schemes take a token; a browser asks a person for it. */
+const challenge = 'Bearer realm="stillpoint", Basic realm="stillpoint", charset="UTF-8"'
 
 const reserved = new Set(['type', 'title', 'status', 'code', 'detail', 'instance'])
 const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'not-yet': '1',
   busy: '1',
   'too-many-pins': '5',
+  'too-many-requests': '1',
 }
 
 function toStillpointError(error: unknown): StillpointError {
@@ -32,8 +37,8 @@ export function problem(error: unknown, headers: Readonly<Record<string, string>
     status,
     headers: {
       'Content-Type': 'application/problem+json',
-      'X-Content-Type-Options': 'nosniff',
-      'Cache-Control': 'no-store',
+      ...dataGuards,
+      ...(code === 'unauthorized' ? { 'WWW-Authenticate': challenge } : {}),
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
       ...headers,
     },
@@ -54,5 +59,5 @@ export const json = (
 ): Response =>
   new Response(JSON.stringify(body), {
     status,
-    headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff', ...headers },
+    headers: { 'Content-Type': 'application/json', ...dataGuards, ...headers },
   })

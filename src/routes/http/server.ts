@@ -1,6 +1,7 @@
 /**
  * The socket side of the door: one listener and several fetch handlers by prefix. The listener itself refuses
- * requests that no handler may see: an unknown method, a Host that is no host, too many requests at once.
+ * requests that no handler may see: an unknown method, a Host that is not of this server, a web page of another
+ * origin, a client that guesses credentials, too many requests at once.
  *
  * - Every failure is a problem with a code; no page of the runtime ever reaches a client.
  * - A body has no limit here: uploads stream, and every other route has a limit of its own.
@@ -8,13 +9,30 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
+import { logger } from '../../lib/log.ts'
+import { type Rate, RateLimit } from '../../lib/rate-limit.ts'
+import { clientOfAddress, clientsRememberedMax } from './clients.ts'
+import { hostRule } from './host-rule.ts'
+import { isPreflight, originRule, preflightAnswer, showTo } from './origin-rule.ts'
+import { Pots, type PotsLimits, potOf, potsDefault } from './pots.ts'
 import { methodNotAllowed, problem } from './problem.ts'
+import { Refusals } from './refusals.ts'
+
+const log = logger('routes')
 
 export interface Mount {
   /** Prefix of the raw path, for example `/replica/v1/`; `/` takes every other path. */
   readonly prefix: string
+  /** Refuses whatever a browser sends, and every body but `application/octet-stream`. */
+  readonly onlyPeers?: boolean
   /** `url` is the URL of the request: reading `request.url` a second time costs as much as the first time. */
   fetch(request: Request, url: string): Response | Promise<Response>
+}
+
+/** Certificate and key in PEM. TLS 1.2 is the oldest version that the runtime takes. */
+interface Tls {
+  readonly cert: string
+  readonly key: string
 }
 
 export interface HttpServerOptions {
@@ -24,7 +42,15 @@ export interface HttpServerOptions {
   /** The first mount whose prefix fits answers the request. */
   readonly mounts: readonly Mount[]
   readonly clock: Clock
-  readonly requestsMax?: number
+  /** Names that a Host header may have; null means any. */
+  readonly hosts?: readonly string[] | null
+  /** Origins of other web pages that may use this server. */
+  readonly corsOrigins?: readonly string[]
+  readonly pots?: PotsLimits
+  readonly refusals?: Refusals
+  /** Null means plain HTTP. */
+  readonly tls?: Tls | null
+  readonly wrongCredentials?: Rate
   /** Time until an idle connection is closed; must be longer than a request may wait. */
   readonly idleSeconds?: number
 }
@@ -33,8 +59,12 @@ export interface HttpServer {
   readonly hostname: string
   readonly port: number
   readonly url: string
-  /** Number of requests in progress. */
+  /** Number of requests in progress, until the last byte of their answers has been sent. */
   requests(): number
+  /** Name of the client of a request that is in progress. */
+  clientOf(request: Request): string
+  /** Serves new connections with another certificate; connections that are open keep theirs until they end. */
+  renew(tls: Tls): void
   stop(graceMs?: number): Promise<void>
 }
 
@@ -43,50 +73,154 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
-const requestsMaxDefault = 4096
 const idleSecondsDefault = 120
 const graceMsDefault = 10_000
 
 const methods = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS']
 const knownMethods: ReadonlySet<string> = new Set(methods)
-const hostForm = /^[A-Za-z0-9._~%:[\]-]*$/
+
+/**
+ * Wrong credentials of one client. Above the rate the client hears nothing but that; right credentials are taken all the
+ * same, because a guesser may share the client's address.
+ */
+export const wrongCredentials = { burst: 100, perSecond: 5 } as const
 
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { hostname, mounts, clock, requestsMax = requestsMaxDefault } = options
-  /** Host of the request before: the next request rarely has another one. */
-  let goodHost = ''
-  const handle = (request: Request): Response | Promise<Response> => {
-    if (server.pendingRequests > requestsMax) {
-      return problem(new StillpointError('busy', `at most ${requestsMax} requests at once`))
-    }
-    if (!knownMethods.has(request.method)) return methodNotAllowed(request.method, methods)
-    const host = request.headers.get('Host') ?? ''
-    if (host !== goodHost) {
-      // Two Host headers arrive joined by a comma, which the form refuses.
-      if (!hostForm.test(host)) {
-        return problem(new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' }))
-      }
-      goodHost = host
-    }
+  const { hostname, mounts, clock, hosts = null, corsOrigins = [], refusals = new Refusals() } = options
+  const { tls = null } = options
+  const scheme = tls ? 'https' : 'http'
+  const hostVerdict = hostRule(hosts)
+  const origins = originRule(scheme, corsOrigins)
+  const clientOf = (request: Request) => clientOfAddress(addressOf(request))
+  const pots = new Pots(options.pots ?? potsDefault, clientOf, refusals)
+  const wrong = new RateLimit(clock, options.wrongCredentials ?? wrongCredentials, clientsRememberedMax)
+
+  const answer = (request: Request): Response | Promise<Response> => {
     const { url } = request
     const path = url.indexOf('/', url.indexOf('://') + 3)
-    for (const mount of mounts) if (url.startsWith(mount.prefix, path)) return mount.fetch(request, url)
-    return problem(new StillpointError('not-found', 'there is no such address'))
+    const mount = mounts.find(({ prefix }) => url.startsWith(prefix, path))
+    if (!mount) return problem(new StillpointError('not-found', 'there is no such address'))
+    const { headers } = request
+    if (mount.onlyPeers) {
+      if (isOfBrowser(headers)) return refuseOrigin(refusals)
+      if (headers.get('Content-Type') !== 'application/octet-stream')
+        return problem(new StillpointError('unsupported-media-type', 'peers send application/octet-stream'))
+    }
+    const shows = mount.onlyPeers === true || headers.has('Authorization')
+    const name = potOf(request.method, url, path)
+    const refusal = pots.refusal(name, request)
+    if (refusal) return problem(refusal)
+    const given = mount.fetch(request, url)
+    if (given instanceof Promise) {
+      pots.enter(name, request)
+      const leave = () => pots.leave(name, request)
+      given.then(leave, leave)
+      return shows ? given.then((settled) => judged(settled, request)) : given
+    }
+    return shows ? judged(given, request) : given
   }
-  const server = listen(options, handle)
-  const port = server.port ?? options.port
+
+  const judged = (given: Response, request: Request): Response => {
+    if (given.status !== 401 || wrong.take(clientOf(request))) return given
+    refusals.count('credentials')
+    return problem(new StillpointError('too-many-requests', 'too many wrong credentials from this client'))
+  }
+
+  /** A page of a named origin may read the answer, whatever the answer is. */
+  const answerPage = (request: Request, host: string): Response | Promise<Response> => {
+    const verdict = origins.verdict(request, host)
+    if (verdict === 'foreign') return refuseOrigin(refusals)
+    if (verdict === 'own') return answer(request)
+    const given = isPreflight(request) ? preflightAnswer() : answer(request)
+    return later(given, (response) => showTo(request.headers.get('Origin')!, response))
+  }
+
+  /** Host of the request before: the next request rarely has another one. */
+  let goodHost: string | null = null
+  const handle = (request: Request): Response | Promise<Response> => {
+    const { headers, method } = request
+    if (!knownMethods.has(method)) return methodNotAllowed(method, methods)
+    const host = headers.get('Host') ?? ''
+    if (host !== goodHost) {
+      const verdict = hostVerdict(host)
+      if (verdict !== 'answered') return refuseHost(verdict, refusals)
+      goodHost = host
+    }
+    const given = isOfBrowser(headers) ? answerPage(request, host) : answer(request)
+    // A cache must not give a page the answer that another page got.
+    return origins.named.size === 0 ? given : later(given, varying)
+  }
+  if (tls) options = { ...options, port: freePort(options) }
+  let current = listen(options, handle, tls)
+  /** Listeners that take no new connections, and have open ones. */
+  const retiring = new Set<Listener>()
+  const all = () => [current, ...retiring]
+  const addressOf = (request: Request): string => {
+    for (const listener of all()) {
+      const found = listener.requestIP(request)
+      if (found) return found.address
+    }
+    return ''
+  }
+  const port = current.port ?? options.port
   const host = hostname.includes(':') ? `[${hostname}]` : hostname
   return {
     hostname,
     port,
-    url: `http://${host}:${port}`,
-    requests: () => server.pendingRequests,
+    url: `${scheme}://${host}:${port}`,
+    requests: () => all().reduce((sum, { pendingRequests }) => sum + pendingRequests, 0),
+    clientOf,
     async stop(graceMs = graceMsDefault) {
-      const cancel = clock.after(graceMs, () => void server.stop(true))
-      await server.stop()
+      const listeners = all()
+      const cancel = clock.after(graceMs, () => {
+        for (const listener of listeners) listener.stop(true).catch(stopFailed)
+      })
+      await Promise.all(listeners.map((listener) => listener.stop()))
       cancel()
     },
+    renew(next) {
+      const before = current
+      current = listen({ ...options, port }, handle, next)
+      retiring.add(before)
+      before.stop().then(() => retiring.delete(before), stopFailed)
+    },
   }
+}
+
+const stopFailed = (error: unknown): void => log.warning('a listener does not stop: {error}', { error })
+
+const isOfBrowser = (headers: Headers): boolean => headers.has('Origin') || headers.has('Sec-Fetch-Site')
+
+function refuseHost(verdict: 'unknown' | 'malformed', refusals: Refusals): Response {
+  refusals.count('host')
+  return problem(
+    verdict === 'malformed'
+      ? new StillpointError('bad-parameter', 'Host is not one host', { parameter: 'Host' })
+      : new StillpointError(
+          'wrong-host',
+          'this server has no such name: ask by its address, or start it with --allowed-host',
+        ),
+  )
+}
+
+function refuseOrigin(refusals: Refusals): Response {
+  refusals.count('origin')
+  return problem(
+    new StillpointError(
+      'forbidden',
+      'a web page of another origin may not ask this: start the server with --cors-origin',
+    ),
+  )
+}
+
+const later = (
+  given: Response | Promise<Response>,
+  change: (response: Response) => Response,
+): Response | Promise<Response> => (given instanceof Promise ? given.then(change) : change(given))
+
+function varying(answer: Response): Response {
+  answer.headers.append('Vary', 'Origin')
+  return answer
 }
 
 /**
@@ -97,9 +231,20 @@ export async function probeAddress(hostname: string, port: number): Promise<void
   await server.stop(true)
 }
 
+/** Two listeners share the port while a certificate is renewed; this one finds out whether another process has it. */
+function freePort(options: HttpServerOptions): number {
+  const probe = listen(options, () => new Response(null, { status: 503 }))
+  const port = probe.port ?? options.port
+  probe.stop(true).catch(stopFailed)
+  return port
+}
+
+type Listener = ReturnType<typeof listen>
+
 function listen(
   options: Pick<HttpServerOptions, 'hostname' | 'port' | 'idleSeconds'>,
   handle: (request: Request) => Response | Promise<Response>,
+  tls: Tls | null = null,
 ) {
   const { hostname, port, idleSeconds = idleSecondsDefault } = options
   try {
@@ -108,7 +253,8 @@ function listen(
       port,
       development: false,
       // The runtime's default is true outside of development mode: two processes would share the port without a word.
-      reusePort: false,
+      reusePort: tls !== null,
+      ...(tls ? { tls: { cert: tls.cert, key: tls.key } } : {}),
       idleTimeout: idleSeconds,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: handle,

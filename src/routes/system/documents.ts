@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi'
 import type { Dependencies } from '../http/dependencies.ts'
 import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
+import { dataGuards, mayChange, pageGuards } from '../http/guards.ts'
 import { Query } from '../http/raw-url.ts'
 import { problems } from '../v1/schemas.ts'
 
@@ -11,7 +12,9 @@ const openApiHandler =
   (_dependencies: Dependencies, app: AppParts): Handler =>
   (_request, target) => {
     Query.parse(target.query, [])
-    return new Response(app.openApi(), { headers: { 'Content-Type': 'application/json' } })
+    return new Response(app.openApi(), {
+      headers: { ...dataGuards, 'Content-Type': 'application/json', 'Cache-Control': mayChange },
+    })
   }
 
 const docsHandler =
@@ -20,9 +23,9 @@ const docsHandler =
     Query.parse(target.query, [])
     return new Response(app.docs(), {
       headers: {
+        ...pageGuards,
         'Content-Type': 'text/html; charset=utf-8',
-        'X-Content-Type-Options': 'nosniff',
-        'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        'Cache-Control': mayChange,
       },
     })
   }
@@ -32,6 +35,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/openapi.json',
+    access: { action: 'ask' },
     handler: openApiHandler,
     contract: {
       operationId: 'getOpenApi',
@@ -50,6 +54,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/docs',
+    access: { action: 'ask' },
     handler: docsHandler,
     contract: {
       operationId: 'getDocs',

@@ -5,6 +5,7 @@ import { z } from '@hono/zod-openapi'
 import { StillpointError } from '../../lib/errors.ts'
 import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
 import type { Dependencies } from '../http/dependencies.ts'
+import { dataGuards } from '../http/guards.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { Health, jsonContent, problems } from '../v1/schemas.ts'
@@ -13,26 +14,37 @@ const tags = ['system']
 
 const healthHandler = (): Handler => (_request, target) => {
   Query.parse(target.query, [])
-  return json(200, { status: 'ok' }, { 'Cache-Control': 'no-store' })
+  return json(200, { status: 'ok' })
 }
 
 const readyHandler =
   (dependencies: Dependencies): Handler =>
-  (_request, target) => {
+  async (request, target) => {
     Query.parse(target.query, [])
     const { ok, reason } = dependencies.ready()
+    const isTold = reason !== '' && (await isKnown(request, dependencies))
     // A server that takes no writes still serves reads; the answer then says why writes are refused.
-    const body = reason === '' ? { status: 'ok' } : { status: 'ok', fenced: reason }
-    if (ok) return json(200, body, { 'Cache-Control': 'no-store' })
-    throw new StillpointError('not-yet', reason)
+    const body = isTold ? { status: 'ok', fenced: reason } : { status: 'ok' }
+    if (ok) return json(200, body)
+    throw new StillpointError('not-yet', isTold ? reason : 'this server is not ready; a token is told why')
   }
+
+/** Reasons name addresses and devices, so they are for callers with a token, where there are tokens. */
+async function isKnown({ headers }: Request, { access }: Dependencies): Promise<boolean> {
+  try {
+    const { token, role } = await access.who(headers)
+    return token !== null || role === 'admin'
+  } catch {
+    return false
+  }
+}
 
 const metricsHandler =
   (_dependencies: Dependencies, app: AppParts): Handler =>
   async (_request, target) => {
     Query.parse(target.query, [])
     const { contentType, text } = await app.metrics()
-    return new Response(text, { headers: { 'Content-Type': contentType, 'Cache-Control': 'no-store' } })
+    return new Response(text, { headers: { ...dataGuards, 'Content-Type': contentType } })
   }
 
 const healthResponse = { description: 'It does', content: jsonContent(Health) }
@@ -42,6 +54,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/healthz',
+    access: { action: 'ask' },
     handler: healthHandler,
     contract: {
       operationId: 'getHealth',
@@ -54,6 +67,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/readyz',
+    access: { action: 'ask' },
     handler: readyHandler,
     contract: {
       operationId: 'getReadiness',
@@ -66,6 +80,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/metrics',
+    access: { action: 'monitor' },
     handler: metricsHandler,
     contract: {
       operationId: 'getMetrics',

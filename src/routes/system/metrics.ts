@@ -8,6 +8,7 @@
  */
 import type { Registry } from 'prom-client'
 import type { Gauge } from '../http/dependencies.ts'
+import type { Refusals } from '../http/refusals.ts'
 
 type Counts = ReadonlyMap<string, ReadonlyMap<number, { readonly requests: number; readonly ms: number }>>
 
@@ -15,7 +16,10 @@ export class AppMetrics {
   private readonly counts = new Map<string, Map<number, { requests: number; ms: number }>>()
   private registry: Promise<Registry> | null = null
 
-  constructor(private readonly gauges: () => readonly Gauge[]) {}
+  constructor(
+    private readonly gauges: () => readonly Gauge[],
+    private readonly refusals: Refusals,
+  ) {}
 
   count(endpoint: string, status: number, ms: number): void {
     let byStatus = this.counts.get(endpoint)
@@ -28,13 +32,17 @@ export class AppMetrics {
   }
 
   async text(): Promise<{ readonly contentType: string; readonly text: string }> {
-    this.registry ??= makeRegistry(this.counts, this.gauges)
+    this.registry ??= makeRegistry(this.counts, this.gauges, this.refusals)
     const registry = await this.registry
     return { contentType: registry.contentType, text: await registry.metrics() }
   }
 }
 
-async function makeRegistry(counts: Counts, gauges: () => readonly Gauge[]): Promise<Registry> {
+async function makeRegistry(
+  counts: Counts,
+  gauges: () => readonly Gauge[],
+  refusals: Refusals,
+): Promise<Registry> {
   const prometheus = await import('prom-client')
   const registry = new prometheus.Registry()
   const labelNames = ['endpoint', 'status'] as const
@@ -63,6 +71,18 @@ async function makeRegistry(counts: Counts, gauges: () => readonly Gauge[]): Pro
         for (const [endpoint, byStatus] of counts) {
           for (const [status, count] of byStatus) this.inc({ endpoint, status }, count.ms / 1000)
         }
+      },
+    }),
+  )
+  registry.registerMetric(
+    new prometheus.Counter({
+      name: 'stillpoint_refused_total',
+      help: 'Requests that a rule or a limit of the door refused, by the reason (docs/limits.md)',
+      labelNames: ['why'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const [why, count] of refusals.entries()) this.inc({ why }, count)
       },
     }),
   )

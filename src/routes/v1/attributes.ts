@@ -2,8 +2,8 @@
  * Attributes that a client attaches to an entry, translated between headers, JSON and the file system.
  *
  * The headers are `Stillpoint-Meta-NAME: value`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`,
- * `Content-Type` and `Stillpoint-Link: target`. Metadata and content types are kept and sent back as the client sent
- * the text. Modes, times and link targets are kept as values, and each has one form in answers.
+ * `Content-Type` and `Stillpoint-Link: target`. Metadata is kept and sent back as the client sent the text. Content
+ * types, modes, times and link targets are kept as values, and each has one form in answers.
  */
 import type { Attributes, Stat } from '../../fs/contract.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
@@ -15,7 +15,9 @@ import {
   metaNameBytesMax,
 } from '../../lib/entry-limits.ts'
 import { StillpointError } from '../../lib/errors.ts'
+import { fileGuards, mayChange } from '../http/guards.ts'
 import type { HeaderValues } from '../http/header-values.ts'
+import { canonicalMediaType, isPassive } from '../http/media-type.ts'
 import { parseTime } from '../http/raw-url.ts'
 
 const defaultContentType = 'application/octet-stream'
@@ -24,7 +26,6 @@ const metaPrefix = 'stillpoint-meta-'
 const token = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 /** Visible ASCII, with spaces only between words; empty text is allowed. */
 const visible = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/
-const mediaType = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+\/[A-Za-z0-9!#$%&'*+.^_`|~-]+[ \t]*(;[\x20-\x7e\t]*)?$/
 
 const bad = (detail: string, parameter: string): never => {
   throw new StillpointError('bad-parameter', detail, { parameter })
@@ -69,7 +70,7 @@ export function checkMeta(meta: Readonly<Record<string, string>>): Readonly<Reco
 
 export function checkContentType(text: string, parameter: string): string {
   if (text.length > contentTypeBytesMax) tooLarge(`a content type has at most ${contentTypeBytesMax} bytes`)
-  return mediaType.test(text) ? text : bad('not a media type', parameter)
+  return canonicalMediaType(text) ?? bad('not one media type, as in text/plain; charset=utf-8', parameter)
 }
 
 export function parseMode(text: string, parameter: string): number {
@@ -105,18 +106,30 @@ export function parseLinkTarget(header: string): string {
   return target
 }
 
-/** True for content that a browser would run as a page of this server. */
-function isActive(contentType: string): boolean {
-  const essence = contentType.split(';')[0]!.trim().toLowerCase()
-  return essence === 'text/html' || essence.endsWith('/xml') || essence.endsWith('+xml')
+interface KnownType {
+  readonly text: string | null
+  readonly form: string
+  readonly passive: boolean
+}
+
+/** The type of the file before: the next file rarely has another one. */
+let lastType: KnownType = { text: null, form: defaultContentType, passive: false }
+
+/** A stored type may have come past the parser: text that is not one media type says nothing. */
+function typeOf(text: string | null): KnownType {
+  if (text === lastType.text) return lastType
+  const form = (text === null ? null : canonicalMediaType(text)) ?? defaultContentType
+  lastType = { text, form, passive: isPassive(form) }
+  return lastType
 }
 
 /** The headers of an answer that carries, or stands for, the content of a file. */
 export function fileHeaders(stat: Stat, cp: number): Record<string, string> {
-  const contentType = stat.contentType ?? defaultContentType
+  const { form, passive } = typeOf(stat.contentType)
   const headers: Record<string, string> = {
-    'Content-Type': contentType,
-    'X-Content-Type-Options': 'nosniff',
+    ...fileGuards,
+    'Content-Type': form,
+    'Cache-Control': mayChange,
     'Accept-Ranges': 'bytes',
     ETag: `"${stat.etag}"`,
     'Last-Modified': new Date(stat.modifiedMs).toUTCString(),
@@ -124,7 +137,7 @@ export function fileHeaders(stat: Stat, cp: number): Record<string, string> {
     'Stillpoint-Mode': formatMode(stat.mode),
     'Stillpoint-Modified': toRfc3339(stat.modifiedMs, stat.modifiedNanos),
   }
-  if (isActive(contentType)) headers['Content-Disposition'] = 'attachment'
+  if (!passive) headers['Content-Disposition'] = 'attachment'
   for (const name in stat.meta) headers[metaPrefix + name] = stat.meta[name]!
   return headers
 }
@@ -135,7 +148,7 @@ export function statFields(stat: Stat, cp: number): Record<string, unknown> {
     kind: stat.kind,
     size: stat.size,
     etag: `"${stat.etag}"`,
-    contentType: stat.kind === 'file' ? (stat.contentType ?? defaultContentType) : null,
+    contentType: stat.kind === 'file' ? typeOf(stat.contentType).form : null,
     created: toRfc3339(stat.createdMs, stat.createdNanos),
     modified: toRfc3339(stat.modifiedMs, stat.modifiedNanos),
     mode: formatMode(stat.mode),

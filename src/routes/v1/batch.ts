@@ -1,9 +1,7 @@
 /** POST /v1/batch: applies several operations in order, all of them or none, in one CP. */
 import { z } from '@hono/zod-openapi'
 import { type BatchOperation, batchBytesMax, batchOperationsMax } from '../../fs/contract.ts'
-import { parsePlainPath } from '../../fs/paths.ts'
 import { unreachable } from '../../lib/assert.ts'
-import { ByteGate } from '../../lib/byte-gate.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { checkContentType, checkMeta, noTime, parseModified, parseMode } from './attributes.ts'
@@ -13,32 +11,31 @@ import { answerMutation, durabilityParameters, parseWish } from './durability.ts
 import { headerValues } from '../http/header-values.ts'
 import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { durabilityQuery, mutationHeaders } from './parameters.ts'
+import type { Permit } from '../http/permit.ts'
 import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
 import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
 
-/**
- * Limit for the large batches that are received and applied at the same time, in bytes of their bodies. A batch takes
- * several times its length in memory.
- */
-const largeBodiesBytesMax = 8 * batchBytesMax
+/** A batch takes several times its length in memory while it is received and applied. */
+const memoryPerByte = 3
 /** A batch up to this size does not wait: beside large batches the memory of a small one does not count. */
-const largeBytesMin = 256 * 1024
+const largeBytesMin = 64 * 1024
 
 const batchHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
-  const large = new ByteGate(largeBodiesBytesMax)
-  const apply = async (request: Request) => {
-    const value = await jsonBody(request, batchBytesMax)
+  const { files, limits, resources } = dependencies
+  const apply = async (request: Request, permit: Permit) => {
+    const value = await jsonBody(request, batchBytesMax, permit)
     refuseTooMany(value)
     const { operations } = parseShape(BatchBody, value)
-    return files.batch(operations.map(parseOperation))
+    return files.batch(operations.map((item, index) => parseOperation(item, index, permit)))
   }
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const length = contentLength(headerValues(request.headers)) ?? batchBytesMax
     const isLarge = length > largeBytesMin && length <= batchBytesMax
-    const applied = await (isLarge ? large.within(length, () => apply(request)) : apply(request))
+    const applied = await (isLarge
+      ? resources.upload(request, length * memoryPerByte, () => apply(request, permit))
+      : apply(request, permit))
     const results = applied.result.map(({ status, etag }) => ({
       status,
       etag: etag === null ? null : `"${etag}"`,
@@ -55,21 +52,21 @@ function refuseTooMany(value: unknown): void {
   throw new StillpointError('too-large', `a batch has at most ${batchOperationsMax} operations`)
 }
 
-function parseOperation(item: BatchItem, index: number): BatchOperation {
+function parseOperation(item: BatchItem, index: number, permit: Permit): BatchOperation {
   try {
-    return toOperation(item)
+    return toOperation(item, permit)
   } catch (error) {
     if (!(error instanceof StillpointError)) throw error
     throw new StillpointError(error.code, error.message, { ...error.help, index })
   }
 }
 
-function toOperation(item: BatchItem): BatchOperation {
+function toOperation(item: BatchItem, permit: Permit): BatchOperation {
   switch (item.op) {
     case 'put':
       return {
         op: 'put',
-        path: parsePlainPath(item.path),
+        path: permit.path(item.path),
         content: contentOf(item.content, item.text),
         contentType:
           item.contentType === undefined ? null : checkContentType(item.contentType, 'contentType'),
@@ -79,17 +76,17 @@ function toOperation(item: BatchItem): BatchOperation {
     case 'delete':
       return {
         op: 'delete',
-        path: parsePlainPath(item.path),
+        path: permit.path(item.path),
         recursive: item.recursive ?? false,
         ...toConditions(item.ifMatch, item.ifNoneMatch),
       }
     case 'mkdir':
-      return { op: 'mkdir', path: parsePlainPath(item.path), ...attributesOf(item) }
+      return { op: 'mkdir', path: permit.path(item.path), ...attributesOf(item) }
     case 'move':
       return {
         op: 'move',
-        from: parsePlainPath(item.from),
-        to: parsePlainPath(item.to),
+        from: permit.path(item.from),
+        to: permit.path(item.to),
         overwrite: item.overwrite ?? false,
         ...toConditions(item.ifMatch, item.ifNoneMatch),
       }
@@ -138,6 +135,7 @@ export const batchEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/batch',
+    access: { action: 'write', paths: 'in the body' },
     handler: batchHandler,
     contract: {
       operationId: 'batch',
@@ -151,7 +149,6 @@ export const batchEndpoints: readonly Endpoint[] = [
         200: { description: 'All applied', headers: mutationHeaders, content: jsonContent(BatchAnswer) },
         ...problems(
           'bad-json',
-          'forbidden',
           'metadata-too-large',
           'not-found',
           'exists',

@@ -61,11 +61,12 @@ const getHandler =
   }
 
 const takeHandler =
-  ({ taker }: PrimaryDependencies): Handler =>
+  ({ taker, resources }: PrimaryDependencies): Handler =>
   async (request, target) => {
     Query.parse(target.query, [])
     if (await hasBody(request, headerValues(request.headers)))
       throw new StillpointError('bad-parameter', 'taking one needs no body')
+    resources.forceCp(request)
     const { taken, record } = await taker.take()
     const headers: Record<string, string> = { 'Stillpoint-CP': String(record.cp) }
     if (taken) headers['Location'] = `/v1/cps/${record.cp}`
@@ -77,6 +78,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/v1/cps',
+    access: { action: 'history' },
     handler: listHandler,
     contract: {
       operationId: 'listCps',
@@ -98,6 +100,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'both',
     method: 'get',
     path: '/v1/cps/{cp}',
+    access: { action: 'history' },
     handler: getHandler,
     contract: {
       operationId: 'getCp',
@@ -114,6 +117,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/cps',
+    access: { action: 'checkpoint' },
     handler: takeHandler,
     contract: {
       operationId: 'takeCp',

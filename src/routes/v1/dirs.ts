@@ -61,16 +61,18 @@ function parsePosition(page: Page, cursor: string): Position {
 }
 
 const listHandler = (dependencies: Dependencies): Handler => {
-  const { views, clock } = dependencies
+  const { views, clock, resources } = dependencies
   let listings = 0
-  return async (_request, target) => {
+  return async (request, target) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
     const breaks = new Breaks(clock)
+    // A client that misses a content reads the file itself.
+    const contentOf = (bytes: number | null) => (resources.isCrowded ? 0 : (bytes ?? 0))
     const page: Page = {
       path: pathOrRoot(target),
       limit: query.integer('limit', 1, listLimitMax) ?? limitDefault,
       recursive: query.flag('recursive'),
-      contentBytesMax: query.integer('content', 1, listedContentBytesMax) ?? 0,
+      contentBytesMax: contentOf(query.integer('content', 1, listedContentBytesMax)),
       pause: () => breaks.maybe(),
     }
     const wanted = parseWanted(query)
@@ -83,22 +85,25 @@ const listHandler = (dependencies: Dependencies): Handler => {
         })
       }
       if (wanted.cp !== null && wanted.cp !== position.cp) throw badCursor()
-      const view = views.atListing(position.cp, position.listing)
+      const view = views.atListing(position.cp, position.listing, resources.clientOf(request))
       const { response, ended } = await answerPage(view, page, position.listing, position.after)
       if (ended) views.endListing(position.cp, position.listing)
       return response
     }
     const listing = `${Math.floor(clock.monotonic()).toString(36)}.${(listings++).toString(36)}`
-    const view = await openWanted(dependencies, wanted)
+    const view = await openWanted(dependencies, wanted, request)
     // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
     if (wanted.cp !== null || wanted.atMs !== null) {
       const { response, ended, cp } = await answerPage(view, page, listing, null)
-      if (!ended) views.atListing(cp, listing).release()
+      if (!ended) views.atListing(cp, listing, resources.clientOf(request)).release()
       return response
     }
     const first = await answerPage(view, page, listing, null)
     if (first.ended) return first.response
-    return (await answerPage(await views.settled(listing), page, listing, null)).response
+    // This takes a consistency point when something has been written since the last one.
+    resources.forceCp(request)
+    const settled = await views.settled(listing, resources.clientOf(request))
+    return (await answerPage(settled, page, listing, null)).response
   }
 }
 
@@ -212,12 +217,27 @@ const listContract = (root: boolean): Endpoint['contract'] => ({
 })
 
 export const directoryEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: '/v1/dirs', handler: listHandler, contract: listContract(true) },
-  { on: 'both', method: 'get', path: address, handler: listHandler, contract: listContract(false) },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/dirs',
+    access: { action: 'read', paths: 'in the address' },
+    handler: listHandler,
+    contract: listContract(true),
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: listHandler,
+    contract: listContract(false),
+  },
   {
     on: 'primary',
     method: 'put',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: makeDirectoryHandler,
     contract: {
       operationId: 'makeDirectory',
@@ -251,6 +271,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: deleteDirectoryHandler,
     contract: {
       operationId: 'deleteDirectory',

@@ -12,6 +12,7 @@ import {
   type PrimaryDependencies,
   durabilityLevels,
 } from '../http/dependencies.ts'
+import { dataGuards } from '../http/guards.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { waitSecondsMax } from './reading.ts'
@@ -30,8 +31,12 @@ export function wishParser(mirrorsMax: number): (query: string) => DurabilityWis
   }
 }
 
-export function parseWish(query: Query, mirrorsMax: number): DurabilityWish {
-  const level = query.choice('durability', durabilityLevels) ?? 'logged'
+export function parseWish(
+  query: Query,
+  mirrorsMax: number,
+  levelDefault: Durability = 'logged',
+): DurabilityWish {
+  const level = query.choice('durability', durabilityLevels) ?? levelDefault
   const mirrors = query.integer('mirrors', 1, mirrorsMax)
   if (mirrors !== null && level !== 'mirrored') {
     throw new StillpointError('bad-parameter', 'mirrors goes with durability=mirrored', {
@@ -73,7 +78,7 @@ export async function answerMutation(
  * entity tag differs from the answer before.
  */
 export function writtenAnswers(): (path: string, written: Written, level: Durability) => Response {
-  const headers = new Headers({ 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' })
+  const headers = new Headers({ 'Content-Type': 'application/json', ...dataGuards })
   const created = { status: 201, headers }
   const replaced = { status: 200, headers }
   let last: { readonly cp: number; readonly level: Durability } | null = null

@@ -32,6 +32,7 @@ import {
 } from './parameters.ts'
 import { conditionsOf } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
+import { uploadBytes } from '../http/resources.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
@@ -40,10 +41,10 @@ const tags = ['files']
 const address = '/v1/files/{path}'
 
 const putHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
+  const { files, limits, resources } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
   const answerWritten = writtenAnswers()
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const wish = wishOf(target.query)
     const headers = headerValues(request.headers)
@@ -53,11 +54,16 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     const conditions = known instanceof Promise ? await known : known
     let written: Written
     if (link === undefined) {
-      const coming = fileBody(request, headers, true)
+      const coming = fileBody(request, headers, true, permit)
       const body = coming instanceof Promise ? await coming : coming
-      const options =
-        body instanceof Uint8Array ? conditions : { ...conditions, lengthHint: contentLength(headers) }
-      written = await files.putFile(path, body, attributes, options)
+      if (body instanceof Uint8Array) written = await files.putFile(path, body, attributes, conditions)
+      else {
+        const lengthHint = contentLength(headers)
+        const options = { ...conditions, lengthHint }
+        written = await resources.upload(request, uploadBytes(lengthHint), () =>
+          files.putFile(path, body, attributes, options),
+        )
+      }
     } else {
       const linkTarget = parseLinkTarget(link)
       if (await hasBody(request, headers)) {
@@ -70,8 +76,8 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
 }
 
 const patchHandler = (dependencies: PrimaryDependencies): Handler => {
-  const { files, limits } = dependencies
-  return async (request, target) => {
+  const { files, limits, resources } = dependencies
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'offset', 'size'])
     const wish = parseWish(query, limits.mirrorsMax)
@@ -91,8 +97,11 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
-    const body = await fileBody(request, headers, false)
-    const written = await files.patchFile(path, offset, body, conditions)
+    const body = await fileBody(request, headers, false, permit)
+    const patch = () => files.patchFile(path, offset, body, conditions)
+    const written = await (body instanceof Uint8Array
+      ? patch()
+      : resources.upload(request, uploadBytes(contentLength(headers)), patch))
     const mutation = writtenMutation(formatPath(path), written, { offset: written.offset })
     return answerMutation(dependencies, wish, { ...mutation, status: 200 })
   }
@@ -158,12 +167,27 @@ const writtenResponse = (description: string) => ({
 })
 
 export const fileEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: address, handler: readHandler('GET'), contract: readContract(false) },
-  { on: 'both', method: 'head', path: address, handler: readHandler('HEAD'), contract: readContract(true) },
+  {
+    on: 'both',
+    method: 'get',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('GET'),
+    contract: readContract(false),
+  },
+  {
+    on: 'both',
+    method: 'head',
+    path: address,
+    access: { action: 'read', paths: 'in the address' },
+    handler: readHandler('HEAD'),
+    contract: readContract(true),
+  },
   {
     on: 'primary',
     method: 'put',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: putHandler,
     contract: {
       operationId: 'putFile',
@@ -197,6 +221,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'patch',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: patchHandler,
     contract: {
       operationId: 'patchFile',
@@ -229,6 +254,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: address,
+    access: { action: 'write', paths: 'in the address' },
     handler: deleteHandler,
     contract: {
       operationId: 'deleteFile',

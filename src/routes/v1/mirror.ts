@@ -29,6 +29,7 @@ export const mirrorEndpoints: readonly Endpoint[] = [
     on: 'mirror',
     method: 'get',
     path: '/v1/mirror',
+    access: { action: 'monitor' },
     handler: statusHandler,
     contract: {
       operationId: 'getMirror',

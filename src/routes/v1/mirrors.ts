@@ -8,6 +8,7 @@ import type { MirrorRecord, PrimaryDependencies } from '../http/dependencies.ts'
 import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
+import { senderOf } from '../http/sender.ts'
 import { MirrorBody, MirrorItem, MirrorList, jsonContent, parseShape, problems } from './schemas.ts'
 
 const tags = ['mirrors']
@@ -32,11 +33,17 @@ const listHandler =
   }
 
 const addHandler =
-  ({ mirrors, limits }: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  ({ mirrors, limits, audit, resources }: PrimaryDependencies): Handler =>
+  async (request, target, permit) => {
     Query.parse(target.query, [])
-    const { url } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax))
-    const { reached, record } = await mirrors.add(checkUrl(url, limits.mirrorUrlBytesMax))
+    const { url, code } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
+    const checked = checkUrl(url, limits.mirrorUrlBytesMax)
+    const { reached, record } = await mirrors.add(checked, code ?? null)
+    audit({
+      event: 'mirror-added',
+      ...senderOf(request, permit.who, { resources }),
+      what: `mirror ${record.id} at ${record.url}`,
+    })
     return json(reached ? 201 : 202, itemOf(record))
   }
 
@@ -50,12 +57,13 @@ function checkUrl(text: string, bytesMax: number): string {
 }
 
 const removeHandler =
-  ({ mirrors }: PrimaryDependencies): Handler =>
-  async (_request, target) => {
+  ({ mirrors, audit, resources }: PrimaryDependencies): Handler =>
+  async (request, target, { who }) => {
     Query.parse(target.query, [])
     const id = target.rest ?? ''
-    if (await mirrors.remove(id)) return new Response(null, { status: 204 })
-    throw new StillpointError('not-found', 'there is no mirror with this id')
+    if (!(await mirrors.remove(id))) throw new StillpointError('not-found', 'there is no mirror with this id')
+    audit({ event: 'mirror-removed', ...senderOf(request, who, { resources }), what: `mirror ${id}` })
+    return new Response(null, { status: 204 })
   }
 
 export const mirrorsEndpoints: readonly Endpoint[] = [
@@ -63,6 +71,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'get',
     path: '/v1/mirrors',
+    access: { action: 'monitor' },
     handler: listHandler,
     contract: {
       operationId: 'listMirrors',
@@ -78,6 +87,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/mirrors',
+    access: { action: 'administer' },
     handler: addHandler,
     contract: {
       operationId: 'addMirror',
@@ -95,6 +105,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'delete',
     path: '/v1/mirrors/{id}',
+    access: { action: 'administer' },
     handler: removeHandler,
     contract: {
       operationId: 'removeMirror',

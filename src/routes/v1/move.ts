@@ -1,6 +1,6 @@
 /** POST /v1/move: moves an entry in one step, whatever the size of the entry. */
 import { z } from '@hono/zod-openapi'
-import { depthMax, formatPath, parsePlainPath, pathBytesMax } from '../../fs/paths.ts'
+import { depthMax, formatPath, pathBytesMax } from '../../fs/paths.ts'
 import { jsonBody, jsonBytesMax } from '../http/body.ts'
 import type { PrimaryDependencies } from '../http/dependencies.ts'
 import { answerMutation, durabilityParameters, parseWish, writtenMutation } from './durability.ts'
@@ -12,12 +12,12 @@ import { MoveBody, WrittenEntry, jsonContent, parseShape, problems } from './sch
 
 const moveHandler =
   (dependencies: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     const { files, limits } = dependencies
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
-    const body = parseShape(MoveBody, await jsonBody(request, jsonBytesMax))
-    const from = parsePlainPath(body.from)
-    const to = parsePlainPath(body.to)
+    const body = parseShape(MoveBody, await jsonBody(request, jsonBytesMax, permit))
+    const from = permit.path(body.from)
+    const to = permit.path(body.to)
     const conditions = toConditions(body.ifMatch)
     const written = await files.move(from, to, { ...conditions, overwrite: body.overwrite })
     return answerMutation(dependencies, wish, writtenMutation(formatPath(to), written))
@@ -28,6 +28,7 @@ export const moveEndpoints: readonly Endpoint[] = [
     on: 'primary',
     method: 'post',
     path: '/v1/move',
+    access: { action: 'write', paths: 'in the body' },
     handler: moveHandler,
     contract: {
       operationId: 'move',

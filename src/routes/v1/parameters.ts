@@ -54,7 +54,7 @@ export const readConditionHeaders = {
 }
 export const rangeHeaders = {
   Range: text('One range of bytes'),
-  'If-Range': text('An entity tag or an HTTP date'),
+  'If-Range': text('An entity tag; a date never matches'),
 }
 export const attributeHeaders = {
   'Stillpoint-Mode': text('Octal permission bits, kept'),

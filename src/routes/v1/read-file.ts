@@ -9,10 +9,12 @@ import { fileHeaders } from './attributes.ts'
 import { streamFile } from '../http/content-stream.ts'
 import type { Dependencies } from '../http/dependencies.ts'
 import type { Handler } from '../http/endpoint.ts'
+import { neverChanges } from '../http/guards.ts'
 import { evaluateRead, isRangeWanted } from '../http/preconditions.ts'
 import { problem } from '../http/problem.ts'
 import { type ByteRange, parseRange } from '../http/ranges.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
+import type { Resources } from '../http/resources.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
 /** Path of a file as the URL has it, still percent-encoded. An empty path is refused, because the root is no file. */
@@ -29,9 +31,9 @@ export const readHandler =
   (method: Method) =>
   (dependencies: Dependencies): Handler => {
     const { newest } = dependencies
-    return ({ headers }, target) =>
-      (target.query === '' && readNow(headers, method, urlPathOf(target), newest)) ||
-      readLater(headers, method, target, dependencies)
+    return (request, target) =>
+      (target.query === '' && readNow(request.headers, method, urlPathOf(target), newest)) ||
+      readLater(request, method, target, dependencies)
   }
 
 /** Answers the usual request, when the file's path can be resolved in memory. Null when the answer has to wait. */
@@ -106,21 +108,32 @@ function makeHead({ stat, cp }: ReadyFile, of: KeptHead['of']): KeptHead {
 const contentRange = ({ start, end }: ByteRange, { size }: Stat): string =>
   `bytes ${start}-${end - 1}/${size}`
 
+/** An answer of exactly one consistency point never changes; where reading takes a token, nobody else may keep it. */
+function lasting(answer: Response): Response {
+  answer.headers.set('Cache-Control', neverChanges)
+  return answer
+}
+
+const asItIs = (answer: Response): Response => answer
+
 async function readLater(
-  headers: Headers,
+  request: Request,
   method: Method,
   target: RequestTarget,
   dependencies: Dependencies,
 ): Promise<Response> {
-  const { limits, views } = dependencies
+  const { limits, views, resources } = dependencies
+  const { headers } = request
   const path = filePathOf(target)
   const query = Query.parse(target.query, readingParameters)
-  const view = query === Query.none ? views.open() : await openWanted(dependencies, parseWanted(query))
+  const wanted = query === Query.none ? null : parseWanted(query)
+  const view = wanted === null ? views.open() : await openWanted(dependencies, wanted, request)
+  const finish = wanted === null || wanted.cp === null || dependencies.needsToken() ? asItIs : lasting
   let file: OpenFile
   try {
     const ready = query === Query.none ? null : view.openNow(path)
     const answer = ready && answerNow(headers, method, ready)
-    if (answer) return answer
+    if (answer) return finish(answer)
     file = await view.open(path)
   } catch (error) {
     return failedRead(error, view.cp)
@@ -129,9 +142,9 @@ async function readLater(
     view.release()
   }
   try {
-    const answer = await readFile(headers, method, file, limits.bufferedBytesMax)
+    const answer = await readFile(request, method, file, resources, limits.bufferedBytesMax)
     if (!answer.keepsFile) file.close()
-    return answer.response
+    return finish(answer.response)
   } catch (error) {
     file.close()
     return failedRead(error, file.cp)
@@ -151,19 +164,21 @@ function failedRead(error: unknown, cp: number): Response {
 
 /** `keepsFile` means that the body is still to be read; the stream of the body then closes the file. */
 async function readFile(
-  headers: Headers,
+  request: Request,
   method: Method,
   file: OpenFile,
+  resources: Resources,
   bufferedBytesMax: number,
 ): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
-  const head = headOf(headers, method, file.stat, file.cp)
+  const head = headOf(request.headers, method, file.stat, file.cp)
   if (head.answer) return { response: head.answer, keepsFile: false }
   const { start, end, init } = head
-  if (end - start <= bufferedBytesMax) {
+  if (end - start <= resources.bufferedBytesMax(bufferedBytesMax)) {
     const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
     return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
   }
-  return { response: new Response(await streamFile(file, start, end), init), keepsFile: true }
+  const content = await streamFile(file, start, end, resources.answerRoom(request))
+  return { response: new Response(content, init), keepsFile: true }
 }
 
 /** All of an answer but its bytes: either the complete answer, or the range of bytes that the answer still needs. */

@@ -41,23 +41,29 @@ export function parseWanted(query: Query): Wanted {
 }
 
 /** The caller must release the view. Throws `cp-gone`, `not-yet`, `too-many-pins`. */
-export async function openWanted(dependencies: Dependencies, wanted: Wanted): Promise<ReadView> {
-  const { views, cps } = dependencies
+export async function openWanted(
+  dependencies: Dependencies,
+  wanted: Wanted,
+  request: Request,
+): Promise<ReadView> {
+  const { views, cps, resources } = dependencies
+  const reached = (cp: number): Promise<boolean> =>
+    wanted.waitMs === 0 ? views.waitFor(cp, 0) : views.waitFor(cp, wanted.waitMs, request.signal)
   if (wanted.cp !== null) {
-    if (!(await views.waitFor(wanted.cp, wanted.waitMs))) throw notYet(wanted.cp, views.publishedCp())
-    return views.at(wanted.cp)
+    if (!(await reached(wanted.cp))) throw notYet(wanted.cp, views.publishedCp())
+    return views.at(wanted.cp, resources.clientOf(request))
   }
   if (wanted.atMs !== null) {
     const cp = await cps.newestAt(wanted.atMs)
     if (cp === null) throw new StillpointError('cp-gone', 'no consistency point is known from then')
-    return views.at(cp)
+    return views.at(cp, resources.clientOf(request))
   }
   if (wanted.minCp === null) return views.open()
   // A mirror may have received no image yet; the request can then only wait.
   const view = views.isEmpty ? null : views.open()
   if (view && view.cp >= wanted.minCp) return view
   view?.release()
-  if (!(await views.waitFor(wanted.minCp, wanted.waitMs))) throw notYet(wanted.minCp, views.publishedCp())
+  if (!(await reached(wanted.minCp))) throw notYet(wanted.minCp, views.publishedCp())
   return views.open()
 }
 
@@ -69,9 +75,10 @@ function notYet(wanted: number, cp: number): StillpointError {
 export async function answerFrom(
   dependencies: Dependencies,
   wanted: Wanted,
+  request: Request,
   answer: (view: ReadView) => Promise<Response>,
 ): Promise<Response> {
-  const view = await openWanted(dependencies, wanted)
+  const view = await openWanted(dependencies, wanted, request)
   try {
     return await answer(view)
   } catch (error) {

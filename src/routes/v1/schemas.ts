@@ -7,6 +7,7 @@
  *   headers and parameters only describe the contract.
  */
 import { type RouteConfig, z } from '@hono/zod-openapi'
+import { tokenRoles } from '../../format/items/token-setting.ts'
 import { batchOperationsMax } from '../../fs/contract.ts'
 import { StillpointError, type ErrorCode, errorCodes } from '../../lib/errors.ts'
 import { durabilityLevels, mirrorStates } from '../http/dependencies.ts'
@@ -176,7 +177,10 @@ export const MirrorItem = z
   .openapi('Mirror')
 export const MirrorList = z.object({ items: z.array(MirrorItem) }).openapi('Mirrors')
 export const MirrorBody = z
-  .strictObject({ url: z.string().openapi({ example: 'http://127.0.0.1:7071' }) })
+  .strictObject({
+    url: z.string().openapi({ example: 'http://127.0.0.1:7071' }),
+    code: z.string().optional().openapi({ description: 'The pairing code that a new mirror shows once' }),
+  })
   .openapi('NewMirror')
 
 export const MirrorStatusShape = z
@@ -190,6 +194,65 @@ export const MirrorStatusShape = z
     lastSeen: time.nullable(),
   })
   .openapi('MirrorStatus')
+
+const role = z.enum(tokenRoles)
+const tokenShape = {
+  id: z.string(),
+  name: z.string().openapi({ example: 'backup of the web site' }),
+  role,
+  prefix: path,
+  createdAt: time,
+  expiresAt: time.nullable(),
+}
+export const TokenBody = z
+  .strictObject({
+    name: z.string().openapi({ description: 'For people; 1 to 64 bytes', example: 'backup of the web site' }),
+    role,
+    prefix: path
+      .optional()
+      .openapi({ description: 'The path that the token opens; everything unless given' }),
+    expiresAt: time.optional(),
+  })
+  .openapi('NewToken')
+export const NewTokenShape = z
+  .object({
+    ...tokenShape,
+    token: z.string().openapi({ description: 'Shown here, and never again' }),
+    cp,
+    durability,
+  })
+  .openapi('CreatedToken')
+export const TokenList = z
+  .object({
+    items: z.array(
+      z
+        .object({
+          ...tokenShape,
+          lastUsed: z.string().nullable().openapi({
+            format: 'date',
+            description: 'Day of the last use here since the server was started',
+          }),
+        })
+        .openapi('Token'),
+    ),
+  })
+  .openapi('Tokens')
+export const RevokedShape = z
+  .object({
+    cp,
+    durability,
+    unconfirmed: z.array(z.string()).openapi({ description: 'Ids of the mirrors that may not know it yet' }),
+  })
+  .openapi('RevokedToken')
+export const WhoamiShape = z
+  .object({
+    id: z.string().nullable().openapi({ description: 'Null without a token, where none is needed' }),
+    name: z.string().nullable(),
+    role,
+    prefix: path,
+    expiresAt: time.nullable(),
+  })
+  .openapi('Whoami')
 
 export const Health = z
   .object({
@@ -217,13 +280,24 @@ export function parseShape<T extends z.ZodType>(shape: T, value: unknown): z.inf
 
 type Responses = RouteConfig['responses']
 
-/** Codes that every endpoint may answer. */
-const always: readonly ErrorCode[] = ['bad-parameter', 'bad-path', 'busy', 'internal']
+/** Codes that every endpoint may answer, beside those of its access. */
+const always: readonly ErrorCode[] = [
+  'bad-parameter',
+  'bad-path',
+  'busy',
+  'forbidden',
+  'internal',
+  'too-many-requests',
+  'wrong-host',
+]
+
+/** Makes the responses of the codes and of those that every endpoint may answer. */
+export const problems = (...codes: readonly ErrorCode[]): Responses => problemResponses([...always, ...codes])
 
 /** Makes one response for each status; the response names the codes that come with that status. */
-export function problems(...codes: readonly ErrorCode[]): Responses {
+export function problemResponses(codes: readonly ErrorCode[]): Responses {
   const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of new Set([...always, ...codes])) {
+  for (const code of new Set(codes)) {
     const status = errorCodes[code][0]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }

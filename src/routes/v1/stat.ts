@@ -26,10 +26,10 @@ export function pathOrRoot({ rest }: RequestTarget): Path {
 
 const statHandler =
   (dependencies: Dependencies): Handler =>
-  async (_request, target) => {
+  async (request, target) => {
     const path = pathOrRoot(target)
     const wanted = parseWanted(Query.parse(target.query, readingParameters))
-    return answerFrom(dependencies, wanted, async (view) => {
+    return answerFrom(dependencies, wanted, request, async (view) => {
       const stat = await view.stat(path)
       const { cp } = view
       return json(200, { path: formatPath(path), ...statFields(stat, cp) }, { 'Stillpoint-CP': String(cp) })
@@ -55,6 +55,20 @@ const contract = (root: boolean): Endpoint['contract'] => ({
 })
 
 export const statEndpoints: readonly Endpoint[] = [
-  { on: 'both', method: 'get', path: '/v1/stat', handler: statHandler, contract: contract(true) },
-  { on: 'both', method: 'get', path: '/v1/stat/{path}', handler: statHandler, contract: contract(false) },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/stat',
+    access: { action: 'read', paths: 'in the address' },
+    handler: statHandler,
+    contract: contract(true),
+  },
+  {
+    on: 'both',
+    method: 'get',
+    path: '/v1/stat/{path}',
+    access: { action: 'read', paths: 'in the address' },
+    handler: statHandler,
+    contract: contract(false),
+  },
 ]

@@ -4,17 +4,19 @@
  *
  * - Every source is checked by the same schema, and an unknown key of the file is an error, so that no typing error
  *   silently leaves a default in force.
- * - A server without a secret listens on loopback only.
+ * - A primary without a secret listens on loopback only. A mirror without one pairs by a code, or is on loopback.
  *
  * Errors: UserError, one line that spells the option as its source does.
  */
 import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
-import { encodeUtf8 } from '../../lib/bytes.ts'
+import { parseToken, type PresentedToken } from '../../access/token.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
+import { readPrivateFile, readSecretFile, tokenFileLimits } from './secret-file.ts'
 import {
+  anonymousChoices,
   bounds,
   checksumChoices,
   encodingChoices,
@@ -22,6 +24,7 @@ import {
   flagName,
   listenDefault,
   logLevelChoices,
+  plainChoices,
   serverOptions,
   type ServerOptionName,
   switchChoices,
@@ -33,8 +36,11 @@ export interface ServerConfiguration {
   readonly listen: ListenAddress
   /** Origins, without a trailing slash. */
   readonly mirrors: readonly string[]
-  /** Null means that the server listens on loopback only and asks nobody for a secret. */
+  /** Key material that primary and mirrors share; null when they pair by a code, or are on loopback. */
   readonly secret: string | null
+  /** Token of the administrator's file; null when there is no such file. */
+  readonly adminToken: PresentedToken | null
+  readonly anonymous: (typeof anonymousChoices)[number]
   readonly cpIntervalMs: number
   readonly queueBytesMax: number
   readonly nodeCacheBytesMax: number
@@ -51,7 +57,19 @@ export interface ServerConfiguration {
   readonly catalogFiles: boolean
   readonly catalogChangeRowsMax: number
   readonly catalogChangeDaysMax: number
+  /** Null means plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null
+  /** Names in Host headers that are answered besides loopback and the address itself. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly requestsMax: number
+  readonly clientRequestsMax: number
+  readonly uploadBytesMax: number
+  readonly downloadBytesMax: number
+  readonly idleSeconds: number
   readonly logLevel: (typeof logLevelChoices)[number]
+  /** Names of the options that a flag, the environment or the file gave. */
+  readonly given: readonly ServerOptionName[]
 }
 
 /** Flags and variables are text; a file has types of its own. */
@@ -67,7 +85,11 @@ interface ConfigurationSources {
 
 const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLength(4096, 'is too long'))
 
-const whole = (least: number, most: number, unit: 'ms' | 'bytes' | 'rows' | 'days') =>
+const whole = (
+  least: number,
+  most: number,
+  unit: 'ms' | 'bytes' | 'rows' | 'days' | 'seconds' | 'requests',
+) =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
     v.transform((value) => (unit === 'bytes' ? parseBytes(value) : Number(value))),
@@ -103,6 +125,42 @@ const mirrorUrl = v.pipe(
   }),
 )
 
+/** As in a Host header: a name or an address, IPv6 in brackets, with a port where only that port is meant. */
+const hostName = v.pipe(
+  text,
+  v.check((value) => {
+    const url = URL.parse(`http://${value}/`)
+    const plain = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/.test(value)
+    return url !== null && plain
+  }, 'is not a host name (as in files.example or files.example:8443)'),
+)
+
+const pageOrigin = v.pipe(
+  text,
+  v.check(
+    (value) => /^https?:/.test(value) && URL.parse(value)?.origin === value,
+    'is not an origin (as in https://app.example)',
+  ),
+)
+
+/** A repeated flag, a variable with commas, or an array in the file. */
+const listOf = (entry: typeof mirrorUrl | typeof hostName | typeof pageOrigin, most: number, what: string) =>
+  v.pipe(
+    v.union(
+      [
+        v.array(text),
+        v.pipe(
+          text,
+          v.transform((value) => value.split(',').map((item) => item.trim())),
+        ),
+      ],
+      `is not a list of ${what}`,
+    ),
+    v.maxLength(most, `has more than ${most} entries`),
+    v.array(entry),
+    v.transform((values) => [...new Set(values)]),
+  )
+
 const schemas = {
   data: text,
   listen: v.pipe(
@@ -114,22 +172,10 @@ const schemas = {
       return NEVER
     }),
   ),
-  mirrors: v.pipe(
-    v.union(
-      [
-        v.array(text),
-        v.pipe(
-          text,
-          v.transform((value) => value.split(',').map((url) => url.trim())),
-        ),
-      ],
-      'is not a list of URLs',
-    ),
-    v.maxLength(bounds.mirrorsMax, `has more than ${bounds.mirrorsMax} entries`),
-    v.array(mirrorUrl),
-    v.transform((urls) => [...new Set(urls)]),
-  ),
+  mirrors: listOf(mirrorUrl, bounds.mirrorsMax, 'URLs'),
   secretFile: text,
+  adminTokenFile: text,
+  anonymous: choice(anonymousChoices),
   cpIntervalMs: whole(bounds.cpIntervalMsMin, bounds.cpIntervalMsMax, 'ms'),
   queueBytesMax: whole(bounds.queueBytesMin, bounds.queueBytesLimit, 'bytes'),
   nodeCacheBytesMax: whole(bounds.nodeCacheBytesMin, bounds.nodeCacheBytesLimit, 'bytes'),
@@ -140,6 +186,16 @@ const schemas = {
   catalogFiles: choice(switchChoices),
   catalogChangeRowsMax: whole(0, bounds.catalogChangeRowsLimit, 'rows'),
   catalogChangeDaysMax: whole(1, bounds.catalogChangeDaysLimit, 'days'),
+  tlsCert: text,
+  tlsKey: text,
+  insecureHttp: choice(plainChoices),
+  allowedHosts: listOf(hostName, bounds.hostsMax, 'names'),
+  corsOrigins: listOf(pageOrigin, bounds.originsMax, 'origins'),
+  requestsMax: whole(bounds.requestsMin, bounds.requestsLimit, 'requests'),
+  clientRequestsMax: whole(1, bounds.requestsLimit, 'requests'),
+  uploadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  downloadBytesMax: whole(bounds.doorBytesMin, bounds.doorBytesLimit, 'bytes'),
+  idleSeconds: whole(bounds.idleSecondsMin, bounds.idleSecondsMax, 'seconds'),
   logLevel: choice(logLevelChoices),
 } as const
 
@@ -166,11 +222,24 @@ export function readConfiguration(
   const data = option('data', undefined)
   if (data === undefined) throw new UserError('--data DIR is needed')
   const secretFile = option('secretFile', undefined)
-  const secret = secretFile === undefined ? null : readSecret(secretFile)
+  const secret =
+    secretFile === undefined
+      ? null
+      : readSecretFile(secretFile, {
+          what: 'secret file',
+          bytesMin: bounds.secretBytesMin,
+          bytesMax: bounds.secretBytesMax,
+        })
+  const adminTokenFile = option('adminTokenFile', undefined)
   const listen = option('listen', listenDefault[role])!
-  if (secret === null && !isLoopback(listen.host))
+  const tlsCert = option('tlsCert', undefined)
+  const tlsKey = option('tlsKey', undefined)
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UserError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
+  const plain = option('insecureHttp', defaultOf('insecureHttp'))
+  if (tlsCert === undefined && plain !== 'accept' && !isLoopback(listen.host))
     throw new UserError(
-      `to listen on ${formatAddress(listen)} a secret is needed (--secret-file): without one only loopback`,
+      `to listen on ${formatAddress(listen)} without TLS lets everybody on the way read and change everything: give --tls-cert and --tls-key (\`stillpoint certificate\` makes a pair), or say --insecure-http accept`,
     )
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
@@ -186,6 +255,8 @@ export function readConfiguration(
     listen,
     mirrors,
     secret,
+    adminToken: adminTokenFile === undefined ? null : readAdminToken(adminTokenFile),
+    anonymous: option('anonymous', defaultOf('anonymous'))!,
     cpIntervalMs: option('cpIntervalMs', defaultOf('cpIntervalMs'))!,
     queueBytesMax: option('queueBytesMax', defaultOf('queueBytesMax'))!,
     nodeCacheBytesMax: option('nodeCacheBytesMax', defaultOf('nodeCacheBytesMax'))!,
@@ -197,7 +268,18 @@ export function readConfiguration(
     catalogFiles: option('catalogFiles', defaultOf('catalogFiles')) === 'on',
     catalogChangeRowsMax: option('catalogChangeRowsMax', defaultOf('catalogChangeRowsMax'))!,
     catalogChangeDaysMax: option('catalogChangeDaysMax', defaultOf('catalogChangeDaysMax'))!,
+    tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
+    allowedHosts: option('allowedHosts', [])!,
+    corsOrigins: option('corsOrigins', [])!,
+    requestsMax: option('requestsMax', defaultOf('requestsMax'))!,
+    clientRequestsMax: option('clientRequestsMax', defaultOf('clientRequestsMax'))!,
+    uploadBytesMax: option('uploadBytesMax', defaultOf('uploadBytesMax'))!,
+    downloadBytesMax: option('downloadBytesMax', defaultOf('downloadBytesMax'))!,
+    idleSeconds: option('idleSeconds', defaultOf('idleSeconds'))!,
     logLevel: option('logLevel', defaultOf('logLevel'))!,
+    given: serverOptions
+      .map(({ name }) => name)
+      .filter((name) => firstSaid(name, sources, file, undefined)[1] !== undefined),
   }
 }
 
@@ -243,17 +325,12 @@ function readFile(path: string | undefined): ConfigurationFile | null {
   return { path, values }
 }
 
-function readSecret(path: string): string {
-  const secret = readSmallFile(path, 'secret file').trim()
-  const length = encodeUtf8(secret).length
-  if (length < bounds.secretBytesMin || length > bounds.secretBytesMax)
-    throw new UserError(
-      `the secret in ${path} has to have ${bounds.secretBytesMin} to ${bounds.secretBytesMax} bytes`,
-    )
-  // The secret travels in a header, so only visible ASCII is allowed.
-  if (!/^[\x21-\x7e]+$/.test(secret))
-    throw new UserError(`the secret in ${path} has to be visible ASCII without spaces`)
-  return secret
+function readAdminToken(path: string): PresentedToken {
+  const token = parseToken(readPrivateFile(path, tokenFileLimits).trim())
+  if (token !== null) return token
+  throw new UserError(
+    `the token file ${path} has to hold one token, sp_ID_ and 43 characters (\`stillpoint token new\` prints one)`,
+  )
 }
 
 function readSmallFile(path: string, what: string): string {

@@ -16,7 +16,7 @@ export function parseListen(text: string): ListenAddress | null {
   return port <= 65_535 && URL.canParse(`http://${formatHost(host)}/`) ? { host, port } : null
 }
 
-const formatHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+export const formatHost = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 export const formatAddress = (address: ListenAddress): string => `${formatHost(address.host)}:${address.port}`
 
 export function isLoopback(host: string): boolean {
@@ -25,8 +25,8 @@ export function isLoopback(host: string): boolean {
   return parsed !== undefined && (parsed === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(parsed))
 }
 
-/** Warning for the log before the server listens: the secret guards `/replica/v1` alone. Null on loopback. */
-export function exposure(address: ListenAddress): string | null {
-  if (isLoopback(address.host)) return null
-  return `whoever reaches ${formatAddress(address)} can use /v1 without any secret`
+/** Warning for the log before the server listens; null when there is none. */
+export function exposure(address: ListenAddress, anonymous: 'nothing' | 'read'): string | null {
+  if (isLoopback(address.host) || anonymous === 'nothing') return null
+  return `whoever reaches ${formatAddress(address)} can read every file without a token`
 }

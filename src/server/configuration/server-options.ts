@@ -48,11 +48,23 @@ export const bounds = {
   secretBytesMin: 16,
   secretBytesMax: 4096,
   fileBytesMax: 64 * 1024,
+  hostsMax: 64,
+  originsMax: 64,
+  requestsMin: 16,
+  requestsLimit: 65_536,
+  doorBytesMin: 16 * 2 ** 20,
+  doorBytesLimit: 8 * 2 ** 30,
+  /** A request may wait for a minute. */
+  idleSecondsMin: 65,
+  /** The runtime has one byte for it. */
+  idleSecondsMax: 255,
 } as const
 
 export const checksumChoices = ['xxh3', 'sha256'] as const
 export const encodingChoices = ['raw', 'zstd'] as const
 export const switchChoices = ['on', 'off'] as const
+export const anonymousChoices = ['nothing', 'read'] as const
+export const plainChoices = ['refuse', 'accept'] as const
 export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
 
 export const serverOptions = [
@@ -60,7 +72,7 @@ export const serverOptions = [
   {
     name: 'listen',
     placeholder: 'HOST:PORT',
-    brief: 'Address to serve on; anything but loopback needs a secret',
+    brief: 'Address to serve on; anything but loopback needs a secret, and a token or --anonymous read',
     default: `${listenDefault.primary} (mirror: ${listenDefault.mirror})`,
   },
   {
@@ -75,6 +87,19 @@ export const serverOptions = [
     placeholder: 'FILE',
     brief: 'File with the secret that primary and mirrors share',
     default: null,
+  },
+  {
+    name: 'adminTokenFile',
+    placeholder: 'FILE',
+    brief:
+      'File with one token that may do everything, kept outside of the volume; only its owner may use it',
+    default: null,
+  },
+  {
+    name: 'anonymous',
+    placeholder: anonymousChoices.join('|'),
+    brief: 'May whoever shows no token read the files: nothing, or read',
+    default: 'nothing',
   },
   {
     name: 'cpIntervalMs',
@@ -136,6 +161,65 @@ export const serverOptions = [
     placeholder: 'DAYS',
     brief: 'Age of the oldest change that the catalog keeps',
     default: '30',
+  },
+  {
+    name: 'tlsCert',
+    placeholder: 'FILE',
+    brief:
+      'Certificate in PEM, with those that lead to a known one; a new one is taken over without a restart',
+    default: null,
+  },
+  { name: 'tlsKey', placeholder: 'FILE', brief: 'Its key in PEM, which others may not read', default: null },
+  {
+    name: 'insecureHttp',
+    placeholder: plainChoices.join('|'),
+    brief:
+      'Whether to serve without TLS beyond loopback, where everybody on the way can read and change everything',
+    default: 'refuse',
+  },
+  {
+    name: 'allowedHosts',
+    placeholder: 'NAME',
+    brief: 'Another name of this server, as clients write it in URLs; may be repeated',
+    default: null,
+    isList: true,
+  },
+  {
+    name: 'corsOrigins',
+    placeholder: 'ORIGIN',
+    brief: 'Origin of web pages that may use this server, as in https://app.example; may be repeated',
+    default: null,
+    isList: true,
+  },
+  {
+    name: 'requestsMax',
+    placeholder: 'NUMBER',
+    brief: 'Requests in progress, and as many that wait for something, at once',
+    default: '4096',
+  },
+  {
+    name: 'clientRequestsMax',
+    placeholder: 'NUMBER',
+    brief: 'How many of each may be of one client',
+    default: '1024',
+  },
+  {
+    name: 'uploadBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Memory for long bodies that arrive; one client gets half of it',
+    default: mib(128 * 2 ** 20),
+  },
+  {
+    name: 'downloadBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Memory for long answers that leave; one client gets half of it',
+    default: mib(64 * 2 ** 20),
+  },
+  {
+    name: 'idleSeconds',
+    placeholder: 'SECONDS',
+    brief: 'A connection that moves less than 16 KiB/s for so long is closed',
+    default: '120',
   },
   {
     name: 'logLevel',

@@ -40,6 +40,7 @@ class Subject {
       clock: { monotonic: () => 0 },
       sideUuid,
       publishedCp: () => 1e9,
+      makePrivate: () => {},
       setAside: () => {},
     })
     let ms = 0

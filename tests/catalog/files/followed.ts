@@ -54,6 +54,7 @@ export class FollowedSide {
       sideUuid,
       publishedCp: () => (source.readable().length === 0 ? 0 : source.current().root.cp),
       clock,
+      makePrivate: () => {},
       setAside(file, reason) {
         for (const suffix of companions)
           if (existsSync(file + suffix)) renameSync(file + suffix, `${file}.${reason}${suffix}`)

@@ -284,13 +284,17 @@ describe('what goes wrong', () => {
           next: null,
           entries: entries.map((entry) => ({
             size: 1,
+            etag: '"e"',
+            contentType: null,
             mode: '0644',
+            created: '2024-01-01T00:00:00.000Z',
             modified: '2024-01-01T00:00:00.000Z',
+            cp: 1,
             ...entry,
           })),
         })
       : request.url.includes('/v1/files')
-        ? new Response('x')
+        ? new Response('x', { headers: { 'Stillpoint-CP': '1', ETag: '"e"' } })
         : null
 
   test.each(['../out', 'a/../../out', '/out', '..', 'a//b'])(

@@ -51,9 +51,24 @@ test('reads go on, writes are refused, also after a restart without the mirror',
   expect((await former.end()).code).toBe(0)
   const again = await start('serve', '--data', here, ...free)
   await expectFenced(again.url)
+  const listed = await runProcess('mirrors', 'list', '--json', '--url', again.url)
+  const { items } = JSON.parse(listed.out) as { items: { id: string }[] }
+  expect(items.length).toBeGreaterThan(0)
+  for (const { id } of items) expect((await runProcess('mirrors', 'rm', id, '--url', again.url)).code).toBe(0)
+  expect(await (await fetch(`${again.url}/v1/mirrors`)).json()).toEqual({ items: [] })
+  await expectFenced(again.url)
   const { code, err } = await again.end()
   expect(code).toBe(0)
   expect(err).toContain('another primary has taken over')
+  expect(err).toContain('--accept-loss epoch')
+
+  // The way out, once: it stays open without the flag, and has no mirrors.
+  for (const flags of [['--accept-loss', 'epoch'], []]) {
+    const freed = await start('serve', '--data', here, ...free, ...flags)
+    expect((await put(freed.url)).ok).toBe(true)
+    expect(await (await fetch(`${freed.url}/v1/mirrors`)).json()).toEqual({ items: [] })
+    expect((await freed.end()).code).toBe(0)
+  }
 }, 30_000)
 
 test('an old copy of a primary says so as soon as it meets its mirror, and what helps', async () => {

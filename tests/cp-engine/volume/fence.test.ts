@@ -28,7 +28,6 @@ async function expectFenced(engine: CpEngine): Promise<void> {
     engine.openStream().add(() => {}, []),
     ...(['buffered', 'logged', 'committed'] as const).map((level) => engine.reach(applied, level)),
     volume.addMember(member),
-    volume.removeMember(member.uuid),
   ]
   expect(new Set(await Promise.all(refused.map(codeOf)))).toEqual(new Set(['fenced']))
 }
@@ -96,4 +95,63 @@ test('when it cannot be written the engine is poisoned', async () => {
   isBroken = true
   expect(await codeOf(engine.fence())).toBe('poisoned')
   expect(await codeOf(put(engine, 1))).toBe('poisoned')
+})
+
+test('a member can be removed, so that whoever fenced it goes', async () => {
+  const device = new SimulatedDevice()
+  await newPrimary(device, 5)
+  const engine = await open(device, 5)
+  const member = { uuid: '00000000-0000-4000-8000-000000000001', url: 'http://mirror' }
+  const volume = new EngineVolume(engine)
+  await volume.addMember(member)
+  volume.holds.set(member.uuid, [engine.current()])
+  await engine.fence()
+  await volume.removeMember(member.uuid)
+  expect(volume.members()).toEqual([])
+  expect(volume.holds.of(member.uuid)).toEqual([])
+  await engine.close()
+  const again = await open(device.reopened(), 6)
+  expect(again.isFenced).toBe(true)
+  expect(new EngineVolume(again).members()).toEqual([])
+  await again.close()
+})
+
+test('an operator ends the fence of another primary by a new epoch without members; a smaller loss does not', async () => {
+  const device = new SimulatedDevice()
+  await newPrimary(device, 6)
+  const workload = new Workload(6)
+  const engine = await open(device, 6)
+  workload.watch(engine)
+  for (let i = 0; i < 20; i++) await workload.step(engine)
+  const { cp } = (await engine.requestCp('requested')).root
+  const member = { uuid: '00000000-0000-4000-8000-000000000001', url: 'http://mirror' }
+  const volume = new EngineVolume(engine)
+  await volume.addMember(member)
+  volume.holds.set(member.uuid, [engine.current()])
+  const { epoch } = engine.volume.superblock
+  await engine.fence()
+  expect(engine.fencedWhy).toContain('--accept-loss epoch')
+  await engine.close()
+
+  const lesser = { acceptHistoryLoss: true, acceptLogLoss: true, acceptSuperblockLoss: true }
+  const still = await open(device.reopened(), 7, lesser)
+  expect(still.isFenced).toBe(true)
+  expect(still.volume.superblock.epoch).toEqual(epoch)
+  await still.close()
+
+  const again = await open(device.reopened(), 8, { acceptEpochLoss: true })
+  expect(again.isFenced).toBe(false)
+  expect(again.volume.superblock.epoch.number).toBe(epoch.number + 1)
+  expect(again.volume.superblock.epoch.id).not.toEqual(epoch.id)
+  expect(again.volume.superblock.members).toEqual([])
+  expect(new EngineVolume(again).holds.of(member.uuid)).toEqual([])
+  expect(await codeOf(put(again, 1))).toBe('ok')
+  expect((await again.requestCp('requested')).root.cp).toBeGreaterThan(cp)
+  await again.close()
+
+  // The loss is accepted once: where there is no fence it gives up nothing.
+  const later = await open(device.reopened(), 9, { acceptEpochLoss: true })
+  expect(later.volume.superblock.epoch.number).toBe(epoch.number + 1)
+  await later.close()
+  expect((await checkVolume(device)).findings).toEqual([])
 })

@@ -25,13 +25,14 @@ function recorded(end: number) {
 
 test('who keeps up is read ahead, who does not gets smaller windows', async () => {
   const { stream, windows, filled } = recorded(3 * mib)
-  expect((await stream.next())!.length).toBe(mib - 100)
+  expect((await stream.next())!.length).toBe(mib / 4 - 100)
   stream.readAhead()
   stream.readAhead()
   expect(windows).toEqual([
-    [100, mib],
-    [mib, 2 * mib],
+    [100, mib / 4],
+    [mib / 4, mib],
   ])
+  expect((await stream.next())!.length).toBe((mib / 4) * 3)
   expect((await stream.next())!.length).toBe(mib)
   stream.rest()
   expect((await stream.next())!.length).toBe(mib / 4)

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import type { CpPublished, PublishedRoot, RootSource, TreeView } from '../../../src/cp-engine/contract.ts'
 import type { ReadView } from '../../../src/fs/contract.ts'
-import { Views, isPossibleCp, keptCpsMax, keptMs } from '../../../src/fs/read/image-leases.ts'
+import {
+  Views,
+  isPossibleCp,
+  keptCpsMax,
+  keptMs,
+  listingsOfCpMax,
+} from '../../../src/fs/read/image-leases.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
 import { explore } from '../../simulated/schedules.ts'
 import { hasCode } from '../../../src/lib/errors.ts'
@@ -49,7 +55,7 @@ function setUp() {
   const clock = new VirtualClock()
   const view = (tree: TreeView) => ({ cp: tree.cp, release: () => tree.release() }) as ReadView
   const views = new Views({ source, clock, view })
-  const use = (cp: number) => views.at(cp).release()
+  const use = (cp: number) => views.at(cp, 'c').release()
   return { source, clock, views, use, view }
 }
 const codeOf = (act: () => unknown): string => {
@@ -118,23 +124,87 @@ describe('kept consistency points', () => {
     expect(views.keptCps()).toEqual([source.newest])
   })
 
-  test('of listings that are over make room, others do not', async () => {
+  test('a client that has named fewer takes the oldest of the one that has named most', () => {
     const { source, views } = setUp()
     for (let i = 0; i < keptCpsMax; i++) {
-      ;(await views.settled(`l${i}`)).release()
+      views.at(source.newest, 'greedy').release()
       source.publish()
     }
-    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
-    views.at(2).release()
-    views.endListing(2, 'l1')
-    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
-    views.endListing(3, 'l2')
-    views.atListing(3, 'l2').release()
-    expect(codeOf(() => views.at(source.newest))).toBe('too-many-pins')
-    views.endListing(3, 'l2')
-    views.at(source.newest).release()
-    expect(views.keptCps()).not.toContain(3)
-    expect(source.pins.has(3)).toBe(false)
+    expect(codeOf(() => views.at(source.newest, 'greedy'))).toBe('too-many-pins')
+    for (let i = 0; i < keptCpsMax / 2; i++) {
+      views.at(source.newest, 'modest').release()
+      expect(views.keptCps()).toHaveLength(keptCpsMax)
+      expect(views.keptCps()).not.toContain(i + 1)
+      expect(source.pins.has(i + 1)).toBe(false)
+      source.publish()
+    }
+    // Both have half of the places now.
+    for (const client of ['greedy', 'modest'])
+      expect(codeOf(() => views.at(source.newest, client))).toBe('too-many-pins')
+    views.at(source.newest, 'third').release()
+    views.close()
+  })
+
+  test('a place that two clients share is not taken from one of them', () => {
+    const { source, views } = setUp()
+    for (let i = 0; i < keptCpsMax; i++) {
+      for (const client of ['a', 'b']) views.at(source.newest, client).release()
+      source.publish()
+    }
+    expect(codeOf(() => views.at(source.newest, 'c'))).toBe('too-many-pins')
+    views.close()
+  })
+})
+
+describe('listings', () => {
+  const begin = async ({ source, views }: ReturnType<typeof setUp>, name: string, client: string) => {
+    const page = await views.settled(name, client)
+    page.release()
+    source.publish()
+    return page.cp
+  }
+
+  test('always begin: one that is over makes room, then the oldest of who keeps the most', async () => {
+    const scene = setUp()
+    const { source, views } = scene
+    const cps: number[] = []
+    for (let i = 0; i < keptCpsMax; i++) cps.push(await begin(scene, `l${i}`, i < 2 ? 'modest' : 'greedy'))
+    views.endListing(cps[5]!, 'l5')
+    await begin(scene, 'next', 'greedy')
+    expect(views.keptCps()).not.toContain(cps[5])
+    await begin(scene, 'another', 'third')
+    expect(views.keptCps()).not.toContain(cps[2])
+    expect(source.pins.has(cps[2]!)).toBe(false)
+    expect(codeOf(() => views.atListing(cps[2]!, 'l2', 'greedy'))).toBe('cp-gone')
+    for (const [i, client] of ['modest', 'modest'].entries())
+      views.atListing(cps[i]!, `l${i}`, client).release()
+    expect(views.keptCps()).toHaveLength(keptCpsMax)
+    views.close()
+    expect(source.pins.size + source.views).toBe(0)
+  })
+
+  test('take no place of a CP that a request has named', async () => {
+    const scene = setUp()
+    const { source, views, use } = scene
+    for (let i = 0; i < keptCpsMax; i++) {
+      use(source.newest)
+      source.publish()
+    }
+    for (let i = 0; i < 3 * keptCpsMax; i++) await begin(scene, `l${i}`, 'c')
+    expect(views.keptCps()).toHaveLength(2 * keptCpsMax)
+    for (let cp = 1; cp <= keptCpsMax; cp++) use(cp)
+    expect(codeOf(() => use(source.newest))).toBe('too-many-pins')
+    views.close()
+  })
+
+  test('whose names clients make up are remembered up to a bound', () => {
+    const { views } = setUp()
+    for (let i = 0; i < 2 * listingsOfCpMax; i++) views.atListing(1, `made up ${i}`, 'c').release()
+    const [kept] = [
+      ...(views as unknown as { kept: Map<number, { listings: Map<string, string> }> }).kept.values(),
+    ]
+    expect(kept!.listings.size).toBe(listingsOfCpMax)
+    expect(kept!.listings.has(`made up ${2 * listingsOfCpMax - 1}`)).toBe(true)
     views.close()
   })
 
@@ -146,7 +216,7 @@ describe('kept consistency points', () => {
     }
     const views = new Views({ source, clock, view, settle, openView: () => ({ cp: 99 }) as ReadView })
     expect(views.open().cp).toBe(99)
-    expect((await views.settled('l')).cp).toBe(2)
+    expect((await views.settled('l', 'c')).cp).toBe(2)
     expect(source.pins.has(2)).toBe(true)
   })
 })
@@ -176,6 +246,17 @@ describe('waiting', () => {
     expect(views.isEmpty).toBe(false)
   })
 
+  test('ends when the client leaves', async () => {
+    const { source, clock, views } = setUp()
+    const client = new AbortController()
+    const waiting = views.waitFor(9, 1000, client.signal)
+    client.abort()
+    expect(await waiting).toBe(false)
+    expect(clock.timers + (views as unknown as { waiters: Set<unknown> }).waiters.size).toBe(0)
+    expect(await views.waitFor(9, 1000, client.signal)).toBe(false)
+    source.publish()
+  })
+
   test('close ends everything', async () => {
     const { source, clock, views, use } = setUp()
     use(1)
@@ -199,13 +280,13 @@ test('a request that is answered while everything is closed keeps nothing', asyn
       const views = new Views({ source, clock, view, settle })
       const listing = async (name: string) => {
         await schedule.at('a listing begins')
-        const page = await views.settled(name)
+        const page = await views.settled(name, 'c')
         views.endListing(page.cp, name)
         page.release()
       }
       const reader = async () => {
         await schedule.at('a request for a CP comes')
-        views.at(source.newest).release()
+        views.at(source.newest, 'c').release()
       }
       const waiter = async () => {
         await schedule.at('a request that waits comes')
@@ -225,4 +306,27 @@ test('a request that is answered while everything is closed keeps nothing', asyn
 test('possible numbers', () => {
   for (const cp of [0, 1, 1e12, 8999e12]) expect(isPossibleCp(cp)).toBe(true)
   for (const cp of [-1, 0.5, 9000e12, 2 ** 53, Number.NaN]) expect(isPossibleCp(cp)).toBe(false)
+})
+
+test('a second time is as the first: kept, refused, let go of and kept again, for as long as before', () => {
+  const { source, clock, views } = setUp()
+  for (let round = 0; round < 3; round++) {
+    const first = source.newest
+    for (let i = 0; i < keptCpsMax; i++) {
+      views.at(source.newest, 'a').release()
+      source.publish()
+    }
+    expect(codeOf(() => views.at(source.newest, 'a'))).toBe('too-many-pins')
+    expect(codeOf(() => views.at(source.newest - 1, 'a'))).toBe('none')
+    clock.jump(keptMs - 1)
+    // One use begins its time anew, of this CP alone.
+    views.at(first, 'a').release()
+    clock.jump(1)
+    expect(views.keptCps()).toContain(first)
+    clock.jump(keptMs - 2)
+    expect(views.keptCps()).toContain(first)
+    clock.jump(1)
+    expect(views.keptCps()).toEqual([])
+    expect([source.pins.size, clock.timers]).toEqual([0, 0])
+  }
 })

@@ -5,11 +5,22 @@ import type { Item } from '../../../src/cp-engine/contract.ts'
 import * as items from '../../../src/format/items/items.ts'
 import * as keys from '../../../src/format/items/item-keys.ts'
 import { encodeDirectoryItem } from '../../../src/format/items/directory-item.ts'
+import * as token from '../../../src/format/items/token-setting.ts'
 import { encodeSettingItem } from '../../../src/format/items/setting-item.ts'
 import { counters } from '../../../src/fs/tree/counters.ts'
 import type { CheckedRoot } from '../../../src/fs/tree/item-check.ts'
 import { place, valueOf } from '../fake-items.ts'
 import { FakeVolume, bytesOf, p } from '../volume.ts'
+
+const tokenOf = (prefix: string): Uint8Array =>
+  token.encodeTokenSetting({
+    sum: new Uint8Array(32),
+    role: 'reader',
+    name: 'n',
+    prefix,
+    createdMs: 1,
+    expiresMs: null,
+  })
 
 /** All problems, and the change that brings them about. */
 type Damage = readonly [expected: readonly string[], damage: (list: Item[], root: Facts) => void]
@@ -190,6 +201,27 @@ export const damages: Readonly<Record<string, Damage>> = {
   'a setting without a name': [
     ['key: name is not that of a setting'],
     (list) => place(list, Uint8Array.of(6), encodeSettingItem(bytesOf(1))),
+  ],
+  'a token of no role': [
+    ['token setting: role is out of range (9)'],
+    (list) =>
+      place(
+        list,
+        keys.settingKey('token/a'),
+        encodeSettingItem(tokenOf('a').with(token.tokenSettingLayout.at.role, 9)),
+      ),
+  ],
+  'a token under no id': [
+    ['the setting token/A has no id of a token'],
+    (list) => place(list, keys.settingKey('token/A'), encodeSettingItem(tokenOf('a'))),
+  ],
+  'a token whose prefix is no path': [
+    ['the token a has a prefix that is no path: a segment is "." or ".."'],
+    (list) => place(list, keys.settingKey('token/a'), encodeSettingItem(tokenOf('b/../c'))),
+  ],
+  'a mark of access that is none': [
+    ['access mark: length is too short'],
+    (list) => place(list, keys.settingKey('access-mark'), encodeSettingItem(Uint8Array.of(25, 1))),
   ],
   'a setting that is not one': [
     ['setting item: kind is 18'],

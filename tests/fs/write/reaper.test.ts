@@ -1,6 +1,7 @@
 /** What is large is only unlinked; the reaper takes it in bounded steps, whatever happens in between. */
 import { expect, test } from 'bun:test'
 import { stepItemsMax } from '../../../src/fs/write/reaper.ts'
+import { StillpointError } from '../../../src/lib/errors.ts'
 import { FakeVolume, bytesOf, codeOf, p, quickClock } from '../volume.ts'
 
 async function fill(volume: FakeVolume): Promise<void> {
@@ -102,5 +103,32 @@ test('a disk that cannot read one of them does not keep the others, nor the end'
   await volume.reopen()
   expect(await volume.check()).toEqual([])
   expect(volume.engine.items.length).toBe(0)
+  await volume.close()
+})
+
+test('steps that a full volume has made small grow again with each CP, after each such time', async () => {
+  const volume = new FakeVolume({ missPercent: 0 })
+  const { engine } = volume
+  const run = engine.runHidden.bind(engine)
+  let refusals = 0
+  engine.runHidden = (operation, options) =>
+    refusals-- > 0 ? Promise.reject(new StillpointError('disk-full', 'no space')) : run(operation, options)
+  const stepOf = () => (volume.files as unknown as { reaper: { stepItems: number } }).reaper.stepItems
+  for (let round = 0; round < 3; round++) {
+    await volume.files.putFile(p('f'), bytesOf(3_000_000), {})
+    await engine.requestCp('requested')
+    expect(stepOf()).toBe(stepItemsMax)
+    refusals = 4
+    await volume.files.deleteFile(p('f'))
+    await engine.requestCp('requested')
+    for (let i = 0; i < 400; i++) await quickClock.yield()
+    expect(volume.files.pending()).toEqual({ orphans: 0, bytes: 0 })
+    expect(stepOf()).toBe(1)
+    for (let items = 2; items < 2 * stepItemsMax; items *= 2) {
+      await volume.files.putFile(p('x'), bytesOf(items), {})
+      await engine.requestCp('requested')
+      expect(stepOf()).toBe(Math.min(items, stepItemsMax))
+    }
+  }
   await volume.close()
 })

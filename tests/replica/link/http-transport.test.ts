@@ -1,86 +1,31 @@
 /** Frames over real sockets on loopback: a primary and a mirror in one process, and requests that nobody should send. */
-import { afterEach, expect, test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { assert } from '../../../src/lib/assert.ts'
+import { encodeUtf8 } from '../../../src/lib/bytes.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { formatUuid, seededRandom, systemRandom } from '../../../src/lib/random.ts'
+import { formatUuid, seededRandom } from '../../../src/lib/random.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
-import type { BlockDevice, WriteRun } from '../../../src/blockdev/block-device.ts'
+import type { WriteRun } from '../../../src/blockdev/block-device.ts'
 import { checkVolume } from '../../../src/cp-engine/check.ts'
 import { createMirror } from '../../../src/cp-engine/create-volume.ts'
-import { EngineVolume } from '../../../src/cp-engine/primary-volume.ts'
-import { Volume } from '../../../src/cp-engine/volume/volume.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { PatchWriter } from '../../../src/format/wire/patch-codec.ts'
 import { decodeFrame, encodeFrame } from '../../../src/format/wire/frames.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
 import { noUuid } from '../../../src/format/wire/messages.ts'
 import { FrameStream } from '../../../src/replica/link/frame-stream.ts'
-import { HttpTransport, createReplicaFetch } from '../../../src/replica/link/http-transport.ts'
-import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
-import { Mirrors } from '../../../src/replica/primary/mirrors.ts'
+import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
+import { bodiesMax, sessionsMax } from '../../../src/replica/link/peer-sessions.ts'
 import { positionOf } from '../../../src/replica/link/positions.ts'
-import { problem } from '../../../src/routes/http/problem.ts'
-import { Workload, expectModel, newPrimary, open, smallGeometry } from '../../cp-engine/workload.ts'
-import { cacheLimit, mirrorLimit } from '../../engine-limits.ts'
+import { expectModel, smallGeometry } from '../../cp-engine/workload.ts'
+import { Prover, askAt } from './peers.ts'
+import { httpPair, sharedSecret, soon } from './http-pair.ts'
 
-const secret = 'a secret of the two'
-const ends: (() => Promise<unknown> | void)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end()
-})
-
-async function startMirror(device: BlockDevice, given: string | null = secret) {
-  const volume = await Volume.open(device, { clock: systemClock, ...cacheLimit })
-  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: given, problem })
-  const server = Bun.serve({
-    port: 0,
-    hostname: '127.0.0.1',
-    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
-  })
-  const stop = () => server.stop(true)
-  ends.push(stop)
-  return { volume, applier, url: `http://127.0.0.1:${server.port}`, stop }
-}
-
-async function newMirror(given?: string | null) {
-  const device = new MemoryDevice()
-  await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
-  return { device, ...(await startMirror(device, given)) }
-}
-
-async function newPair(given = secret) {
-  const device = new MemoryDevice()
-  await newPrimary(device, 1, 32)
-  const engine = await open(device, 2, { clock: systemClock, cpIntervalMs: 1e9 })
-  const mirrors = new Mirrors({
-    source: engine,
-    primary: new EngineVolume(engine),
-    identity: {
-      side: formatUuid(engine.volume.superblock.sideUuid),
-      geometry: engine.volume.geometry,
-      epoch: () => engine.volume.superblock.epoch,
-    },
-    transport: new HttpTransport({ clock: systemClock, secret: given }),
-    clock: systemClock,
-    random: seededRandom(9),
-    limits: { heartbeatMs: 50, backoffMsMin: 10, backoffMsMax: 50, offerAgainMs: 100, troubleMs: 100 },
-  })
-  mirrors.start()
-  ends.push(() => mirrors.close())
-  const workload = new Workload(4)
-  workload.watch(engine)
-  const cp = async (steps: number): Promise<number> => {
-    for (let i = 0; i < steps; i++) await workload.step(engine)
-    return (await engine.requestCp('requested')).root.cp
-  }
-  return { engine, mirrors, workload, cp }
-}
-
-const soon = () => systemClock.monotonic() + 5000
+const secret = sharedSecret
+const { ends, startMirror, newMirror, newPrimaryEnd } = httpPair()
 
 test('a mirror follows over HTTP, waits are woken, and a restart of either end is caught up', async () => {
-  const { mirrors, workload, cp } = await newPair()
+  const { mirrors, workload, cp } = await newPrimaryEnd()
   const mirror = await newMirror()
   await cp(50)
   const added = await mirrors.add(mirror.url)
@@ -93,15 +38,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
   await mirror.stop()
   const last = await cp(30)
   const port = Number(new URL(mirror.url).port)
-  const volume = await Volume.open(mirror.device, { clock: systemClock, ...cacheLimit })
-  const applier = new MirrorApplier(volume, { ...mirrorLimit, clock: systemClock, random: systemRandom })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret, problem })
-  const again = Bun.serve({
-    port,
-    hostname: '127.0.0.1',
-    fetch: async (request) => (await replicaFetch(request)) ?? new Response('another', { status: 404 }),
-  })
-  ends.push(() => again.stop(true))
+  const { volume } = await startMirror(mirror.device, { port })
   expect(await mirrors.waitMirrored(last, 1, soon())).toBeTrue()
   const view = volume.view(volume.current())
   await expectModel(view, workload.sealed.get(volume.current().root.cp)!)
@@ -110,7 +47,7 @@ test('a mirror follows over HTTP, waits are woken, and a restart of either end i
 })
 
 test('a mirror that cannot be reached is known, and can be removed', async () => {
-  const { mirrors } = await newPair()
+  const { mirrors } = await newPrimaryEnd()
   const nobody = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
@@ -126,7 +63,7 @@ test('a mirror that cannot be reached is known, and can be removed', async () =>
 })
 
 test('a mirror at two addresses is one member', async () => {
-  const { mirrors, cp } = await newPair()
+  const { mirrors, cp } = await newPrimaryEnd()
   const mirror = await newMirror()
   await mirrors.add(mirror.url)
   expect(await mirrors.waitMirrored(await cp(1), 1, soon())).toBeTrue()
@@ -139,53 +76,55 @@ test('a mirror at two addresses is one member', async () => {
 
 test('without the secret nothing is read', async () => {
   const mirror = await newMirror()
-  const { mirrors } = await newPair('not this secret')
+  const { mirrors, reasons } = await newPrimaryEnd({ secret: 'not this secret' })
   const { reached } = await mirrors.add(mirror.url)
   expect(reached).toBeFalse()
   expect(mirror.volume.superblock.volumeUuid.some((byte) => byte !== 0)).toBeFalse()
-  for (const authorization of ['', 'Bearer', `Bearer ${secret}x`, secret]) {
-    const response = await fetch(`${mirror.url}/replica/v1/frames`, {
-      method: 'POST',
-      headers: { authorization },
-    })
-    expect(response.status).toBe(401)
-    expect(await response.json()).toMatchObject({ code: 'unauthorized' })
-  }
+  expect(reasons).toEqual(['it does not know this primary, or has another key (401)'])
 })
 
-test('who cannot be reached is away, and it is said why', async () => {
-  const { mirrors } = await newPair()
-  const elsewhere = Bun.serve({
-    port: 0,
-    hostname: '127.0.0.1',
-    fetch: () => new Response('', { status: 404 }),
-  })
-  const needsOf = async (url: string) => {
+test('whatever is at an address where no mirror proves itself, one thing is said, and the log says more', async () => {
+  const { mirrors, reasons } = await newPrimaryEnd()
+  const servers = [
+    () => new Response('', { status: 404 }),
+    () => new Response('a page', { status: 200 }),
+    () => new Response('', { status: 500 }),
+    () => Response.redirect('http://127.0.0.1:9/'),
+    () => new Response('', { status: 200 }),
+  ].map((answer) => Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: answer }))
+  await servers[4]!.stop(true)
+  const urls = servers.map(({ port }) => `http://127.0.0.1:${port}`)
+  const texts = new Set<string | null>()
+  const add = async (url: string) => {
     const { reached, record } = await mirrors.add(url)
-    expect([reached, record.state]).toEqual([false, 'away'])
-    return record.needs
+    expect([reached, record.state, record.cp, record.lastSeenMs]).toEqual([false, 'away', null, null])
+    texts.add(record.needs)
   }
-  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}`)).toBe('no mirror answers at this address (404)')
-  await elsewhere.stop(true)
-  expect(await needsOf(`http://127.0.0.1:${elsewhere.port}/`)).toBe('nobody listens at this address')
-  const other = await newMirror('another secret')
-  expect(await needsOf(other.url)).toBe('it has another secret (401)')
+  await Promise.all([...urls, (await newMirror({ secret: 'another secret' })).url].map(add))
+  for (const server of servers) await server.stop(true)
+  expect([...texts]).toEqual(['the mirror does not answer as expected: the log of this primary says more'])
+  expect(reasons).toContain('no mirror answers at this address (404)')
+  expect(reasons).toContain('nobody listens at this address')
+  expect(reasons).toContain('it does not know this primary, or has another key (401)')
 })
 
 test('requests that nobody should send get an answer, and change nothing', async () => {
-  const mirror = await newMirror(null)
-  const post = (body: Uint8Array<ArrayBuffer>, path = '/replica/v1/frames') =>
-    fetch(mirror.url + path, { method: 'POST', body })
+  const mirror = await newMirror()
+  const uuid = formatUuid(seededRandom(3).bytes(16))
+  const peer = await new Prover(askAt(mirror.url), { volume: uuid, primary: uuid }, (side) => ({
+    keyKind: 'secret',
+    key: keyOfPair('secret', encodeUtf8(secret), { primary: uuid, mirror: side }),
+  })).begin()
+  const post = (body: Uint8Array) => peer.post('/replica/v1/frames', body)
   expect((await post(new Uint8Array(0))).status).toBe(200)
-  const unknown = await post(new Uint8Array(0), '/replica/v1/other')
+  const unknown = await askAt(mirror.url)('/replica/v1/other', new Uint8Array(0))
   expect([unknown.status, await unknown.json()]).toMatchObject([404, { code: 'not-found' }])
   const wrong = await fetch(`${mirror.url}/replica/v1/frames`)
   expect([wrong.status, wrong.headers.get('Allow')]).toEqual([405, 'POST'])
   expect(await wrong.json()).toMatchObject({ code: 'method-not-allowed' })
   expect((await fetch(`${mirror.url}/elsewhere`)).status).toBe(404)
-  expect((await post(seededRandom(1).bytes(5000) as Uint8Array<ArrayBuffer>)).status).toBe(400)
-  expect((await post(new Uint8Array(20 * 2 ** 20))).status).toBeOneOf([400, 413])
-  const uuid = formatUuid(seededRandom(3).bytes(16))
+  expect((await post(seededRandom(1).bytes(5000))).status).toBe(400)
+  expect((await post(new Uint8Array(20 * 2 ** 20))).status).toBe(413)
   const head = {
     volume: uuid,
     session: uuid,
@@ -220,7 +159,7 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   const device = new SlowDevice()
   await createMirror(device, { clock: systemClock, random: seededRandom(5), geometry: smallGeometry(32) })
   const { volume, applier, url } = await startMirror(device)
-  const { mirrors, cp } = await newPair()
+  const { mirrors, cp } = await newPrimaryEnd()
   await mirrors.add(url)
   expect(await mirrors.waitMirrored(await cp(10), 1, soon())).toBeTrue()
   mirrors.close()
@@ -229,13 +168,17 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   const root = volume.current()
   const uuid = formatUuid(superblock.volumeUuid)
   const head = { volume: uuid, session: uuid, epoch: superblock.epoch, base: positionOf(root) }
+  const peers = await Promise.all(
+    Array.from({ length: sessionsMax }, () =>
+      new Prover(askAt(url), { volume: uuid, primary: uuid }, (mirror) => ({
+        keyKind: 'secret',
+        key: keyOfPair('secret', encodeUtf8(secret), { primary: uuid, mirror }),
+      })).begin(),
+    ),
+  )
+  let posted = 0
   const post = async (body: Uint8Array): Promise<number> => {
-    const headers = { authorization: `Bearer ${secret}` }
-    const response = await fetch(`${url}/replica/v1/frames`, {
-      method: 'POST',
-      headers,
-      body: body as Uint8Array<ArrayBuffer>,
-    })
+    const response = await peers[posted++ % peers.length]!.post('/replica/v1/frames', body)
     await response.bytes()
     return response.status
   }
@@ -265,7 +208,8 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   const [before, { refused }] = [received(), applier.status()]
   const taken = () => (received() - before) / frame.length
   device.stop()
-  const requests = Array.from({ length: 40 }, () => post(frame))
+  const count = sessionsMax * bodiesMax
+  const requests = Array.from({ length: count }, () => post(frame))
   while (taken() < 8) await systemClock.sleep(1)
   // More would come at once.
   await systemClock.sleep(200)
@@ -273,6 +217,6 @@ test('short frames that make much fill the queue to its limit, whatever the numb
   expect(taken()).toBeLessThan(12)
   device.goOn()
   for (const request of requests) expect(await request).toBe(200)
-  expect(taken()).toBe(40)
+  expect(taken()).toBe(count)
   expect(applier.status().refused).toBe(refused)
 })

@@ -9,11 +9,13 @@ import { blockBytes } from '../../../src/format/geometry.ts'
 import { PatchWriter } from '../../../src/format/wire/patch-codec.ts'
 import { encodeFrame } from '../../../src/format/wire/frames.ts'
 import { nowhere } from '../../../src/format/wire/messages.ts'
-import { problem } from '../../../src/routes/http/problem.ts'
-import { HttpTransport, createReplicaFetch } from '../../../src/replica/link/http-transport.ts'
 import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
 import { smallGeometry } from '../../cp-engine/workload.ts'
 import { cacheLimit, mirrorLimit } from '../../engine-limits.ts'
+import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
+import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
+import { encodeUtf8 } from '../../../src/lib/bytes.ts'
+import { Prover, askOf, mirrorEnd, primaryEnd } from './peers.ts'
 
 const uuid = formatUuid(seededRandom(3).bytes(16))
 const head = { volume: uuid, session: uuid, epoch: { number: 0, id: new Uint8Array(8) }, base: nowhere }
@@ -54,39 +56,52 @@ test('a mirror takes them in many turns', async () => {
     clock: systemClock,
     random: systemRandom,
   })
-  const replicaFetch = createReplicaFetch(applier, { clock: systemClock, secret: null, problem })
+  const ask = askOf(mirrorEnd({ side: uuid, secret: null }).fetchOf(applier))
+  const peer = await new Prover(ask, { volume: uuid, primary: uuid }, (mirror) => ({
+    keyKind: 'open',
+    key: keyOfPair('open', encodeUtf8('open'), { primary: uuid, mirror }),
+  })).begin()
   const counter = countTurns()
   const from = counter.turns
-  const request = new Request('http://mirror/replica/v1/frames', { method: 'POST', body: frames })
-  expect((await replicaFetch(request))!.status).toBe(200)
+  expect((await peer.post('/replica/v1/frames', frames)).status).toBe(200)
   expect(counter.turns - from).toBeGreaterThanOrEqual(turnsMin)
   counter.stop()
   await applier.close()
 })
 
 test('a primary hears them in many turns', async () => {
+  const answers = [frames]
+  const receiver: FrameReceiver = {
+    receive: async () => {},
+    get hasAnswers() {
+      return answers.length > 0
+    },
+    takeAnswers: () => answers.splice(0),
+    onAnswer: () => () => {},
+  }
+  const door = mirrorEnd({ side: formatUuid(seededRandom(4).bytes(16)), secret: null }).fetchOf(receiver)
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
-    fetch: async (request) => {
-      if (request.url.endsWith('/answers')) return new Response(frames)
-      await Bun.sleep(60_000)
-      return new Response('late')
-    },
+    fetch: async (request) => (await door(request))!,
   })
   const counter = countTurns()
   const seenIn: number[] = []
   const heard = Promise.withResolvers<void>()
   const url = `http://127.0.0.1:${server.port}`
-  const connection = new HttpTransport({ clock: systemClock, secret: null }).connect(url, {
-    take: () => null,
-    frame: () => {
-      seenIn.push(counter.turns)
-      if (seenIn.length === framesCount) heard.resolve()
+  const connection = primaryEnd({ volume: uuid, side: uuid, secret: null }).transport.connect(
+    url,
+    {
+      take: () => null,
+      frame: () => {
+        seenIn.push(counter.turns)
+        if (seenIn.length === framesCount) heard.resolve()
+      },
+      received: () => {},
+      failed: (reason) => heard.reject(new Error(reason)),
     },
-    received: () => {},
-    failed: (reason) => heard.reject(new Error(reason)),
-  })
+    null,
+  )
   await heard.promise
   connection.close()
   counter.stop()

@@ -176,6 +176,36 @@ describe('an outbox', () => {
     expect(send(changed)).toBe('patches')
   })
 
+  test('begins anew after a success, and again after the next: the same records are compared as the first time', () => {
+    let reads = 0
+    const { put, take } = filled(
+      heldOf([100], () => {
+        reads++
+        return old.slice()
+      }),
+    )
+    const send = (bytes: Uint8Array) => {
+      put([command(200, bytes, { address: 100, blocks: 16 })])
+      return kinds(take())[0]
+    }
+    /** Which of so many unrelated records are compared. */
+    const compared = (count: number): number[] => {
+      const found: number[] = []
+      for (let i = 0; i < count; i++) {
+        const before = reads
+        expect(send(random.bytes(old.length))).toBe('blocks')
+        if (reads > before) found.push(i)
+      }
+      return found
+    }
+    const first = compared(40)
+    expect(first).toEqual([0, 2, 6, 14, 30])
+    for (let round = 0; round < 2; round++) {
+      while (send(changed) === 'blocks');
+      expect(compared(40)).toEqual(first)
+    }
+  })
+
   test('ends a batch when much has been compared', () => {
     const { put, take, outbox } = filled()
     put(Array.from({ length: 64 }, (_, i) => command(1000 + 16 * i, changed, { address: 100, blocks: 16 })))

@@ -27,7 +27,7 @@ describe('the connection', () => {
     expect(kinds(stage.leave())).toEqual(['hello'])
     expect(stage.shipper.wakeAtMs).toBe(limits.silenceMsMax)
     stage.nowMs = limits.silenceMsMax
-    expect(kinds(stage.event({ kind: 'tick' }))).toEqual(['stop-sending', 'disconnect'])
+    expect(kinds(stage.event({ kind: 'tick' }))).toEqual(['unreached', 'stop-sending', 'disconnect'])
     expect(stage.shipper.describe(stage.nowMs).state).toBe('away')
   })
 

@@ -7,6 +7,7 @@ import {
   ListenError,
   startHttpServer,
 } from '../../../src/routes/http/server.ts'
+import { potsDefault } from '../../../src/routes/http/pots.ts'
 import { Harness, expectProblem } from '../harness.ts'
 
 const servers: HttpServer[] = []
@@ -195,7 +196,10 @@ describe('the process', () => {
       await gate.promise
       return new Response('late')
     }
-    const { server } = serve({ mounts: [{ prefix: '/', fetch: fetchLater }], requestsMax: 2 })
+    const { server } = serve({
+      mounts: [{ prefix: '/', fetch: fetchLater }],
+      pots: { ...potsDefault, requests: { most: 2, mostOfClient: 2 } },
+    })
     const slow = [fetch(server.url), fetch(server.url)]
     while (server.requests() < 2) await Bun.sleep(1)
     const refused = await fetch(server.url)

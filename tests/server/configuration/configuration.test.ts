@@ -6,9 +6,11 @@ import {
   type RawOptions,
   readConfiguration,
 } from '../../../src/server/configuration/configuration.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { UserError } from '../../../src/lib/user-error.ts'
 import { exposure, isLoopback, parseListen } from '../../../src/server/configuration/listen.ts'
 import { environmentName, flagName, serverOptions } from '../../../src/server/configuration/server-options.ts'
+import { knownTokensOf, refuseShutDoor } from '../../../src/server/access.ts'
 import { temporaryFolders } from '../../cli/temporary-folder.ts'
 
 const folder = temporaryFolders()
@@ -40,6 +42,8 @@ test('the defaults', () => {
     listen: { host: '127.0.0.1', port: 7070 },
     mirrors: [],
     secret: null,
+    adminToken: null,
+    anonymous: 'nothing',
     cpIntervalMs: 1000,
     queueBytesMax: 32 * 2 ** 20,
     nodeCacheBytesMax: 128 * 2 ** 20,
@@ -51,7 +55,16 @@ test('the defaults', () => {
     catalogFiles: true,
     catalogChangeRowsMax: 1_000_000,
     catalogChangeDaysMax: 30,
+    tls: null,
+    allowedHosts: [],
+    corsOrigins: [],
+    requestsMax: 4096,
+    clientRequestsMax: 1024,
+    uploadBytesMax: 128 * 2 ** 20,
+    downloadBytesMax: 64 * 2 ** 20,
+    idleSeconds: 120,
     logLevel: 'info',
+    given: ['data'],
   })
   const sources = { flags: { data: 'd' }, environment: {}, file: undefined }
   expect(readConfiguration('mirror', sources).listen.port).toBe(7071)
@@ -90,6 +103,8 @@ describe('flags over environment over file over defaults', () => {
       '--listen STILLPOINT_LISTEN',
       '--mirror STILLPOINT_MIRRORS',
       '--secret-file STILLPOINT_SECRET_FILE',
+      '--admin-token-file STILLPOINT_ADMIN_TOKEN_FILE',
+      '--anonymous STILLPOINT_ANONYMOUS',
       '--cp-interval-ms STILLPOINT_CP_INTERVAL_MS',
       '--queue-bytes-max STILLPOINT_QUEUE_BYTES_MAX',
       '--node-cache-bytes-max STILLPOINT_NODE_CACHE_BYTES_MAX',
@@ -100,6 +115,16 @@ describe('flags over environment over file over defaults', () => {
       '--catalog-files STILLPOINT_CATALOG_FILES',
       '--catalog-change-rows-max STILLPOINT_CATALOG_CHANGE_ROWS_MAX',
       '--catalog-change-days-max STILLPOINT_CATALOG_CHANGE_DAYS_MAX',
+      '--tls-cert STILLPOINT_TLS_CERT',
+      '--tls-key STILLPOINT_TLS_KEY',
+      '--insecure-http STILLPOINT_INSECURE_HTTP',
+      '--allowed-host STILLPOINT_ALLOWED_HOSTS',
+      '--cors-origin STILLPOINT_CORS_ORIGINS',
+      '--requests-max STILLPOINT_REQUESTS_MAX',
+      '--client-requests-max STILLPOINT_CLIENT_REQUESTS_MAX',
+      '--upload-bytes-max STILLPOINT_UPLOAD_BYTES_MAX',
+      '--download-bytes-max STILLPOINT_DOWNLOAD_BYTES_MAX',
+      '--idle-seconds STILLPOINT_IDLE_SECONDS',
       '--log-level STILLPOINT_LOG_LEVEL',
     ])
   })
@@ -108,6 +133,14 @@ describe('flags over environment over file over defaults', () => {
 describe('refused in one line that names the option as its source spells it', () => {
   test.each<[RawOptions, Record<string, string>, string | undefined, string]>([
     [{}, {}, undefined, '--data DIR is needed'],
+    [{ data: 'd', tlsCert: 'c' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', tlsKey: 'k' }, {}, undefined, 'TLS takes both'],
+    [{ data: 'd', allowedHosts: ['a b'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', allowedHosts: ['http://a'] }, {}, undefined, '--allowed-host is not a host name'],
+    [{ data: 'd', corsOrigins: ['*'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['null'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', corsOrigins: ['https://a/'] }, {}, undefined, '--cors-origin is not an origin'],
+    [{ data: 'd', idleSeconds: '60' }, {}, undefined, '--idle-seconds is less than 65'],
     [{ data: '' }, {}, undefined, '--data is empty'],
     [{ data: 'd', listen: '7070' }, {}, undefined, '--listen is not HOST:PORT'],
     [{ data: 'd' }, { STILLPOINT_LISTEN: 'x:99999' }, undefined, 'STILLPOINT_LISTEN is not HOST:PORT'],
@@ -152,10 +185,10 @@ describe('refused in one line that names the option as its source spells it', ()
   })
 })
 
-describe('without a secret only loopback', () => {
+describe('without a token only loopback', () => {
   const secretFile = (content: string): string => {
     const path = join(folder(), 'secret')
-    writeFileSync(path, content)
+    writeFileSync(path, content, { mode: 0o600 })
     return path
   }
   test.each(['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1', '[0:0:0:0:0:0:0:1]:1'])(
@@ -163,7 +196,8 @@ describe('without a secret only loopback', () => {
     (listen) => {
       const configuration = read({ data: 'd', listen })
       expect(configuration.secret).toBeNull()
-      expect(exposure(configuration.listen)).toBeNull()
+      expect(() => refuseShutDoor(knownTokensOf(configuration, systemClock), configuration)).not.toThrow()
+      expect(exposure(configuration.listen, 'read')).toBeNull()
     },
   )
   test.each([
@@ -174,17 +208,26 @@ describe('without a secret only loopback', () => {
     '127.0.0.1.example.org:1',
     '[::ffff:10.0.0.1]:1',
   ])('%s is not', (listen) => {
-    expect(refusal({ data: 'd', listen })).toContain('a secret is needed')
+    const open = read({ data: 'd', listen, insecureHttp: 'accept' })
+    expect(isLoopback(open.listen.host)).toBe(false)
+    expect(() => refuseShutDoor(knownTokensOf(open, systemClock), open)).toThrow('a token is needed')
     const secret = 's'.repeat(32)
-    const configuration = read({ data: 'd', listen, secretFile: secretFile(`${secret}\n`) })
+    const given = { data: 'd', listen, secretFile: secretFile(`${secret}\n`) }
+    const plain = refusal(given)
+    expect(plain).toContain('--tls-cert')
+    expect(plain).toContain('--insecure-http accept')
+    const tls = read({ ...given, tlsCert: 'c', tlsKey: 'k' })
+    expect(tls.tls).toEqual({ cert: 'c', key: 'k' })
+    const configuration = read({ ...given, insecureHttp: 'accept' })
+    expect(configuration.tls).toBeNull()
     expect(configuration.secret).toBe(secret)
-    // The secret is for /replica/v1; that /v1 is open is said.
-    expect(exposure(configuration.listen)).toContain(`${listen} can use /v1`)
+    expect(exposure(configuration.listen, 'nothing')).toBeNull()
+    expect(exposure(configuration.listen, 'read')).toContain(`${listen} can read every file`)
   })
   test.each(['short', 'x'.repeat(5000), 'a secret with spaces in it', 'ein Geheimnis für zwei'])(
     '%p is no secret',
     (text) => {
-      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret in')
+      expect(refusal({ data: 'd', secretFile: secretFile(text) })).toContain('the secret file ')
     },
   )
 })

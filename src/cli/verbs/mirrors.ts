@@ -1,0 +1,72 @@
+/** `mirrors list | add URL | rm ID`: the mirrors of a primary. */
+import { buildCommand, buildRouteMap } from '@stricli/core'
+import type { ListedMirror } from '../../client/shapes.ts'
+import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
+import type { CliContext } from '../command/context.ts'
+import { printJson, printLine, showName } from '../command/output.ts'
+import { mirrorTable } from './mirror-table.ts'
+
+async function list(this: CliContext, flags: ClientFlags): Promise<void> {
+  const items = await (await clientFor(this, flags)).mirrors()
+  if (flags.json) printJson(this, { items })
+  else this.process.stdout.write(mirrorTable(items, true))
+}
+
+interface AddFlags extends ClientFlags {
+  readonly code?: string
+}
+
+async function add(this: CliContext, flags: AddFlags, url: string): Promise<void> {
+  const added = await (await clientFor(this, flags)).addMirror(url, flags.code)
+  if (flags.json) printJson(this, added)
+  else printLine(this, describe(added))
+}
+
+function describe({ id, url, state, needs }: ListedMirror): string {
+  const who = `${showName(id)}  ${showName(url)}`
+  if (state !== 'away') return `${who}  ${showName(state)}`
+  return `${who}  not reached yet, and tried again${needs === null ? '' : ` (${showName(needs)})`}`
+}
+
+async function rm(this: CliContext, flags: ClientFlags, id: string): Promise<void> {
+  await (await clientFor(this, flags)).removeMirror(id)
+  if (flags.json) printJson(this, { removed: id })
+}
+
+const one = <const P extends string>(placeholder: P, brief: string) =>
+  ({ kind: 'tuple', parameters: [{ brief, parse: String, placeholder }] }) as const
+
+const listCommand = buildCommand<ClientFlags, [], CliContext>({
+  func: list,
+  parameters: { flags: clientFlags },
+  docs: { brief: 'List the mirrors of a primary' },
+})
+
+const addCommand = buildCommand<AddFlags, [string], CliContext>({
+  func: add,
+  parameters: {
+    flags: {
+      ...clientFlags,
+      code: {
+        kind: 'parsed',
+        parse: String,
+        placeholder: 'CODE',
+        brief: 'Pairing code that the mirror shows when it starts',
+        optional: true,
+      },
+    },
+    positional: one('URL', 'Address of the mirror'),
+  },
+  docs: { brief: 'Keep a mirror up to date from now on' },
+})
+
+const rmCommand = buildCommand<ClientFlags, [string], CliContext>({
+  func: rm,
+  parameters: { flags: clientFlags, positional: one('ID', 'Id of the mirror, from the list') },
+  docs: { brief: 'Forget a mirror, and release what is held for it' },
+})
+
+export const mirrorsCommand = buildRouteMap({
+  routes: { list: listCommand, add: addCommand, rm: rmCommand },
+  docs: { brief: 'List, add and remove the mirrors of a primary' },
+})

@@ -1,0 +1,222 @@
+/**
+ * The mirror's end of HTTP: answers the requests under `/replica/`.
+ *
+ * - A browser cannot speak here: a request with an Origin is refused, and so is a body that is not declared as bytes.
+ * - A body is taken in whole, and its MAC is checked, before the first frame is looked at. Each counter of a session is
+ *   taken once. So a request that was recorded, cut, changed or sent to another address does nothing.
+ */
+import { AssertionError } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { type ErrorCode, StillpointError, hasCode } from '../../lib/errors.ts'
+import { decodeSealedHead, encodeSealedHead, sealedLayout } from '../../format/wire/handshake.ts'
+import { FrameStream } from './frame-stream.ts'
+import { beginMac, isSameMac } from './peer-proof.ts'
+import { type PeerSession, type PeerSessions, bodiesMax, notProved } from './peer-sessions.ts'
+import * as replica from './replica-paths.ts'
+import type { FrameReceiver } from './transport.ts'
+
+/** The wait is shorter than the idle timeouts of servers and proxies. */
+const answerWaitMs = 5000
+
+const { introductionPath, proofPath, framesPath, answersPath } = replica
+const paths: ReadonlySet<string> = new Set([introductionPath, proofPath, framesPath, answersPath])
+
+interface ReplicaFetchOptions {
+  readonly clock: Clock
+  readonly sessions: PeerSessions
+  /** Hears of each peer that was refused, in words. */
+  readonly onRefused?: (what: string, request: Request) => void
+  /** Makes the response for an error; `headers` go with the response. */
+  readonly problem: (error: StillpointError, headers?: Readonly<Record<string, string>>) => Response
+}
+
+/** Answers requests under `/replica/`, and gives null for every other request. */
+export function createReplicaFetch(
+  receiver: FrameReceiver,
+  { clock, sessions, problem, onRefused }: ReplicaFetchOptions,
+): (request: Request) => Promise<Response | null> {
+  const waiting = new AnswerQueue(receiver, clock)
+  const refuse = (code: ErrorCode, detail: string, headers?: Readonly<Record<string, string>>): Response =>
+    problem(new StillpointError(code, detail), headers)
+  async function answer(request: Request, path: string): Promise<Response> {
+    const opening = new Opening(path, sessions)
+    try {
+      await chunksOf(request, replica.sealedBytesMax, (chunk) => opening.push(chunk))
+      const { session, counter, chunks } = opening.finish()
+      let answers: readonly Uint8Array[]
+      if (path === answersPath) answers = await waiting.next(request.signal)
+      else {
+        await receive(chunks, receiver)
+        answers = receiver.takeAnswers()
+      }
+      return binary(...seal(session, counter, path, answers))
+    } finally {
+      opening.end()
+    }
+  }
+  return async (request) => {
+    const { pathname } = new URL(request.url)
+    if (!pathname.startsWith('/replica/')) return null
+    if (!paths.has(pathname)) return refuse('not-found', 'there is no such address')
+    if (request.method !== 'POST') return refuse('method-not-allowed', 'only POST', { Allow: 'POST' })
+    if (request.headers.has('origin')) return refuse('forbidden', 'no page of a browser may speak here')
+    if (request.headers.get('content-type') !== replica.binaryType)
+      return refuse('unsupported-media-type', `only ${replica.binaryType}`)
+    try {
+      if (pathname === introductionPath) return binary(sessions.challenge(await handshakeBody(request)))
+      if (pathname === proofPath) return binary(await sessions.prove(await handshakeBody(request)))
+      return await answer(request, pathname)
+    } catch (error) {
+      if (hasCode(error, 'corrupt')) return refuse('bad-parameter', error.message)
+      if (hasCode(error, 'unauthorized')) onRefused?.('a peer that has proved nothing', request)
+      if (isAnswer(error)) return problem(error)
+      throw error
+    }
+  }
+}
+
+class Refused extends StillpointError {}
+
+const isAnswer = (error: unknown): error is StillpointError =>
+  error instanceof Refused ||
+  hasCode(error, 'unauthorized') ||
+  hasCode(error, 'busy') ||
+  hasCode(error, 'internal')
+
+async function handshakeBody(request: Request): Promise<Uint8Array> {
+  return Buffer.concat(await chunksOf(request, replica.handshakeBytesMax, () => {}))
+}
+
+/** Hands each chunk on as the chunk arrives. */
+async function chunksOf(
+  request: Request,
+  bytesMax: number,
+  onChunk: (chunk: Uint8Array) => void,
+): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  try {
+    const body: AsyncIterable<Uint8Array> | null = request.body
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length
+      if (bytes > bytesMax) throw new Refused('too-large', 'the request is too long')
+      onChunk(chunk)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof StillpointError || error instanceof AssertionError) throw error
+    throw new Refused('bad-parameter', 'the request was cut')
+  }
+  return chunks
+}
+
+interface OpenedBody {
+  readonly session: PeerSession
+  readonly counter: number
+  /** The frames. */
+  readonly chunks: readonly Uint8Array[]
+}
+
+/**
+ * One body on its way in. The head is read as soon as the head is there, so a body of no session is not taken in, and
+ * a body takes one of the places of its session until it has been answered.
+ */
+class Opening {
+  private head = new Uint8Array(0)
+  private found: { session: PeerSession; counter: number; mac: Uint8Array } | null = null
+  private hash: ReturnType<typeof beginMac> | null = null
+  private readonly chunks: Uint8Array[] = []
+
+  constructor(
+    private readonly path: string,
+    private readonly sessions: PeerSessions,
+  ) {}
+
+  push(chunk: Uint8Array): void {
+    if (this.hash) return this.add(chunk)
+    this.head = Buffer.concat([this.head, chunk])
+    if (this.head.length < sealedLayout.bytes) return
+    const session = this.sessions.find(this.head.subarray(0, sealedLayout.size.session))
+    if (!session) throw notProved()
+    const { counter, mac } = decodeSealedHead(this.head)
+    if (session.bodies >= bodiesMax)
+      throw new StillpointError('busy', `at most ${bodiesMax} bodies of a session at once`)
+    session.bodies++
+    this.found = { session, counter, mac }
+    this.hash = beginMac(session, 'to the mirror', counter, this.path)
+    this.add(this.head.subarray(sealedLayout.bytes))
+  }
+
+  private add(chunk: Uint8Array): void {
+    this.hash!.update(chunk)
+    this.chunks.push(chunk)
+  }
+
+  finish(): OpenedBody {
+    const { found, hash, chunks } = this
+    if (!found || !hash) throw notProved()
+    const { session, counter, mac } = found
+    // The MAC is checked first: a body with a wrong one must not use up a counter.
+    if (!isSameMac(mac, hash.digest()) || !session.window.take(counter)) throw notProved()
+    this.sessions.heard(session)
+    return { session, counter, chunks }
+  }
+
+  end(): void {
+    if (this.found) this.found.session.bodies--
+  }
+}
+
+async function receive(chunks: readonly Uint8Array[], receiver: FrameReceiver): Promise<void> {
+  const stream = new FrameStream()
+  for (const chunk of chunks) for (const frame of stream.push(chunk)) await receiver.receive(frame)
+  if (!stream.isAtBoundary) throw new Refused('bad-parameter', 'the last frame was cut')
+}
+
+function seal(
+  session: PeerSession,
+  counter: number,
+  path: string,
+  answers: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const mac = beginMac(session, 'to the primary', counter, path)
+  for (const answer of answers) mac.update(answer)
+  return [encodeSealedHead({ session: session.id, counter, mac: mac.digest() }), ...answers]
+}
+
+/**
+ * At most one request waits for answers. The next request takes the place of the waiting one, because the old
+ * connection may be dead.
+ */
+class AnswerQueue {
+  private endWait: (() => void) | null = null
+
+  constructor(
+    private readonly receiver: FrameReceiver,
+    private readonly clock: Clock,
+  ) {}
+
+  async next(signal: AbortSignal): Promise<Uint8Array[]> {
+    this.endWait?.()
+    if (!this.receiver.hasAnswers) {
+      const isReplaced = await new Promise<boolean>((resolve) => {
+        const end = (replaced: boolean) => {
+          stopListening()
+          cancel()
+          if (this.endWait === replace) this.endWait = null
+          resolve(replaced)
+        }
+        const replace = () => end(true)
+        const stopListening = this.receiver.onAnswer(() => end(false))
+        const cancel = this.clock.after(answerWaitMs, () => end(false))
+        signal.addEventListener('abort', replace, { once: true })
+        this.endWait = replace
+      })
+      if (isReplaced) return []
+    }
+    return this.receiver.takeAnswers()
+  }
+}
+
+const binary = (...parts: readonly Uint8Array[]): Response =>
+  new Response(Buffer.concat(parts), { headers: { 'content-type': replica.binaryType } })

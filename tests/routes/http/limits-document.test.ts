@@ -1,0 +1,58 @@
+/** The numbers of docs/limits.md are those of the program. */
+import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { keptCpsMax } from '../../../src/fs/read/image-leases.ts'
+import { clientsRememberedMax } from '../../../src/routes/http/clients.ts'
+import { potsDefault } from '../../../src/routes/http/pots.ts'
+import { refusalReasons } from '../../../src/routes/http/refusals.ts'
+import {
+  crowdedBufferedBytesMax,
+  crowdedRequests,
+  forcedCpsRate,
+  streamsLimits,
+  uploadsLimits,
+} from '../../../src/routes/http/resources.ts'
+import { wrongCredentials } from '../../../src/routes/http/server.ts'
+import { readConfiguration } from '../../../src/server/configuration/configuration.ts'
+
+const page = readFileSync(join(import.meta.dir, '../../../docs/limits.md'), 'utf8')
+const rows = page
+  .split('\n')
+  .filter((line) => /^\| [a-z]/.test(line))
+  .map((line) => line.split('|').map((cell) => cell.trim()))
+const mib = 2 ** 20
+
+test('each limit has its row', () => {
+  const defaults = readConfiguration('primary', { flags: { data: 'd' }, environment: {}, file: undefined })
+  const { requestsMax, clientRequestsMax, uploadBytesMax, downloadBytesMax, idleSeconds } = defaults
+  const { system, peers } = potsDefault
+  const expected: (readonly [all: number | '', ofClient: number | ''])[] = [
+    [requestsMax, clientRequestsMax],
+    [requestsMax, clientRequestsMax],
+    [system.most, system.mostOfClient],
+    [peers.most, peers.mostOfClient],
+    [uploadBytesMax / mib, uploadBytesMax / mib / 2],
+    [uploadsLimits.waitingMax, uploadsLimits.clientWaitingMax],
+    [downloadBytesMax / mib, downloadBytesMax / mib / 2],
+    [streamsLimits.most, streamsLimits.mostOfClient],
+    ['', forcedCpsRate.burst],
+    ['', forcedCpsRate.perSecond],
+    ['', wrongCredentials.burst],
+    ['', wrongCredentials.perSecond],
+    [keptCpsMax, keptCpsMax],
+    [keptCpsMax, keptCpsMax],
+    [clientsRememberedMax, ''],
+    [idleSeconds, ''],
+  ]
+  const [, ...given] = rows
+  expect(given.map(([, , all, ofClient]) => [all, ofClient])).toEqual(
+    expected.map(([all, ofClient]) => [String(all), String(ofClient)]),
+  )
+  expect(page).toContain(`more than ${crowdedRequests} requests in progress`)
+  expect(page).toContain(`above ${crowdedBufferedBytesMax / 1024} KiB is sent in pieces`)
+})
+
+test('each reason of a refusal is named', () => {
+  expect(refusalReasons.filter((why) => !page.includes(`\`${why}\``))).toEqual([])
+})
