@@ -91,6 +91,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts'],
     types: ['cp-engine/contract.ts', 'fs/contract.ts'],
   },
+  'catalog/files': {
+    imports: ['lib', 'format', 'format/items', 'catalog', 'cp-engine/tree', 'cp-engine/records', 'fs/tree'],
+    types: ['format/disk', 'blockdev', 'cp-engine/contract.ts'],
+  },
   'fs/read': {
     imports: ['lib', 'format', 'format/items', 'fs/paths.ts', 'fs/contract.ts', 'fs/tree'],
     types: ['cp-engine/contract.ts'],
@@ -108,7 +112,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['cp-engine/contract.ts', 'fs/contract.ts'],
   },
   'replica/link': {
-    imports: ['lib', 'format', 'format/disk', 'format/wire', 'cp-engine/space'],
+    imports: ['lib', 'format', 'format/wire', 'cp-engine/space'],
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
   'replica/primary': {
@@ -121,6 +125,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'format',
       'format/disk',
       'format/wire',
+      'cp-engine/tree',
       'cp-engine/space',
       'cp-engine/volume',
       'replica/link',
@@ -147,6 +152,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'format/wire',
       'blockdev',
       'catalog',
+      'catalog/files',
       'cp-engine/contract.ts',
       'cp-engine/records',
       'cp-engine/volume',

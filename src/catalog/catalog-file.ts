@@ -8,10 +8,11 @@
  *   folder in its place, no space, read-only) is tried again after `reopenDelayMs`.
  */
 import { SQLiteError, type Database } from 'bun:sqlite'
+import { assert } from '../lib/assert.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
 import { systemCodeOf } from '../lib/errors.ts'
-import { openDatabase, releaseDatabase, type UnusableReason, unusableReason } from './database.ts'
+import { openDatabase, type UnusableReason, unusableReason } from './database.ts'
 import { prepareStatements, type Statements } from './statements.ts'
 
 export interface CatalogFileOptions {
@@ -42,6 +43,7 @@ export class CatalogFile {
   private opened: OpenedFile | null = null
   private nextTryMs = Number.NEGATIVE_INFINITY
   private fresh = false
+  private taken = false
   private troubleSaid = ''
 
   constructor(
@@ -64,6 +66,31 @@ export class CatalogFile {
     const first = this.attempt(work)
     // A file that is closed by now was damaged and set aside, or moved: the second attempt opens a fresh file.
     return first ?? (this.opened === null ? this.attempt(work) : null)
+  }
+
+  /**
+   * Does the same as `use` for work that waits in between, and that has a transaction open meanwhile. One such work
+   * at a time; until it ends, `isTaken` says that no other transaction can begin.
+   */
+  async useLong<T>(work: (file: OpenedFile) => Promise<T>): Promise<T | null> {
+    assert(!this.taken, 'one long work at a time')
+    if (!this.ready()) return null
+    const file = this.opened!
+    this.taken = true
+    try {
+      return await work(file)
+    } catch (error) {
+      // Another call may have met the trouble first; the work has failed with the file then.
+      if (this.opened === file && !(error instanceof SQLiteError)) throw error
+      if (this.opened === file) this.trouble(error as SQLiteError)
+      return null
+    } finally {
+      this.taken = false
+    }
+  }
+
+  get isTaken(): boolean {
+    return this.taken
   }
 
   /** Opens the file when the next attempt is due; true when the file is open. */
@@ -104,18 +131,11 @@ export class CatalogFile {
     }
   }
 
-  /** Moves the write-ahead log into the file and closes the file, so that the file alone is complete. */
   close(): void {
     const { opened } = this
-    if (!opened) return
     this.opened = null
     this.nextTryMs = Number.POSITIVE_INFINITY
-    try {
-      releaseDatabase(opened.database)
-    } catch (error) {
-      log.warn('the catalog was closed without a checkpoint', { code: systemCodeOf(error) })
-    }
-    opened.database.close()
+    opened?.database.close()
   }
 
   private attempt<T>(work: (file: OpenedFile) => T): T | null {

@@ -16,6 +16,9 @@ import type { transferKinds } from './schema.ts'
 export interface CpRow {
   readonly cp: number
   readonly epoch: number
+  /** The last operation that the CP contains, and the opening that gave that number. */
+  readonly opening: number
+  readonly sequence: number
   /** Lower-case hexadecimal. */
   readonly rootHash: string
   readonly cause: string
@@ -43,6 +46,20 @@ export interface TransferRow {
   readonly atMs: number
 }
 
+export interface MirrorRow {
+  readonly id: string
+  readonly url: string | null
+  readonly state: string
+  /** Null when unknown. */
+  readonly cp: number | null
+  readonly lagCps: number | null
+  readonly lagMs: number | null
+  readonly heldBytes: number | null
+  /** In words; null when the mirror needs nothing. */
+  readonly needs: string | null
+  readonly atMs: number
+}
+
 export interface AuditRow {
   readonly event: string
   readonly who: string | null
@@ -64,7 +81,7 @@ const rowsMaxDefault = 100_000
 const queueRowsMaxDefault = 10_000
 /** 400 days: more than a year can be looked back. */
 const auditMsMax = 400 * 24 * 3_600_000
-const batchRowsMax = 500
+const batchRowsMax = 5_000
 const batchDelayMs = 50
 const retryDelayMs = 1_000
 const listRowsMax = 10_000
@@ -78,13 +95,15 @@ interface RowCounts {
 }
 
 export class Catalog {
-  private readonly file: CatalogFile
+  readonly file: CatalogFile
   private readonly clock: Clock
   private readonly rowsMax: number
   private readonly queueRowsMax: number
   /** Upper bounds for the rows in each table of this opened file. */
   private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
   private queue: Queued[] = []
+  /** The mirrors as they were seen last; null when the file has them. */
+  private mirrors: readonly MirrorRow[] | null = null
   private cancelTimer: (() => void) | null = null
   private known: () => readonly CpRow[] = () => []
   private droppedRows = 0
@@ -115,6 +134,12 @@ export class Catalog {
 
   recordTransfer(transfer: TransferRow): void {
     this.enqueue({ transfer })
+  }
+
+  /** Replaces what is known about the mirrors. */
+  recordMirrors(mirrors: readonly MirrorRow[]): void {
+    this.mirrors = mirrors
+    if (this.cancelTimer === null && !this.closed) this.schedule(batchDelayMs)
   }
 
   recordAudit(audit: AuditRow): void {
@@ -149,20 +174,24 @@ export class Catalog {
     if (this.closed) return false
     this.cancelTimer?.()
     this.cancelTimer = null
+    if (this.file.isTaken) {
+      this.schedule(batchDelayMs)
+      return false
+    }
     for (;;) {
       this.file.ready()
       if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
       const batch = this.queue.slice(0, batchRowsMax)
-      if (batch.length === 0) return true
+      if (batch.length === 0 && this.mirrors === null) return true
       if (this.file.use((file) => this.write(file, batch)) === null) {
         this.schedule(retryDelayMs)
         return false
       }
       this.queue = this.queue.slice(batch.length)
+      this.mirrors = null
     }
   }
 
-  /** Writes the queue and moves the write-ahead log into the file, so that the file alone is complete. */
   close(): void {
     if (this.closed) return
     if (!this.flush()) this.droppedRows += this.queue.length
@@ -210,6 +239,10 @@ export class Catalog {
     const rows = transact(file.database, () => {
       let { cps, transfers, audits } = before
       let newestAuditMs: number | null = null
+      if (this.mirrors !== null) {
+        statements.dropMirrors.run()
+        for (const mirror of this.mirrors) statements.putMirror.run({ ...mirror })
+      }
       for (const row of batch) {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })

@@ -5,14 +5,18 @@
  *   migrations, and no row is about a CP above the published one. A file that fails one of the first two conditions
  *   is set aside, and a fresh file is made: the block file is the truth, the catalog only history. Rows above the
  *   published CP are deleted.
- * - An open file belongs to this process alone (decision 0010), so the index of the write-ahead log lies in memory of
- *   the process. A shared index would be a mapped file, and a page of a mapped file that the file system cannot write
- *   (full, gone read-only) ends the process with SIGBUS.
+ * - Nothing is mapped, and every program may read the file at any time (decision 0010): the journal is a rollback
+ *   journal, which has no shared index. A page of a mapped index that the file system cannot write (full, gone
+ *   read-only) would end the process with SIGBUS.
+ * - A file whose pages do not fit together is found at the open, not by the query that meets the page first.
  */
 import { Database } from 'bun:sqlite'
 import { assert } from '../lib/assert.ts'
 import { type Migration, migrations } from './migrations.ts'
 import { systemCodeOf } from '../lib/errors.ts'
+
+/** Memory for pages of the file. */
+const cacheBytesMax = 16 * 2 ** 20
 
 export type UnusableReason = 'foreign' | 'corrupt' | 'newer'
 
@@ -51,18 +55,19 @@ function openOnce(path: string, options: DatabaseOptions): Database {
   const database = new Database(path, { create: true, strict: true })
   try {
     database.run(`PRAGMA busy_timeout = ${options.busyMs}`)
-    // The mode is set before the first access, so that the write-ahead log has no shared index.
-    database.run('PRAGMA locking_mode = EXCLUSIVE')
-    database.run('PRAGMA journal_mode = WAL')
-    database.run('PRAGMA synchronous = NORMAL')
+    database.run('PRAGMA journal_mode = TRUNCATE')
+    database.run('PRAGMA synchronous = FULL')
     database.run('PRAGMA mmap_size = 0')
+    database.run(`PRAGMA cache_size = -${cacheBytesMax / 1024}`)
     database.run('PRAGMA temp_store = MEMORY')
     transact(database, () => {
       applyMigrations(database, migrations)
       claim(database, options.sideUuid)
       database.run('DELETE FROM cp_rows WHERE cp > ?', [options.publishedCp])
       database.run('DELETE FROM transfer_rows WHERE cp > ?', [options.publishedCp])
+      database.run('DELETE FROM change_rows WHERE cp > ?', [options.publishedCp])
     })
+    assertSound(database)
     database.run('PRAGMA busy_timeout = 0')
     return database
   } catch (error) {
@@ -71,14 +76,9 @@ function openOnce(path: string, options: DatabaseOptions): Database {
   }
 }
 
-/**
- * Prepares a close: moves the write-ahead log into the file, and releases the lock of the file. Without this release
- * the lock would stay until the prepared statements are collected, because they keep the connection alive.
- */
-export function releaseDatabase(database: Database): void {
-  database.run('PRAGMA journal_mode = DELETE')
-  database.run('PRAGMA locking_mode = NORMAL')
-  database.query('SELECT count(*) FROM sqlite_schema').get()
+function assertSound(database: Database): void {
+  const found = database.query<{ quick_check: string }, []>('PRAGMA quick_check(1)').get()
+  if (found?.quick_check !== 'ok') throw new Unusable('corrupt')
 }
 
 function applyMigrations(database: Database, wanted: readonly Migration[]): void {
@@ -123,6 +123,8 @@ export function transact<T>(database: Database, change: () => T): T {
     })
     .immediate()
 }
+
+export const isBusy = (error: unknown): boolean => systemCodeOf(error)?.startsWith('SQLITE_BUSY') ?? false
 
 export function unusableReason(error: unknown): UnusableReason | null {
   if (error instanceof Unusable) return error.reason

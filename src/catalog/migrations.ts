@@ -3,6 +3,7 @@
  */
 import first from '../../drizzle/0000_first.sql' with { type: 'text' }
 import audit from '../../drizzle/0001_audit.sql' with { type: 'text' }
+import files from '../../drizzle/0002_files.sql' with { type: 'text' }
 
 export interface Migration {
   readonly name: string
@@ -17,4 +18,5 @@ const migration = (name: string, text: string): Migration => ({
 export const migrations: readonly Migration[] = [
   migration('0000_first', first),
   migration('0001_audit', audit),
+  migration('0002_files', files),
 ]

@@ -19,6 +19,12 @@ export interface QueryResult {
 
 const rowsMaxDefault = 100_000
 const queryBytesMax = 100_000
+/** Longest wait for a commit of the server. */
+const commitMsMax = 5_000
+/** Result codes of SQLite. */
+const busy = 5
+const cannotOpen = 14
+const readOnlyRollback = 776
 
 export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxDefault): QueryResult {
   if (query.length > queryBytesMax) throw new StillpointError('too-large', 'the query is too long')
@@ -59,13 +65,47 @@ export function runReadOnlyQuery(path: string, query: string, rowsMax = rowsMaxD
 const readable = (value: Value): Value =>
   typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value
 
+/**
+ * A query waits while a running server commits. A file whose server was killed in a commit has to be put right first,
+ * which a connection that only reads cannot do; the authorizer stands before the query either way.
+ */
 function open(path: string): DatabaseSync {
   try {
-    return new DatabaseSync(path, { readOnly: true })
+    return openOnce(path, true)
   } catch (error) {
-    throw new StillpointError('not-found', `there is no catalog at ${path}`, {}, { cause: error })
+    if (resultOf(error) !== readOnlyRollback) throw unusable(path, error)
+  }
+  try {
+    return openOnce(path, false)
+  } catch (error) {
+    throw unusable(path, error)
   }
 }
+
+function openOnce(path: string, readOnly: boolean): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly, timeout: commitMsMax })
+  try {
+    database.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function unusable(path: string, cause: unknown): StillpointError {
+  const result = resultOf(cause)
+  if (result === cannotOpen)
+    return new StillpointError('not-found', `there is no catalog at ${path}`, {}, { cause })
+  if (result === busy)
+    return new StillpointError('busy', `the catalog at ${path} is being written: try again`, {}, { cause })
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new StillpointError('not-found', `the catalog at ${path} cannot be read: ${reason}`, {}, { cause })
+}
+
+/** The result code of SQLite. */
+const resultOf = (error: unknown): unknown =>
+  error instanceof Error && 'errcode' in error ? error.errcode : null
 
 function prepares(database: DatabaseSync, text: string): boolean {
   try {

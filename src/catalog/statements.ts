@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { auditRows, cpRows, transferRows } from './schema.ts'
+import { auditRows, cpRows, mirrorRows, transferRows } from './schema.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 
@@ -30,6 +30,8 @@ export function prepareStatements(database: Database) {
       .values({
         cp: value('cp'),
         epoch: value('epoch'),
+        opening: value('opening'),
+        sequence: value('sequence'),
         rootHash: value('rootHash'),
         cause: value('cause'),
         sendMs: value('sendMs'),
@@ -87,6 +89,21 @@ export function prepareStatements(database: Database) {
     countCps: db.select({ rows: count() }).from(cpRows).prepare(),
     countTransfers: db.select({ rows: count() }).from(transferRows).prepare(),
     countAudits: db.select({ rows: count() }).from(auditRows).prepare(),
+    dropMirrors: db.delete(mirrorRows).prepare(),
+    putMirror: db
+      .insert(mirrorRows)
+      .values({
+        id: value('id'),
+        url: value('url'),
+        state: value('state'),
+        cp: value('cp'),
+        lagCps: value('lagCps'),
+        lagMs: value('lagMs'),
+        heldBytes: value('heldBytes'),
+        needs: value('needs'),
+        atMs: value('atMs'),
+      })
+      .prepare(),
     dropOldestCps: db.delete(cpRows).where(inArray(cpRows.cp, oldestCps)).prepare(),
     dropOldestTransfers: db.delete(transferRows).where(inArray(transferRows.id, oldestTransfers)).prepare(),
     dropOldestAudits: db.delete(auditRows).where(inArray(auditRows.id, oldestAudits)).prepare(),

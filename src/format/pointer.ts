@@ -33,6 +33,9 @@ export function readNodePointer(bytes: Uint8Array, at: number): NodePointer {
   return { address: readU48(bytes, at), sum: bytes.slice(at + 8, at + 8 + sha256Bytes) }
 }
 
+export const equalNodePointers = (a: NodePointer, b: NodePointer): boolean =>
+  a.address === b.address && equalBytes(a.sum, b.sum)
+
 export const checksumKinds = ['xxh3', 'sha256'] as const
 export type ChecksumKind = (typeof checksumKinds)[number]
 const encodings = ['raw', 'zstd'] as const

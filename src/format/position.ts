@@ -9,6 +9,10 @@ import { cpsPerEpoch, epochMax } from './geometry.ts'
 export const cpMax = (epochMax + 1) * cpsPerEpoch - 1
 export const epochOfCp = (cp: number): number => Math.floor(cp / cpsPerEpoch)
 
+/** How many CPs `later` is ahead of `cp`; 0 when it is not ahead. Numbers count on across epochs. */
+export const cpsBetween = (cp: number, later: number): number =>
+  Math.max(0, (later % cpsPerEpoch) - (cp % cpsPerEpoch))
+
 /** Openings of a volume and operations are counted for ever; these bounds are never reached. */
 export const openingMax = 2 ** 32 - 1
 export const sequenceMax = 2 ** 48 - 1

@@ -7,10 +7,10 @@
  *   together have ten times as many. The next entry says how many were left out.
  * - `record` never waits and never throws.
  */
-import type { Catalog } from '../catalog/catalog.ts'
 import { labelMs } from '../format/position.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
+import type { CatalogThread } from './catalog-thread.ts'
 import {
   type AuditEntry,
   type AuditEvent,
@@ -40,7 +40,7 @@ export class AuditTrail {
 
   constructor(
     private readonly clock: Pick<Clock, 'monotonic' | 'now'>,
-    private readonly catalog: Pick<Catalog, 'recordAudit'>,
+    private readonly catalog: Pick<CatalogThread, 'recordAudit'>,
   ) {}
 
   /** Windows that are remembered. */

@@ -5,36 +5,45 @@
  *   own.
  * - Every CP that can be read is known here, whether the catalog can be used or not.
  */
-import { type Catalog, type CpRow, newestFirst } from '../catalog/catalog.ts'
+import { type CpRow, newestFirst } from '../catalog/catalog.ts'
 import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engine/contract.ts'
 import { assert } from '../lib/assert.ts'
 import { toHex } from '../lib/bytes.ts'
 import { clampedMs, epochOfCp } from '../format/position.ts'
+import type { CatalogThread } from './catalog-thread.ts'
 import type { CpHistory, CpRecord, ServerRole } from '../routes/http/dependencies.ts'
+
+type Rows = Pick<CatalogThread, 'recordCp' | 'listCps' | 'getCp' | 'newestAtOrBefore'>
 
 export class RecordedCps implements CpHistory {
   /** Rows of every CP that can be read, and of the CP that was published last. */
   private known: CpRow[] = []
+  /** The row that was made last by a publication; the catalog need not be asked for that one. */
+  private published: CpRow | null = null
   private readonly stop: () => void
 
   constructor(
-    private readonly catalog: Catalog,
+    private readonly catalog: Rows,
     private readonly source: RootSource,
     role: ServerRole,
   ) {
     for (const found of source.readable()) this.record(rowOfOpened(found, causeOfOpened(role, found)))
-    catalog.onFresh(() => this.known)
-    this.stop = source.onPublished((event) => this.record(rowOf(event)))
+    this.stop = source.onPublished((event) => {
+      this.published = rowOf(event)
+      this.record(this.published)
+    })
   }
 
   async list(limit: number, before: number | null): Promise<readonly CpRecord[]> {
+    const recorded = await this.catalog.listCps(limit, before)
     const known = this.known.filter(({ cp }) => before === null || cp < before)
-    const rows = newestFirst(this.catalog.listCps(limit, before), known).slice(0, limit)
+    const rows = newestFirst(recorded, known).slice(0, limit)
     return rows.map((row) => this.toRecord(row))
   }
 
   async get(cp: number): Promise<CpRecord | null> {
-    const row = this.catalog.getCp(cp) ?? this.known.find((known) => known.cp === cp)
+    if (this.published?.cp === cp) return this.toRecord(this.published)
+    const row = (await this.catalog.getCp(cp)) ?? this.known.find((known) => known.cp === cp)
     return row ? this.toRecord(row) : null
   }
 
@@ -46,7 +55,7 @@ export class RecordedCps implements CpHistory {
   }
 
   async newestAt(ms: number): Promise<number | null> {
-    const found = this.catalog.newestAtOrBefore(ms)
+    const found = await this.catalog.newestAtOrBefore(ms)
     const known = this.known.filter(({ committedMs }) => committedMs <= ms)
     return newestFirst(found ? [found] : [], known)[0]?.cp ?? null
   }
@@ -84,6 +93,8 @@ function rowOf({ published, cause, blocksWritten, bytesWritten, coalesced, phase
   return {
     cp: root.cp,
     epoch: epochOfCp(root.cp),
+    opening: root.opening,
+    sequence: root.sequence,
     rootHash: toHex(hash),
     cause,
     sendMs: phases.send,

@@ -1,5 +1,4 @@
 /** Parts that both roles have around their volume: the door, its limits, and the failure that ends the server. */
-import type { Catalog } from '../catalog/catalog.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { formatHost, isLoopback } from './configuration/listen.ts'
 import { bufferedBytesMax } from '../fs/contract.ts'
@@ -167,12 +166,4 @@ export const doorGauges = ({ resources }: Door): readonly Gauge[] => [
     value: resources.answers.bytes,
   },
   { name: 'answers_streaming', help: 'Long answers on their way', value: resources.streaming },
-]
-
-export const catalogGauges = (catalog: Catalog): readonly Gauge[] => [
-  {
-    name: 'catalog_dropped_rows',
-    help: 'Rows that the catalog could not take in time',
-    value: catalog.dropped,
-  },
 ]

@@ -4,11 +4,11 @@
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { TokenFeed } from '../access/token-feed.ts'
 import { AuditTrail, startOf } from './audit.ts'
-import { RecordedCps } from './cp-history.ts'
+import { KeptCatalog, type SeenMirror } from './kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
 import { blockBytes } from '../format/geometry.ts'
-import { labelMs } from '../format/position.ts'
+import { cpsBetween, labelMs } from '../format/position.ts'
 import { isNowhere, type MirrorNeed } from '../format/wire/messages.ts'
 import { NewestFiles } from '../fs/read/instant-files.ts'
 import { readTree } from '../fs/read/read-view.ts'
@@ -27,7 +27,7 @@ import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { Stopping } from './stopping.ts'
@@ -52,10 +52,9 @@ export async function serveMirror(
   })
   const side = formatUuid(volume.superblock.sideUuid)
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
-  const catalog = opened.openCatalog(side, publishedCp, clock)
+  const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
   const trail = new AuditTrail(clock, catalog)
   trail.note('server-started', startOf('mirror', configuration.given))
-  const cps = new RecordedCps(catalog, volume, 'mirror')
   const source: RootSource = {
     current: () => volume.current(),
     readable: () => volume.readable(),
@@ -70,10 +69,14 @@ export async function serveMirror(
     queueBytesMax: configuration.queueBytesMax,
     onFailed: (error) => failure.report('a write to the device failed', error),
     onTooManyRoots() {
+      kept.spaceShort()
       if (volume.cutOldestPins())
         log.warn('readers kept too many consistency points: the oldest ones are cut')
     },
-    onSpaceShort: () => volume.cutPins(clock.monotonic() - pinMsMax),
+    onSpaceShort() {
+      kept.spaceShort()
+      volume.cutPins(clock.monotonic() - pinMsMax)
+    },
     onAdopted: (adopter, epoch) => trail.note('adopted', `by volume ${adopter}, epoch ${epoch}`),
     onTransfer: (transfer) => catalog.recordTransfer({ mirror: side, ...transfer, atMs: labelMs(clock) }),
   })
@@ -83,6 +86,10 @@ export async function serveMirror(
   volume.onPublished(() => void access.newer())
   await access.newer()
   refuseShutDoor(known, configuration)
+
+  const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles, () =>
+    Promise.resolve([seenOf(statusOf(volume, applier, labelMs(clock)))]),
+  )
 
   const stopping = new Stopping()
   const { secret } = configuration
@@ -104,7 +111,7 @@ export async function serveMirror(
     audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
-    cps,
+    cps: kept.cps,
     clock,
     random,
     limits,
@@ -118,7 +125,7 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -153,19 +160,29 @@ export async function serveMirror(
       await drained
       await applier.close()
       await access.close()
-      cps.close()
       trail.close('with everything that it has received')
-      catalog.close()
+      await kept.stop()
       await opened.close()
     },
     async abandon() {
       stopping.begin()
       await door.close(abandonMsMax)
       trail.close('after a failure')
-      catalog.close()
+      await kept.abandon()
     },
   }
 }
+
+const seenOf = ({ id, state, cp, targetCp, needs: need }: OwnStatus): SeenMirror => ({
+  id,
+  url: null,
+  state,
+  cp,
+  lagCps: targetCp === null ? null : cpsBetween(cp, targetCp),
+  lagMs: null,
+  heldBytes: null,
+  needs: need,
+})
 
 function shown(code: PairingCode | null): RunningServer['pairing'] {
   const bytes = code?.current()

@@ -12,9 +12,9 @@ import { type BlockDevice, DeviceError } from '../blockdev/block-device.ts'
 import { copyOnWriteProblem } from '../blockdev/host-file-system.ts'
 import { FileFolder } from '../blockdev/file-folder.ts'
 import { lockVolume } from '../blockdev/volume-lock.ts'
-import { Catalog } from '../catalog/catalog.ts'
+import { CatalogThread } from './catalog-thread.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
-import { blockFileName, catalogName, makePrivate, narrowModes, setCatalogAside } from './volume-folder.ts'
+import { blockFileName, narrowModes } from './volume-folder.ts'
 import { createMirror, createPrimary } from '../cp-engine/create-volume.ts'
 import {
   growBytesDefault,
@@ -28,7 +28,7 @@ import {
 import { decodeSuperblock, type Role } from '../format/disk/superblock.ts'
 import type { Clock } from '../lib/clock.ts'
 import { hasCode, StillpointError } from '../lib/errors.ts'
-import { logger } from '../lib/log.ts'
+import { logger, startedLevel } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 
 const log = logger('volume')
@@ -39,6 +39,8 @@ export interface World {
 }
 
 export class OpenedVolume {
+  private catalog: CatalogThread | null = null
+
   private constructor(
     private readonly path: string,
     private readonly folder: FileFolder,
@@ -106,20 +108,25 @@ export class OpenedVolume {
     this.opened = { device: await this.folder.open(blockFileName, { readOnly: true }), onlyReadsWhy: why }
   }
 
-  openCatalog(sideUuid: string, publishedCp: () => number, clock: Clock): Catalog {
-    return new Catalog(join(this.path, catalogName), {
+  /** Begins the thread of the catalog. */
+  openCatalog(
+    sideUuid: string,
+    publishedCp: () => number,
+    { catalogChangeRowsMax: rowsMax, catalogChangeDaysMax: daysMax }: ServerConfiguration,
+    clock: Clock,
+  ): CatalogThread {
+    this.catalog = new CatalogThread(clock, () => ({
+      folder: this.path,
       sideUuid,
-      publishedCp,
-      clock,
-      makePrivate,
-      setAside(path, reason) {
-        log.warn('the catalog cannot be used and is set aside; a fresh one is made', { path, reason })
-        setCatalogAside(path, reason)
-      },
-    })
+      publishedCp: publishedCp(),
+      changes: { rowsMax, daysMax },
+      logLevel: startedLevel(),
+    }))
+    return this.catalog
   }
 
   async close(): Promise<void> {
+    await this.catalog?.close()
     await this.device.close()
     this.release()
   }

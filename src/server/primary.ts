@@ -7,7 +7,8 @@ import { EngineVolume } from '../cp-engine/primary-volume.ts'
 import { fences } from '../cp-engine/contract.ts'
 import type { CpEngine } from '../cp-engine/cp-engine.ts'
 import { AuditTrail, startOf } from './audit.ts'
-import { RecordedCps } from './cp-history.ts'
+import { KeptCatalog } from './kept-catalog.ts'
+import type { RecordedCps } from './cp-history.ts'
 import { reachLevel, reachingOf } from './durability-levels.ts'
 import { blockBytes } from '../format/geometry.ts'
 import { labelMs } from '../format/position.ts'
@@ -26,7 +27,7 @@ import { makeApp } from '../routes/app.ts'
 import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
@@ -65,14 +66,13 @@ export async function servePrimary(
   const { superblock, geometry } = engine.volume
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
   const side = formatUuid(superblock.sideUuid)
-  const catalog = volume.openCatalog(side, () => engine.current().root.cp, clock)
+  const catalog = volume.openCatalog(side, () => engine.current().root.cp, configuration, clock)
   const trail = new AuditTrail(clock, catalog)
   trail.note('server-started', startOf('primary', configuration.given))
   if (acceptLoss.includes('history') && !engine.isFenced)
     trail.note('fence-lifted', 'what a later copy of the volume has is given up')
   if (acceptLoss.includes('epoch') && !engine.isFenced)
     trail.note('fence-lifted', 'what another primary has is given up')
-  const cps = new RecordedCps(catalog, engine, 'primary')
   const files = new VolumeFiles(engine, clock)
   engine.onSpaceShort(() => files.hurry())
   const views = new Views({
@@ -114,6 +114,28 @@ export async function servePrimary(
     },
   })
 
+  const known = knownTokensOf(configuration, clock)
+  const openTree = files.view()
+  const { mark, tokens } = await readTokens(openTree, undefined).finally(() => openTree.release())
+  known.replace(tokens ?? [], mark !== null)
+  refuseShutDoor(known, configuration)
+
+  const kept = new KeptCatalog(catalog, engine, 'primary', clock, configuration.catalogFiles, async () =>
+    (await mirrors.list()).map(({ id, url, state, cp, lagCps, lagMs, heldBytes, needs }) => ({
+      id,
+      url,
+      state,
+      cp,
+      lagCps,
+      lagMs,
+      heldBytes,
+      needs,
+    })),
+  )
+  engine.onSpaceShort(() => {
+    kept.spaceShort()
+    return false
+  })
   const members: MirrorMembers = {
     list: () => mirrors.list(),
     remove: (id) => mirrors.remove(id),
@@ -126,12 +148,6 @@ export async function servePrimary(
     },
   }
 
-  const known = knownTokensOf(configuration, clock)
-  const openTree = files.view()
-  const { mark, tokens } = await readTokens(openTree, undefined).finally(() => openTree.release())
-  known.replace(tokens ?? [], mark !== null)
-  refuseShutDoor(known, configuration)
-
   let isStopping = false
   const reaching = reachingOf(clock, engine, mirrors)
   const app = makeApp({
@@ -139,7 +155,7 @@ export async function servePrimary(
     audit: trail.record,
     views,
     newest: files.newest,
-    cps,
+    cps: kept.cps,
     clock,
     random,
     limits,
@@ -149,14 +165,14 @@ export async function servePrimary(
     mirrors: members,
     access: known,
     tokens: new TokenDesk(files, known, random),
-    taker: takerOf(engine, cps),
+    taker: takerOf(engine, kept.cps),
     reach: (applied, wish) => reachLevel(reaching, applied, wish),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -189,9 +205,8 @@ export async function servePrimary(
       if (!(await mirrors.flush(cp, clock.monotonic() + flushMsMax)))
         log.warn('not every mirror has the last consistency point', { cp })
       mirrors.close()
-      cps.close()
       trail.close('after its last consistency point')
-      catalog.close()
+      await kept.stop()
       await volume.close()
     },
     async abandon() {
@@ -199,7 +214,7 @@ export async function servePrimary(
       mirrors.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
-      catalog.close()
+      await kept.abandon()
     },
   }
 }

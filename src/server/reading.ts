@@ -24,9 +24,9 @@ import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { AuditTrail, startOf } from './audit.ts'
-import { RecordedCps } from './cp-history.ts'
+import { KeptCatalog } from './kept-catalog.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
-import { abandonMsMax, catalogGauges, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 
@@ -53,22 +53,24 @@ export async function serveReading(
   log.error(why)
 
   const side = formatUuid(volume.superblock.sideUuid)
-  const catalog = opened.openCatalog(side, publishedCp, clock)
+  const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
   const trail = new AuditTrail(clock, catalog)
   trail.note('server-started', `${startOf(role, configuration.given)}; only reads are served`)
-  const cps = new RecordedCps(catalog, volume, role)
   const views = new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) })
   const known = knownTokensOf(configuration, clock)
   const access = new TokenFeed(known, () => (volume.currentOrNull() ? views.open() : null))
   await access.newer()
   refuseShutDoor(known, configuration)
+  const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles, () =>
+    Promise.resolve([]),
+  )
   let isStopping = false
   const common = {
     access,
     audit: trail.record,
     views,
     newest: new NewestFiles(volume.newest),
-    cps,
+    cps: kept.cps,
     clock,
     random,
     limits,
@@ -79,7 +81,7 @@ export async function serveReading(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...catalogGauges(catalog)],
+    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...kept.gauges()],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -103,14 +105,12 @@ export async function serveReading(
     ...(role === 'mirror' ? [{ prefix: '/replica/', onlyPeers: true, fetch: refuseFrames }] : []),
     { prefix: '/', fetch: (request, url) => app.fetch(request, url) },
   ])
-  const stop = async (drainMs: number): Promise<void> => {
+  const end = async (drainMs: number): Promise<void> => {
     isStopping = true
     const drained = door.close(drainMs)
     views.close()
     await drained
-    cps.close()
     trail.close('without a write')
-    catalog.close()
   }
   return {
     url: http.url,
@@ -119,10 +119,14 @@ export async function serveReading(
     pairing: null,
     failed: failure.happened,
     async stop() {
-      await stop(drainMsMax)
+      await end(drainMsMax)
+      await kept.stop()
       await opened.close()
     },
-    abandon: () => stop(abandonMsMax),
+    async abandon() {
+      await end(abandonMsMax)
+      await kept.abandon()
+    },
   }
 }
 

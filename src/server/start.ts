@@ -1,7 +1,7 @@
 /**
  * The composition root: serves a volume in its own role, behind its door.
  *
- * - `stop` works in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog checkpointed, device closed,
+ * - `stop` works in this order: readyz 503, HTTP drained, last CP, mirrors told, catalog closed, device closed,
  *   lock released. No step needs a part that an earlier step has ended.
  * - A failure that the process cannot repair (a poisoned engine, a bug) resolves `failed`: the process should end.
  */

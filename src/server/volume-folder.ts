@@ -7,24 +7,20 @@
 import {
   closeSync,
   constants,
-  copyFileSync,
   existsSync,
   fchmodSync,
   fstatSync,
-  mkdtempSync,
   openSync,
   readdirSync,
-  readSync,
   renameSync,
-  rmSync,
-  statSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { StillpointError } from '../lib/errors.ts'
+import { logger } from '../lib/log.ts'
 
 export const blockFileName = 'volume.blk'
-export const catalogName = 'catalog.db'
+export const catalogPath = (folder: string): string => join(folder, 'catalog.db')
+
+const log = logger('catalog')
 
 export const hasFile = (path: string): boolean => existsSync(path)
 export const hasVolume = (folder: string): boolean => hasFile(join(folder, blockFileName))
@@ -73,72 +69,14 @@ function narrow(path: string, flags = 0): 'private' | 'narrowed' | 'open' {
 }
 
 /** Suffixes of the catalog file itself and of the files that SQLite puts beside the catalog. */
-const companions = ['', '-wal', '-journal'] as const
+const companions = ['', '-journal'] as const
 
 /**
  * Makes room for a fresh catalog. For each reason the newest file that was set aside is kept, with SQLite's
  * companions, so that the file can still be opened.
  */
 export function setCatalogAside(path: string, reason: string): void {
+  log.warn('the catalog cannot be used and is set aside; a fresh one is made', { path, reason })
   for (const companion of companions)
     if (existsSync(path + companion)) renameSync(path + companion, `${path}.${reason}${companion}`)
-}
-
-const copyAttemptsMax = 20
-/** Header of SQLite's write-ahead log; the salts in the header change when the log begins again. */
-const walHeaderBytes = 32
-
-/**
- * Hands a copy of the catalog to `use`, because a running server shares its open catalog with nobody. The copy is of
- * one moment: pages that a checkpoint moves into the file during the copy are still in the write-ahead log, unless
- * the log has begun again meanwhile; the file and the log are then copied once more.
- */
-export function withCatalogCopy<T>(
-  folder: string,
-  use: (path: string) => T,
-  /** Tests replace this function to act between the copies of two files. */
-  copyFile: typeof copyFileSync = copyFileSync,
-): T {
-  const path = join(folder, catalogName)
-  if (!existsSync(path)) throw new StillpointError('not-found', `there is no catalog at ${path}`)
-  const place = mkdtempSync(join(tmpdir(), 'stillpoint-catalog-'))
-  try {
-    const copy = join(place, catalogName)
-    for (let attempt = 0; !copyOnce(path, copy, copyFile); attempt++)
-      if (attempt === copyAttemptsMax)
-        throw new StillpointError('busy', `the catalog at ${path} changes too fast to be copied`)
-    return use(copy)
-  } finally {
-    rmSync(place, { recursive: true, force: true })
-  }
-}
-
-function copyOnce(path: string, copy: string, copyFile: typeof copyFileSync): boolean {
-  const before = logBegin(path)
-  for (const companion of companions) {
-    rmSync(copy + companion, { force: true })
-    try {
-      if (existsSync(path + companion)) copyFile(path + companion, copy + companion)
-    } catch {
-      return false
-    }
-  }
-  return logBegin(path) === before
-}
-
-function logBegin(path: string): string {
-  const header = Buffer.alloc(walHeaderBytes)
-  const log = `${path}-wal`
-  if (!existsSync(log)) return `none ${statSync(path).ino}`
-  try {
-    const descriptor = openSync(log, 'r')
-    try {
-      readSync(descriptor, header, 0, walHeaderBytes, 0)
-    } finally {
-      closeSync(descriptor)
-    }
-  } catch {
-    return 'gone'
-  }
-  return header.toString('hex')
 }

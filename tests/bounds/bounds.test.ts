@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectBounded } from './bounds.ts'
 import { heldBy } from './held.ts'
+import { catalogRows } from './catalog-rows.ts'
 import { remembered } from './remembered.ts'
 import { ofVolumes } from './volumes.ts'
 
-const all = [...remembered, ...ofVolumes]
+const all = [...remembered, ...catalogRows, ...ofVolumes]
 
 describe('past its bound', () => {
   for (const bound of all) test(`${bound.file}: ${bound.what}`, () => expectBounded(bound))

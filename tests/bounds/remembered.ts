@@ -1,7 +1,7 @@
-/** Everything that is remembered and has a bound of its own: one row each. Clients of volumes are in `volumes.ts`. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/**
+ * Everything that is remembered and has a bound of its own: one row each. Clients of volumes are in
+ * `volumes.ts`, and rows of the catalog in `catalog-rows.ts`.
+ */
 import { blockBytes } from '../../src/format/geometry.ts'
 import type { BlockPointer } from '../../src/format/pointer.ts'
 import type { PublishedRoot, WriteCommand } from '../../src/cp-engine/contract.ts'
@@ -25,7 +25,6 @@ import { Presence } from '../../src/replica/mirror/presence.ts'
 import { ReplacedRuns } from '../../src/replica/primary/replaced-runs.ts'
 import { SentBlocks } from '../../src/replica/primary/sent-blocks.ts'
 import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
-import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
 import { Prover, askOf, mirrorEnd } from '../replica/link/peers.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import type { Bound } from './bounds.ts'
@@ -415,35 +414,4 @@ export const remembered: readonly Bound[] = [
       }
     },
   },
-  ...(['the file', 'the queue'] as const).map((where): Bound => ({
-    file: 'catalog/catalog.ts',
-    what: `rows of the history in ${where}`,
-    most: 100,
-    count: 500,
-    make: () => {
-      const folder = mkdtempSync(join(tmpdir(), 'stillpoint-'))
-      const isFile = where === 'the file'
-      const bounds = { rowsMax: isFile ? 100 : 1e6, queueRowsMax: 100, publishedCp: () => 1e6 }
-      const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), bounds)
-      const { file } = catalog as unknown as { file: unknown }
-      return {
-        add: (i) => {
-          catalog.recordCp(cpRow(i + 1))
-          catalog.recordTransfer(transferRow(i + 1))
-          if (isFile) clock.jump(untilWrittenMs)
-        },
-        size: () =>
-          isFile ? catalog.listCps(10_000).length : (catalog as unknown as { queue: unknown[] }).queue.length,
-        // A queue that is asked is written first.
-        knows: (i) => catalog.getCp(i + 1) !== null,
-        keeps: 'newest',
-        holder: catalog,
-        leaveOut: [file, clock],
-        close: () => {
-          catalog.close()
-          rmSync(folder, { recursive: true, force: true })
-        },
-      }
-    },
-  })),
 ]

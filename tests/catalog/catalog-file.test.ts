@@ -1,7 +1,16 @@
 /** The catalog never decides: whatever is in the place of its file, or becomes of the file, history is answered. */
 import { Database } from 'bun:sqlite'
 import { afterAll, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { UnusableReason } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
@@ -19,7 +28,7 @@ const cpsOf = (catalog: ReturnType<typeof open>['catalog']): number[] =>
 const inThePlace: readonly (readonly [name: string, put: (path: string) => void])[] = [
   ['a folder', (path) => mkdirSync(path)],
   ['a folder that is not empty', (path) => mkdirSync(join(path, 'x'), { recursive: true })],
-  ['a folder in place of the write-ahead log', (path) => mkdirSync(`${path}-wal`)],
+  ['a folder in place of the journal', (path) => mkdirSync(`${path}-journal`)],
   [
     'a file that somebody has locked',
     (path) => {
@@ -51,7 +60,7 @@ test.each(inThePlace)('%s: it opens, remembers, and writes when the file can be 
 /** With what the file is set aside as; null: there is nothing to be set aside. */
 const damages: readonly (readonly [name: string, damage: (path: string) => void, reason: string | null])[] = [
   ['garbage', (path) => writeFileSync(path, new Uint8Array(200_000).fill(0x5a)), 'corrupt'],
-  ['nothing', (path) => truncateSync(path, 0), 'corrupt'],
+  ['nothing', (path) => truncateSync(path, 0), 'foreign'],
   ['its half', (path) => truncateSync(path, 8192), 'corrupt'],
   [
     'another database',
@@ -106,12 +115,27 @@ test.each(damages)(
   30_000,
 )
 
-test('nothing is mapped: no shared index lies beside the file', () => {
+test('nothing is mapped, and everybody may read: no shared index lies beside the file', () => {
   const place = folder()
   const { catalog } = open(join(place, 'catalog.db'))
   catalog.recordCp(cpRow(1))
   catalog.flush()
-  expect(readdirSync(place).toSorted()).toEqual(['catalog.db', 'catalog.db-wal'])
+  expect(readdirSync(place).toSorted()).toEqual(['catalog.db', 'catalog.db-journal'])
+  const other = new Database(join(place, 'catalog.db'), { readonly: true })
+  expect(other.query('SELECT cp FROM cps').values()).toEqual([[1]])
+  other.close()
   catalog.close()
-  expect(readdirSync(place)).toEqual(['catalog.db'])
+})
+
+test('a page that does not fit is met at the open, not by the query that needs it', () => {
+  const path = join(folder(), 'catalog.db')
+  const { catalog } = open(path)
+  for (let cp = 1; cp <= 9_000; cp++) catalog.recordCp(cpRow(cp))
+  catalog.close()
+  const bytes = readFileSync(path)
+  bytes.fill(0x5a, (bytes.length >> 1) - 4096, bytes.length >> 1)
+  writeFileSync(path, bytes)
+  const again = open(path)
+  expect(again.aside).toEqual(['corrupt'])
+  again.catalog.close()
 })

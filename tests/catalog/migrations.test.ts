@@ -5,7 +5,7 @@ import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { getTableName } from 'drizzle-orm'
 import { migrations } from '../../src/catalog/migrations.ts'
-import { auditRows, cpRows, publicViews, publicViewTables, transferRows } from '../../src/catalog/schema.ts'
+import * as schema from '../../src/catalog/schema.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
 
 const root = join(import.meta.dir, '../..')
@@ -33,9 +33,25 @@ test('the migrations make the public views and what is behind them', () => {
       .query<{ name: string }, [string]>('SELECT name FROM sqlite_schema WHERE type = ? ORDER BY name')
       .all(type)
       .map((row) => row.name)
-  expect(names('view')).toEqual([...publicViews].sort())
-  expect(names('table')).toEqual(['meta', ...publicViewTables].sort())
-  expect([...publicViewTables]).toEqual([cpRows, transferRows, auditRows].map(getTableName))
+  expect(names('view')).toEqual([...schema.publicViews].sort())
+  expect(names('table')).toEqual(['meta', ...schema.publicViewTables].sort())
+  const { cpRows, transferRows, auditRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows } =
+    schema
+  const behind = [
+    cpRows,
+    transferRows,
+    auditRows,
+    mirrorRows,
+    catalogState,
+    directoryRows,
+    fileRows,
+    changeRows,
+  ]
+  expect([...schema.publicViewTables]).toEqual(behind.map((table) => getTableName(table)))
+  const made = database
+    .query<{ sql: string }, []>(`SELECT sql FROM sqlite_schema WHERE name = 'file_rows'`)
+    .get()
+  expect(made!.sql).toEndWith('WITHOUT ROWID')
 })
 
 test.skipIf(!existsSync(kit) || Bun.which('node') === null)(

@@ -17,6 +17,8 @@ export const untilWrittenMs = 60_000
 export const cpRow = (cp: number, change: Partial<CpRow> = {}): CpRow => ({
   cp,
   epoch: 0,
+  opening: 1,
+  sequence: cp * 10,
   rootHash: cp.toString(16).padStart(64, '0'),
   cause: 'timer',
   sendMs: 1.25,

@@ -7,7 +7,7 @@ import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
 import { startLogging } from '../../src/lib/log.ts'
 import type { AuditEntry } from '../../src/routes/http/dependencies.ts'
 import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
-import { withCatalogCopy } from '../../src/server/volume-folder.ts'
+import { catalogPath } from '../../src/server/volume-folder.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import { served } from './served.ts'
 
@@ -119,7 +119,7 @@ async function logged(work: () => Promise<void>): Promise<string> {
 }
 
 const auditOf = (data: string) =>
-  withCatalogCopy(data, (path) => runReadOnlyQuery(path, 'SELECT event, what FROM audit ORDER BY id')).rows
+  runReadOnlyQuery(catalogPath(data), 'SELECT event, what FROM audit ORDER BY id').rows
 
 test('a pair writes what happened on both sides, and no secret is in any file or line', async () => {
   const place = folder()

@@ -16,6 +16,9 @@ interface CommonFlags {
   readonly adminTokenFile?: string
   readonly anonymous?: string
   readonly nodeCacheBytesMax?: string
+  readonly catalogFiles?: string
+  readonly catalogChangeRowsMax?: string
+  readonly catalogChangeDaysMax?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly insecureHttp?: string
@@ -70,6 +73,9 @@ const commonFlags = {
   adminTokenFile: flag('adminTokenFile'),
   anonymous: flag('anonymous'),
   nodeCacheBytesMax: flag('nodeCacheBytesMax'),
+  catalogFiles: flag('catalogFiles'),
+  catalogChangeRowsMax: flag('catalogChangeRowsMax'),
+  catalogChangeDaysMax: flag('catalogChangeDaysMax'),
   tlsCert: flag('tlsCert'),
   tlsKey: flag('tlsKey'),
   insecureHttp: flag('insecureHttp'),

@@ -7,7 +7,7 @@ import { jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable, printJson, showName } from '../command/output.ts'
 import { environmentName } from '../../server/configuration/server-options.ts'
-import { withCatalogCopy } from '../../server/volume-folder.ts'
+import { catalogPath } from '../../server/volume-folder.ts'
 
 interface Flags {
   readonly json: boolean
@@ -18,7 +18,7 @@ async function sql(this: CliContext, flags: Flags, query: string): Promise<void>
   const data = flags.data ?? (this.process.env[environmentName('data')] || undefined)
   if (data === undefined) throw new UserError('--data DIR is needed')
   const { runReadOnlyQuery } = await import('../../catalog/read-only-query.ts')
-  const { columns, rows, truncated } = withCatalogCopy(data, (path) => runReadOnlyQuery(path, query))
+  const { columns, rows, truncated } = runReadOnlyQuery(catalogPath(data), query)
   if (flags.json) printJson(this, { columns, rows: rows.map((row) => row.map(toJson)), truncated })
   else {
     this.process.stdout.write(
@@ -54,7 +54,11 @@ export const sqlCommand = buildCommand<Flags, [string], CliContext>({
     positional: {
       kind: 'tuple',
       parameters: [
-        { brief: 'One SELECT over the views cps and transfers', parse: String, placeholder: 'QUERY' },
+        {
+          brief: 'One SELECT over the views of the catalog (docs/sql.md)',
+          parse: String,
+          placeholder: 'QUERY',
+        },
       ],
     },
   },

@@ -7,7 +7,6 @@
  * of its blocks is used.
  */
 import { assert } from '../../lib/assert.ts'
-import { equalBytes } from '../../lib/bytes.ts'
 import {
   blocksPerMapPage,
   decodeMapIndex,
@@ -16,7 +15,7 @@ import {
   mapLevels,
 } from '../../format/disk/map-page.ts'
 import type { MapKind } from '../../format/disk/map-page.ts'
-import type { NodePointer } from '../../format/pointer.ts'
+import { type NodePointer, equalNodePointers } from '../../format/pointer.ts'
 
 export interface MapPage {
   readonly pointer: NodePointer
@@ -90,14 +89,14 @@ export class SpaceMap {
       if (level === 0) {
         const shared = known
           .map((map) => map.pages[index])
-          .find((page) => page && samePointer(page.pointer, pointer))
+          .find((page) => page && equalNodePointers(page.pointer, pointer))
         pages[index] = shared ?? { pointer, bits: decodeMapPage(await read(pointer), kind, index) }
         return
       }
       indexes[level - 1]![index] = { pointer }
       const twin = known.find((map) => {
         const node = map.indexes[level - 1]?.[index]
-        return node && samePointer(node.pointer, pointer)
+        return node && equalNodePointers(node.pointer, pointer)
       })
       if (twin) {
         copySubtree(twin, level, index, pages, indexes)
@@ -176,9 +175,6 @@ export class SpaceMap {
     for (const nodes of this.indexes) for (const node of nodes) if (node) yield node.pointer
   }
 }
-
-export const samePointer = (a: NodePointer, b: NodePointer): boolean =>
-  a.address === b.address && equalBytes(a.sum, b.sum)
 
 function copySubtree(
   source: SpaceMap,

@@ -1,8 +1,7 @@
 /** Tells how far a mirror is behind: in consistency points, and in time since the first CP that the mirror lacks. */
-import { cpsPerEpoch } from '../../format/geometry.ts'
+import { cpsBetween } from '../../format/position.ts'
 
 const publicationsMax = 64
-const countOf = (cp: number): number => cp % cpsPerEpoch
 
 export class Lag {
   private readonly publications: { readonly cp: number; readonly ms: number }[] = []
@@ -17,7 +16,7 @@ export class Lag {
    * mirror is far behind.
    */
   of(cp: number | null, current: number, nowMs: number): { readonly lagCps: number; readonly lagMs: number } {
-    const lagCps = Math.max(0, countOf(current) - countOf(cp ?? 0))
+    const lagCps = cpsBetween(cp ?? 0, current)
     const missed = cp === current ? undefined : this.publications.find((later) => later.cp > (cp ?? 0))
     return { lagCps, lagMs: missed ? nowMs - missed.ms : 0 }
   }

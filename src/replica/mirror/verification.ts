@@ -32,6 +32,7 @@ import {
   type BlockPointer,
   type NodePointer,
   type RecordSums,
+  equalNodePointers,
   equalPointers,
   recordSum,
   valuePointers,
@@ -42,7 +43,7 @@ import type { WireErrorCode } from '../../format/wire/messages.ts'
 import { BlockSet } from '../link/block-set.ts'
 import type { Presence } from './presence.ts'
 import { readBack } from '../link/read-back.ts'
-import { type DifferenceSteps, walkDifference } from '../link/tree-difference.ts'
+import { type DifferenceSteps, walkDifference } from '../../cp-engine/tree/tree-difference.ts'
 import type { WritePipeline } from '../link/write-pipeline.ts'
 
 type Verdict =
@@ -182,7 +183,7 @@ class Verification {
       pointer: NodePointer,
       beside: NodePointer | null,
     ) => {
-      if (pointer.address === 0 || (beside && isSamePointer(pointer, beside))) return
+      if (pointer.address === 0 || (beside && equalNodePointers(pointer, beside))) return
       const [bytes] = await this.obtain([pointer])
       if (!bytes) return
       await this.pause()
@@ -353,6 +354,3 @@ const mapOf = (root: Root, map: 'liveMap' | 'usedMap'): MapTop => ({
   top: root[map],
   levels: mapLevels(root.blocksMax),
 })
-
-const isSamePointer = (a: NodePointer, b: NodePointer): boolean =>
-  a.address === b.address && equalBytes(a.sum, b.sum)

@@ -27,6 +27,7 @@ import {
   plainChoices,
   serverOptions,
   type ServerOptionName,
+  switchChoices,
 } from './server-options.ts'
 
 export interface ServerConfiguration {
@@ -53,6 +54,9 @@ export interface ServerConfiguration {
   readonly logBytes: number
   readonly recordChecksum: (typeof checksumChoices)[number]
   readonly recordEncoding: (typeof encodingChoices)[number]
+  readonly catalogFiles: boolean
+  readonly catalogChangeRowsMax: number
+  readonly catalogChangeDaysMax: number
   /** Null means plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null
   /** Names in Host headers that are answered besides loopback and the address itself. */
@@ -81,7 +85,11 @@ interface ConfigurationSources {
 
 const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLength(4096, 'is too long'))
 
-const whole = (least: number, most: number, unit: 'ms' | 'bytes' | 'seconds' | 'requests') =>
+const whole = (
+  least: number,
+  most: number,
+  unit: 'ms' | 'bytes' | 'rows' | 'days' | 'seconds' | 'requests',
+) =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
     v.transform((value) => (unit === 'bytes' ? parseBytes(value) : Number(value))),
@@ -175,6 +183,9 @@ const schemas = {
   logBytes: whole(bounds.logBytesMin, bounds.logBytesLimit, 'bytes'),
   recordChecksum: choice(checksumChoices),
   recordEncoding: choice(encodingChoices),
+  catalogFiles: choice(switchChoices),
+  catalogChangeRowsMax: whole(0, bounds.catalogChangeRowsLimit, 'rows'),
+  catalogChangeDaysMax: whole(1, bounds.catalogChangeDaysLimit, 'days'),
   tlsCert: text,
   tlsKey: text,
   insecureHttp: choice(plainChoices),
@@ -254,6 +265,9 @@ export function readConfiguration(
     logBytes,
     recordChecksum: option('recordChecksum', defaultOf('recordChecksum'))!,
     recordEncoding: option('recordEncoding', defaultOf('recordEncoding'))!,
+    catalogFiles: option('catalogFiles', defaultOf('catalogFiles')) === 'on',
+    catalogChangeRowsMax: option('catalogChangeRowsMax', defaultOf('catalogChangeRowsMax'))!,
+    catalogChangeDaysMax: option('catalogChangeDaysMax', defaultOf('catalogChangeDaysMax'))!,
     tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
     allowedHosts: option('allowedHosts', [])!,
     corsOrigins: option('corsOrigins', [])!,

@@ -43,6 +43,8 @@ export const bounds = {
   logBytesLimit: 2 ** 30,
   /** Largest share of the volume that the log may take. */
   logShareMax: 1 / 4,
+  catalogChangeRowsLimit: 1e9,
+  catalogChangeDaysLimit: 36_500,
   secretBytesMin: 16,
   secretBytesMax: 4096,
   fileBytesMax: 64 * 1024,
@@ -60,6 +62,7 @@ export const bounds = {
 
 export const checksumChoices = ['xxh3', 'sha256'] as const
 export const encodingChoices = ['raw', 'zstd'] as const
+export const switchChoices = ['on', 'off'] as const
 export const anonymousChoices = ['nothing', 'read'] as const
 export const plainChoices = ['refuse', 'accept'] as const
 export const logLevelChoices = ['debug', 'info', 'warning', 'error'] as const
@@ -140,6 +143,24 @@ export const serverOptions = [
     placeholder: encodingChoices.join('|'),
     brief: 'How file content is stored from now on: as it comes, or in zstd where that saves space',
     default: 'raw',
+  },
+  {
+    name: 'catalogFiles',
+    placeholder: switchChoices.join('|'),
+    brief: 'Whether the catalog has the files, directories and changes, for SQL',
+    default: 'on',
+  },
+  {
+    name: 'catalogChangeRowsMax',
+    placeholder: 'ROWS',
+    brief: 'Changes that the catalog keeps, the newest; 0 keeps none',
+    default: '1000000',
+  },
+  {
+    name: 'catalogChangeDaysMax',
+    placeholder: 'DAYS',
+    brief: 'Age of the oldest change that the catalog keeps',
+    default: '30',
   },
   {
     name: 'tlsCert',

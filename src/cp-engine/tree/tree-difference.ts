@@ -1,14 +1,13 @@
 /**
  * Walks the items that a target tree has and a base tree has not: both trees together, in key order. A subtree under
- * the same pointer in both trees is skipped whole.
+ * the same pointer in both trees is skipped whole, and so is a subtree outside of the wanted range of keys.
  *
  * Nothing of the target is believed: the target's nodes come from `obtain`, verified against their pointers, and
  * `verifyNode` holds the nodes to the level and the bounds that the parent gives. The base is a published tree: the
  * base's nodes come from `readBase`, and `verifyNode` checks their places too.
  */
 import { compareBytes, equalBytes } from '../../lib/bytes.ts'
-import { samePointer } from '../../cp-engine/space/space-map.ts'
-import type { NodePointer } from '../../format/pointer.ts'
+import { type NodePointer, equalNodePointers } from '../../format/pointer.ts'
 import type { TreeRoot } from '../../format/disk/root.ts'
 import { type NodePlace, type VerifiedNode, verifyNode } from '../../format/disk/tree-node.ts'
 
@@ -27,6 +26,14 @@ export interface DifferenceSteps {
   pause(): Promise<void>
 }
 
+/** Keys with from ≤ key < end; null means no bound. */
+export interface WalkedRange {
+  readonly from: Uint8Array | null
+  readonly end: Uint8Array | null
+}
+
+const everything: WalkedRange = { from: null, end: null }
+
 interface Placed {
   readonly pointer: NodePointer
   readonly place: NodePlace
@@ -36,6 +43,7 @@ export async function walkDifference(
   target: TreeRoot,
   base: TreeRoot | null,
   steps: DifferenceSteps,
+  range: WalkedRange = everything,
 ): Promise<void> {
   if (target.pointer.address === 0) return
   const rootOf = ({ pointer, level }: TreeRoot): Placed => ({
@@ -44,7 +52,7 @@ export async function walkDifference(
   })
   let beside = base && base.pointer.address !== 0 ? [rootOf(base)] : []
   while ((beside[0]?.place.level ?? 0) > target.level) beside = await expand(beside, steps)
-  await walkAll([rootOf(target)], beside, steps)
+  await walkAll([rootOf(target)], beside, steps, range)
 }
 
 /** Walks nodes of one level, in key order, with the nodes of the base that may share a part with them. */
@@ -52,16 +60,34 @@ async function walkAll(
   nodes: readonly Placed[],
   beside: readonly Placed[],
   steps: DifferenceSteps,
+  range: WalkedRange,
 ): Promise<void> {
-  const fresh = nodes
-    .map((node) => ({ node, beside: beside.filter((other) => overlaps(node.place, other.place)) }))
-    .filter(({ node, beside: near }) => !near.some((other) => isSame(node, other)))
+  const fresh = besideEach(
+    nodes.filter(({ place }) => isBelow(place.lower, range.end) && isBelow(range.from, place.upper)),
+    beside,
+  ).filter(({ node, beside: near }) => !near.some((other) => isSame(node, other)))
   if (fresh.length === 0) return
   const blocks = await steps.obtain(fresh.map(({ node }) => node.pointer))
   for (const [i, { node, beside: near }] of fresh.entries()) {
     const bytes = blocks[i]
-    if (bytes) await walkNode(verifyNode(bytes, node.place), node.place, near, steps)
+    if (bytes) await walkNode(verifyNode(bytes, node.place), node.place, near, steps, range)
   }
+}
+
+interface Neighbours {
+  readonly node: Placed
+  readonly beside: readonly Placed[]
+}
+
+/** Both lists ascend, and so the neighbours of a node follow those of the node before. */
+function besideEach(nodes: readonly Placed[], beside: readonly Placed[]): Neighbours[] {
+  let first = 0
+  return nodes.map((node) => {
+    while (first < beside.length && !isBelow(node.place.lower, beside[first]!.place.upper)) first++
+    let end = first
+    while (end < beside.length && isBelow(beside[end]!.place.lower, node.place.upper)) end++
+    return { node, beside: beside.slice(first, end) }
+  })
 }
 
 async function walkNode(
@@ -69,19 +95,27 @@ async function walkNode(
   place: NodePlace,
   beside: readonly Placed[],
   steps: DifferenceSteps,
+  range: WalkedRange,
 ): Promise<void> {
   await steps.pause()
-  if (node.level === 0) return visitItems(node, await leavesOf(beside, steps), steps)
+  if (node.level === 0) return visitItems(node, await leavesOf(beside, steps), steps, range)
   const children = childrenOf(node, place)
   const level = beside[0]?.place.level ?? 0
-  await walkAll(children, level === node.level ? await expand(beside, steps) : beside, steps)
+  await walkAll(children, level === node.level ? await expand(beside, steps) : beside, steps, range)
 }
 
-function visitItems(node: VerifiedNode, beside: readonly VerifiedNode[], steps: DifferenceSteps): void {
+function visitItems(
+  node: VerifiedNode,
+  beside: readonly VerifiedNode[],
+  steps: DifferenceSteps,
+  { from, end }: WalkedRange,
+): void {
   let leaf = 0
   let at = 0
   for (let i = 0; i < node.count; i++) {
     const key = node.key(i)
+    if (from && compareBytes(key, from) < 0) continue
+    if (end && compareBytes(key, end) >= 0) return
     let order = -1
     while (leaf < beside.length) {
       const near = beside[leaf]!
@@ -121,9 +155,7 @@ function childrenOf(node: VerifiedNode, place: NodePlace): Placed[] {
 }
 
 const isSame = (a: Placed, b: Placed): boolean =>
-  a.place.level === b.place.level && samePointer(a.pointer, b.pointer)
+  a.place.level === b.place.level && equalNodePointers(a.pointer, b.pointer)
 
-const overlaps = (a: NodePlace, b: NodePlace): boolean =>
-  isBelow(a.lower, b.upper) && isBelow(b.lower, a.upper)
 const isBelow = (lower: Uint8Array | null, upper: Uint8Array | null): boolean =>
   lower === null || upper === null || compareBytes(lower, upper) < 0
