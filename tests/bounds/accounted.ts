@@ -1,0 +1,1 @@
+export const accounted: Readonly<Record<string, readonly string[]>> = {}

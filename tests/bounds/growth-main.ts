@@ -1,0 +1,30 @@
+/** Runs the scenes, and prints which collections have grown and which have had an entry. See `growth.test.ts`. */
+import { aliveNow, usedNames } from './alive.ts'
+import { atTheDoor, betweenTwo } from './growth-scenes.ts'
+
+export interface Growth {
+  /** By scene: name of a collection, how many there were, and how many there are. */
+  readonly grown: Readonly<Record<string, readonly (readonly [name: string, was: number, is: number])[]>>
+  readonly used: readonly string[]
+}
+
+const rounds = 40
+/** Those of one round may be there at one look and not at the other one; what grows in each round is more. */
+const slack = rounds / 2
+
+const grown: Record<string, (readonly [string, number, number])[]> = {}
+for (const [scene, make] of Object.entries({ 'at the door': atTheDoor, 'between two': betweenTwo })) {
+  const { round, end } = await make()
+  // In the first rounds everything is made that is made once.
+  for (let i = 0; i < rounds / 2; i++) await round(i)
+  const before = await aliveNow()
+  for (let i = rounds / 2; i < 1.5 * rounds; i++) await round(i)
+  grown[scene] = [...(await aliveNow())].flatMap(([name, is]) => {
+    const was = before.get(name) ?? 0
+    return is > was + slack ? [[name, was, is] as const] : []
+  })
+  await end()
+}
+const growth: Growth = { grown, used: usedNames() }
+console.log(JSON.stringify(growth))
+process.exit(0)
