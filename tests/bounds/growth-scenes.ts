@@ -34,7 +34,10 @@ export async function atTheDoor(): Promise<Scene> {
     const base = path.startsWith('mirror:') ? mirror + path.slice(7) : primary + path
     const answer = await fetch(base, { method, body, headers: { ...own, ...headers } })
     const bytes = await answer.arrayBuffer()
-    return new Response(bytes.byteLength > 0 ? bytes : null, { status: answer.status, headers: answer.headers })
+    return new Response(bytes.byteLength > 0 ? bytes : null, {
+      status: answer.status,
+      headers: answer.headers,
+    })
   }
   const json = (path: string, value: unknown, headers = {}) =>
     ask('POST', path, JSON.stringify(value), { 'Content-Type': 'application/json', ...headers })
@@ -77,11 +80,15 @@ export async function atTheDoor(): Promise<Scene> {
     await answers(201, ask('PUT', `/v1/files/${d}/large`, large))
     await answers(200, ask('PATCH', `/v1/files/${d}/large?offset=100000`, large.subarray(0, 200_000)))
     await answers(200, ask('PUT', `/v1/files/${d}/a?durability=mirrored&wait=0`, 'y'))
-    await answers(201, json('/v1/batch', { operations: [{ op: 'put', path: `${d}/b`, text: 'x' }] }).then(created))
+    await answers(
+      201,
+      json('/v1/batch', { operations: [{ op: 'put', path: `${d}/b`, text: 'x' }] }).then(created),
+    )
     await answers(200, json('/v1/move', { from: `${d}/b`, to: `${d}/c` }).then(okay))
     await answers(200, ask('GET', `/v1/files/${d}/large`))
     await answers(206, ask('GET', `/v1/files/kept`, null, { Range: 'bytes=1000-2000000' }))
     await answers(200, ask('GET', 'mirror:/v1/files/kept'))
+    await waits()
     await listed(`/v1/dirs/${d}?limit=1`)
     await listed('mirror:/v1/dirs?recursive=true&limit=3')
     await answers(200, ask('GET', `/v1/stat/${d}/a`))
@@ -100,6 +107,16 @@ export async function atTheDoor(): Promise<Scene> {
     await tokens(i)
     await answers(200, ask('DELETE', `/v1/dirs/${d}?recursive=true`).then(okay))
     await answers(200, ask('PUT', `/v1/files/kept?durability=committed`, large))
+  }
+
+  /** For a CP that does not come before the client leaves. */
+  async function waits(): Promise<void> {
+    const control = new AbortController()
+    const asked = `${primary}/v1/stat/kept?wait=30&minCp=1000000`
+    const left = fetch(asked, { headers: own, signal: control.signal }).catch(() => null)
+    await answers(200, ask('GET', '/v1/stat/kept'))
+    control.abort()
+    await left
   }
 
   async function listed(path: string): Promise<void> {
@@ -134,7 +151,7 @@ function startOn(verb: 'serve' | 'mirror', data: string, mirrors: readonly strin
     flags: {
       data,
       listen: '127.0.0.1:0',
-      ...(verb === 'serve' ? { volumeBytesMax: '256MiB', logBytes: '8MiB', mirrors } : {}),
+      ...(verb === 'serve' ? { volumeBytesMax: '512MiB', logBytes: '8MiB', mirrors } : {}),
     },
     environment: {},
     file: undefined,
@@ -185,7 +202,10 @@ export async function betweenTwo(): Promise<Scene> {
     const view = engine.openView()
     // Some hear that the mirror has the CP; others give up, and ask for more mirrors than there are.
     const waits = [1, 1, 2, 3].map((count) => mirrors.waitMirrored(cp, count, clock.monotonic() + 200))
-    const flushes = [mirrors.flush(cp, clock.monotonic() + 200), mirrors.flush(cp + 1000, clock.monotonic() + 5)]
+    const flushes = [
+      mirrors.flush(cp, clock.monotonic() + 200),
+      mirrors.flush(cp + 1000, clock.monotonic() + 5),
+    ]
     await engine.requestCp('requested')
     await ends(Promise.all([...waits, ...flushes]))
     await ends(mirrors.list())

@@ -1,14 +1,22 @@
 /** Looks at a tree that is hardly in memory: each one ends, whatever the others push out, and nobody waits for long. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { hasCode } from '../../../src/lib/errors.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import type { Tx } from '../../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../../src/cp-engine/cp-engine.ts'
+import type { Operations } from '../../../src/cp-engine/open/operations.ts'
+import type { Turn } from '../../../src/lib/turns.ts'
 import { Looking, lookWith } from '../../../src/cp-engine/tree/looking.ts'
 import { NotLoaded } from '../../../src/cp-engine/tree/node-cache.ts'
 import { paddedValue } from '../padded-value.ts'
 import { keyOf, newPrimary, open } from '../workload.ts'
 import { stillClock } from '../../simulated/clock.ts'
+
+type OperationsParts = {
+  -readonly [K in keyof ConstructorParameters<typeof Operations>[0]]: ConstructorParameters<
+    typeof Operations
+  >[0][K]
+}
 
 const items = 12_000
 /** Ten items or so lie in a leaf. */
@@ -105,4 +113,61 @@ test('after a kill it opens with a smaller cache than it was written with', asyn
   expect(await view.read((tree) => tree.get(keyOf(stride + 1)))).toEqual(paddedValue(330, 1))
   view.release()
   await after.close()
+})
+
+test('nodes that a look loads by itself count as those that are loaded for it', async () => {
+  const counts = { own: 0, given: 0 }
+  const loader = {
+    during: <T>(_allowance: unknown, look: () => T) => look(),
+    keep: () => Promise.resolve(() => {}),
+    load: () => void counts.given++,
+  }
+  for (const own of [0, 1, 64]) {
+    Object.assign(counts, { own: 0, given: 0 })
+    const looking = new Looking(loader as unknown as ConstructorParameters<typeof Looking>[0], stillClock)
+    const error = await lookWith(looking, () => {
+      for (let n = 0; n < own && looking.mayLoad(); n++) counts.own++
+      throw new NotLoaded({ address: 1, sum: new Uint8Array(32) }, 0, null, null)
+    }).catch((thrown: unknown) => thrown)
+    expect(hasCode(error, 'too-large')).toBeTrue()
+    const all = counts.own + counts.given
+    expect(all).toBeGreaterThan(2 ** 16 - 100)
+    expect(all).toBeLessThan(2 ** 16 + 1000)
+  }
+})
+
+describe('an operation that keeps its nodes lets others have the turn while it waits', () => {
+  const waits = ['for space', 'for room in the log', 'for a smaller tree'] as const
+  for (const wait of waits)
+    test(wait, async () => {
+      const engine = await wideTree()
+      const { parts } = engine['operations'] as unknown as { parts: OperationsParts }
+      const { keeping } = engine.volume.loader as unknown as { keeping: Turn }
+      const free: boolean[] = []
+      let isRefused = false
+      const waited = () => {
+        isRefused = false
+        free.push(keeping.isFree && !engine.volume.nodes.isKept)
+        return Promise.resolve()
+      }
+      const { space, log } = parts
+      const available = space.available.bind(space)
+      space.available = (floor) => (isRefused && wait === 'for space' ? 0 : available(floor))
+      space.ensure = waited
+      const hasRoom = log.hasRoom.bind(log)
+      log.hasRoom = (bytes) => !(isRefused && wait === 'for room in the log') && hasRoom(bytes)
+      parts.makeLogRoom = waited
+      const { isThrottled, untilSmaller } = parts
+      parts.isThrottled = () => (isRefused && wait === 'for a smaller tree') || isThrottled()
+      parts.untilSmaller = () => (isRefused ? waited() : untilSmaller())
+      let isWhole = false
+      await engine.run((tx) => {
+        // Refused as soon as it has its turn, when it waits for its tree; otherwise when it has seen all.
+        if (wait === 'for a smaller tree' && !isWhole && !keeping.isFree) isRefused = isWhole = true
+        changeMany(0, 2)(tx)
+        if (wait !== 'for a smaller tree' && !isWhole && !keeping.isFree) isRefused = isWhole = true
+      })
+      expect(free).toEqual([true])
+      await engine.close()
+    })
 })
