@@ -43,8 +43,8 @@ function makerOf(name: string): Maker {
     }
   }
   return {
-    Map: WatchedMap as MapConstructor,
-    Set: WatchedSet as SetConstructor,
+    Map: WatchedMap,
+    Set: WatchedSet,
     list(list) {
       if (list.length > 0) used.add(name)
       nameOfList.set(list, name)
@@ -54,11 +54,13 @@ function makerOf(name: string): Maker {
 }
 
 const { push } = Array.prototype
-Array.prototype.push = function (this: unknown[], ...items: unknown[]): number {
-  const name = nameOfList.get(this)
-  if (name !== undefined) used.add(name)
-  return push.apply(this, items)
-}
+Object.assign(Array.prototype, {
+  push(this: unknown[], ...items: unknown[]): number {
+    const name = nameOfList.get(this)
+    if (name !== undefined) used.add(name)
+    return push.apply(this, items)
+  },
+})
 
 Object.assign(globalThis, {
   collectionsOf(name: string): Maker {
