@@ -11,18 +11,21 @@ export interface Growth {
 /** In these everything is made that is made once, and what has a small bound reaches it. */
 const firstRounds = 24
 const rounds = 30
-/** Those of one round may be there at one look and not at the other one; what grows in each round is more. */
-const slack = rounds / 2
+/** Those of one round may be there at one look and not at another one; what grows in each round is more, in both halves. */
+const slack = rounds / 4
 
 const grown: Record<string, (readonly [string, number, number])[]> = {}
 for (const [scene, make] of Object.entries({ 'at the door': atTheDoor, 'between two': betweenTwo })) {
   const { round, end } = await make()
   for (let i = 0; i < firstRounds; i++) await round(i)
   const before = await aliveNow()
-  for (let i = firstRounds; i < firstRounds + rounds; i++) await round(i)
+  for (let i = 0; i < rounds / 2; i++) await round(firstRounds + i)
+  const between = await aliveNow()
+  for (let i = rounds / 2; i < rounds; i++) await round(firstRounds + i)
   grown[scene] = [...(await aliveNow())].flatMap(([name, is]) => {
     const was = before.get(name) ?? 0
-    return is > was + slack ? [[name, was, is] as const] : []
+    const half = between.get(name) ?? 0
+    return half > was + slack && is > half + slack ? [[name, was, is] as const] : []
   })
   await end()
 }
