@@ -40,7 +40,7 @@ export function rewrite(file: string, text: string, isTold: boolean): Rewritten 
     }
     if (made.test(line)) {
       const name = inside.exec(line)?.[1] ?? named.exec(line)?.[1] ?? `line ${i + 1}`
-      const to = place(name)
+      const to = place(name, /^ {4,}(?:const|let) /.test(line))
       return line.replace(made, (_, kind: string) => `new (${to}.${kind})`)
     }
     const list = emptyList.exec(line) ?? replacedList.exec(line)
