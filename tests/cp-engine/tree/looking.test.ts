@@ -4,6 +4,7 @@ import { hasCode } from '../../../src/lib/errors.ts'
 import { MemoryDevice } from '../../../src/blockdev/memory-device.ts'
 import type { Tx } from '../../../src/cp-engine/contract.ts'
 import type { CpEngine } from '../../../src/cp-engine/cp-engine.ts'
+import { Operations } from '../../../src/cp-engine/open/operations.ts'
 import { Looking, lookWith } from '../../../src/cp-engine/tree/looking.ts'
 import { NotLoaded } from '../../../src/cp-engine/tree/node-cache.ts'
 import { paddedValue } from '../padded-value.ts'
@@ -105,4 +106,54 @@ test('after a kill it opens with a smaller cache than it was written with', asyn
   expect(await view.read((tree) => tree.get(keyOf(stride + 1)))).toEqual(paddedValue(330, 1))
   view.release()
   await after.close()
+})
+
+test('nodes that a look loads by itself count as those that are loaded for it', async () => {
+  const counts = { own: 0, given: 0 }
+  const loader = {
+    during: <T>(_allowance: unknown, look: () => T) => look(),
+    keep: () => Promise.resolve(() => {}),
+    load: () => void counts.given++,
+  }
+  for (const own of [0, 1, 64]) {
+    Object.assign(counts, { own: 0, given: 0 })
+    const looking = new Looking(loader as unknown as ConstructorParameters<typeof Looking>[0], stillClock)
+    const error = await lookWith(looking, () => {
+      for (let n = 0; n < own && looking.mayLoad(); n++) counts.own++
+      throw new NotLoaded({ address: 1, sum: new Uint8Array(32) }, 0, null, null)
+    }).catch((thrown: unknown) => thrown)
+    expect(hasCode(error, 'too-large')).toBeTrue()
+    const all = counts.own + counts.given
+    expect(all).toBeGreaterThan(2 ** 16 - 100)
+    expect(all).toBeLessThan(2 ** 16 + 1000)
+  }
+})
+
+test('an operation that keeps its nodes lets others have the turn while it waits for anything', async () => {
+  for (const wait of ['space', 'log room', 'smaller tree']) {
+    const state = { isKept: true, isThrottled: wait === 'smaller tree' }
+    const seen: boolean[] = []
+    const waited = () => {
+      seen.push(state.isKept)
+      state.isThrottled = false
+      return Promise.resolve()
+    }
+    const looking = { once: <T>(at: () => T) => at(), end: () => void (state.isKept = false) }
+    const parts = {
+      volume: { looking: () => looking },
+      space: { ensure: waited },
+      state: {},
+      isThrottled: () => state.isThrottled,
+      untilSmaller: waited,
+      makeLogRoom: waited,
+    }
+    const operations = new Operations(parts as unknown as ConstructorParameters<typeof Operations>[0])
+    const needs = { space: { blocks: 1, floor: 'write' }, 'log room': 'log room' }[wait]
+    const attempts: unknown[] = needs ? [{ applied: null, needs }] : []
+    Object.assign(operations, {
+      attempt: () => attempts.shift() ?? { applied: { result: 1 }, change: { used: [] } },
+    })
+    await operations.run(() => 1)
+    expect([wait, seen]).toEqual([wait, [false]])
+  }
 })

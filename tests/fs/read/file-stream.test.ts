@@ -72,3 +72,30 @@ test('there is an end to reading ahead', async () => {
   expect(streams.filter(({ windows }) => windows.length > 1).length).toBeLessThan(33)
   for (const { stream } of streams) stream.close()
 })
+
+test('a buffer that a read may still fill is lent to nobody, whatever failed and whenever', async () => {
+  for (const leaves of ['fails', 'closed before it fails', 'closed while it is read']) {
+    const own = new BufferPool(restingWindowBytesMax)
+    const filling: Uint8Array[] = []
+    const gate = Promise.withResolvers<Uint8Array[]>()
+    // One record of the window fails; the others are still being read.
+    const stream = new FileStream(
+      (_start, _to, buffer) => {
+        filling.push(buffer)
+        return gate.promise
+      },
+      0,
+      4 * mib,
+      own,
+    )
+    if (leaves === 'closed while it is read') stream.readAhead()
+    const next = leaves === 'closed while it is read' ? null : stream.next().catch((error: unknown) => error)
+    if (leaves !== 'fails') stream.close()
+    gate.reject(new Error('damaged'))
+    await next
+    await gate.promise.catch(() => {})
+    await Bun.sleep(0)
+    for (const buffer of filling) expect(own.take(buffer.length).buffer).not.toBe(buffer.buffer)
+    expect(own.lent).toBe(filling.length)
+  }
+})

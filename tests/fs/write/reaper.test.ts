@@ -1,6 +1,9 @@
 /** What is large is only unlinked; the reaper takes it in bounded steps, whatever happens in between. */
 import { expect, test } from 'bun:test'
-import { stepItemsMax } from '../../../src/fs/write/reaper.ts'
+import type { Engine } from '../../../src/cp-engine/contract.ts'
+import { orphanKey } from '../../../src/format/items/item-keys.ts'
+import { encodeOrphanItem } from '../../../src/format/items/items.ts'
+import { Reaper, stepItemsMax } from '../../../src/fs/write/reaper.ts'
 import { StillpointError } from '../../../src/lib/errors.ts'
 import { FakeVolume, bytesOf, codeOf, p, quickClock } from '../volume.ts'
 
@@ -131,4 +134,18 @@ test('steps that a full volume has made small grow again with each CP, after eac
     }
   }
   await volume.close()
+})
+
+test('an object is published as an orphan when a root has it as an orphan object, and as nothing else', async () => {
+  const seen: Record<string, boolean> = {}
+  for (const kind of ['object', 'tail', 'upload', 'directory', null] as const) {
+    const value = kind && encodeOrphanItem({ kind, id: 7, offset: 0 })
+    const items = { get: (key: Uint8Array) => (Buffer.compare(key, orphanKey(7)) === 0 ? value : null) }
+    const view = { read: async <T>(look: (of: typeof items) => T) => look(items), release: () => {} }
+    // The open tree has it as an object already.
+    const engine = { current: () => ({ root: { counters: [] } }), view: () => view }
+    const reaper = new Reaper(engine as unknown as Engine, quickClock, 'xxh3')
+    seen[kind ?? 'nothing'] = await reaper['isPublished'](7)
+  }
+  expect(seen).toEqual({ object: true, tail: false, upload: false, directory: false, nothing: false })
 })

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { recordBytesDefault } from '../../../src/format/geometry.ts'
 import { orphanKey } from '../../../src/format/items/item-keys.ts'
+import { Upload } from '../../../src/fs/write/upload.ts'
 import { StillpointError } from '../../../src/lib/errors.ts'
 import { valueOf } from '../fake-items.ts'
 import { FakeVolume, bytesOf, chunked, codeOf, p, quickClock } from '../volume.ts'
@@ -165,4 +166,31 @@ test('records grow with the file', async () => {
   expect(volume.engine.items.filter(({ key }) => key[0] === 2).length).toBe(128 + 128 + 160)
   expect(Buffer.compare(await volume.read('g'), bytesOf(size))).toBe(0)
   await volume.close()
+})
+
+test('an upload is handed to the reaper only when all of its records are named', async () => {
+  for (const fails of [false, true]) {
+    const gate = Promise.withResolvers<void>()
+    const buffers = { giveBack: () => {}, giveUp: () => {} }
+    const abandoned: number[] = []
+    const record = { offset: 0, length: 1, pointer: {} }
+    const context = {
+      buffers,
+      reaper: { abandon: (id: number) => abandoned.push(id) },
+      engine: {
+        openStream: () => ({ add: () => gate.promise }),
+        runHidden: () => Promise.resolve(7),
+        prepare: () => Promise.resolve([record]),
+      },
+    }
+    const upload = await Upload.begin(context as unknown as Parameters<typeof Upload.begin>[0])
+    await upload.add(bytesOf(100_000), 0)
+    const over = upload.abandon()
+    for (let i = 0; i < 50; i++) await quickClock.yield()
+    expect(abandoned).toEqual([])
+    if (fails) gate.reject(new Error('no space'))
+    else gate.resolve()
+    await Promise.all([over, upload.abandon()])
+    expect(abandoned).toEqual([7])
+  }
 })

@@ -13,6 +13,7 @@ import { mapPageHeadBytes } from '../../../src/format/disk/map-page.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
 import { BlockSet } from '../../../src/replica/link/block-set.ts'
 import { WritePipeline } from '../../../src/replica/link/write-pipeline.ts'
+import { MirrorApplier } from '../../../src/replica/mirror/mirror-applier.ts'
 import { Presence } from '../../../src/replica/mirror/presence.ts'
 import { verifyTarget } from '../../../src/replica/mirror/verification.ts'
 import { ManyRoots } from '../../cp-engine/check/many-roots.ts'
@@ -31,7 +32,7 @@ const usedBit = (block: number) => (page: Uint8Array) =>
   void (page[mapPageHeadBytes + (block >>> 3)]! ^= 1 << (block & 7))
 
 /** A mirror that has all blocks of the primary and no root yet verifies the primary's newest one. */
-async function verdictOf(primary: SimulatedDevice, wantsMax = 1000) {
+async function sceneOf(primary: SimulatedDevice) {
   const device = new SimulatedDevice()
   const geometry = smallGeometry()
   await createMirror(device, { clock: stillClock, random: seededRandom(5), geometry })
@@ -45,15 +46,15 @@ async function verdictOf(primary: SimulatedDevice, wantsMax = 1000) {
   const volume = await Volume.open(device, { clock: stillClock, ...cacheLimit })
   const events = { provide: () => Promise.resolve(0), onNoSpace: () => {}, onFailed: () => {} }
   const { address, bytes } = root!
-  return verifyTarget({ root: decodeRoot(bytes), address, bytes, hash: sha256(bytes) }, null, {
-    volume,
-    pipeline: new WritePipeline(device, 2 ** 20, events),
-    presence: new Presence(),
-    claimed: new BlockSet(),
-    clock: stillClock,
-    wantsMax,
-    isCancelled: () => false,
-  })
+  const target = { root: decodeRoot(bytes), address, bytes, hash: sha256(bytes) }
+  const pipeline = new WritePipeline(device, 2 ** 20, events)
+  return { target, device, parts: { volume, pipeline, presence: new Presence(), clock: stillClock } }
+}
+
+async function verdictOf(primary: SimulatedDevice, wantsMax = 1000) {
+  const { target, parts } = await sceneOf(primary)
+  const claimed = new BlockSet()
+  return verifyTarget(target, null, { ...parts, claimed, wantsMax, isCancelled: () => false })
 }
 const damaged = (block: number, byte: number): SimulatedDevice => {
   const device = many.device()
@@ -123,4 +124,55 @@ describe('a record that another item names, too, refuses the root', () => {
             code: 'bad-root',
           })
         })
+})
+
+/** The target is given up when the n-th read of the pass has ended; without a number never. */
+async function givenUp(primary: SimulatedDevice, n = Infinity) {
+  const { target, device, parts } = await sceneOf(primary)
+  const state = { reads: 0, isOver: false }
+  const { read } = device
+  device.read = async (...args) => {
+    await read.apply(device, args)
+    if (++state.reads === n) state.isOver = true
+  }
+  const { readNode } = parts.volume
+  parts.volume.readNode = async (pointer) => {
+    const node = await readNode.call(parts.volume, pointer)
+    if (++state.reads === n) state.isOver = true
+    return node
+  }
+  const written: boolean[] = []
+  const { put } = parts.pipeline
+  parts.pipeline.put = (runs) => {
+    written.push(state.isOver)
+    put.call(parts.pipeline, runs)
+  }
+  const fed: unknown[] = []
+  const claims = new BlockSet()
+  const applier = {
+    ...parts,
+    isClosed: false,
+    verified: null as unknown,
+    applier: { claimsOf: () => (state.isOver ? null : claims) },
+    feed: (event: unknown) => void fed.push(event),
+  }
+  const { verify } = MirrorApplier.prototype as unknown as {
+    verify(this: typeof applier, token: number, of: typeof target): Promise<void>
+  }
+  await verify.call(applier, 1, target)
+  return { reads: state.reads, written, fed: fed.length, isSet: applier.verified !== null }
+}
+
+test('a target that is given up during a read: nothing is written, told or kept for another one', async () => {
+  const primary = many.device()
+  const padded = records.filter(({ payloadBytes }) => payloadBytes % blockBytes !== 0)
+  expect(padded.length).toBeGreaterThan(1)
+  for (const { address, blocks } of padded) primary.flipBit(address + blocks - 1, 8 * blockBytes - 1)
+  const whole = await givenUp(primary)
+  expect(whole).toMatchObject({ fed: 1, isSet: true })
+  expect(whole.written.length).toBe(padded.length)
+  for (let n = 1; n <= whole.reads; n++) {
+    const { written, fed, isSet } = await givenUp(primary, n)
+    expect([n, written.includes(true), fed, isSet]).toEqual([n, false, 0, false])
+  }
 })
