@@ -37,7 +37,9 @@ export class Harness {
   needsToken = false
   readonly resources = resourcesFor({ clock: this.clock })
   ready = { ok: true, reason: '' }
-  readonly known = knownTokens()
+  /** Wall clock that the expiry of tokens is compared with. */
+  nowMs = 0
+  readonly known = knownTokens({ nowMs: () => this.nowMs })
   readonly primary: App
   readonly mirror: App
 
