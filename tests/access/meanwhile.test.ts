@@ -142,6 +142,23 @@ describe('a path of a body', () => {
   }
 })
 
+test.each(['/v1/files/old?cp=1', '/v1/stat/old?cp=1', '/v1/dirs?cp=1', '/v1/dirs?at=2026-01-01T00:00:09Z'])(
+  'no consistency point is kept for a revoked token: %s',
+  async (path) => {
+    for (const [left, kept] of [
+      [[mine.token], 1],
+      [[], 0],
+    ] as const) {
+      const h = new Harness()
+      h.known.replace([mine.token], true)
+      const answer = h.request('GET', path, { headers: bearer(mine.text) })
+      h.known.replace(left, true)
+      await (await answer).text()
+      expect(h.kept.length).toBe(kept)
+    }
+  },
+)
+
 test('a read that fails after it has waited tells a revoked token nothing', async () => {
   const h = new Harness()
   h.known.replace([mine.token], true)

@@ -33,6 +33,8 @@ export class Harness {
   readonly bugs: Error[] = []
   readonly audited: AuditEntry[] = []
   readonly mirrors: MirrorRecord[] = []
+  /** Consistency points that requests or listings have had kept. */
+  readonly kept: number[] = []
   reached: Durability | null = null
   needsToken = false
   readonly resources = resourcesFor({ clock: this.clock })
@@ -165,8 +167,14 @@ export class Harness {
       open: () => (primary ? this.files.view() : this.at(this.files.published)),
       isEmpty: false,
       publishedCp: () => this.files.published,
-      at: (cp) => this.at(cp),
-      atListing: (cp) => this.at(cp),
+      at: (cp) => {
+        this.kept.push(cp)
+        return this.at(cp)
+      },
+      atListing: (cp) => {
+        this.kept.push(cp)
+        return this.at(cp)
+      },
       settled: async () => this.at(primary ? this.publish() : this.files.published),
       endListing: () => {},
       waitFor: async (cp, waitMs) => {

@@ -97,11 +97,14 @@ const listHandler = (dependencies: Dependencies): Handler => {
       return response
     }
     const listing = `${Math.floor(clock.monotonic()).toString(36)}.${(listings++).toString(36)}`
-    const view = await openWanted(dependencies, wanted, request)
+    const view = await openWanted(dependencies, wanted, request, permit)
     // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
     if (wanted.cp !== null || wanted.atMs !== null) {
       const { response, ended, cp } = await answerPage(view, page, listing, null)
-      if (!ended) views.atListing(cp, listing, resources.clientOf(request)).release()
+      if (!ended) {
+        await permit.renew()
+        views.atListing(cp, listing, resources.clientOf(request)).release()
+      }
       return response
     }
     const first = await answerPage(view, page, listing, null)

@@ -129,7 +129,7 @@ async function readLater(
   const path = filePathOf(target)
   const query = Query.parse(target.query, readingParameters)
   const wanted = query === Query.none ? null : parseWanted(query)
-  const view = wanted === null ? views.open() : await openWanted(dependencies, wanted, request)
+  const view = wanted === null ? views.open() : await openWanted(dependencies, wanted, request, permit)
   const finish = wanted === null || wanted.cp === null || dependencies.needsToken() ? asItIs : lasting
   let file: OpenFile
   try {
