@@ -31,6 +31,10 @@ export class TokenFeed {
     return this.images
   }
 
+  get nowMs(): number {
+    return this.known.nowMs
+  }
+
   tokens() {
     return this.known.tokens()
   }

@@ -40,6 +40,8 @@ const parentsOf = (key: string): string[] => {
 
 export class FakeFileSystem implements FileSystem {
   image: Map<string, Node> = new Map()
+  /** Number of changes of settings. */
+  changedSettings = 0
   private settings: ReadonlyMap<string, Uint8Array> = new Map()
   private readonly found = new WeakMap<Stat, ReadyFile>()
   published = 1
@@ -345,6 +347,7 @@ export class FakeFileSystem implements FileSystem {
       delete: (name) => void changed.delete(name),
     })
     this.settings = changed
+    this.changedSettings++
     this.sequence++
     return this.applied(result)
   }

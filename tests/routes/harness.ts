@@ -33,12 +33,16 @@ export class Harness {
   readonly bugs: Error[] = []
   readonly audited: AuditEntry[] = []
   readonly mirrors: MirrorRecord[] = []
+  /** Consistency points that requests or listings have had kept. */
+  readonly kept: number[] = []
   reached: Durability | null = null
   needsToken = false
   private readonly random = seededRandom(2)
   readonly resources = resourcesFor({ clock: this.clock })
   ready = { ok: true, reason: '' }
-  readonly known = knownTokens()
+  /** Wall clock that the expiry of tokens is compared with. */
+  nowMs = 0
+  readonly known = knownTokens({ nowMs: () => this.nowMs })
   readonly primary: App
   /** Another door to the same files, that nobody has asked yet. */
   readonly newDoor: () => App
@@ -168,8 +172,14 @@ export class Harness {
       open: () => (primary ? this.files.view() : this.at(this.files.published)),
       isEmpty: false,
       publishedCp: () => this.files.published,
-      at: (cp) => this.at(cp),
-      atListing: (cp) => this.at(cp),
+      at: (cp) => {
+        this.kept.push(cp)
+        return this.at(cp)
+      },
+      atListing: (cp) => {
+        this.kept.push(cp)
+        return this.at(cp)
+      },
       settled: async () => this.at(primary ? this.publish() : this.files.published),
       endListing: () => {},
       waitFor: async (cp, waitMs) => {

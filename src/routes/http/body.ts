@@ -1,7 +1,7 @@
 /**
  * The bytes of a request. Reading a body throws when the body is cut short, is longer or shorter than declared, or
- * differs from its digest, or when the sender may not send it any more, so a caller that stores the body stores
- * nothing.
+ * differs from its digest, so a caller that stores the body stores nothing. A caller that stores a body while it comes
+ * hears at its end, too, whether the sender may still send it.
  */
 import type { Body } from '../../fs/contract.ts'
 import { decodeUtf8 } from '../../lib/bytes.ts'
@@ -50,7 +50,7 @@ export function fileBody(
       ? noDigests
       : [...parseDigests(reprDigest, 'Repr-Digest'), ...parseDigests(contentDigest, 'Content-Digest')]
   // Asking for `request.body` makes a stream, even where no stream is wanted.
-  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests, permit)
+  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests)
   const { body } = request
   if (body !== null) {
     const pieces = checked(body, length, digests, permit)
@@ -71,12 +71,7 @@ function release(piece: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && piece.length === buffer.byteLength) buffer.transfer(0)
 }
 
-async function wholeBody(
-  request: Request,
-  length: number,
-  digests: readonly Digest[],
-  permit: Permit,
-): Promise<Uint8Array> {
+async function wholeBody(request: Request, length: number, digests: readonly Digest[]): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
     bytes = await request.bytes()
@@ -87,7 +82,6 @@ async function wholeBody(
   if (bytes.length > length) bad('bad-parameter', 'the body is longer than declared')
   for (const digest of digests) digest.update(bytes)
   for (const digest of digests) digest.verify()
-  await permit.renew()
   return bytes
 }
 

@@ -6,11 +6,13 @@
  * - `write` gives a promise when the client does not keep up; waiting for that promise is the only back-pressure.
  * - A piece takes room from before it is read until the client has made way for the next one, so clients that do not
  *   read take a bounded share of memory.
+ * - The permit is looked at before each piece: a token that is revoked or expires in the middle ends the connection.
  * - The first piece is read before the answer begins, so damage in that piece is still a clean error. Later damage
  *   cuts the connection, and the client sees a short body.
  */
 import type { OpenFile } from '../../fs/contract.ts'
 import { logger } from '../../lib/log.ts'
+import type { Permit } from './permit.ts'
 import type { AnswerRoom } from './resources.ts'
 
 const log = logger('routes')
@@ -24,6 +26,7 @@ export async function streamFile(
   start: number,
   end: number,
   room: AnswerRoom,
+  permit: Permit,
 ): Promise<ReadableStream<Uint8Array>> {
   const stream = file.stream(start, end)
   const answer = { isOver: false }
@@ -62,6 +65,7 @@ export async function streamFile(
       try {
         let keepsUp = true
         for (let piece = first; piece && !answer.isOver; piece = await stream.next()) {
+          if (!permit.isCurrent) await permit.renew()
           if (keepsUp && room.isRoomy) stream.readAhead()
           const written: number | Promise<number> = controller.write(piece)
           keepsUp = typeof written === 'number'

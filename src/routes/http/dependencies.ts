@@ -126,6 +126,8 @@ export interface Limits {
 interface AccessDoor {
   /** Number that differs after every change of tokens. */
   readonly generation: number
+  /** Wall clock, which the expiry of tokens is compared with. */
+  readonly nowMs: number
   /** Gives a promise only while newer settings are being read. */
   who(headers: Headers): Who | Promise<Who>
   tokens(): readonly TokenRecord[]

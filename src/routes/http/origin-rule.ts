@@ -3,8 +3,9 @@
  * them with everything that a page can bring about, except with plain reads from an old browser or without TLS.
  *
  * - A page of this origin gets answers, and so does a page of an origin that the operator has named (CORS).
- * - Every other page is refused, whatever the method: a read may wait, pin a consistency point, or take one. Opening an
- *   address in a tab is no act of another page, so top-level navigation is answered.
+ * - Every other page is refused, whatever the method: a read may wait, pin a consistency point, or take one.
+ * - Another page may open in a tab, and only there, the newest content of a file and the documents: these do not wait,
+ *   and keep nothing. Other addresses open only when a person types them.
  * - `Origin: null` is a page without an origin (a sandboxed file of this very server, too), and is nobody's own.
  */
 
@@ -13,7 +14,8 @@ type OriginVerdict = 'own' | 'named' | 'foreign'
 interface OriginRule {
   /** Origins that the operator has named. */
   readonly named: ReadonlySet<string>
-  verdict(request: Request, host: string): OriginVerdict
+  /** `target` is path and query of the request. */
+  verdict(request: Request, host: string, target: string): OriginVerdict
 }
 
 /** `scheme` is that of the listener. */
@@ -21,7 +23,7 @@ export function originRule(scheme: 'http' | 'https', origins: readonly string[])
   const named = new Set(origins)
   return {
     named,
-    verdict({ headers, method }, host) {
+    verdict({ headers, method }, host, target) {
       const origin = headers.get('Origin')
       if (origin !== null) {
         if (named.has(origin)) return 'named'
@@ -32,10 +34,13 @@ export function originRule(scheme: 'http' | 'https', origins: readonly string[])
       const reads = method === 'GET' || method === 'HEAD'
       const opens =
         headers.get('Sec-Fetch-Mode') === 'navigate' && headers.get('Sec-Fetch-Dest') === 'document'
-      return reads && opens ? 'own' : 'foreign'
+      return reads && opens && forTabs.test(target) ? 'own' : 'foreign'
     },
   }
 }
+
+/** An address without a query asks for nothing but the newest. */
+const forTabs = /^\/(?:v1\/files\/[^?]*|docs|openapi\.json)$/
 
 /** A proxy that ends TLS makes https of what this listener serves as http; the other way round is another origin. */
 function isSameOrigin(origin: string, host: string, scheme: 'http' | 'https'): boolean {

@@ -3,57 +3,103 @@
  *
  * - The app decides before a handler runs: the action, and the path in the address of the request.
  * - A path in a body comes into being only here, so that no handler gets one that was not decided.
+ * - A handler changes things only within `change`: whatever it has waited for before, the newest tokens decide.
  */
 import { type Action, decide, type Who } from '../../access/decide.ts'
 import { type Path, formatPath, parsePlainPath, parseUrlPath, rootPath } from '../../fs/paths.ts'
 import { StillpointError } from '../../lib/errors.ts'
+import type { Dependencies } from './dependencies.ts'
+
+/** The door as a permit sees it; its clock is the one that the expiry of tokens is compared with. */
+type Door = Pick<Dependencies['access'], 'generation' | 'nowMs' | 'who'>
+
+/** One request, and what its endpoint asks for. */
+interface Asked {
+  readonly headers: Headers
+  readonly action: Action
+  /** Raw path of the address; null is the root. Undefined when the endpoint's address has no path to decide. */
+  readonly address: string | null | undefined
+  /** Hears of each refusal. */
+  refused(who: Who, decision: 401 | 403): void
+}
+
+const unauthorized = (): StillpointError =>
+  new StillpointError(
+    'unauthorized',
+    'this needs a valid token: Authorization: Bearer TOKEN, or TOKEN as the password of Basic',
+  )
 
 export class Permit {
+  private readonly bodyPaths: Path[] = []
+  /** A request that was refused once stays refused. */
+  private refusal: StillpointError | null = null
+
+  /** Throws `unauthorized` or `forbidden` when the sender may not do this. */
   constructor(
-    readonly who: Who,
-    private readonly action: Action,
-    /** Hears of each refusal. */
-    private readonly refused: (who: Who, decision: 401 | 403) => void,
-    /** Decides the same request by the newest tokens; throws as `check` does. */
-    private readonly decideAgain: () => Promise<void> = () => Promise.resolve(),
-  ) {}
-
-  /** A handler that has waited for the sender calls this before it changes anything. */
-  renew(): Promise<void> {
-    return this.decideAgain()
+    private sender: Who,
+    private readonly asked: Asked,
+    private readonly door: Door,
+    /** That of the door before it has told who the sender is. */
+    private generation: number,
+  ) {
+    this.check()
   }
 
-  /** Throws `unauthorized` or `forbidden` when the sender may not do this anywhere. */
-  check(): void {
-    this.decide([])
+  get who(): Who {
+    return this.sender
   }
 
-  /** `rest` is the raw path of the address; null is the root. The caller has called `check` before. */
-  checkAddress(rest: string | null): void {
-    // A sender who may go everywhere needs no parser: the handler parses the path in its turn.
-    if (this.who.prefix.length > 0) this.decide([rest === null ? rootPath : parseUrlPath(rest)])
+  /** True as long as the tokens are those of the decision, and the sender's token has not expired. */
+  get isCurrent(): boolean {
+    if (this.refusal) return false
+    if (this.asked.action === 'ask') return true
+    const expiresMs = this.sender.token?.expiresMs ?? null
+    return this.door.generation === this.generation && (expiresMs === null || this.door.nowMs < expiresMs)
+  }
+
+  /** Decides by the newest tokens, paths of the body included. Throws `unauthorized`, `forbidden`. */
+  async renew(): Promise<void> {
+    while (!this.isCurrent) {
+      if (this.refusal) throw this.refusal
+      this.generation = this.door.generation
+      this.sender = await this.door.who(this.asked.headers)
+      this.check()
+    }
+  }
+
+  /** Runs what changes something, directly after a decision by the newest tokens. */
+  change<T>(work: () => Promise<T>): Promise<T> {
+    return this.isCurrent ? work() : this.renew().then(work)
   }
 
   /** Parses and decides a path of a JSON body. Throws `bad-path`, `unauthorized`, `forbidden`. */
   path(text: string): Path {
     const path = parsePlainPath(text)
     this.decide([path])
+    this.bodyPaths.push(path)
     return path
   }
 
+  private check(): void {
+    // The action comes first: whoever may do nothing hears nothing about paths.
+    this.decide([])
+    const { address } = this.asked
+    // A sender who may go everywhere needs no parser: the handler parses the path in its turn.
+    if (address !== undefined && this.sender.prefix.length > 0)
+      this.decide([address === null ? rootPath : parseUrlPath(address)])
+    for (const path of this.bodyPaths) this.decide([path])
+  }
+
   private decide(paths: readonly Path[]): void {
-    const decision = decide(this.who, this.action, paths)
-    if (decision !== 'allow') this.refused(this.who, decision)
-    if (decision === 401)
-      throw new StillpointError(
-        'unauthorized',
-        'this needs a valid token: Authorization: Bearer TOKEN, or TOKEN as the password of Basic',
-      )
-    if (decision === 403) throw this.forbidden(paths[0])
+    const decision = decide(this.sender, this.asked.action, paths)
+    if (decision === 'allow') return
+    this.asked.refused(this.sender, decision)
+    this.refusal = decision === 401 ? unauthorized() : this.forbidden(paths[0])
+    throw this.refusal
   }
 
   private forbidden(path: Path | undefined): StillpointError {
-    const { role, prefix } = this.who
+    const { role, prefix } = this.sender
     const where = prefix.length === 0 ? '' : ` below ${formatPath(prefix)}`
     const what = path === undefined ? 'this' : `this with ${formatPath(path) || 'the root'}`
     return new StillpointError('forbidden', `the token is a ${role}'s${where}, and may not do ${what}`, {

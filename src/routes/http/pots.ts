@@ -18,6 +18,11 @@ export const potsDefault: PotsLimits = {
   peers: { most: 256, mostOfClient: 64 },
 }
 
+/** A consistency point, or a mirror, that a request waits for without being asked to. */
+const postedWait = /^\/v1\/(?:cps|mirrors)(?:\?|$)/
+/** Parameters are known by their decoded names and values, so a percent sign may spell any of them. */
+const waitingQuery = /%|wait=|mirrored/
+
 const watching = /^\/(?:healthz|readyz|metrics)(?:\?|$)/
 
 /** `path` is the place in the URL where the path begins. */
@@ -26,9 +31,11 @@ export function potOf(method: string, url: string, path: number): PotName {
     if (url.startsWith('/replica/', path)) return 'peers'
     return watching.test(url.slice(path, path + 16)) ? 'system' : 'requests'
   }
+  if (method === 'POST' && postedWait.test(url.slice(path, path + 16))) return 'waits'
+  // A revocation waits for all mirrors.
+  if (method === 'DELETE' && url.startsWith('/v1/tokens/', path)) return 'waits'
   const query = url.indexOf('?', path)
-  if (query === -1) return method === 'POST' && url.startsWith('/v1/cps', path) ? 'waits' : 'requests'
-  return url.includes('wait=', query) || url.includes('mirrored', query) ? 'waits' : 'requests'
+  return query !== -1 && waitingQuery.test(url.slice(query)) ? 'waits' : 'requests'
 }
 
 const words: Readonly<Record<PotName, string>> = {

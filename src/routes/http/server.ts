@@ -128,7 +128,7 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
 
   /** A page of a named origin may read the answer, whatever the answer is. */
   const answerPage = (request: Request, host: string): Response | Promise<Response> => {
-    const verdict = origins.verdict(request, host)
+    const verdict = origins.verdict(request, host, targetOf(request.url))
     if (verdict === 'foreign') return refuseOrigin(refusals)
     if (verdict === 'own') return answer(request)
     const given = isPreflight(request) ? preflightAnswer() : answer(request)
@@ -186,6 +186,8 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     },
   }
 }
+
+const targetOf = (url: string): string => url.slice(url.indexOf('/', url.indexOf('://') + 3))
 
 const stopFailed = (error: unknown): void => log.warning('a listener does not stop: {error}', { error })
 

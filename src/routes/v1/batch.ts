@@ -27,7 +27,8 @@ const batchHandler = (dependencies: PrimaryDependencies): Handler => {
     const value = await jsonBody(request, batchBytesMax, permit)
     refuseTooMany(value)
     const { operations } = parseShape(BatchBody, value)
-    return files.batch(operations.map((item, index) => parseOperation(item, index, permit)))
+    const parsed = operations.map((item, index) => parseOperation(item, index, permit))
+    return permit.change(() => files.batch(parsed))
   }
   return async (request, target, permit) => {
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)

@@ -62,12 +62,14 @@ const getHandler =
 
 const takeHandler =
   ({ taker, resources }: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     Query.parse(target.query, [])
     if (await hasBody(request, headerValues(request.headers)))
       throw new StillpointError('bad-parameter', 'taking one needs no body')
-    resources.forceCp(request)
-    const { taken, record } = await taker.take()
+    const { taken, record } = await permit.change(() => {
+      resources.forceCp(request)
+      return taker.take()
+    })
     const headers: Record<string, string> = { 'Stillpoint-CP': String(record.cp) }
     if (taken) headers['Location'] = `/v1/cps/${record.cp}`
     return json(taken ? 201 : 200, itemOf(record), headers)

@@ -6,7 +6,13 @@
  *   contains everything written before; that CP is kept while the client asks for the other pages.
  */
 import { z } from '@hono/zod-openapi'
-import { type Listing, type ReadView, listLimitMax, listedContentBytesMax } from '../../fs/contract.ts'
+import {
+  type Listing,
+  type Preconditions,
+  type ReadView,
+  listLimitMax,
+  listedContentBytesMax,
+} from '../../fs/contract.ts'
 import { type Path, formatPath, parseListedPath } from '../../fs/paths.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { Breaks } from '../../lib/breaks.ts'
@@ -64,7 +70,7 @@ const listingNameBytes = 12
 
 const listHandler = (dependencies: Dependencies): Handler => {
   const { views, clock, random, resources } = dependencies
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const query = Query.parse(target.query, [...readingParameters, 'limit', 'cursor', 'recursive', 'content'])
     const breaks = new Breaks(clock)
     // A client that misses a content reads the file itself.
@@ -93,18 +99,23 @@ const listHandler = (dependencies: Dependencies): Handler => {
     }
     // The name is random: a client that knows the name of a listing can end the listing.
     const listing = Buffer.from(random.bytes(listingNameBytes)).toString('base64url')
-    const view = await openWanted(dependencies, wanted, request)
+    const view = await openWanted(dependencies, wanted, request, permit)
     // A CP that the request named is kept already. The newest image is not kept, and the open tree moves on.
     if (wanted.cp !== null || wanted.atMs !== null) {
       const { response, ended, cp } = await answerPage(view, page, listing, null)
-      if (!ended) views.atListing(cp, listing, resources.clientOf(request)).release()
+      if (!ended) {
+        await permit.renew()
+        views.atListing(cp, listing, resources.clientOf(request)).release()
+      }
       return response
     }
     const first = await answerPage(view, page, listing, null)
     if (first.ended) return first.response
     // This takes a consistency point when something has been written since the last one.
-    resources.forceCp(request)
-    const settled = await views.settled(listing, resources.clientOf(request))
+    const settled = await permit.change(() => {
+      resources.forceCp(request)
+      return views.settled(listing, resources.clientOf(request))
+    })
     return (await answerPage(settled, page, listing, null)).response
   }
 }
@@ -147,7 +158,7 @@ const toBase64 = ({ buffer, byteOffset, length }: Uint8Array): string =>
 
 const makeDirectoryHandler =
   (dependencies: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     const { files, limits } = dependencies
     const path = pathOrRoot(target)
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
@@ -159,7 +170,8 @@ const makeDirectoryHandler =
     const ifNoneMatch = headers['if-none-match']
     const createOnly = ifNoneMatch !== undefined
     if (createOnly && parseTags(ifNoneMatch, 'If-None-Match') !== '*') throw saysNothing('If-None-Match')
-    const written = await files.makeDirectory(path, attributes, createOnly ? { ifNoneMatch: '*' } : {})
+    const conditions: Preconditions = createOnly ? { ifNoneMatch: '*' } : {}
+    const written = await permit.change(() => files.makeDirectory(path, attributes, conditions))
     return answerMutation(dependencies, wish, writtenMutation(formatPath(path), written))
   }
 
@@ -176,14 +188,14 @@ const saysNothing = (parameter: string): StillpointError =>
 
 const deleteDirectoryHandler =
   (dependencies: PrimaryDependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     const { files, limits } = dependencies
     const path = pathOrRoot(target)
     const query = Query.parse(target.query, [...durabilityParameters, 'recursive'])
     const wish = parseWish(query, limits.mirrorsMax)
     const recursive = query.flag('recursive')
     const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
-    const applied = await files.deleteDirectory(path, { ...conditions, recursive })
+    const applied = await permit.change(() => files.deleteDirectory(path, { ...conditions, recursive }))
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
 

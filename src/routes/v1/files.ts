@@ -56,12 +56,13 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     if (link === undefined) {
       const coming = fileBody(request, headers, true, permit)
       const body = coming instanceof Promise ? await coming : coming
-      if (body instanceof Uint8Array) written = await files.putFile(path, body, attributes, conditions)
+      if (body instanceof Uint8Array)
+        written = await permit.change(() => files.putFile(path, body, attributes, conditions))
       else {
         const lengthHint = contentLength(headers)
         const options = { ...conditions, lengthHint }
         written = await resources.upload(request, uploadBytes(lengthHint), () =>
-          files.putFile(path, body, attributes, options),
+          permit.change(() => files.putFile(path, body, attributes, options)),
         )
       }
     } else {
@@ -69,7 +70,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
       if (await hasBody(request, headers)) {
         throw new StillpointError('bad-parameter', 'a link has no body', { parameter: 'Stillpoint-Link' })
       }
-      written = await files.putLink(path, linkTarget, attributes, conditions)
+      written = await permit.change(() => files.putLink(path, linkTarget, attributes, conditions))
     }
     return answerWritten(formatPath(path), written, await dependencies.reach(written.applied, wish))
   }
@@ -93,12 +94,12 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       if (await hasBody(request, headers)) {
         throw new StillpointError('bad-parameter', 'size goes with an empty body', { parameter: 'size' })
       }
-      const written = await files.resizeFile(path, size!, conditions)
+      const written = await permit.change(() => files.resizeFile(path, size!, conditions))
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
     const body = await fileBody(request, headers, false, permit)
-    const patch = () => files.patchFile(path, offset, body, conditions)
+    const patch = () => permit.change(() => files.patchFile(path, offset, body, conditions))
     const written = await (body instanceof Uint8Array
       ? patch()
       : resources.upload(request, uploadBytes(contentLength(headers)), patch))
@@ -110,11 +111,11 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
 const deleteHandler = (dependencies: PrimaryDependencies): Handler => {
   const { files, limits } = dependencies
   const wishOf = wishParser(limits.mirrorsMax)
-  return async (request, target) => {
+  return async (request, target, permit) => {
     const path = filePathOf(target)
     const wish = wishOf(target.query)
     const conditions = await conditionsOf(headerValues(request.headers), path, dependencies)
-    const applied = await files.deleteFile(path, conditions)
+    const applied = await permit.change(() => files.deleteFile(path, conditions))
     return answerMutation(dependencies, wish, { status: 204, applied, etag: null, fields: {} })
   }
 }

@@ -38,7 +38,7 @@ const addHandler =
     Query.parse(target.query, [])
     const { url, code } = parseShape(MirrorBody, await jsonBody(request, jsonBytesMax, permit))
     const checked = checkUrl(url, limits.mirrorUrlBytesMax)
-    const { reached, record } = await mirrors.add(checked, code ?? null)
+    const { reached, record } = await permit.change(() => mirrors.add(checked, code ?? null))
     audit({
       event: 'mirror-added',
       ...senderOf(request, permit.who, { resources }),
@@ -58,11 +58,12 @@ function checkUrl(text: string, bytesMax: number): string {
 
 const removeHandler =
   ({ mirrors, audit, resources }: PrimaryDependencies): Handler =>
-  async (request, target, { who }) => {
+  async (request, target, permit) => {
     Query.parse(target.query, [])
     const id = target.rest ?? ''
-    if (!(await mirrors.remove(id))) throw new StillpointError('not-found', 'there is no mirror with this id')
-    audit({ event: 'mirror-removed', ...senderOf(request, who, { resources }), what: `mirror ${id}` })
+    if (!(await permit.change(() => mirrors.remove(id))))
+      throw new StillpointError('not-found', 'there is no mirror with this id')
+    audit({ event: 'mirror-removed', ...senderOf(request, permit.who, { resources }), what: `mirror ${id}` })
     return new Response(null, { status: 204 })
   }
 

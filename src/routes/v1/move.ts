@@ -19,7 +19,9 @@ const moveHandler =
     const from = permit.path(body.from)
     const to = permit.path(body.to)
     const conditions = toConditions(body.ifMatch)
-    const written = await files.move(from, to, { ...conditions, overwrite: body.overwrite })
+    const written = await permit.change(() =>
+      files.move(from, to, { ...conditions, overwrite: body.overwrite }),
+    )
     return answerMutation(dependencies, wish, writtenMutation(formatPath(to), written))
   }
 

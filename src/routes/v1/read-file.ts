@@ -11,6 +11,7 @@ import type { Dependencies } from '../http/dependencies.ts'
 import type { Handler } from '../http/endpoint.ts'
 import { neverChanges } from '../http/guards.ts'
 import { evaluateRead, isRangeWanted } from '../http/preconditions.ts'
+import type { Permit } from '../http/permit.ts'
 import { problem } from '../http/problem.ts'
 import { type ByteRange, parseRange } from '../http/ranges.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
@@ -31,9 +32,9 @@ export const readHandler =
   (method: Method) =>
   (dependencies: Dependencies): Handler => {
     const { newest } = dependencies
-    return (request, target) =>
+    return (request, target, permit) =>
       (target.query === '' && readNow(request.headers, method, urlPathOf(target), newest)) ||
-      readLater(request, method, target, dependencies)
+      readLater(request, method, target, permit, dependencies)
   }
 
 /** Answers the usual request, when the file's path can be resolved in memory. Null when the answer has to wait. */
@@ -120,6 +121,7 @@ async function readLater(
   request: Request,
   method: Method,
   target: RequestTarget,
+  permit: Permit,
   dependencies: Dependencies,
 ): Promise<Response> {
   const { limits, views, resources } = dependencies
@@ -127,7 +129,7 @@ async function readLater(
   const path = filePathOf(target)
   const query = Query.parse(target.query, readingParameters)
   const wanted = query === Query.none ? null : parseWanted(query)
-  const view = wanted === null ? views.open() : await openWanted(dependencies, wanted, request)
+  const view = wanted === null ? views.open() : await openWanted(dependencies, wanted, request, permit)
   const finish = wanted === null || wanted.cp === null || dependencies.needsToken() ? asItIs : lasting
   let file: OpenFile
   try {
@@ -142,7 +144,7 @@ async function readLater(
     view.release()
   }
   try {
-    const answer = await readFile(request, method, file, resources, limits.bufferedBytesMax)
+    const answer = await readFile(request, method, file, permit, resources, limits.bufferedBytesMax)
     if (!answer.keepsFile) file.close()
     return finish(answer.response)
   } catch (error) {
@@ -167,6 +169,7 @@ async function readFile(
   request: Request,
   method: Method,
   file: OpenFile,
+  permit: Permit,
   resources: Resources,
   bufferedBytesMax: number,
 ): Promise<{ readonly response: Response; readonly keepsFile: boolean }> {
@@ -177,7 +180,7 @@ async function readFile(
     const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
     return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
   }
-  const content = await streamFile(file, start, end, resources.answerRoom(request))
+  const content = await streamFile(file, start, end, resources.answerRoom(request), permit)
   return { response: new Response(content, init), keepsFile: true }
 }
 

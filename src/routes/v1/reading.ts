@@ -9,6 +9,7 @@ import type { ReadView } from '../../fs/contract.ts'
 import { isPossibleCp } from '../../fs/read/image-leases.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import type { Dependencies } from '../http/dependencies.ts'
+import type { Permit } from '../http/permit.ts'
 import { problem } from '../http/problem.ts'
 import { type Query, parseTime } from '../http/raw-url.ts'
 
@@ -40,22 +41,28 @@ export function parseWanted(query: Query): Wanted {
   return { cp, atMs: time?.ms ?? null, minCp, waitMs }
 }
 
-/** The caller must release the view. Throws `cp-gone`, `not-yet`, `too-many-pins`. */
+/**
+ * The caller must release the view. Throws `cp-gone`, `not-yet`, `too-many-pins`; also what the permit throws, so that
+ * no CP is kept for a sender who may not read any more.
+ */
 export async function openWanted(
   dependencies: Dependencies,
   wanted: Wanted,
   request: Request,
+  permit: Permit,
 ): Promise<ReadView> {
   const { views, cps, resources } = dependencies
   const reached = (cp: number): Promise<boolean> =>
     wanted.waitMs === 0 ? views.waitFor(cp, 0) : views.waitFor(cp, wanted.waitMs, request.signal)
   if (wanted.cp !== null) {
     if (!(await reached(wanted.cp))) throw notYet(wanted.cp, views.publishedCp())
+    await permit.renew()
     return views.at(wanted.cp, resources.clientOf(request))
   }
   if (wanted.atMs !== null) {
     const cp = await cps.newestAt(wanted.atMs)
     if (cp === null) throw new StillpointError('cp-gone', 'no consistency point is known from then')
+    await permit.renew()
     return views.at(cp, resources.clientOf(request))
   }
   if (wanted.minCp === null) return views.open()
@@ -76,9 +83,10 @@ export async function answerFrom(
   dependencies: Dependencies,
   wanted: Wanted,
   request: Request,
+  permit: Permit,
   answer: (view: ReadView) => Promise<Response>,
 ): Promise<Response> {
-  const view = await openWanted(dependencies, wanted, request)
+  const view = await openWanted(dependencies, wanted, request, permit)
   try {
     return await answer(view)
   } catch (error) {

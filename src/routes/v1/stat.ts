@@ -26,10 +26,10 @@ export function pathOrRoot({ rest }: RequestTarget): Path {
 
 const statHandler =
   (dependencies: Dependencies): Handler =>
-  async (request, target) => {
+  async (request, target, permit) => {
     const path = pathOrRoot(target)
     const wanted = parseWanted(Query.parse(target.query, readingParameters))
-    return answerFrom(dependencies, wanted, request, async (view) => {
+    return answerFrom(dependencies, wanted, request, permit, async (view) => {
       const stat = await view.stat(path)
       const { cp } = view
       return json(200, { path: formatPath(path), ...statFields(stat, cp) }, { 'Stillpoint-CP': String(cp) })

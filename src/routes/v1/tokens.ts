@@ -76,7 +76,7 @@ const createHandler =
     const { tokens, limits } = dependencies
     const wish = parseWish(Query.parse(target.query, durabilityParameters), limits.mirrorsMax)
     const asked = wishOf(await jsonBody(request, jsonBytesMax, permit), permit)
-    const { applied, token, record } = await tokens.create(asked)
+    const { applied, token, record } = await permit.change(() => tokens.create(asked))
     const { id, name, role, prefix } = record
     dependencies.audit({
       event: 'token-created',
@@ -95,7 +95,7 @@ const createHandler =
 
 const revokeHandler =
   (dependencies: PrimaryDependencies): Handler =>
-  async (request, target, { who }) => {
+  async (request, target, permit) => {
     const { tokens, limits, mirrors } = dependencies
     const query = Query.parse(target.query, durabilityParameters)
     const there = (await mirrors.list()).length
@@ -103,11 +103,11 @@ const revokeHandler =
     const wish = parseWish(query, limits.mirrorsMax, level)
     const isGiven = query.text('mirrors') !== null
     const tokenId = target.rest ?? ''
-    const applied = await tokens.revoke(tokenId)
+    const applied = await permit.change(() => tokens.revoke(tokenId))
     if (!applied) throw new StillpointError('not-found', 'there is no token with this id')
     dependencies.audit({
       event: 'token-revoked',
-      ...senderOf(request, who, dependencies),
+      ...senderOf(request, permit.who, dependencies),
       what: `token ${tokenId}`,
     })
     const durability = await dependencies.reach(

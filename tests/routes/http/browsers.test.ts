@@ -153,6 +153,37 @@ describe('Origin', () => {
     expect((await ask('GET', '/v1/files/a', navigation)).status).toBe(200)
   })
 
+  test('another page opens in a tab only what neither waits nor keeps anything', async () => {
+    const { ask, h } = serve()
+    for (const path of ['a', 'd/1', 'd/2']) await ask('PUT', `/v1/files/${path}`, {}, 'x')
+    const sites = ['cross-site', 'same-site'].map((site) => ({ ...navigation, 'Sec-Fetch-Site': site }))
+    for (const headers of sites) {
+      for (const path of ['/v1/files/a', '/v1/files/d/1', '/docs', '/openapi.json'])
+        expect((await ask('GET', path, headers)).status).toBe(200)
+      for (const path of [
+        '/v1/dirs/d?limit=1',
+        '/v1/dirs/d',
+        '/v1/dirs',
+        '/v1/files/a?cp=1',
+        '/v1/files/a?minCp=9&wait=60',
+        '/v1/files/a?%63p=1',
+        '/v1/files/../dirs',
+        '/v1/stat/a?cp=1',
+        '/v1/cps',
+        '/v1/tokens',
+        '/v1/whoami',
+        '/metrics',
+        '/docs?x',
+        '/docs/x',
+      ])
+        await expectProblem(ask('GET', path, headers), 'forbidden')
+    }
+    expect(h.files.published).toBe(1)
+    // A person who types the address is answered.
+    const typed = { ...navigation, 'Sec-Fetch-Site': 'none' }
+    expect((await ask('GET', '/v1/dirs/d?limit=1', typed)).status).toBe(200)
+  })
+
   test('that is named: preflight, answers and failures are shown to that page alone', async () => {
     const { ask, h } = serve({ corsOrigins: [named] })
     const asking = {

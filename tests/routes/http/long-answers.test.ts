@@ -1,9 +1,10 @@
 /** Long answers over real sockets: to clients that stall, that leave, and when there is damage. */
-import { afterEach, expect, test } from 'bun:test'
+import { afterEach, describe, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { type HttpServer, startHttpServer } from '../../../src/routes/http/server.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
+import { issue } from '../../access/issued.ts'
 import { Harness } from '../harness.ts'
 
 const servers: HttpServer[] = []
@@ -24,12 +25,12 @@ async function serve(body: Uint8Array) {
 }
 
 /** Reads the beginning of the answer and nothing more, until told to. */
-async function stalled(server: HttpServer) {
+async function stalled(server: HttpServer, header = '') {
   const socket = connect(server.port, '127.0.0.1')
   const parts: Buffer[] = []
   const ended = new Promise<void>((resolve) => socket.once('close', resolve))
   socket.on('error', () => {})
-  socket.write('GET /v1/files/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  socket.write(`GET /v1/files/a HTTP/1.1\r\nHost: x\r\n${header}Connection: close\r\n\r\n`)
   await new Promise<void>((resolve) =>
     socket.once('data', (part: Buffer) => {
       socket.pause()
@@ -86,4 +87,28 @@ test('damage in the middle cuts the connection', async () => {
   expect(isWhole).toBe(false)
   expect(body.length).toBeLessThan(fileBytes - 100_000 + 1)
   expect(h.files.openFiles + h.files.openViews).toBe(0)
+})
+
+describe('a long answer', () => {
+  const mine = issue('reader', '', 1000)
+  const rows: [string, boolean, (h: Harness) => void][] = [
+    ['to a token that is revoked in the middle', false, (h) => h.known.replace([], true)],
+    [
+      'to a token that opens another folder from now on',
+      false,
+      (h) => h.known.replace([{ ...mine.token, prefix: 'b' }], true),
+    ],
+    ['to a token that expires in the middle', false, (h) => void (h.nowMs = 1000)],
+    ['while another token goes', true, (h) => h.known.replace([mine.token], true)],
+  ]
+  test.each(rows)('%s: whole is %p', async (_, expected, meanwhile) => {
+    const { h, server } = await serve(new Uint8Array(fileBytes))
+    h.known.replace([mine.token], true)
+    const client = await stalled(server, `Authorization: Bearer ${mine.text}\r\n`)
+    meanwhile(h)
+    const { body, isWhole } = await client.rest()
+    expect(isWhole).toBe(expected)
+    expect(body.length === fileBytes).toBe(expected)
+    expect(h.files.openFiles + h.files.openViews).toBe(0)
+  })
 })
