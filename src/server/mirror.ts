@@ -95,6 +95,8 @@ export async function serveMirror(
     clock,
     sessions,
     problem,
+    clientOf: (request) => door.resources.clientOf(request),
+    onCrowd: () => door.refusals.count('strangers'),
     onRefused: (what, request) =>
       trail.record({ event: 'refused', who: null, what, from: door.resources.clientOf(request) }),
   })
