@@ -11,6 +11,7 @@ import { AssertionError } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type ErrorCode, StillpointError, hasCode } from '../../lib/errors.ts'
 import { type SealedHead, decodeSealedHead, sealedLayout } from '../../format/wire/handshake.ts'
+import type { Message } from '../../format/wire/messages.ts'
 import { FrameStream } from './frame-stream.ts'
 import { beginMac, headMacOf, isSameMac, sealedHeadOf } from './peer-proof.ts'
 import { type PeerSession, type PeerSessions, bodiesMax, notProved } from './peer-sessions.ts'
@@ -55,7 +56,7 @@ export function createReplicaFetch(
       let answers: readonly Uint8Array[]
       if (path === answersPath) answers = await waiting.next(request.signal)
       else {
-        await receive(chunks, receiver)
+        await receive(chunks, receiver, session)
         answers = receiver.takeAnswers()
       }
       return binary(...seal(session, counter, path, answers))
@@ -207,11 +208,23 @@ class Opening {
   }
 }
 
-async function receive(chunks: readonly Uint8Array[], receiver: FrameReceiver): Promise<void> {
+async function receive(
+  chunks: readonly Uint8Array[],
+  receiver: FrameReceiver,
+  session: PeerSession,
+): Promise<void> {
   const stream = new FrameStream()
-  for (const chunk of chunks) for (const frame of stream.push(chunk)) await receiver.receive(frame)
+  for (const chunk of chunks)
+    for (const frame of stream.push(chunk)) {
+      if (speaksForAnother(frame.message, session)) throw notProved()
+      await receiver.receive(frame)
+    }
   if (!stream.isAtBoundary) throw new Refused('bad-parameter', 'the last frame was cut')
 }
+
+/** A session brings frames of the volume, and a hello of the side, that its proof was about. */
+const speaksForAnother = (message: Message, { volume, primary }: PeerSession): boolean =>
+  message.volume !== volume || (message.kind === 'hello' && message.side !== primary)
 
 const seal = (
   session: PeerSession,

@@ -157,7 +157,7 @@ class HttpConnection implements Connection {
       throw new Error(`another mirror (${challenge.mirror}) answers at this address`)
     const parties = { volume, primary: side, mirror: challenge.mirror }
     const found = keys.keyFor(this.url, parties)
-    if (!found) throw new Error(`there is no key in common with the mirror ${challenge.mirror}`)
+    if (!found) throw new Error(keys.lackAt(this.url))
     const { kind, key } = found
     const handshake: Handshake = {
       ...parties,
@@ -176,6 +176,8 @@ class HttpConnection implements Connection {
     if (!isSameMac(decodeProofAnswer(answer), proofOf(key, 'to the primary', handshake)))
       throw new Error('the mirror does not prove that it has the key of this pair')
     const lasting = kind === 'code' ? lastingKeyOf(key, handshake) : null
+    // A member that was removed meanwhile leaves no key behind.
+    if (this.isOver) throw new Error('the connection was closed')
     if (lasting) await keys.paired(this.url, parties, lasting)
     return { ...sessionOf(lasting ?? key, handshake), mirror: challenge.mirror }
   }

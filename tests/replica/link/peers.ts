@@ -13,7 +13,12 @@ import {
 import { createReplicaFetch } from '../../../src/replica/link/http-receiver.ts'
 import { HttpTransport, type HttpTransportOptions } from '../../../src/replica/link/http-transport.ts'
 import type { PairingCode } from '../../../src/replica/link/pairing-code.ts'
-import { MirrorKeyRing, PrimaryKeyRing, type StoredKeys } from '../../../src/replica/link/peer-keys.ts'
+import {
+  type KeptKeys,
+  MirrorKeyRing,
+  PrimaryKeyRing,
+  type StoredKeys,
+} from '../../../src/replica/link/peer-keys.ts'
 import {
   type Handshake,
   type SessionKeys,
@@ -29,15 +34,18 @@ import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { problem } from '../../../src/routes/http/problem.ts'
 
 export class MemoryKeys implements StoredKeys {
-  readonly keys = new Map<string, Uint8Array>()
-  get isEmpty(): boolean {
-    return this.keys.size === 0
+  kept: KeptKeys = { keys: new Map(), toPair: [], unused: [] }
+  /** The power goes instead of the next changes. */
+  isBroken = false
+  get keys(): KeptKeys['keys'] {
+    return this.kept.keys
   }
-  get(side: string): Uint8Array | null {
-    return this.keys.get(side) ?? null
+  async change(edit: (kept: KeptKeys) => KeptKeys): Promise<void> {
+    if (this.isBroken) throw new Error('the power went')
+    this.kept = edit(this.kept)
   }
-  async put(side: string, key: Uint8Array): Promise<void> {
-    this.keys.set(side, key)
+  put(side: string, key: Uint8Array): Promise<void> {
+    return this.change((kept) => ({ ...kept, keys: new Map([...kept.keys, [side, key]]) }))
   }
 }
 
