@@ -171,9 +171,9 @@ test('a mirror whose key was never used shows a code again; whoever removes a mi
   await add(primary, mirror.url, ...codeFile(code))
   expect(await mirrored(primary, 'a')).toBe('mirrored')
   const { id } = (await stateAt(primary))[0]!
-  const keys = JSON.parse(readFileSync(path, 'utf8')) as typeof left
-  expect(Object.keys(keys.keys)).not.toContain(side)
-  expect(keys.unused).toEqual([])
+  const theirs = JSON.parse(readFileSync(path, 'utf8')) as typeof left
+  expect(Object.keys(theirs.keys)).not.toContain(side)
+  expect(theirs.unused).toEqual([])
   const ours = () => {
     const { keys } = JSON.parse(readFileSync(join(here, 'pair-keys.json'), 'utf8')) as { keys: object }
     return Object.keys(keys)

@@ -16,9 +16,9 @@ import { type Parties, keyOfPair } from './peer-proof.ts'
 export interface KeptKeys {
   /** By the UUID of the other side. */
   readonly keys: ReadonlyMap<string, Uint8Array>
-  /** Of a primary: URLs that were given a code, and have not been paired. Nothing weaker than a pair's key is used there. */
+  /** URLs to which a primary was given a code, and which have not been paired: no weaker key is used there. */
   readonly toPair: readonly string[]
-  /** Of a mirror: primaries that have said nothing under their key yet, so that they may not have it. */
+  /** Primaries that have said nothing to a mirror under their key yet, so that they may not have the key. */
   readonly unused: readonly string[]
 }
 

@@ -35,7 +35,7 @@ export interface Handshake extends Parties {
   readonly channel: Uint8Array
 }
 
-export type Direction = 'to the mirror' | 'to the primary'
+type Direction = 'to the mirror' | 'to the primary'
 
 export interface SessionKeys {
   readonly id: Uint8Array
@@ -97,7 +97,7 @@ export function sessionOf(key: Uint8Array, handshake: Handshake): SessionKeys {
 export const lastingKeyOf = (key: Uint8Array, handshake: Handshake): Uint8Array =>
   derive(key, label('pairing'), transcriptOf(handshake), keyBytes)
 
-/** What both MACs of a sealed body cover. */
+/** Begins either MAC of a sealed body: both cover this much. */
 function beginHmac(
   of: 'body' | 'head',
   { id, keys }: SessionKeys,

@@ -54,8 +54,9 @@ function scene() {
       cancel: () => resolve(),
     })
     const headers = { 'content-type': binaryType, [fromHeader]: from }
-    const answer = door(new Request(`http://mirror${path}`, { method: 'POST', headers, body }))
-    return { answer: answer.then((given) => given!.status), cancelled: promise }
+    const request = new Request(`http://mirror${path}`, { method: 'POST', headers, body })
+    const answer = (async () => (await door(request))!.status)()
+    return { answer, cancelled: promise }
   }
   return { clock, ask, door, prover, half }
 }
@@ -65,22 +66,23 @@ test('a body that has proved nothing has two seconds', async () => {
   for (const path of [introductionPath, proofPath, framesPath, answersPath]) {
     let status: number | null = null
     const { answer, cancelled } = half(path, 'slow')
-    void answer.then((given) => (status = given))
+    const heard = (async () => (status = await answer))()
     clock.jump(strangerMsMax - 1)
     await Bun.sleep(0)
     expect(status).toBeNull()
     clock.jump(1)
-    expect(await answer).toBe(400)
+    expect(await heard).toBe(400)
     await cancelled
   }
 })
 
 test('in a crowd the oldest body of the greediest client leaves, and whoever comes at once gets through', async () => {
-  const { half, prover } = scene()
+  const { clock, half, prover } = scene()
   const left: string[] = []
+  const held: Promise<unknown>[] = []
   const hold = (from: string) => {
     const { answer } = half(introductionPath, from)
-    void answer.then((status) => left.push(`${from} ${status}`))
+    held.push((async () => left.push(`${from} ${await answer}`))())
   }
   hold('quiet')
   for (let i = 1; i < strangersMax; i++) hold(`greedy ${i % 2}`)
@@ -94,6 +96,8 @@ test('in a crowd the oldest body of the greediest client leaves, and whoever com
     expect((await peer.post(path)).status).toBe(200)
   }
   expect(left.some((who) => who.startsWith('quiet'))).toBe(false)
+  clock.jump(strangerMsMax)
+  await Promise.all(held)
 })
 
 test('a copied head takes no place of its session, whole or with another length', async () => {
