@@ -94,7 +94,10 @@ export async function serveMirror(
   const stopping = new Stopping()
   const { secret } = configuration
   const isOnLoopback = isLoopback(configuration.listen.host)
-  const isPairing = pair || (secret === null && stored.isEmpty && !isOnLoopback)
+  const { keys: pairs, unused } = stored.kept
+  const isUnknown = secret === null && pairs.size === 0 && !isOnLoopback
+  // The primary may have ended before it kept the key of the last pairing.
+  const isPairing = pair || unused.length > 0 || isUnknown
   const code = isPairing ? new PairingCode(clock, random) : null
   const keys = new MirrorKeyRing({ secret, stored, code, isOnLoopback })
   const sessions = new PeerSessions({ clock, random, side, keys, certificates: () => door.certificates() })
@@ -102,6 +105,8 @@ export async function serveMirror(
     clock,
     sessions,
     problem,
+    clientOf: (request) => door.resources.clientOf(request),
+    onCrowd: () => door.refusals.count('strangers'),
     onRefused: (what, request) =>
       trail.record({ event: 'refused', who: null, what, from: door.resources.clientOf(request) }),
   })

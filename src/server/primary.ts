@@ -138,13 +138,22 @@ export async function servePrimary(
   })
   const members: MirrorMembers = {
     list: () => mirrors.list(),
-    remove: (id) => mirrors.remove(id),
+    async remove(id) {
+      const url = (await mirrors.list()).find((mirror) => mirror.id === id)?.url
+      const isRemoved = await mirrors.remove(id)
+      if (url !== undefined) await keys.forget(url, id)
+      return isRemoved
+    },
     async add(url, code = null) {
       if (await isOwnAddress(url, http, names, clock))
         throw new StillpointError('bad-json', `url: ${url} is the address of this primary`)
       engine.assertWritable()
-      if (code !== null) keys.give(url, codeOf(code))
-      return mirrors.add(url)
+      if (code === null) {
+        await keys.takeBack(url)
+        return mirrors.add(url)
+      }
+      await keys.give(url, codeOf(code))
+      return mirrors.addAfresh(url)
     },
   }
 

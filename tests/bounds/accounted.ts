@@ -28,6 +28,7 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'fs/tree/attributes.ts#unknown',
     'fs/tree/directory-path.ts#seen',
     'fs/write/put.ts#pieces',
+    'routes/http/digest.ts#digests',
     'routes/http/media-type.ts#names',
   ],
   'ends with the command, the check or the opening of a volume': [
@@ -79,10 +80,21 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'lib/pot.ts#counts',
     'lib/shared-gate.ts#waiting',
     'replica/link/peer-keys.ts#codes',
+    'replica/link/peer-keys.ts#keys',
+    'service/service-manager.ts#unsent',
     'routes/http/server.ts#retiring',
-    'server/pair-keys.ts#line 36',
     'server/pair-keys.ts#keys',
   ],
+  'ends with a pass of the thread of the catalog, which has a test of its bounds: tests/bounds/catalog-rows.ts, tests/catalog':
+    [
+      'catalog/catalog.ts#queue',
+      'catalog/files/directory-changes.ts#put',
+      'catalog/files/directory-changes.ts#removed',
+      'catalog/files/entry-changes.ts#paths',
+      'catalog/files/file-tables.ts#prepared',
+      'catalog/files/leaving-entries.ts#entries',
+      'server/catalog-worker.ts#known',
+    ],
   'replaced whole, by a list of the same bound': [
     'cp-engine/tree/tree.ts#recent',
     'cp-engine/volume/volume.ts#listed',

@@ -8,7 +8,6 @@ import { systemRandom } from '../../src/lib/random.ts'
 import { readConfiguration } from '../../src/server/configuration/configuration.ts'
 import { startServer } from '../../src/server/start.ts'
 import { valueHead } from '../../src/format/pointer.ts'
-import { type Catalog } from '../../src/catalog/catalog.ts'
 import { RecordedCps } from '../../src/server/cp-history.ts'
 import { keyOf } from '../cp-engine/workload.ts'
 import { Pair } from '../replica/pair.ts'
@@ -172,10 +171,10 @@ const okay = (answer: Response): Response => (answer.ok ? new Response(null, { s
 const noCatalog = {
   onFresh: () => {},
   recordCp: () => {},
-  listCps: () => [],
-  getCp: () => null,
-  newestAtOrBefore: () => null,
-} as unknown as Catalog
+  listCps: () => Promise.resolve([]),
+  getCp: () => Promise.resolve(null),
+  newestAtOrBefore: () => Promise.resolve(null),
+} as unknown as ConstructorParameters<typeof RecordedCps>[0]
 
 /** Writes that wait, mirrors that are added, leave and break off, listeners and readers, on a clock of the test. */
 export async function betweenTwo(): Promise<Scene> {

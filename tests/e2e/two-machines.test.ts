@@ -48,10 +48,10 @@ test.skipIf(problem !== null)(
     /** Each machine has a /srv of its own. */
     const srv = (on: Address) => join(place, on)
     for (const on of ['10.0.0.1', '10.0.0.2'] as const) mkdirSync(srv(on))
-    const spawn = ({ on, words }: Command) => {
+    const spawn = ({ on, words }: Command, input: string | null = null) => {
       const own = words.slice(1).map((word) => (word.startsWith('/srv') ? srv(on) + word.slice(4) : word))
       const process = Bun.spawn([...machines.on(on), ...commandLine(own)], {
-        stdin: 'ignore',
+        stdin: input === null ? 'ignore' : new Blob([input]),
         stdout: 'pipe',
         stderr: 'pipe',
         env: cleanEnvironment(),
@@ -59,8 +59,8 @@ test.skipIf(problem !== null)(
       running.push(process)
       return process
     }
-    const done = async (command: Command) => {
-      const process = spawn(command)
+    const done = async (command: Command, input: string | null = null) => {
+      const process = spawn(command, input)
       const [out, err] = await Promise.all([process.stdout.text(), process.stderr.text()])
       return { code: await process.exited, out, err }
     }
@@ -74,8 +74,7 @@ test.skipIf(problem !== null)(
         expect(await until(process.stdout, /^ready https:\/\/10\.0\.0\.[12]:/m)).toBeTruthy()
         if (verb === 'mirror') code = (await until(process.stderr, /pairing code (\S+?),/))![1]!
       } else {
-        const given = words.map((word) => (word === 'CODE' ? code : word))
-        const ended = await done({ on, words: given })
+        const ended = await done({ on, words }, words.includes('--code-file') ? `${code}\n` : null)
         expect({ words, ...ended }).toMatchObject({ code: 0 })
       }
     }

@@ -8,12 +8,18 @@ import { served } from './served.ts'
 
 const { folder, start, stop } = served()
 
-async function mirrored(primary: RunningServer, name: string): Promise<string | null> {
-  const url = `${primary.url}/v1/files/${name}?durability=mirrored&wait=20`
+async function mirrored(primary: RunningServer, name: string, seconds = 20): Promise<string | null> {
+  const url = `${primary.url}/v1/files/${name}?durability=mirrored&wait=${seconds}`
   return (await fetch(url, { method: 'PUT', body: name })).headers.get('Stillpoint-Durability')
 }
 const add = (primary: RunningServer, url: string, ...more: string[]) =>
   runProcess('mirrors', 'add', url, ...more, '--url', primary.url)
+/** No argument shows a code to the other users of the machine. */
+function codeFile(code: string): readonly [string, string] {
+  const path = join(folder(), 'code')
+  writeFileSync(path, `${code}\n`, { mode: 0o600 })
+  return ['--code-file', path]
+}
 const stateAt = async (primary: RunningServer) => {
   const { out } = await runProcess('mirrors', 'list', '--json', '--url', primary.url)
   return (JSON.parse(out) as { items: { id: string; state: string; cp: number | null }[] }).items
@@ -33,22 +39,24 @@ test('a code pairs one primary with one mirror; both keep the key, and need no c
   const first = await add(primary, mirror.url)
   expect(first).toMatchObject({ code: 0, out: containing('not reached yet') })
   const wrong = `${code.slice(0, -1)}${code.endsWith('0') ? '8' : '0'}`
-  expect((await add(primary, mirror.url, '--code', wrong)).out).toContain('not reached yet')
-  const senseless = await add(primary, mirror.url, '--code', 'no code')
+  expect((await add(primary, mirror.url, ...codeFile(wrong))).out).toContain('not reached yet')
+  const senseless = await add(primary, mirror.url, ...codeFile('no code'))
   expect(senseless).toMatchObject({ code: 1, err: containing('pairing code') })
   expect(await stateAt(primary)).toMatchObject([{ state: 'away', cp: null }])
 
-  expect((await add(primary, mirror.url, '--code', code.toLowerCase().replaceAll('-', ' '))).code).toBe(0)
+  expect((await add(primary, mirror.url, ...codeFile(code.toLowerCase().replaceAll('-', ' ')))).code).toBe(0)
   expect(await mirrored(primary, 'a')).toBe('mirrored')
   const keys = [join(here, 'pair-keys.json'), join(there, 'pair-keys.json')]
   for (const path of keys) expect(privateMode(path)).toBe(0o600)
-  const [ours, theirs] = keys.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>)
+  const [ours, theirs] = keys.map(
+    (path) => (JSON.parse(readFileSync(path, 'utf8')) as { keys: Record<string, string> }).keys,
+  )
   expect(Object.values(ours!)).toEqual(Object.values(theirs!))
   expect(Object.keys(ours!)).not.toEqual(Object.keys(theirs!))
 
   // The code has done its work.
   const second = await start(folder())
-  expect((await add(second, mirror.url, '--code', code)).out).toContain('not reached yet')
+  expect((await add(second, mirror.url, ...codeFile(code))).out).toContain('not reached yet')
   await stop(second)
 
   const port = new URL(mirror.url).port
@@ -91,7 +99,7 @@ test('a mirror beyond loopback without a secret shows a code until it has a key;
   const { mirror, pairing, url } = await shown()
   expect(pairing!.code).not.toBe(once.pairing!.code)
   const primary = await start(folder())
-  await add(primary, url, '--code', pairing!.code)
+  await add(primary, url, ...codeFile(pairing!.code))
   expect(await mirrored(primary, 'a')).toBe('mirrored')
   await stop(mirror)
   const again = await shown()
@@ -105,7 +113,8 @@ test('a file of pair keys that others may read, or that is none, is refused in o
   await stop(await start(data))
   const path = join(data, 'pair-keys.json')
   const side = '11111111-1111-4111-8111-111111111111'
-  writeFileSync(path, JSON.stringify({ [side]: '00'.repeat(32) }), { mode: 0o644 })
+  const right = { keys: { [side]: '00'.repeat(32) }, toPair: ['http://10.0.0.2:7071'], unused: [side] }
+  writeFileSync(path, JSON.stringify(right), { mode: 0o644 })
   await expect(start(data)).rejects.toThrow('is open to other users (chmod 600')
   for (const text of [
     '',
@@ -113,13 +122,68 @@ test('a file of pair keys that others may read, or that is none, is refused in o
     'null',
     '{',
     '{"a":"b"}',
-    `{"${side}":"${'0'.repeat(62)}"}`,
-    `{"${side}":3}`,
+    JSON.stringify({ [side]: '00'.repeat(32) }),
+    JSON.stringify({ ...right, keys: { [side]: '0'.repeat(62) } }),
+    JSON.stringify({ ...right, keys: { [side]: 3 } }),
+    JSON.stringify({ ...right, keys: { other: '00'.repeat(32) } }),
+    JSON.stringify({ ...right, toPair: undefined }),
+    JSON.stringify({ ...right, toPair: [3] }),
+    JSON.stringify({ ...right, unused: ['other'] }),
+    JSON.stringify({ ...right, other: 3 }),
   ]) {
     writeFileSync(path, text)
     Bun.spawnSync(['chmod', '600', path])
     await expect(start(data)).rejects.toThrow('has no pair keys')
   }
-  writeFileSync(path, JSON.stringify({ [side]: '00'.repeat(32) }))
+  writeFileSync(path, JSON.stringify(right))
   await stop(await start(data))
+}, 60_000)
+
+test('a primary that was given a code proves nothing less at that address, over restarts, until it is added without', async () => {
+  const [here, there] = [folder(), folder()]
+  // On loopback, and open to everybody: as somebody who has taken the mirror's address would be.
+  const open = await start(there, { verb: 'mirror' })
+  let primary = await start(here)
+  await add(primary, open.url, ...codeFile('00000-00000-00000-00000-00000-0'))
+  expect(await stateAt(primary)).toMatchObject([{ state: 'away', cp: null }])
+  await stop(primary)
+  primary = await start(here, { mirrors: [open.url] })
+  expect(JSON.parse(readFileSync(join(here, 'pair-keys.json'), 'utf8'))).toMatchObject({ toPair: [open.url] })
+  expect(await mirrored(primary, 'a', 1)).not.toBe('mirrored')
+  expect(await stateAt(primary)).toMatchObject([{ state: 'away', cp: null }])
+  await add(primary, open.url)
+  expect(await mirrored(primary, 'b')).toBe('mirrored')
+  await stop(primary)
+  await stop(open)
+}, 60_000)
+
+test('a mirror whose key was never used shows a code again; whoever removes a mirror keeps no key of it', async () => {
+  const [here, there] = [folder(), folder()]
+  // As a primary leaves it that ends between the proof and its own file.
+  await stop(await start(there, { verb: 'mirror' }))
+  const side = '11111111-1111-4111-8111-111111111111'
+  const path = join(there, 'pair-keys.json')
+  const left = { keys: { [side]: '00'.repeat(32) }, toPair: [], unused: [side] }
+  writeFileSync(path, JSON.stringify(left), { mode: 0o600 })
+  let mirror = await start(there, { verb: 'mirror' })
+  const { code } = mirror.pairing!
+  const primary = await start(here)
+  await add(primary, mirror.url, ...codeFile(code))
+  expect(await mirrored(primary, 'a')).toBe('mirrored')
+  const { id } = (await stateAt(primary))[0]!
+  const theirs = JSON.parse(readFileSync(path, 'utf8')) as typeof left
+  expect(Object.keys(theirs.keys)).not.toContain(side)
+  expect(theirs.unused).toEqual([])
+  const ours = () => {
+    const { keys } = JSON.parse(readFileSync(join(here, 'pair-keys.json'), 'utf8')) as { keys: object }
+    return Object.keys(keys)
+  }
+  expect(ours()).toEqual([id])
+  expect((await runProcess('mirrors', 'rm', id, '--url', primary.url)).code).toBe(0)
+  expect(ours()).toEqual([])
+  await stop(mirror)
+  mirror = await start(there, { verb: 'mirror' })
+  expect(mirror.pairing).toBeNull()
+  await stop(mirror)
+  await stop(primary)
 }, 60_000)

@@ -4,6 +4,8 @@ import type { ListedMirror } from '../../client/shapes.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
+import { UserError } from '../../lib/user-error.ts'
+import { readPrivateFile } from '../../server/configuration/secret-file.ts'
 import { mirrorTable } from './mirror-table.ts'
 
 async function list(this: CliContext, flags: ClientFlags): Promise<void> {
@@ -12,14 +14,28 @@ async function list(this: CliContext, flags: ClientFlags): Promise<void> {
   else this.process.stdout.write(mirrorTable(items, true))
 }
 
+/** A pairing code with white space around it. */
+const codeFileLimits = { what: 'code file', bytesMax: 4096 }
+
 interface AddFlags extends ClientFlags {
-  readonly code?: string
+  readonly codeFile?: string
 }
 
 async function add(this: CliContext, flags: AddFlags, url: string): Promise<void> {
-  const added = await (await clientFor(this, flags)).addMirror(url, flags.code)
+  const { codeFile, tokenFile } = flags
+  if (codeFile === '-' && tokenFile === '-')
+    throw new UserError('standard input has the code or the token: give a file for the other one')
+  const code = codeFile === undefined ? undefined : await readCode(this, codeFile)
+  const added = await (await clientFor(this, flags)).addMirror(url, code)
   if (flags.json) printJson(this, added)
   else printLine(this, describe(added))
+}
+
+/** A code is no argument: every user of a machine sees the arguments of all processes. */
+async function readCode(context: CliContext, file: string): Promise<string> {
+  const content =
+    file === '-' ? await new Response(context.stdin()).text() : readPrivateFile(file, codeFileLimits)
+  return content.trim()
 }
 
 function describe({ id, url, state, needs }: ListedMirror): string {
@@ -47,11 +63,11 @@ const addCommand = buildCommand<AddFlags, [string], CliContext>({
   parameters: {
     flags: {
       ...clientFlags,
-      code: {
+      codeFile: {
         kind: 'parsed',
         parse: String,
-        placeholder: 'CODE',
-        brief: 'Pairing code that the mirror shows when it starts',
+        placeholder: 'FILE',
+        brief: 'File with the pairing code that the mirror shows when it starts, - for standard input',
         optional: true,
       },
     },

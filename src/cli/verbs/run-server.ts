@@ -53,7 +53,7 @@ export async function runServer(
   // The code is no line of the log: logs are kept, and read by others.
   if (pairing !== null)
     context.process.stderr.write(
-      `stillpoint: pairing code ${pairing.code}, valid for ${pairing.minutes} minutes: on the primary, mirrors add URL --code CODE\n`,
+      `stillpoint: pairing code ${pairing.code}, valid for ${pairing.minutes} minutes: on the primary, mirrors add URL --code-file FILE\n`,
     )
   const cp = server.publishedCp()
   manager.ready(`serving ${url} role=${role} cp=${cp}`)

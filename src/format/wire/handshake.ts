@@ -55,11 +55,13 @@ const proofAnswerLayout = layout('proof answer', 40, [
 ])
 export const sealedLayout = layout(
   'sealed body',
-  56,
+  96,
   [
     ['session', 0, sessionIdBytes, 'the session that both proofs made'],
     ['counter', 16, 8, 'counts the requests of a session from 1; an answer has that of its request'],
-    ['mac', 24, sha256Bytes, 'as below'],
+    ['framesBytes', 24, 8, 'length of all behind the head'],
+    ['mac', 32, sha256Bytes, 'of the frames, as below'],
+    ['headMac', 64, sha256Bytes, 'of all before this field, as below'],
   ],
   [['frames', 'one behind the other']],
 )
@@ -92,10 +94,12 @@ interface Proof {
   readonly proof: Uint8Array
 }
 
-interface SealedHead {
+export interface SealedHead {
   readonly session: Uint8Array
   readonly counter: number
+  readonly framesBytes: number
   readonly mac: Uint8Array
+  readonly headMac: Uint8Array
 }
 
 type Headed = 'magic' | 'version' | 'reserved'
@@ -200,16 +204,24 @@ export function decodeProofAnswer(bytes: Uint8Array): Uint8Array {
   return r.copy('proof')
 }
 
-export function encodeSealedHead({ session, counter, mac }: SealedHead): Uint8Array {
+export function encodeSealedHead({ session, counter, framesBytes, mac, headMac }: SealedHead): Uint8Array {
   const w = new Writer(sealedLayout, new Uint8Array(sealedLayout.bytes))
   w.put('session', session)
   w.number('counter', counter)
+  w.number('framesBytes', framesBytes)
   w.put('mac', mac)
+  w.put('headMac', headMac)
   return w.bytes
 }
 
 /** The head of a body; the frames behind it are not looked at. */
 export function decodeSealedHead(bytes: Uint8Array): SealedHead {
   const r = new Reader(sealedLayout, bytes)
-  return { session: r.copy('session'), counter: r.number('counter'), mac: r.copy('mac') }
+  return {
+    session: r.copy('session'),
+    counter: r.number('counter'),
+    framesBytes: r.number('framesBytes'),
+    mac: r.copy('mac'),
+    headMac: r.copy('headMac'),
+  }
 }

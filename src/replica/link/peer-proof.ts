@@ -5,13 +5,21 @@
  *   side. The key never travels, and neither does anything from which a listener can compute the key.
  * - A proof covers the version, its direction, both nonces, the volume, both sides, the kind of the key and the
  *   certificate that the primary has pinned. So a proof is of use to nobody else, and only once.
- * - Each direction of a session has a key of its own. A MAC covers direction, session, counter, path and body.
+ * - Each direction of a session has a key of its own. A MAC covers direction, session, counter, path and body; that of the
+ *   head covers the length of the body, too, and is checked before a byte of the body is waited for.
  */
 import { type Hmac, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { concatBytes, encodeUtf8, writeU16, writeU64 } from '../../lib/bytes.ts'
 import { sha256Bytes } from '../../lib/checksum.ts'
 import { parseUuid } from '../../lib/random.ts'
-import { type KeyKind, handshakeVersion, peerKeyKinds, sessionIdBytes } from '../../format/wire/handshake.ts'
+import {
+  type KeyKind,
+  type SealedHead,
+  encodeSealedHead,
+  handshakeVersion,
+  peerKeyKinds,
+  sessionIdBytes,
+} from '../../format/wire/handshake.ts'
 
 export interface Parties {
   readonly volume: string
@@ -27,7 +35,7 @@ export interface Handshake extends Parties {
   readonly channel: Uint8Array
 }
 
-export type Direction = 'to the mirror' | 'to the primary'
+type Direction = 'to the mirror' | 'to the primary'
 
 export interface SessionKeys {
   readonly id: Uint8Array
@@ -89,8 +97,9 @@ export function sessionOf(key: Uint8Array, handshake: Handshake): SessionKeys {
 export const lastingKeyOf = (key: Uint8Array, handshake: Handshake): Uint8Array =>
   derive(key, label('pairing'), transcriptOf(handshake), keyBytes)
 
-/** Takes the body in parts: the caller updates the result with the body and compares its digest. */
-export function beginMac(
+/** Begins either MAC of a sealed body: both cover this much. */
+function beginHmac(
+  of: 'body' | 'head',
   { id, keys }: SessionKeys,
   direction: Direction,
   counter: number,
@@ -101,11 +110,46 @@ export function beginMac(
   writeU64(numbers, 0, counter)
   writeU16(numbers, 8, pathBytes.length)
   return createHmac('sha256', keys[direction])
-    .update(label('body'))
+    .update(label(of))
     .update(directionByte(direction))
     .update(id)
     .update(numbers)
     .update(pathBytes)
+}
+
+/** Takes the body in parts: the caller updates the result with the body and compares its digest. */
+export const beginMac = (session: SessionKeys, direction: Direction, counter: number, path: string): Hmac =>
+  beginHmac('body', session, direction, counter, path)
+
+/** Proves a head alone, before anything of its body is there. */
+export function headMacOf(
+  session: SessionKeys,
+  direction: Direction,
+  { counter, framesBytes, mac }: Pick<SealedHead, 'counter' | 'framesBytes' | 'mac'>,
+  path: string,
+): Uint8Array {
+  const length = new Uint8Array(8)
+  writeU64(length, 0, framesBytes)
+  return beginHmac('head', session, direction, counter, path).update(length).update(mac).digest()
+}
+
+/** The head for frames of a session. A batch costs less than three milliseconds. */
+export function sealedHeadOf(
+  session: SessionKeys,
+  direction: Direction,
+  counter: number,
+  path: string,
+  parts: readonly Uint8Array[],
+): Uint8Array {
+  const hash = beginMac(session, direction, counter, path)
+  let framesBytes = 0
+  for (const part of parts) {
+    hash.update(part)
+    framesBytes += part.length
+  }
+  const mac = hash.digest()
+  const headMac = headMacOf(session, direction, { counter, framesBytes, mac }, path)
+  return encodeSealedHead({ session: session.id, counter, framesBytes, mac, headMac })
 }
 
 /** Takes the same time wherever the first difference is. A MAC of another length is another one. */

@@ -46,6 +46,7 @@ export const takenChallengesMax = 256
 export const bodiesMax = 4
 
 export interface PeerSession extends SessionKeys {
+  readonly volume: string
   readonly primary: string
   readonly keyKind: KeyKind
   readonly window: RequestWindow
@@ -111,7 +112,8 @@ export class PeerSessions {
     this.take(challenge)
     const lasting = keyKind === 'code' ? lastingKeyOf(key, handshake) : null
     if (lasting) await keys.paired(parties, lasting)
-    this.open(sessionOf(lasting ?? key, handshake), primary, keyKind)
+    if (lasting) this.endPaired()
+    this.open(sessionOf(lasting ?? key, handshake), parties, keyKind)
     return encodeProofAnswer(proofOf(key, 'to the primary', handshake))
   }
 
@@ -128,13 +130,24 @@ export class PeerSessions {
   /** A request of the session had the right MAC. */
   heard(session: PeerSession): void {
     session.heardMs = this.options.clock.monotonic()
-    this.options.keys.used(session.keyKind)
+    this.options.keys.used(session.keyKind, session.primary)
   }
 
-  private open(keys: SessionKeys, primary: string, keyKind: KeyKind): void {
+  /** Ends what stands on the key of a pairing: another one has taken its place. */
+  private endPaired(): void {
+    for (const [name, { keyKind }] of this.sessions)
+      if (keyKind === 'pair' || keyKind === 'code') this.sessions.delete(name)
+  }
+
+  private open(
+    keys: SessionKeys,
+    { volume, primary }: Pick<PeerSession, 'volume' | 'primary'>,
+    keyKind: KeyKind,
+  ): void {
     const name = toHex(keys.id)
     const heardMs = this.options.clock.monotonic()
-    this.sessions.set(name, { ...keys, primary, keyKind, window: new RequestWindow(), bodies: 0, heardMs })
+    const window = new RequestWindow()
+    this.sessions.set(name, { ...keys, volume, primary, keyKind, window, bodies: 0, heardMs })
     if (this.sessions.size <= sessionsMax) return
     const [oldest] = [...this.sessions].toSorted(([, a], [, b]) => a.heardMs - b.heardMs)
     this.sessions.delete(oldest![0])

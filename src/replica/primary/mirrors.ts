@@ -45,6 +45,11 @@ interface MirrorInfo {
   readonly lastSeenMs: number | null
 }
 
+interface AddedMirror {
+  readonly reached: boolean
+  readonly record: MirrorInfo
+}
+
 interface Member {
   id: string
   readonly link: MemberLink
@@ -101,17 +106,26 @@ export class Mirrors {
    * Adds a mirror. `reached` is false when the mirror has not answered within a second; the mirror is a member all
    * the same, and the primary keeps trying.
    */
-  async add(url: string): Promise<{ readonly reached: boolean; readonly record: MirrorInfo }> {
-    const member = await this.adding.within(() => this.memberAt(url))
+  add(url: string): Promise<AddedMirror> {
+    return this.added(url, false)
+  }
+
+  /** As `add`, with a new connection, for another key, to a mirror that is a member already. */
+  addAfresh(url: string): Promise<AddedMirror> {
+    return this.added(url, true)
+  }
+
+  private async added(url: string, afresh: boolean): Promise<AddedMirror> {
+    const member = await this.adding.within(() => this.memberAt(url, afresh))
     const isReached = () => member.link.describe().silentMs !== null && !isPending(member.id)
     const deadline = this.parts.clock.monotonic() + firstAnswerMs
     while (!isReached() && this.parts.clock.monotonic() < deadline) await this.parts.clock.sleep(10)
     return { reached: isReached(), record: this.describe(member, await this.heldBytes.of(member.id)) }
   }
 
-  private async memberAt(url: string): Promise<Member> {
+  private async memberAt(url: string, afresh: boolean): Promise<Member> {
     const known = this.members.find(({ link }) => link.url === url)
-    if (known) return isPending(known.id) ? this.again(known) : known
+    if (known) return afresh || isPending(known.id) ? this.again(known) : known
     const id = pendingId(this.parts.random.bytes(16))
     const isFull = this.members.length >= membersMax
     const unproved = isFull ? this.members.find((other) => isPending(other.id)) : undefined

@@ -1,13 +1,13 @@
 /**
  * The pots that requests in progress are counted in, so that those of one kind, or of one client, leave room for the
- * others: the usual ones, those that wait for something that is yet to come, those by which operators watch, and those
- * of peers. A request that is answered at once is never counted.
+ * others: the usual ones, those that wait for something that is yet to come, and those by which operators watch. A request
+ * that is answered at once is never counted, and what peers send has bounds of its own.
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { Pot, type PotLimits } from '../../lib/pot.ts'
 import type { RefusalReason, Refusals } from './refusals.ts'
 
-export const potNames = ['requests', 'waits', 'system', 'peers'] as const
+export const potNames = ['requests', 'waits', 'system'] as const
 type PotName = (typeof potNames)[number]
 export type PotsLimits = Readonly<Record<PotName, PotLimits>>
 
@@ -15,7 +15,6 @@ export const potsDefault: PotsLimits = {
   requests: { most: 4096, mostOfClient: 1024 },
   waits: { most: 4096, mostOfClient: 1024 },
   system: { most: 256, mostOfClient: 64 },
-  peers: { most: 256, mostOfClient: 64 },
 }
 
 /** A consistency point, or a mirror, that a request waits for without being asked to. */
@@ -27,10 +26,7 @@ const watching = /^\/(?:healthz|readyz|metrics)(?:\?|$)/
 
 /** `path` is the place in the URL where the path begins. */
 export function potOf(method: string, url: string, path: number): PotName {
-  if (!url.startsWith('/v1/', path)) {
-    if (url.startsWith('/replica/', path)) return 'peers'
-    return watching.test(url.slice(path, path + 16)) ? 'system' : 'requests'
-  }
+  if (!url.startsWith('/v1/', path)) return watching.test(url.slice(path, path + 16)) ? 'system' : 'requests'
   if (method === 'POST' && postedWait.test(url.slice(path, path + 16))) return 'waits'
   // A revocation waits for all mirrors.
   if (method === 'DELETE' && url.startsWith('/v1/tokens/', path)) return 'waits'
@@ -42,7 +38,6 @@ const words: Readonly<Record<PotName, string>> = {
   requests: 'requests',
   waits: 'waiting requests',
   system: 'requests for health and metrics',
-  peers: 'requests of peers',
 }
 
 export class Pots {
@@ -54,7 +49,7 @@ export class Pots {
     private readonly refusals: Refusals,
   ) {
     const pot = (name: PotName) => new Pot<Request>(limits[name], clientOf)
-    this.pots = { requests: pot('requests'), waits: pot('waits'), system: pot('system'), peers: pot('peers') }
+    this.pots = { requests: pot('requests'), waits: pot('waits'), system: pot('system') }
   }
 
   size(name: PotName): number {

@@ -23,7 +23,10 @@ const log = logger('routes')
 export interface Mount {
   /** Prefix of the raw path, for example `/replica/v1/`; `/` takes every other path. */
   readonly prefix: string
-  /** Refuses whatever a browser sends, and every body but `application/octet-stream`. */
+  /**
+   * Refuses whatever a browser sends, and every body but `application/octet-stream`. The mount bounds its requests itself:
+   * it knows which of them belong to somebody, and no pot may be filled by those that do not.
+   */
   readonly onlyPeers?: boolean
   /** `url` is the URL of the request: reading `request.url` a second time costs as much as the first time. */
   fetch(request: Request, url: string): Response | Promise<Response>
@@ -106,7 +109,8 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       if (headers.get('Content-Type') !== 'application/octet-stream')
         return problem(new StillpointError('unsupported-media-type', 'peers send application/octet-stream'))
     }
-    const shows = mount.onlyPeers === true || headers.has('Authorization')
+    if (mount.onlyPeers) return later(mount.fetch(request, url), (given) => judged(given, request))
+    const shows = headers.has('Authorization')
     const name = potOf(request.method, url, path)
     const refusal = pots.refusal(name, request)
     if (refusal) return problem(refusal)

@@ -1,7 +1,9 @@
 /** Codes and keys of pairs: what ends a code, both orders of a crash, and a key that opens one mirror alone. */
 import { describe, expect, test } from 'bun:test'
-import { concatBytes } from '../../../src/lib/bytes.ts'
+import { concatBytes, encodeUtf8 } from '../../../src/lib/bytes.ts'
 import { formatUuid, seededRandom, systemRandom } from '../../../src/lib/random.ts'
+import { encodeFrame } from '../../../src/format/wire/frames.ts'
+import { type Message, noUuid, nowhere } from '../../../src/format/wire/messages.ts'
 import {
   PairingCode,
   codeMsMax,
@@ -10,8 +12,14 @@ import {
   parseCode,
 } from '../../../src/replica/link/pairing-code.ts'
 import { keyOfPair } from '../../../src/replica/link/peer-proof.ts'
-import { answersPath, introductionPath, proofPath } from '../../../src/replica/link/replica-paths.ts'
+import {
+  answersPath,
+  framesPath,
+  introductionPath,
+  proofPath,
+} from '../../../src/replica/link/replica-paths.ts'
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
+import { smallGeometry } from '../../cp-engine/workload.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
 import { MemoryKeys, Prover, askOf, mirrorEnd, primaryEnd, someUuid } from './peers.ts'
 
@@ -88,7 +96,7 @@ describe('a code', () => {
     const late = codeScene()
     late.clock.jump(codeMsMax)
     await expect(late.with_(late.bytes).begin()).rejects.toThrow('401')
-    expect(late.stored.isEmpty).toBe(true)
+    expect(late.stored.keys.size === 0).toBe(true)
   })
 
   test('is over after so many wrong proofs, and not before', async () => {
@@ -116,7 +124,7 @@ describe('a code', () => {
         return (await door(new Request(url, init)))!
       },
     })
-    end.keys.give('http://mirror', wrongCode)
+    await end.keys.give('http://mirror', wrongCode)
     const connect = async () => {
       const failed = Promise.withResolvers<string>()
       end.transport.connect(
@@ -131,10 +139,49 @@ describe('a code', () => {
       )
       return failed.promise
     }
-    for (let i = 0; i < 3 * codeTriesMax; i++) expect(await connect()).toContain('401')
-    expect(proofs).toBe(3 * codeTriesMax)
+    expect(await connect()).toContain('401')
+    // Nothing weaker is used instead, and the reason is the way on.
+    for (let i = 0; i < 3 * codeTriesMax; i++) expect(await connect()).toContain('mirror with --pair')
+    expect(proofs).toBe(1)
     await with_(bytes).begin()
   })
+
+  test.each(['a secret of all', null])(
+    'that is refused leaves the mirror at its URL without anything weaker (secret: %p), over a restart, until it is wanted so',
+    async (secret) => {
+      const weak = mirrorEnd({ side: other, secret }).fetchOf(receiver)
+      const stored = new MemoryKeys()
+      const kinds: number[] = []
+      const newEnd = () =>
+        primaryEnd({
+          volume,
+          side: primary,
+          secret,
+          stored,
+          fetch: async (url, init) => {
+            if (url.endsWith(answersPath)) throw new Error('a session has begun')
+            if (url.endsWith(proofPath)) kinds.push((init.body as Uint8Array)[6]!)
+            return (await weak(new Request(url, init)))!
+          },
+        })
+      let end = newEnd()
+      const connect = async () => {
+        const failed = Promise.withResolvers<string>()
+        const events = { take: () => null, frame: () => {}, received: () => {}, failed: failed.resolve }
+        end.transport.connect('http://mirror', events, null)
+        return failed.promise
+      }
+      await end.keys.give('http://mirror', wrongCode)
+      expect(await connect()).toContain('401')
+      expect(await connect()).toContain('its pairing code was not taken')
+      end = newEnd()
+      expect(await connect()).toContain('its pairing code was not taken')
+      expect(kinds).toEqual([3])
+      await end.keys.takeBack('http://mirror')
+      expect(await connect()).toBe('a session has begun')
+      expect(stored.kept.toPair).toEqual([])
+    },
+  )
 })
 
 describe('a crash', () => {
@@ -143,6 +190,7 @@ describe('a crash', () => {
     door: ReturnType<typeof codeScene>['door'],
     stored: MemoryKeys,
     code: Uint8Array | null,
+    breaks = false,
   ): Promise<string> => {
     const { keys, transport } = primaryEnd({
       volume,
@@ -154,7 +202,8 @@ describe('a crash', () => {
         return (await door(new Request(url, init)))!
       },
     })
-    if (code) keys.give('http://mirror', code)
+    if (code) await keys.give('http://mirror', code)
+    stored.isBroken = breaks
     const failed = Promise.withResolvers<string>()
     transport.connect(
       'http://mirror',
@@ -172,15 +221,14 @@ describe('a crash', () => {
   test('of the primary before its key is durable: the code makes another one', async () => {
     const { door, bytes, stored } = codeScene()
     const broken = new MemoryKeys()
-    broken.put = () => Promise.reject(new Error('the power went'))
-    expect(await connectOnce(door, broken, bytes)).toBe('the power went')
-    expect(broken.isEmpty).toBe(true)
-    const lost = stored.get(primary)
-    expect(lost).not.toBeNull()
+    expect(await connectOnce(door, broken, bytes, true)).toBe('the power went')
+    expect(broken.keys.size === 0).toBe(true)
+    const lost = stored.keys.get(primary)
+    expect(lost).toBeDefined()
     const keys = new MemoryKeys()
     expect(await connectOnce(door, keys, bytes)).toBe('a session has begun')
-    expect(keys.get(mirror)).toEqual(stored.get(primary))
-    expect(stored.get(primary)).not.toEqual(lost)
+    expect(keys.keys.get(mirror)).toEqual(stored.keys.get(primary))
+    expect(stored.keys.get(primary)).not.toEqual(lost)
   })
 
   test('of the primary after its key is durable: the key is what both have', async () => {
@@ -193,11 +241,11 @@ describe('a crash', () => {
 
   test('of the mirror before its key is durable: nobody has one, and nothing is proved to the primary', async () => {
     const { door, bytes, stored } = codeScene()
-    stored.put = () => Promise.reject(new Error('the power went'))
+    stored.isBroken = true
     const keys = new MemoryKeys()
     expect(await connectOnce(door, keys, bytes)).toContain('the power went')
-    expect(keys.isEmpty).toBe(true)
-    expect(stored.isEmpty).toBe(true)
+    expect(keys.keys.size).toBe(0)
+    expect(stored.keys.size).toBe(0)
   })
 })
 
@@ -209,6 +257,72 @@ test('a code ends with the first request of the session that it began', async ()
   expect(code.current()).toBeNull()
   await expect(with_(bytes).begin()).rejects.toThrow('401')
   expect((await peer.post(answersPath)).status).toBe(200)
+})
+
+test('a key that its primary has not used is unused over a restart; the first request of a session is its use', async () => {
+  const { with_, bytes, stored, ask } = codeScene()
+  await with_(bytes).begin()
+  expect(stored.kept.unused).toEqual([primary])
+  expect((await ask(answersPath, new Uint8Array(200))).status).toBe(401)
+  expect(stored.kept.unused).toEqual([primary])
+  const key = stored.keys.get(primary)!
+  const again = await new Prover(ask, { volume, primary }, () => ({ keyKind: 'pair', key })).begin()
+  expect(stored.kept.unused).toEqual([primary])
+  expect((await again.post(answersPath)).status).toBe(200)
+  expect(stored.kept.unused).toEqual([])
+})
+
+test('a mirror has the key of one pairing: the older one, and its sessions, end', async () => {
+  const { with_, bytes, stored, ask } = codeScene()
+  const older = someUuid(random)
+  const key = random.bytes(32)
+  await stored.put(older, key)
+  const before = await new Prover(ask, { volume, primary: older }, () => ({ keyKind: 'pair', key })).begin()
+  expect((await before.post(answersPath)).status).toBe(200)
+  await with_(bytes).begin()
+  expect([...stored.keys.keys()]).toEqual([primary])
+  expect((await before.post(answersPath)).status).toBe(401)
+  await expect(before.begin()).rejects.toThrow('401')
+})
+
+test('nothing is left of a mirror that is forgotten', async () => {
+  const { keys, stored } = primaryEnd({ volume, side: primary, secret: null, stored: new MemoryKeys() })
+  await keys.paired('http://mirror', { volume, primary, mirror }, random.bytes(32))
+  await keys.paired('http://other', { volume, primary, mirror: other }, random.bytes(32))
+  await keys.give('http://mirror', wrongCode)
+  await keys.forget('http://mirror', mirror)
+  expect([...stored.kept.keys.keys()]).toEqual([other])
+  expect(stored.kept.toPair).toEqual([])
+})
+
+test('frames of another volume, and a hello of another side, are not taken from a session', async () => {
+  const taken: string[] = []
+  const { fetchOf } = mirrorEnd({ side: mirror, secret: 'a secret of all' })
+  const door = fetchOf({
+    ...receiver,
+    receive: async ({ message }) => void taken.push(message.kind),
+  })
+  const peer = await new Prover(askOf(door), { volume, primary }, () => ({
+    keyKind: 'secret',
+    key: keyOfPair('secret', encodeUtf8('a secret of all'), { primary, mirror }),
+  })).begin()
+  const epoch = { number: 0, id: new Uint8Array(8) }
+  const head = { volume, session: volume, epoch, cp: 1, base: nowhere, number: 0 }
+  const geometry = smallGeometry(32)
+  const hello = { ...head, kind: 'hello', side: primary, member: noUuid, geometry } as const
+  const poll = { ...head, kind: 'poll', remark: 'nothing' } as const
+  const say = async (...messages: Message[]) =>
+    (await peer.post(framesPath, Buffer.concat(messages.map((message) => encodeFrame(message))))).status
+  for (const wrong of [
+    { ...hello, volume: other },
+    { ...hello, side: other },
+    { ...poll, volume: other },
+    { ...poll, volume: noUuid },
+  ])
+    expect([wrong.kind, await say(wrong)]).toEqual([wrong.kind, 401])
+  expect(taken).toEqual([])
+  expect(await say(hello, poll)).toBe(200)
+  expect(taken).toEqual(['hello', 'poll'])
 })
 
 test("a mirror's key opens no other mirror, and no other primary has it", async () => {

@@ -16,6 +16,7 @@ import { nowhere } from '../../../src/format/wire/messages.ts'
 import {
   type Handshake,
   beginMac,
+  headMacOf,
   isSameMac,
   keyOfPair,
   lastingKeyOf,
@@ -64,6 +65,8 @@ test('the known answers of docs/wire.md', () => {
   const session = sessionOf(key, handshake)
   const mac = (direction: 'to the mirror' | 'to the primary') =>
     beginMac(session, direction, 1, framesPath).update(encodeUtf8('frames')).digest()
+  const headMac = (direction: 'to the mirror' | 'to the primary') =>
+    headMacOf(session, direction, { counter: 1, framesBytes: 6, mac: mac(direction) }, framesPath)
   const computed = {
     'key of the secret': key,
     'key of the code': codeKey,
@@ -75,6 +78,8 @@ test('the known answers of docs/wire.md', () => {
     'key to the primary': session.keys['to the primary'],
     'mac of the request': mac('to the mirror'),
     'mac of the answer': mac('to the primary'),
+    'head of the request': headMac('to the mirror'),
+    'head of the answer': headMac('to the primary'),
     'key of the pairing': lastingKeyOf(codeKey, { ...handshake, keyKind: 'code' }),
   }
   expect(answers).toEqual(Object.fromEntries(Object.entries(computed).map(([what, of]) => [what, toHex(of)])))

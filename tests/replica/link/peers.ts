@@ -7,21 +7,25 @@ import {
   decodeSealedHead,
   encodeIntroduction,
   encodeProof,
-  encodeSealedHead,
   nonceBytes,
   sealedLayout,
 } from '../../../src/format/wire/handshake.ts'
 import { createReplicaFetch } from '../../../src/replica/link/http-receiver.ts'
 import { HttpTransport, type HttpTransportOptions } from '../../../src/replica/link/http-transport.ts'
 import type { PairingCode } from '../../../src/replica/link/pairing-code.ts'
-import { MirrorKeyRing, PrimaryKeyRing, type StoredKeys } from '../../../src/replica/link/peer-keys.ts'
+import {
+  type KeptKeys,
+  MirrorKeyRing,
+  PrimaryKeyRing,
+  type StoredKeys,
+} from '../../../src/replica/link/peer-keys.ts'
 import {
   type Handshake,
   type SessionKeys,
-  beginMac,
   lastingKeyOf,
   noChannel,
   proofOf,
+  sealedHeadOf,
   sessionOf,
 } from '../../../src/replica/link/peer-proof.ts'
 import { PeerSessions } from '../../../src/replica/link/peer-sessions.ts'
@@ -30,17 +34,24 @@ import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { problem } from '../../../src/routes/http/problem.ts'
 
 export class MemoryKeys implements StoredKeys {
-  readonly keys = new Map<string, Uint8Array>()
-  get isEmpty(): boolean {
-    return this.keys.size === 0
+  kept: KeptKeys = { keys: new Map(), toPair: [], unused: [] }
+  /** The power goes instead of the next changes. */
+  isBroken = false
+  get keys(): KeptKeys['keys'] {
+    return this.kept.keys
   }
-  get(side: string): Uint8Array | null {
-    return this.keys.get(side) ?? null
+  async change(edit: (kept: KeptKeys) => KeptKeys): Promise<void> {
+    if (this.isBroken) throw new Error('the power went')
+    this.kept = edit(this.kept)
   }
-  async put(side: string, key: Uint8Array): Promise<void> {
-    this.keys.set(side, key)
+  put(side: string, key: Uint8Array): Promise<void> {
+    return this.change((kept) => ({ ...kept, keys: new Map([...kept.keys, [side, key]]) }))
   }
 }
+
+/** Names the client of a request that comes by no socket. */
+export const fromHeader = 'x-from'
+const clientOf = (request: Request): string => request.headers.get(fromHeader) ?? ''
 
 interface MirrorEnd {
   readonly side: string
@@ -64,7 +75,8 @@ export function mirrorEnd({ side, secret, ...end }: MirrorEnd) {
     keys,
     certificates: () => end.certificates ?? [],
   })
-  const fetchOf = (receiver: FrameReceiver) => createReplicaFetch(receiver, { clock, sessions, problem })
+  const fetchOf = (receiver: FrameReceiver) =>
+    createReplicaFetch(receiver, { clock, sessions, problem, clientOf })
   return { sessions, stored, fetchOf }
 }
 
@@ -147,8 +159,7 @@ export class Prover {
   }
 
   sealed(path: string, body: Uint8Array = new Uint8Array(0), counter = ++this.counter): Uint8Array {
-    const mac = beginMac(this.session, 'to the mirror', counter, path).update(body).digest()
-    return Buffer.concat([encodeSealedHead({ session: this.session.id, counter, mac }), body])
+    return Buffer.concat([sealedHeadOf(this.session, 'to the mirror', counter, path, [body]), body])
   }
 
   post(path: string, body?: Uint8Array): Promise<Response> {
@@ -158,10 +169,11 @@ export class Prover {
 
 /** The frames of an answer whose MAC is right. */
 export function openAnswer(session: SessionKeys, path: string, answer: Uint8Array): Uint8Array {
-  const { counter, mac } = decodeSealedHead(answer)
+  const { counter } = decodeSealedHead(answer)
   const body = answer.subarray(sealedLayout.bytes)
-  const expected = beginMac(session, 'to the primary', counter, path).update(body).digest()
-  if (!Buffer.from(mac).equals(expected)) throw new Error('the MAC of the answer is wrong')
+  const expected = sealedHeadOf(session, 'to the primary', counter, path, [body])
+  if (!Buffer.from(answer.subarray(0, sealedLayout.bytes)).equals(expected))
+    throw new Error('the MAC of the answer is wrong')
   return body
 }
 
@@ -173,8 +185,7 @@ export function sealedAnswer(
   body: Uint8Array,
 ): Uint8Array {
   const { counter } = decodeSealedHead(request)
-  const mac = beginMac(session, 'to the primary', counter, path).update(body).digest()
-  return Buffer.concat([encodeSealedHead({ session: session.id, counter, mac }), body])
+  return Buffer.concat([sealedHeadOf(session, 'to the primary', counter, path, [body]), body])
 }
 
 export const someUuid = (random: Random): string => formatUuid(random.bytes(16))

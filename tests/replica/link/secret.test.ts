@@ -65,7 +65,16 @@ const bodies: readonly Uint8Array[] = [
   new Uint8Array(0),
   poll,
   Buffer.concat([new Uint8Array(sealedLayout.bytes), poll]),
-  Buffer.concat([encodeSealedHead({ session: random.bytes(16), counter: 1, mac: random.bytes(32) }), poll]),
+  Buffer.concat([
+    encodeSealedHead({
+      session: random.bytes(16),
+      counter: 1,
+      framesBytes: poll.length,
+      mac: random.bytes(32),
+      headMac: random.bytes(32),
+    }),
+    poll,
+  ]),
 ]
 const headers: readonly Record<string, string>[] = [
   {},

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keptCpsMax } from '../../../src/fs/read/image-leases.ts'
 import { clientsRememberedMax } from '../../../src/routes/http/clients.ts'
+import { bodiesMax, sessionsMax } from '../../../src/replica/link/peer-sessions.ts'
+import { strangerMsMax, strangersMax } from '../../../src/replica/link/strangers.ts'
 import { potsDefault } from '../../../src/routes/http/pots.ts'
 import { refusalReasons } from '../../../src/routes/http/refusals.ts'
 import {
@@ -26,12 +28,14 @@ const mib = 2 ** 20
 test('each limit has its row', () => {
   const defaults = readConfiguration('primary', { flags: { data: 'd' }, environment: {}, file: undefined })
   const { requestsMax, clientRequestsMax, uploadBytesMax, downloadBytesMax, idleSeconds } = defaults
-  const { system, peers } = potsDefault
+  const { system } = potsDefault
   const expected: (readonly [all: number | '', ofClient: number | ''])[] = [
     [requestsMax, clientRequestsMax],
     [requestsMax, clientRequestsMax],
     [system.most, system.mostOfClient],
-    [peers.most, peers.mostOfClient],
+    [strangersMax, ''],
+    [strangerMsMax / 1000, ''],
+    [bodiesMax, ''],
     [uploadBytesMax / mib, uploadBytesMax / mib / 2],
     [uploadsLimits.waitingMax, uploadsLimits.clientWaitingMax],
     [downloadBytesMax / mib, downloadBytesMax / mib / 2],
@@ -50,6 +54,7 @@ test('each limit has its row', () => {
     expected.map(([all, ofClient]) => [String(all), String(ofClient)]),
   )
   expect(page).toContain(`more than ${crowdedRequests} requests in progress`)
+  expect([bodiesMax, sessionsMax]).toEqual([4, 4])
   expect(page).toContain(`above ${crowdedBufferedBytesMax / 1024} KiB is sent in pieces`)
 })
 

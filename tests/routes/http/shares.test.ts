@@ -23,7 +23,7 @@ afterEach(async () => {
 })
 
 const one = { most: 3, mostOfClient: 1 }
-const few = { requests: one, waits: one, system: one, peers: one }
+const few = { requests: one, waits: one, system: one }
 
 function serve(fetchIt: Mount['fetch'], pots = few, clock = systemClock) {
   const refusals = new Refusals()
@@ -92,7 +92,6 @@ describe('pots', () => {
     ['GET', '/readyz?x', 'system'],
     ['GET', '/metrics', 'system'],
     ['GET', '/metricsx', 'requests'],
-    ['POST', '/replica/v1/frames', 'peers'],
     ['GET', '/docs', 'requests'],
   ])('%s %s is counted as one of %s', (method, path, pot) => {
     const url = `http://localhost${path}`
@@ -104,19 +103,18 @@ describe('pots', () => {
     const lines = {
       requests: 'PUT /v1/files/a',
       waits: 'PUT /v1/files/a?wait=9',
-      peers: 'POST /replica/v1/frames',
       system: 'POST /metrics',
     }
     const inside: Socket[] = []
     for (const line of Object.values(lines)) inside.push(begin(2, line, body).socket)
-    expect(await comesTrue(() => server.requests() === 4)).toBe(true)
+    expect(await comesTrue(() => server.requests() === 3)).toBe(true)
     for (const [name, line] of Object.entries(lines)) {
       expect(await begin(2, line, body).answer).toStartWith('HTTP/1.1 429')
       expect(counted(`${name}-of-client` as RefusalReason)).toBe(1)
     }
     for (const line of Object.values(lines))
       for (const from of [3, 4]) inside.push(begin(from, line, body).socket)
-    expect(await comesTrue(() => server.requests() === 12)).toBe(true)
+    expect(await comesTrue(() => server.requests() === 9)).toBe(true)
     for (const [name, line] of Object.entries(lines)) {
       expect(await begin(5, line, body).answer).toStartWith('HTTP/1.1 503')
       expect(counted(name as RefusalReason)).toBe(1)
