@@ -131,53 +131,52 @@ describe('files that want to run', () => {
     )
   })
 
-  inBrowser('opened as pages they run nowhere', async () => {
-    const { url } = await serve()
-    await withSite(async (site, page) => {
-      const said = listen(page)
-      for (const { name } of await store(url, hostileFiles(site.origin)))
-        await open(page, `${url}/v1/files/${name}`)
-      await open(page, site.origin)
-      expect([runs(said), site.ran]).toEqual([[], []])
+  /** Stores the files, does something with them, and finds that no script of theirs has run. */
+  function runsNothing(
+    name: string,
+    work: (page: Page, url: string, paths: readonly string[], site: HostileSite) => Promise<void>,
+  ): void {
+    inBrowser(name, async () => {
+      const { url } = await serve()
+      await withSite(async (site, page) => {
+        const said = listen(page)
+        const stored = await store(url, hostileFiles(site.origin))
+        await work(
+          page,
+          url,
+          stored.map((file) => `/v1/files/${file.name}`),
+          site,
+        )
+        expect([runs(said), site.ran]).toEqual([[], []])
+      })
     })
-  })
+  }
+  /** Of another page, of its own site and of another one. */
+  async function onOtherPages(page: Page, { origin, crossSite }: HostileSite, script: string): Promise<void> {
+    for (const from of [origin, crossSite]) {
+      await open(page, from)
+      await run(page, script)
+    }
+  }
 
-  inBrowser('in frames of another page they run nowhere', async () => {
-    const { url } = await serve()
-    await withSite(async (site, page) => {
-      const said = listen(page)
-      const stored = await store(url, hostileFiles(site.origin))
-      for (const origin of [site.origin, site.crossSite]) {
-        await open(page, origin)
-        await run(page, frames(stored.map(({ name }) => `${url}/v1/files/${name}`)))
-      }
-      expect([runs(said), site.ran]).toEqual([[], []])
-    })
+  runsNothing('opened as pages they run nowhere', async (page, url, paths, { origin }) => {
+    for (const path of paths) await open(page, url + path)
+    await open(page, origin)
   })
-
-  inBrowser('no page of this server takes them as a script, a stylesheet or a worker', async () => {
-    const { url } = await serve()
-    await withSite(async (site, page) => {
-      const said = listen(page)
-      const stored = await store(url, hostileFiles(site.origin))
+  runsNothing('in frames of another page they run nowhere', (page, url, paths, site) =>
+    onOtherPages(page, site, frames(paths.map((path) => url + path))),
+  )
+  runsNothing(
+    'no page of this server takes them as a script, a stylesheet or a worker',
+    async (page, url, paths) => {
       expect(await open(page, `${url}/docs`)).toBe(200)
-      await run(page, use(stored.map(({ name }) => `/v1/files/${name}`)))
-      expect([runs(said), site.ran]).toEqual([[], []])
-    })
-  })
-
-  inBrowser('as scripts, stylesheets and workers of another page they run nowhere', async () => {
-    const { url } = await serve()
-    await withSite(async (site, page) => {
-      const said = listen(page)
-      const stored = await store(url, hostileFiles(site.origin))
-      for (const origin of [site.origin, site.crossSite]) {
-        await open(page, origin)
-        await run(page, use(stored.map(({ name }) => `${url}/v1/files/${name}`)))
-      }
-      expect([runs(said), site.ran]).toEqual([[], []])
-    })
-  })
+      await run(page, use(paths))
+    },
+  )
+  runsNothing(
+    'as scripts, stylesheets and workers of another page they run nowhere',
+    (page, url, paths, site) => onOtherPages(page, site, use(paths.map((path) => url + path))),
+  )
 })
 
 /** Sends a request from the page: the text of the answer, or `blocked`. */

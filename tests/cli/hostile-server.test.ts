@@ -287,7 +287,8 @@ describe.each(asking.map((of) => [nameOf(of), of] as const))('%s', (_name, of) =
     timeLimitMs,
   )
 
-  test.skipIf(of.isLong === true)(
+  if (of.isLong === true) return
+  test(
     'prints no stack and writes no wrong file, whatever a member of an answer is',
     async () => {
       const honest = await runHonest(of)

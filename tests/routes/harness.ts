@@ -25,6 +25,19 @@ import { resourcesFor } from './resources.ts'
 
 const stepMs = 1000
 
+/** A mirror that has not been heard of. */
+export const awayMirror = (id: string, url: string): MirrorRecord => ({
+  id,
+  url,
+  state: 'away',
+  cp: null,
+  lagCps: null,
+  lagMs: null,
+  needs: null,
+  heldBytes: null,
+  lastSeenMs: null,
+})
+
 export class Harness {
   readonly files = new FakeFileSystem()
   readonly clock = new VirtualClock()
@@ -86,17 +99,7 @@ export class Harness {
       mirrors: {
         list: async () => this.mirrors,
         add: async (url) => {
-          const record: MirrorRecord = {
-            id: `m${this.mirrors.length}`,
-            url,
-            state: 'away',
-            cp: null,
-            lagCps: null,
-            lagMs: null,
-            needs: null,
-            heldBytes: null,
-            lastSeenMs: null,
-          }
+          const record = awayMirror(`m${this.mirrors.length}`, url)
           this.mirrors.push(record)
           return { reached: false, record }
         },

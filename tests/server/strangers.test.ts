@@ -11,6 +11,7 @@ import { encodeChallenge, encodeProofAnswer } from '../../src/format/wire/handsh
 import { decodeFrame, encodeFrame, frameHeadBytes, frameLengths } from '../../src/format/wire/frames.ts'
 import { type Message, noUuid, nowhere } from '../../src/format/wire/messages.ts'
 import { served } from './served.ts'
+import { idleStatus } from '../replica/idle-status.ts'
 
 const { folder, start } = served()
 const secret = 'a-secret-of-enough-length'
@@ -89,17 +90,7 @@ const laterCp = (hello: Message): Uint8Array => {
     ...hello,
     kind: 'hello-answer',
     opens: hello.session,
-    side,
-    published,
-    target: nowhere,
-    stage: 'idle',
-    needs: 'nothing',
-    needsBytes: 0,
-    offerSeen: 0,
-    receivedTo: 0,
-    missing: 0,
-    refused: 0,
-    retained: [published],
+    ...idleStatus({ side, published, retained: [published] }),
   })
 }
 

@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseToken } from '../../../src/access/token.ts'
 import { bearer, issue } from '../../access/issued.ts'
+import { awayMirror } from '../../routes/harness.ts'
 import { type Ended, oneLine, runCommand, servers } from '../cli-harness.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
 
@@ -65,17 +66,7 @@ describe('token', () => {
       id: string
     }
     harness.known.replace([], false)
-    harness.mirrors.push({
-      id: 'far-away',
-      url: 'http://a',
-      state: 'away',
-      cp: null,
-      lagCps: null,
-      lagMs: null,
-      needs: null,
-      heldBytes: null,
-      lastSeenMs: null,
-    })
+    harness.mirrors.push(awayMirror('far-away', 'http://a'))
     const { code, err } = await run('token', 'revoke', id)
     expect(code).toBe(1)
     expect(err).toMatch(oneLine)

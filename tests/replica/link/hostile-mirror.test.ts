@@ -15,6 +15,7 @@ import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { type Heard, between, flipped } from './between.ts'
 import { httpPair, sharedSecret, soon } from './http-pair.ts'
 import { MemoryKeys, mirrorEnd } from './peers.ts'
+import { idleStatus } from '../idle-status.ts'
 
 const { ends, newMirror, newPrimaryEnd } = httpPair()
 const seeds = [1, 2, 3, 4, 5, 6]
@@ -127,17 +128,7 @@ test('a mirror that has proved itself says nothing for another side', async () =
           ...message,
           kind: 'hello-answer',
           opens: message.session,
-          side: victim,
-          published: nowhere,
-          target: nowhere,
-          stage: 'idle',
-          needs: 'nothing',
-          needsBytes: 0,
-          offerSeen: 0,
-          receivedTo: 0,
-          missing: 0,
-          refused: 0,
-          retained: [],
+          ...idleStatus({ side: victim }),
         }),
       ]
     },

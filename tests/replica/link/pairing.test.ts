@@ -18,10 +18,9 @@ import {
   introductionPath,
   proofPath,
 } from '../../../src/replica/link/replica-paths.ts'
-import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { smallGeometry } from '../../cp-engine/workload.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
-import { MemoryKeys, Prover, askOf, mirrorEnd, primaryEnd, someUuid } from './peers.ts'
+import { MemoryKeys, Prover, askOf, failureOf, mirrorEnd, primaryEnd, someUuid, taker } from './peers.ts'
 
 const random = seededRandom(8)
 const [volume, primary, mirror, other] = Array.from({ length: 4 }, () => formatUuid(random.bytes(16))) as [
@@ -30,13 +29,6 @@ const [volume, primary, mirror, other] = Array.from({ length: 4 }, () => formatU
   string,
   string,
 ]
-
-const receiver: FrameReceiver = {
-  receive: async () => {},
-  hasAnswers: true,
-  takeAnswers: () => [],
-  onAnswer: () => () => {},
-}
 
 describe('the form of a code', () => {
   test('every code is read back, in small letters and with spaces, too', () => {
@@ -77,13 +69,13 @@ function codeScene() {
   const bytes = code.current()!
   const stored = new MemoryKeys()
   const { fetchOf, sessions } = mirrorEnd({ side: mirror, secret: null, clock, code, stored })
-  const ask = askOf(fetchOf(receiver))
+  const ask = askOf(fetchOf(taker))
   const with_ = (material: Uint8Array) =>
     new Prover(ask, { volume, primary }, (side) => ({
       keyKind: 'code',
       key: keyOfPair('code', material, { primary, mirror: side }),
     }))
-  return { clock, code, bytes, stored, ask, sessions, with_, door: fetchOf(receiver) }
+  return { clock, code, bytes, stored, ask, sessions, with_, door: fetchOf(taker) }
 }
 const wrongCode = new Uint8Array(16)
 
@@ -125,20 +117,7 @@ describe('a code', () => {
       },
     })
     await end.keys.give('http://mirror', wrongCode)
-    const connect = async () => {
-      const failed = Promise.withResolvers<string>()
-      end.transport.connect(
-        'http://mirror',
-        {
-          take: () => null,
-          frame: () => {},
-          received: () => {},
-          failed: failed.resolve,
-        },
-        null,
-      )
-      return failed.promise
-    }
+    const connect = () => failureOf(end.transport, 'http://mirror')
     expect(await connect()).toContain('401')
     // Nothing weaker is used instead, and the reason is the way on.
     for (let i = 0; i < 3 * codeTriesMax; i++) expect(await connect()).toContain('mirror with --pair')
@@ -149,7 +128,7 @@ describe('a code', () => {
   test.each(['a secret of all', null])(
     'that is refused leaves the mirror at its URL without anything weaker (secret: %p), over a restart, until it is wanted so',
     async (secret) => {
-      const weak = mirrorEnd({ side: other, secret }).fetchOf(receiver)
+      const weak = mirrorEnd({ side: other, secret }).fetchOf(taker)
       const stored = new MemoryKeys()
       const kinds: number[] = []
       const newEnd = () =>
@@ -165,12 +144,7 @@ describe('a code', () => {
           },
         })
       let end = newEnd()
-      const connect = async () => {
-        const failed = Promise.withResolvers<string>()
-        const events = { take: () => null, frame: () => {}, received: () => {}, failed: failed.resolve }
-        end.transport.connect('http://mirror', events, null)
-        return failed.promise
-      }
+      const connect = () => failureOf(end.transport, 'http://mirror')
       await end.keys.give('http://mirror', wrongCode)
       expect(await connect()).toContain('401')
       expect(await connect()).toContain('its pairing code was not taken')
@@ -204,18 +178,7 @@ describe('a crash', () => {
     })
     if (code) await keys.give('http://mirror', code)
     stored.isBroken = breaks
-    const failed = Promise.withResolvers<string>()
-    transport.connect(
-      'http://mirror',
-      {
-        take: () => null,
-        frame: () => {},
-        received: () => {},
-        failed: failed.resolve,
-      },
-      null,
-    )
-    return failed.promise
+    return failureOf(transport, 'http://mirror')
   }
 
   test('of the primary before its key is durable: the code makes another one', async () => {
@@ -299,7 +262,7 @@ test('frames of another volume, and a hello of another side, are not taken from 
   const taken: string[] = []
   const { fetchOf } = mirrorEnd({ side: mirror, secret: 'a secret of all' })
   const door = fetchOf({
-    ...receiver,
+    ...taker,
     receive: async ({ message }) => void taken.push(message.kind),
   })
   const peer = await new Prover(askOf(door), { volume, primary }, () => ({
@@ -331,7 +294,7 @@ test("a mirror's key opens no other mirror, and no other primary has it", async 
   await stored.put(primary, key)
   await others.put(primary, concatBytes(key.subarray(1), key.subarray(0, 1)))
   const knock = async (side: string, keys: MemoryKeys, as: string) => {
-    const ask = askOf(mirrorEnd({ side, secret: null, stored: keys }).fetchOf(receiver))
+    const ask = askOf(mirrorEnd({ side, secret: null, stored: keys }).fetchOf(taker))
     return new Prover(ask, { volume, primary: as }, () => ({ keyKind: 'pair', key })).begin()
   }
   await knock(mirror, stored, primary)
@@ -348,7 +311,7 @@ test("a mirror's key opens no other mirror, and no other primary has it", async 
 })
 
 test('nothing is proved to another mirror than the one that is expected', async () => {
-  const door = mirrorEnd({ side: other, secret: 'a secret of all' }).fetchOf(receiver)
+  const door = mirrorEnd({ side: other, secret: 'a secret of all' }).fetchOf(taker)
   const asked: string[] = []
   const failed = Promise.withResolvers<string>()
   const { transport } = primaryEnd({

@@ -33,6 +33,21 @@ import { binaryType, introductionPath, proofPath } from '../../../src/replica/li
 import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { problem } from '../../../src/routes/http/problem.ts'
 
+/** Takes whatever comes, and has answers, without one in them. */
+export const taker: FrameReceiver = {
+  receive: () => Promise.resolve(),
+  hasAnswers: true,
+  takeAnswers: () => [],
+  onAnswer: () => () => {},
+}
+
+/** Connects with nothing to say; resolves with the reason for which the connection has failed. */
+export function failureOf(transport: HttpTransport, url: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  transport.connect(url, { take: () => null, frame: () => {}, received: () => {}, failed: resolve }, null)
+  return promise
+}
+
 export class MemoryKeys implements StoredKeys {
   kept: KeptKeys = { keys: new Map(), toPair: [], unused: [] }
   /** The power goes instead of the next changes. */

@@ -17,11 +17,10 @@ import {
   proofPath,
 } from '../../../src/replica/link/replica-paths.ts'
 import { strangerMsMax, strangersMax } from '../../../src/replica/link/strangers.ts'
-import type { FrameReceiver } from '../../../src/replica/link/transport.ts'
 import { type HttpServer, startHttpServer } from '../../../src/routes/http/server.ts'
 import { comesTrue } from '../../noticing/quiet.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
-import { Prover, askAt, askOf, fromHeader, mirrorEnd } from './peers.ts'
+import { Prover, askAt, askOf, fromHeader, mirrorEnd, taker } from './peers.ts'
 
 const random = seededRandom(4)
 const [volume, primary, mirror] = Array.from({ length: 3 }, () => formatUuid(random.bytes(16))) as [
@@ -29,17 +28,11 @@ const [volume, primary, mirror] = Array.from({ length: 3 }, () => formatUuid(ran
   string,
   string,
 ]
-const receiver: FrameReceiver = {
-  receive: async () => {},
-  hasAnswers: true,
-  takeAnswers: () => [],
-  onAnswer: () => () => {},
-}
 const secret = 'a secret of the two'
 
 function scene() {
   const clock = new VirtualClock()
-  const door = mirrorEnd({ side: mirror, secret, clock }).fetchOf(receiver)
+  const door = mirrorEnd({ side: mirror, secret, clock }).fetchOf(taker)
   const ask = askOf(door)
   const prover = (at = ask) =>
     new Prover(at, { volume, primary }, (side) => ({
@@ -127,7 +120,7 @@ afterEach(async () => {
 test('320 connections from five addresses that hold half a body shut nobody out', async () => {
   const clock = new VirtualClock()
   const { sessions, fetchOf } = mirrorEnd({ side: mirror, secret, clock })
-  const door = fetchOf(receiver)
+  const door = fetchOf(taker)
   const server = startHttpServer({
     hostname: '127.0.0.1',
     port: 0,

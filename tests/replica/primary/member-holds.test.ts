@@ -6,24 +6,18 @@ import { rootsHeldMax, rootsPerMemberMax } from '../../../src/format/geometry.ts
 import type { MirrorStatus, Position } from '../../../src/format/wire/messages.ts'
 import { MemberHolds } from '../../../src/replica/primary/member-holds.ts'
 import { base, next, positionOf, rootOf } from '../mirror/applier-scene.ts'
+import { idleStatus } from '../idle-status.ts'
 
 const roots: PublishedRoot[] = [base, next]
 while (roots.length < 2 * rootsHeldMax) roots.push(rootOf(roots.length + 5, roots.at(-1)!))
 const find = ({ cp }: Position): PublishedRoot | null => roots.find(({ root }) => root.cp === cp) ?? null
 
-const reportOf = (retained: readonly PublishedRoot[], offerSeen: number): MirrorStatus => ({
-  side: '',
-  published: positionOf(retained.at(-1) ?? null),
-  target: positionOf(null),
-  stage: 'idle',
-  needs: 'nothing',
-  needsBytes: 0,
-  offerSeen,
-  receivedTo: 0,
-  missing: 0,
-  refused: 0,
-  retained: retained.map(positionOf),
-})
+const reportOf = (retained: readonly PublishedRoot[], offerSeen: number): MirrorStatus =>
+  idleStatus({
+    published: positionOf(retained.at(-1) ?? null),
+    offerSeen,
+    retained: retained.map(positionOf),
+  })
 const cpsOf = (held: readonly PublishedRoot[]): number[] =>
   held.map(({ root }) => root.cp).toSorted((a, b) => a - b)
 

@@ -27,6 +27,7 @@ import {
   uuid,
   volumeUuid,
 } from '../mirror/applier-scene.ts'
+import { idleStatus } from '../idle-status.ts'
 
 export const containing = (text: string): unknown => expect.stringContaining(text)
 export const side = uuid()
@@ -87,20 +88,13 @@ export class Stage {
 
   status(published: PublishedRoot | null, change: Partial<MirrorStatus> = {}): MirrorStatus {
     const position = positionOf(published)
-    return {
+    return idleStatus({
       side: mirror,
       published: position,
-      target: nowhere,
-      stage: 'idle',
-      needs: 'nothing',
-      needsBytes: 0,
       offerSeen: 99,
-      receivedTo: 0,
-      missing: 0,
-      refused: 0,
       retained: published ? [position] : [],
       ...change,
-    }
+    })
   }
 
   answer = (published: PublishedRoot | null, change: Partial<MirrorStatus> = {}) =>
