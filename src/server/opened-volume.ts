@@ -104,6 +104,8 @@ export class OpenedVolume {
 
   /** Opens the block file again after a write of the open has failed: the content can still be read. */
   async reopenForReading(why: string): Promise<void> {
+    // The thread of an open that failed would write to the catalog beside the next one.
+    await this.catalog?.close()
     await this.device.close()
     this.opened = { device: await this.folder.open(blockFileName, { readOnly: true }), onlyReadsWhy: why }
   }

@@ -108,8 +108,8 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       if (isOfBrowser(headers)) return refuseOrigin(refusals)
       if (headers.get('Content-Type') !== 'application/octet-stream')
         return problem(new StillpointError('unsupported-media-type', 'peers send application/octet-stream'))
+      return later(mount.fetch(request, url), (given) => judged(given, request))
     }
-    if (mount.onlyPeers) return later(mount.fetch(request, url), (given) => judged(given, request))
     const shows = headers.has('Authorization')
     const name = potOf(request.method, url, path)
     const refusal = pots.refusal(name, request)
