@@ -19,7 +19,7 @@ const compile = [
   '--no-compile-autoload-dotenv',
   '--no-compile-autoload-bunfig',
   join(root, 'src/cli/main.ts'),
-  join(root, 'src/server/catalog-worker.ts'),
+  join(root, 'src/server/catalog/catalog-worker.ts'),
   `--outfile=${join(root, 'dist/stillpoint')}`,
 ]
 // Bytecode halves the start-up time; without it the program is the same.

@@ -37,7 +37,7 @@ import {
   withoutFirst,
   type Extent,
 } from './request.ts'
-import { Turn } from '../lib/turns.ts'
+import { Turn } from '../lib/gates/turns.ts'
 
 const buffersPerCallMax = 256
 const bytesPerCallMax = 8 * 2 ** 20

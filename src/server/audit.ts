@@ -10,7 +10,7 @@
 import { labelMs } from '../format/position.ts'
 import type { Clock } from '../lib/clock.ts'
 import { logger } from '../lib/log.ts'
-import type { CatalogThread } from './catalog-thread.ts'
+import type { CatalogThread } from './catalog/catalog-thread.ts'
 import {
   type AuditEntry,
   type AuditEvent,

@@ -4,7 +4,7 @@
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { TokenFeed } from '../access/token-feed.ts'
 import { AuditTrail, startOf } from './audit.ts'
-import { KeptCatalog, type SeenMirror } from './kept-catalog.ts'
+import { KeptCatalog, type SeenMirror } from './catalog/kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
 import { blockBytes } from '../format/geometry.ts'

@@ -24,7 +24,7 @@ import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { AuditTrail, startOf } from './audit.ts'
-import { KeptCatalog } from './kept-catalog.ts'
+import { KeptCatalog } from './catalog/kept-catalog.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'

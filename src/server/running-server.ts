@@ -1,5 +1,5 @@
 /** Options and result of the composition root: a volume that is served, in either role. */
-import type { Rate } from '../lib/rate-limit.ts'
+import type { Rate } from '../lib/gates/rate-limit.ts'
 import type { ServerRole } from '../routes/http/dependencies.ts'
 import type { Loss } from './losses.ts'
 import type { HostNames } from './own-address.ts'

@@ -10,7 +10,7 @@ const root = join(import.meta.dir, '../../src')
 const ofCommands = /^(cli|client)\//
 
 interface Rewritten {
-  /** `lib/pot.ts#clients`: the file and the name that the collection gets. Lists that end with their function are left out. */
+  /** `lib/gates/pot.ts#clients`: the file and the name that the collection gets. Lists that end with their function are left out. */
   readonly names: readonly string[]
   readonly text: string
 }

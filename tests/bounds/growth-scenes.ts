@@ -8,7 +8,7 @@ import { systemRandom } from '../../src/lib/random.ts'
 import { readConfiguration } from '../../src/server/configuration/configuration.ts'
 import { startServer } from '../../src/server/start.ts'
 import { valueHead } from '../../src/format/pointer.ts'
-import { RecordedCps } from '../../src/server/cp-history.ts'
+import { RecordedCps } from '../../src/server/catalog/cp-history.ts'
 import { keyOf } from '../cp-engine/workload.ts'
 import { Pair } from '../replica/pair.ts'
 

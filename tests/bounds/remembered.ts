@@ -16,7 +16,7 @@ import { KnownDirectories } from '../../src/fs/tree/known-directories.ts'
 import { BufferPool } from '../../src/lib/buffer-pool.ts'
 import { encodeUtf8 } from '../../src/lib/bytes.ts'
 import { formatUuid } from '../../src/lib/random.ts'
-import { RateLimit } from '../../src/lib/rate-limit.ts'
+import { RateLimit } from '../../src/lib/gates/rate-limit.ts'
 import { Lag } from '../../src/replica/link/lag.ts'
 import { keyOfPair } from '../../src/replica/link/peer-proof.ts'
 import { sessionsMax } from '../../src/replica/link/peer-sessions.ts'
@@ -78,7 +78,7 @@ const replaced = (most: number, count: number, makeRuns: () => ReplacedRuns): Bo
 
 export const remembered: readonly Bound[] = [
   {
-    file: 'lib/rate-limit.ts',
+    file: 'lib/gates/rate-limit.ts',
     what: 'clients that did something lately',
     most: 50,
     count: 300,

@@ -3,7 +3,7 @@
  * before. Skipped by name where it is not installed: `npm run mutate` and `.ci/run` install it.
  */
 import { describe, expect, test } from 'bun:test'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { applied } from '../../tools/mutate/edit.ts'
 import { type FileEdits, isLibraryInstalled, markedHeader, openLibrary } from '../../tools/mutate/library.ts'
@@ -101,7 +101,7 @@ describe.skipIf(!isLibraryInstalled())('with the library', () => {
       const library = await openLibrary()
       let at = 0
       const ranges = new Map<string, { at: number; edits: FileEdits; source: string }>()
-      for (const name of readdirSync(join(root, 'src/lib'))) {
+      for (const name of new Bun.Glob('*.ts').scanSync(join(root, 'src/lib'))) {
         const source = readFileSync(join(root, 'src/lib', name), 'utf8')
         const edits = await library(`src/lib/${name}`, source)
         ranges.set(name, { at, edits, source })

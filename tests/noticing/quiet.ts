@@ -11,9 +11,9 @@ import type { VolumeFiles } from '../../src/fs/file-system.ts'
 import type { Views } from '../../src/fs/read/image-leases.ts'
 import { enterHeld, heldFilesMax, windowsOf } from '../../src/fs/read/open-file.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import type { ByteGate } from '../../src/lib/byte-gate.ts'
+import type { ByteGate } from '../../src/lib/gates/byte-gate.ts'
 import type { MirrorApplier } from '../../src/replica/mirror/mirror-applier.ts'
-import type { Resources } from '../../src/routes/http/resources.ts'
+import type { Resources } from '../../src/routes/limits/resources.ts'
 import { settled } from '../simulated/clock.ts'
 
 /** Held of each thing; all are 0 at rest. */

@@ -159,7 +159,7 @@ describe('what is allowed is not found', () => {
     ['src/cli/main.ts', `import { A } from './verbs/c.ts'\nimport { openSync } from 'node:fs'`],
     [
       'src/server/start.ts',
-      `import { A } from '../catalog/c.ts'\nimport { b } from './configuration/listen.ts'`,
+      `import { A } from './catalog/c.ts'\nimport { b } from './configuration/listen.ts'`,
     ],
     ['src/catalog/a.ts', `import text from '../../drizzle/0000_first.sql' with { type: 'text' }`],
     ['src/lib/clock.ts', 'setTimeout(callback, Date.now())'],

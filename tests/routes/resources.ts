@@ -1,7 +1,7 @@
 /** Resources of an app without a listener: tests say who asks by a header of their own. */
 import type { Clock } from '../../src/lib/clock.ts'
-import { Refusals } from '../../src/routes/http/refusals.ts'
-import { Resources } from '../../src/routes/http/resources.ts'
+import { Refusals } from '../../src/routes/limits/refusals.ts'
+import { Resources } from '../../src/routes/limits/resources.ts'
 
 interface Given {
   readonly clock: Clock

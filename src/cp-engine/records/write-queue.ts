@@ -14,8 +14,8 @@
  */
 import type { BlockRun } from '../../lib/block-run.ts'
 import { assert } from '../../lib/assert.ts'
-import { Bell } from '../../lib/bell.ts'
-import { ByteGate } from '../../lib/byte-gate.ts'
+import { Bell } from '../../lib/gates/bell.ts'
+import { ByteGate } from '../../lib/gates/byte-gate.ts'
 import type { BlockPointer } from '../../format/pointer.ts'
 import type { WriteCommand } from '../contract.ts'
 import type { Readers } from '../space/readers.ts'

@@ -9,7 +9,7 @@ import type { BlockDevice } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { verifyNode } from '../../format/disk/tree-node.ts'
 import { type NodeCache, type NotLoaded, frameState } from './node-cache.ts'
-import { Turn } from '../../lib/turns.ts'
+import { Turn } from '../../lib/gates/turns.ts'
 
 /** Allowance of a look that is under way. */
 export interface LoadAllowance {

@@ -31,7 +31,7 @@ import { assertWritable } from '../../format/features.ts'
 import { decodeRoot } from '../../format/disk/root.ts'
 import { decodeSuperblock, encodeSuperblock } from '../../format/disk/superblock.ts'
 import type { Superblock } from '../../format/disk/superblock.ts'
-import { Turn } from '../../lib/turns.ts'
+import { Turn } from '../../lib/gates/turns.ts'
 
 export type SuperblockChange = Partial<Omit<Superblock, 'generation' | 'geometry' | 'sideUuid'>> & {
   readonly geometry?: Superblock['geometry']

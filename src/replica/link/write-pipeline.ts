@@ -10,7 +10,7 @@
  *   any other failure nothing is written any more (`onFailed`).
  */
 import type { BlockRun } from '../../lib/block-run.ts'
-import { Bell } from '../../lib/bell.ts'
+import { Bell } from '../../lib/gates/bell.ts'
 import { hasCode } from '../../lib/errors.ts'
 import type { BlockDevice, WriteRun } from '../../blockdev/block-device.ts'
 import { blockBytes } from '../../format/geometry.ts'

@@ -28,7 +28,7 @@ import type { Transfer } from '../link/transfer-log.ts'
 import { TransferLog } from '../link/transfer-log.ts'
 import { verifyTarget } from './verification.ts'
 import { WritePipeline } from '../link/write-pipeline.ts'
-import { Turn } from '../../lib/turns.ts'
+import { Turn } from '../../lib/gates/turns.ts'
 
 interface MirrorApplierOptions {
   readonly clock: Clock

@@ -3,7 +3,7 @@
  * sender follows one order at a time, the newest one, and reads only as far ahead as the outbox allows.
  */
 import type { BlockRun } from '../../lib/block-run.ts'
-import { Bell } from '../../lib/bell.ts'
+import { Bell } from '../../lib/gates/bell.ts'
 import type { PrimaryVolume, PublishedRoot } from '../../cp-engine/contract.ts'
 import { blockBytes } from '../../format/geometry.ts'
 import { type BlockSource, nowhere } from '../../format/wire/messages.ts'

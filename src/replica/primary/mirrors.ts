@@ -9,7 +9,7 @@
  */
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
-import { Turn } from '../../lib/turns.ts'
+import { Turn } from '../../lib/gates/turns.ts'
 import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
 import { membersMax } from '../../format/geometry.ts'
 import { labelMs } from '../../format/position.ts'

@@ -13,7 +13,7 @@
 import type { OpenFile } from '../../fs/contract.ts'
 import { logger } from '../../lib/log.ts'
 import type { Permit } from './permit.ts'
-import type { AnswerRoom } from './resources.ts'
+import type { AnswerRoom } from '../limits/resources.ts'
 
 const log = logger('routes')
 

@@ -8,7 +8,7 @@ import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
-import type { Resources } from './resources.ts'
+import type { Resources } from '../limits/resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
 export interface ViewSource {

@@ -10,13 +10,13 @@
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { logger } from '../../lib/log.ts'
-import { type Rate, RateLimit } from '../../lib/rate-limit.ts'
-import { clientOfAddress, clientsRememberedMax } from './clients.ts'
+import { type Rate, RateLimit } from '../../lib/gates/rate-limit.ts'
+import { clientOfAddress, clientsRememberedMax } from '../limits/clients.ts'
 import { hostRule } from './host-rule.ts'
 import { isPreflight, originRule, preflightAnswer, showTo } from './origin-rule.ts'
-import { Pots, type PotsLimits, potOf, potsDefault } from './pots.ts'
+import { Pots, type PotsLimits, potOf, potsDefault } from '../limits/pots.ts'
 import { methodNotAllowed, problem } from './problem.ts'
-import { Refusals } from './refusals.ts'
+import { Refusals } from '../limits/refusals.ts'
 
 const log = logger('routes')
 

@@ -8,7 +8,7 @@
  */
 import type { Registry } from 'prom-client'
 import type { Gauge } from '../http/dependencies.ts'
-import type { Refusals } from '../http/refusals.ts'
+import type { Refusals } from '../limits/refusals.ts'
 
 type Counts = ReadonlyMap<string, ReadonlyMap<number, { readonly requests: number; readonly ms: number }>>
 

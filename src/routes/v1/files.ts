@@ -32,7 +32,7 @@ import {
 } from './parameters.ts'
 import { conditionsOf } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
-import { uploadBytes } from '../http/resources.ts'
+import { uploadBytes } from '../limits/resources.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 

@@ -15,7 +15,7 @@ import type { Permit } from '../http/permit.ts'
 import { problem } from '../http/problem.ts'
 import { type ByteRange, parseRange } from '../http/ranges.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
-import type { Resources } from '../http/resources.ts'
+import type { Resources } from '../limits/resources.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
 /** Path of a file as the URL has it, still percent-encoded. An empty path is refused, because the root is no file. */

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { hostRule } from '../../../src/routes/http/host-rule.ts'
-import { Refusals } from '../../../src/routes/http/refusals.ts'
+import { Refusals } from '../../../src/routes/limits/refusals.ts'
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../../../src/routes/http/server.ts'
 import { hostsOf } from '../../../src/server/door.ts'
 import { Harness, expectProblem } from '../harness.ts'

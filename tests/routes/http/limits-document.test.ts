@@ -3,18 +3,18 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keptCpsMax } from '../../../src/fs/read/image-leases.ts'
-import { clientsRememberedMax } from '../../../src/routes/http/clients.ts'
+import { clientsRememberedMax } from '../../../src/routes/limits/clients.ts'
 import { bodiesMax, sessionsMax } from '../../../src/replica/link/peer-sessions.ts'
 import { strangerMsMax, strangersMax } from '../../../src/replica/link/strangers.ts'
-import { potsDefault } from '../../../src/routes/http/pots.ts'
-import { refusalReasons } from '../../../src/routes/http/refusals.ts'
+import { potsDefault } from '../../../src/routes/limits/pots.ts'
+import { refusalReasons } from '../../../src/routes/limits/refusals.ts'
 import {
   crowdedBufferedBytesMax,
   crowdedRequests,
   forcedCpsRate,
   streamsLimits,
   uploadsLimits,
-} from '../../../src/routes/http/resources.ts'
+} from '../../../src/routes/limits/resources.ts'
 import { wrongCredentials } from '../../../src/routes/http/server.ts'
 import { readConfiguration } from '../../../src/server/configuration/configuration.ts'
 

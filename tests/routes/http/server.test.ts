@@ -7,7 +7,7 @@ import {
   ListenError,
   startHttpServer,
 } from '../../../src/routes/http/server.ts'
-import { potsDefault } from '../../../src/routes/http/pots.ts'
+import { potsDefault } from '../../../src/routes/limits/pots.ts'
 import { Harness, expectProblem } from '../harness.ts'
 
 const servers: HttpServer[] = []

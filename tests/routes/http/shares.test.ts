@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { potOf, potsDefault } from '../../../src/routes/http/pots.ts'
-import { type RefusalReason, Refusals } from '../../../src/routes/http/refusals.ts'
+import { potOf, potsDefault } from '../../../src/routes/limits/pots.ts'
+import { type RefusalReason, Refusals } from '../../../src/routes/limits/refusals.ts'
 import {
   type HttpServer,
   type Mount,

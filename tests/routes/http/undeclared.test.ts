@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { batchBytesMax } from '../../../src/fs/contract.ts'
 import { jsonBytesMax } from '../../../src/routes/http/body.ts'
-import { uploadsLimits } from '../../../src/routes/http/resources.ts'
+import { uploadsLimits } from '../../../src/routes/limits/resources.ts'
 import { settled, stateOf } from '../../simulated/clock.ts'
 import { Harness, expectProblem } from '../harness.ts'
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { served } from './served.ts'
+import { served } from '../served.ts'
 
 const { folder, start } = served()
 

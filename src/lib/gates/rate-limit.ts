@@ -4,7 +4,7 @@
  * The table remembers at most `clientsMax` clients. A client whose allowance is whole again is forgotten first; beyond
  * the bound, the client that was seen longest ago is.
  */
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 
 export interface Rate {
   readonly burst: number

@@ -5,13 +5,13 @@
  *   own.
  * - Every CP that can be read is known here, whether the catalog can be used or not.
  */
-import { type CpRow, newestFirst } from '../catalog/catalog.ts'
-import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../cp-engine/contract.ts'
-import { assert } from '../lib/assert.ts'
-import { toHex } from '../lib/bytes.ts'
-import { clampedMs, epochOfCp } from '../format/position.ts'
+import { type CpRow, newestFirst } from '../../catalog/catalog.ts'
+import type { CpCause, CpPublished, PublishedRoot, RootSource } from '../../cp-engine/contract.ts'
+import { assert } from '../../lib/assert.ts'
+import { toHex } from '../../lib/bytes.ts'
+import { clampedMs, epochOfCp } from '../../format/position.ts'
 import type { CatalogThread } from './catalog-thread.ts'
-import type { CpHistory, CpRecord, ServerRole } from '../routes/http/dependencies.ts'
+import type { CpHistory, CpRecord, ServerRole } from '../../routes/http/dependencies.ts'
 
 type Rows = Pick<CatalogThread, 'recordCp' | 'listCps' | 'getCp' | 'newestAtOrBefore'>
 

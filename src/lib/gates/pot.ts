@@ -4,7 +4,7 @@
  * As long as fewer are inside than one client may have, nobody asks who the clients are: a pot that is nearly empty
  * costs an entry in a set.
  */
-import { assert } from './assert.ts'
+import { assert } from '../assert.ts'
 
 export interface PotLimits {
   readonly most: number

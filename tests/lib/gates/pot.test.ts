@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { Pot } from '../../src/lib/pot.ts'
+import { Pot } from '../../../src/lib/gates/pot.ts'
 
 interface Entry {
   readonly client: string

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { clientOfAddress } from '../../../src/routes/http/clients.ts'
+import { clientOfAddress } from '../../../src/routes/limits/clients.ts'
 
 test.each([
   ['127.0.0.1', '127.0.0.1'],

@@ -8,7 +8,7 @@
  * - At most `waitingMax` callers wait, and at most `clientWaitingMax` of one client; the next caller is refused.
  * - A caller who leaves while waiting (`signal`) has no room, and takes none.
  */
-import { assert } from './assert.ts'
+import { assert } from '../assert.ts'
 
 interface SharedGateLimits {
   readonly bytesMax: number

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { StillpointError } from '../../lib/errors.ts'
-import { Pot } from '../../lib/pot.ts'
-import { RateLimit } from '../../lib/rate-limit.ts'
-import { type GateRefusal, SharedGate } from '../../lib/shared-gate.ts'
+import { Pot } from '../../lib/gates/pot.ts'
+import { RateLimit } from '../../lib/gates/rate-limit.ts'
+import { type GateRefusal, SharedGate } from '../../lib/gates/shared-gate.ts'
 import { clientsRememberedMax } from './clients.ts'
 import type { Refusals } from './refusals.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { RateLimit } from '../../src/lib/rate-limit.ts'
-import { VirtualClock } from '../simulated/clock.ts'
+import { RateLimit } from '../../../src/lib/gates/rate-limit.ts'
+import { VirtualClock } from '../../simulated/clock.ts'
 
 test('a burst, then so many a second, for each client alone', () => {
   const clock = new VirtualClock()

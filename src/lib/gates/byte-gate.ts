@@ -5,7 +5,7 @@
  * - One caller alone always has room, however many bytes that caller asks for.
  * - Bytes that were let in are held until the caller lets the bytes go, exactly once.
  */
-import { assert } from './assert.ts'
+import { assert } from '../assert.ts'
 
 export class ByteGate {
   private heldBytes = 0

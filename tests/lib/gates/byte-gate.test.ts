@@ -1,8 +1,8 @@
 /** Room is given in the order in which callers asked for it, held until it is let go, and never lost. */
 import { describe, expect, test } from 'bun:test'
-import { ByteGate } from '../../src/lib/byte-gate.ts'
-import { seededRandom } from '../../src/lib/random.ts'
-import { settled } from '../simulated/clock.ts'
+import { ByteGate } from '../../../src/lib/gates/byte-gate.ts'
+import { seededRandom } from '../../../src/lib/random.ts'
+import { settled } from '../../simulated/clock.ts'
 
 function harness(bytesMax: number) {
   const gate = new ByteGate(bytesMax)

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { Bell } from '../../src/lib/bell.ts'
-import { settled } from '../simulated/clock.ts'
+import { Bell } from '../../../src/lib/gates/bell.ts'
+import { settled } from '../../simulated/clock.ts'
 
 test('everybody who waits hears one ring, and who asks while it rings hears the next', async () => {
   const bell = new Bell()

@@ -1,8 +1,8 @@
 /** A thread that ends takes nothing with it: what was asked is answered with nothing, and a new thread goes on. */
 import { expect, test } from 'bun:test'
-import { CatalogThread } from '../../src/server/catalog-thread.ts'
-import { cpRow, sideUuid } from '../catalog/rows.ts'
-import { served } from './served.ts'
+import { CatalogThread } from '../../../src/server/catalog/catalog-thread.ts'
+import { cpRow, sideUuid } from '../../catalog/rows.ts'
+import { served } from '../served.ts'
 
 const { folder, start } = served()
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { SharedGate } from '../../src/lib/shared-gate.ts'
-import { seededRandom } from '../../src/lib/random.ts'
-import { settled } from '../simulated/clock.ts'
+import { SharedGate } from '../../../src/lib/gates/shared-gate.ts'
+import { seededRandom } from '../../../src/lib/random.ts'
+import { settled } from '../../simulated/clock.ts'
 
 const limits = { bytesMax: 100, clientBytesMax: 50, waitingMax: 4, clientWaitingMax: 2 }
 const stays = () => new AbortController().signal

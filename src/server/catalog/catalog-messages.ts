@@ -2,11 +2,11 @@
  * The messages between the server and the thread of its catalog. They arrive in the order in which they were sent, and
  * the thread answers each call with the same number.
  */
-import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../catalog/catalog.ts'
-import type { ChangesKept, Pass } from '../catalog/files/file-catalog.ts'
-import type { CatalogState } from '../catalog/files/file-tables.ts'
-import type { ImageRoot } from '../catalog/files/image.ts'
-import type { LogLevel } from '../lib/log.ts'
+import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
+import type { ChangesKept, Pass } from '../../catalog/files/file-catalog.ts'
+import type { CatalogState } from '../../catalog/files/file-tables.ts'
+import type { ImageRoot } from '../../catalog/files/image.ts'
+import type { LogLevel } from '../../lib/log.ts'
 
 export interface CatalogSetting {
   /** Folder of the volume. */

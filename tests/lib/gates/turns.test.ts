@@ -1,8 +1,8 @@
 /** Work that takes turns never overlaps, keeps its order, and leaves nothing behind. */
 import { describe, expect, test } from 'bun:test'
-import { seededRandom } from '../../src/lib/random.ts'
-import { Turn, Turns } from '../../src/lib/turns.ts'
-import { settled } from '../simulated/clock.ts'
+import { seededRandom } from '../../../src/lib/random.ts'
+import { Turn, Turns } from '../../../src/lib/gates/turns.ts'
+import { settled } from '../../simulated/clock.ts'
 
 describe('a turn', () => {
   test('one at a time, in order, whatever becomes of the one before', async () => {

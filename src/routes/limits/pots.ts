@@ -4,7 +4,7 @@
  * that is answered at once is never counted, and what peers send has bounds of its own.
  */
 import { StillpointError } from '../../lib/errors.ts'
-import { Pot, type PotLimits } from '../../lib/pot.ts'
+import { Pot, type PotLimits } from '../../lib/gates/pot.ts'
 import type { RefusalReason, Refusals } from './refusals.ts'
 
 export const potNames = ['requests', 'waits', 'system'] as const

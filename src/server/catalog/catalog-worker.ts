@@ -2,14 +2,14 @@
  * The thread of the catalog: it owns the only connection that writes the file, and reads the block file by itself, for
  * reading only. Whatever SQLite or the disk keep it waiting for, the server goes on.
  */
-import { type BlockDevice, DeviceError } from '../blockdev/block-device.ts'
-import { FileFolder } from '../blockdev/file-folder.ts'
-import { Catalog, type CpRow } from '../catalog/catalog.ts'
-import { FileCatalog } from '../catalog/files/file-catalog.ts'
-import type { Blocks, ImageRoot } from '../catalog/files/image.ts'
-import { assert } from '../lib/assert.ts'
-import { systemClock } from '../lib/clock.ts'
-import { startLogging } from '../lib/log.ts'
+import { type BlockDevice, DeviceError } from '../../blockdev/block-device.ts'
+import { FileFolder } from '../../blockdev/file-folder.ts'
+import { Catalog, type CpRow } from '../../catalog/catalog.ts'
+import { FileCatalog } from '../../catalog/files/file-catalog.ts'
+import type { Blocks, ImageRoot } from '../../catalog/files/image.ts'
+import { assert } from '../../lib/assert.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { startLogging } from '../../lib/log.ts'
 import type {
   CatalogAnswer,
   CatalogAnswers,
@@ -18,7 +18,7 @@ import type {
   CatalogSetting,
   CatalogWord,
 } from './catalog-messages.ts'
-import { blockFileName, catalogPath, makePrivate, setCatalogAside } from './volume-folder.ts'
+import { blockFileName, catalogPath, makePrivate, setCatalogAside } from '../volume-folder.ts'
 
 declare const self: Worker
 

@@ -1,10 +1,10 @@
 /** The catalog of a server with all that keeps it: the history of CPs, and the files, unless they are switched off. */
-import type { MirrorRow } from '../catalog/catalog.ts'
-import { FileFollower } from '../catalog/files/follower.ts'
-import type { RootSource } from '../cp-engine/contract.ts'
-import { labelMs } from '../format/position.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Gauge, ServerRole } from '../routes/http/dependencies.ts'
+import type { MirrorRow } from '../../catalog/catalog.ts'
+import { FileFollower } from '../../catalog/files/follower.ts'
+import type { RootSource } from '../../cp-engine/contract.ts'
+import { labelMs } from '../../format/position.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Gauge, ServerRole } from '../../routes/http/dependencies.ts'
 import type { CatalogThread } from './catalog-thread.ts'
 import { RecordedCps } from './cp-history.ts'
 

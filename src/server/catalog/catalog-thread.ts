@@ -5,13 +5,13 @@
  *   new thread is begun for a call that comes `restartMs` later.
  * - Rows that are told while there is no thread are counted as dropped.
  */
-import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../catalog/catalog.ts'
-import type { Pass } from '../catalog/files/file-catalog.ts'
-import type { CatalogState } from '../catalog/files/file-tables.ts'
-import type { FilePasses } from '../catalog/files/follower.ts'
-import type { ImageRoot } from '../catalog/files/image.ts'
-import type { Clock } from '../lib/clock.ts'
-import { logger } from '../lib/log.ts'
+import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
+import type { Pass } from '../../catalog/files/file-catalog.ts'
+import type { CatalogState } from '../../catalog/files/file-tables.ts'
+import type { FilePasses } from '../../catalog/files/follower.ts'
+import type { ImageRoot } from '../../catalog/files/image.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { logger } from '../../lib/log.ts'
 import type {
   CatalogAnswer,
   CatalogAnswers,
@@ -26,7 +26,7 @@ const noPass: Pass = { outcome: 'no-file', reason: 'the thread of the catalog ha
 
 /** Inside the compiled program every module has the place of the program, and entry points lie below `src/`. */
 const workerUrl = new URL(
-  import.meta.url.includes('/$bunfs/') ? './server/catalog-worker.ts' : './catalog-worker.ts',
+  import.meta.url.includes('/$bunfs/') ? './server/catalog/catalog-worker.ts' : './catalog-worker.ts',
   import.meta.url,
 ).href
 
