@@ -1,7 +1,7 @@
 /**
  * `npm run generate [-- PART…]` writes the files that are made from others; `--check` only says which of them differ.
  *
- * lock        package-lock.json, and those of tools/mutate and tests/browser, without the addresses that npm copies into them
+ * lock        package-lock.json, and those of the folders with packages of their own, without the addresses that npm copies into them
  * openapi     openapi/primary.json and openapi/mirror.json, from the routes
  * migrations  drizzle/ has a migration for all that src/catalog/schema.ts says
  *
@@ -24,6 +24,7 @@ const parts = {
     const codes = [
       'package-lock.json',
       'tools/mutate/package-lock.json',
+      'tools/documents/package-lock.json',
       'tests/browser/package-lock.json',
     ].map((path) => update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))))
     return Math.max(...codes)

@@ -81,6 +81,7 @@ if (problem) {
     for (const part of ['lock', 'openapi', 'migrations']) {
       check(`generated: ${part}`, process.execPath, ['scripts/generate.mjs', '--check', part])
     }
+    check('documents: rules of redocly and spectral', process.execPath, ['tools/documents/lint.mjs'])
   }
   runTests(patterns)
 }

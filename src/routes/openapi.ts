@@ -28,6 +28,9 @@ const tagNames = {
   system: 'The process itself',
 } as const
 
+/** The library's types know no `identifier`, which is of OpenAPI 3.1. */
+const license = { name: 'MIT', identifier: 'MIT' }
+
 /** The path parameter that stands for several segments. */
 const multiSegment = '{path}'
 
@@ -44,13 +47,15 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
       title: role === 'primary' ? 'Stillpoint' : 'Stillpoint mirror',
       version: packageJson.version,
       description: descriptions[role],
-      license: { name: 'MIT' },
+      contact: { name: 'Stillpoint' },
+      license,
     },
     servers: [{ url: '/' }],
     tags: Object.entries(tagNames).map(([name, description]) => ({ name, description })),
   })
   const plain = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
   dropUnusedTags(plain)
+  dropEmptySchemas(plain)
   markMultiSegment(plain)
   return plain
 }
@@ -60,7 +65,14 @@ export const documentText = (role: ServerRole): string => `${JSON.stringify(buil
 
 const toRoute = ({ method, path, contract }: Endpoint) => ({ method, path, ...contract })
 
-type PathItems = Record<string, Record<string, { tags?: string[]; parameters?: Record<string, unknown>[] }>>
+type Content = Record<string, { schema?: object }>
+interface OperationObject {
+  tags?: string[]
+  parameters?: Record<string, unknown>[]
+  requestBody?: { content?: Content }
+  responses?: Record<string, { content?: Content }>
+}
+type PathItems = Record<string, Record<string, OperationObject>>
 
 function dropUnusedTags(document: Record<string, unknown>): void {
   const used = new Set<string>()
@@ -68,6 +80,17 @@ function dropUnusedTags(document: Record<string, unknown>): void {
     for (const endpoint of Object.values(item)) for (const tag of endpoint.tags ?? []) used.add(tag)
   }
   document['tags'] = (document['tags'] as { name: string }[]).filter(({ name }) => used.has(name))
+}
+
+/** Plain bytes have no schema; the library wants one of every type. */
+function dropEmptySchemas(document: Record<string, unknown>): void {
+  for (const item of Object.values(document['paths'] as PathItems)) {
+    for (const { requestBody, responses = {} } of Object.values(item)) {
+      for (const { content = {} } of [requestBody ?? {}, ...Object.values(responses)])
+        for (const media of Object.values(content))
+          if (Object.keys(media.schema ?? {}).length === 0) delete media.schema
+    }
+  }
 }
 
 /** OpenAPI has no word for a parameter with slashes, so `x-multi-segment` tells the readers of the document. */

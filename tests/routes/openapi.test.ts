@@ -15,12 +15,16 @@ const promised: readonly string[] =
 
 interface EndpointObject {
   readonly operationId: string
+  readonly summary?: string
+  readonly description?: string
+  readonly security?: readonly object[]
   readonly tags: readonly string[]
   readonly parameters?: readonly {
     readonly name: string
     readonly in: string
     readonly 'x-multi-segment'?: boolean
   }[]
+  readonly requestBody?: { readonly content?: Readonly<Record<string, unknown>> }
   readonly responses: Readonly<
     Record<string, { readonly description: string; readonly content?: Readonly<Record<string, unknown>> }>
   >
@@ -60,6 +64,34 @@ describe('documents', () => {
           parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name),
         )
         if (role === 'mirror') expect(['get', 'head']).toContain(method)
+      }
+    })
+  }
+
+  /** What an endpoint lacks for a reader of its document, in words for who has written the endpoint. */
+  function lacks({ operationId, summary, description, security }: EndpointObject): string[] {
+    const missing = Object.entries({ summary, description, security }).filter(([, value]) => !value)
+    return missing.map(
+      ([name]) => `the contract of ${operationId} has no ${name}: write it beside its handler`,
+    )
+  }
+
+  for (const role of roles) {
+    test(`of a ${role}: every endpoint is described`, () => {
+      expect(endpointsOf(role).flatMap(({ endpoint }) => lacks(endpoint))).toEqual([])
+    })
+
+    test(`of a ${role}: generated clients find no trap`, () => {
+      // A default makes a member required for generators that believe every answer has it.
+      expect(documentText(role)).not.toContain('"default"')
+      for (const { endpoint } of endpointsOf(role)) {
+        // A name that stands for others would be sent as it is.
+        for (const { name } of endpoint.parameters ?? []) expect(name).not.toMatch(/NAME|\*/)
+        // A schema of bytes is text or JSON for many generators.
+        const { requestBody, responses } = endpoint
+        for (const { content = {} } of [requestBody ?? {}, ...Object.values(responses)])
+          for (const type of ['application/octet-stream', '*/*'])
+            if (type in content) expect(content[type]).not.toHaveProperty('schema')
       }
     })
   }

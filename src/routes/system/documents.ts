@@ -41,6 +41,8 @@ export const documentEndpoints: readonly Endpoint[] = [
       operationId: 'getOpenApi',
       tags,
       summary: 'This document',
+      description:
+        'The contract of this server, for programs and for generators of clients. Asks for no token.',
       responses: {
         200: {
           description: 'OpenAPI 3.1',
@@ -60,6 +62,7 @@ export const documentEndpoints: readonly Endpoint[] = [
       operationId: 'getDocs',
       tags,
       summary: 'This document as a page',
+      description: 'For people. The page loads nothing from anywhere else. Asks for no token.',
       responses: {
         200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } },
         ...problems(),

@@ -60,6 +60,7 @@ export const healthEndpoints: readonly Endpoint[] = [
       operationId: 'getHealth',
       tags,
       summary: 'Whether the process answers',
+      description: 'Asks for no token, and says nothing about the data.',
       responses: { 200: healthResponse, ...problems() },
     },
   },
@@ -73,6 +74,9 @@ export const healthEndpoints: readonly Endpoint[] = [
       operationId: 'getReadiness',
       tags,
       summary: 'Whether reads are served',
+      description:
+        'On a mirror also while its primary is away. Asks for no token; with one, `fenced` says why a primary takes no ' +
+        'writes.',
       responses: { 200: healthResponse, ...problems('not-yet') },
     },
   },
@@ -85,7 +89,8 @@ export const healthEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'getMetrics',
       tags,
-      summary: 'Metrics in the text format of Prometheus',
+      summary: 'Metrics',
+      description: 'In the text format of Prometheus.',
       responses: {
         200: { description: 'All of them', content: { 'text/plain': { schema: z.string() } } },
         ...problems(),

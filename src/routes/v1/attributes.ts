@@ -1,7 +1,7 @@
 /**
  * Attributes that a client attaches to an entry, translated between headers, JSON and the file system.
  *
- * The headers are `Stillpoint-Meta-NAME: value`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`,
+ * The headers are `Stillpoint-Meta-Owner: alice`, `Stillpoint-Mode: 0644`, `Stillpoint-Modified: RFC 3339`,
  * `Content-Type` and `Stillpoint-Link: target`. Metadata is kept and sent back as the client sent the text. Content
  * types, modes, times and link targets are kept as values, and each has one form in answers.
  */

@@ -141,7 +141,10 @@ export const batchEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'batch',
       tags: ['several'],
-      summary: 'Several operations, all or nothing; later ones see earlier ones',
+      summary: 'Several operations, all or nothing',
+      description:
+        `Up to ${batchOperationsMax} operations, applied in order: later ones see earlier ones, and a consistency point has all ` +
+        'of them or none. When one fails, the answer is its problem with its `index`, and nothing is applied.',
       request: {
         query: z.object(durabilityQuery),
         body: { required: true, content: jsonContent(BatchBody) },

@@ -86,9 +86,17 @@ export const cpEndpoints: readonly Endpoint[] = [
       operationId: 'listCps',
       tags,
       summary: 'Consistency points, newest first',
+      description:
+        'Each is one image of the whole volume. `retained` says whether reads with `?cp=` find it; the others are ' +
+        'history. Pages follow one another by `next`.',
       request: {
         query: z.object({
-          limit: z.int().min(1).max(limitMax).default(limitDefault).optional(),
+          limit: z
+            .int()
+            .min(1)
+            .max(limitMax)
+            .optional()
+            .openapi({ description: `Items of a page; ${limitDefault} unless given` }),
           cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
         }),
       },
@@ -108,6 +116,7 @@ export const cpEndpoints: readonly Endpoint[] = [
       operationId: 'getCp',
       tags,
       summary: 'One consistency point',
+      description: 'Also one that is history, and that nobody can read any more.',
       request: { params: z.object({ cp: z.int().min(0).max(Number.MAX_SAFE_INTEGER) }) },
       responses: {
         200: { description: 'It is known', headers: cpHeader, content: jsonContent(CpItem) },
@@ -125,6 +134,8 @@ export const cpEndpoints: readonly Endpoint[] = [
       operationId: 'takeCp',
       tags,
       summary: 'Take a consistency point now and wait for it',
+      description:
+        'The answer comes when everything written before is in a published consistency point. The request has no body.',
       responses: {
         200: {
           description: 'Nothing was dirty: the last one',

@@ -27,6 +27,8 @@ import {
   attributeHeaders,
   cpHeader,
   durabilityQuery,
+  metaRequest,
+  metaSentence,
   mutationHeaders,
   pathParam,
   readingQuery,
@@ -202,13 +204,24 @@ const deleteDirectoryHandler =
 const listContract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'listRoot' : 'listDirectory',
   tags,
-  summary: root ? 'List the root' : 'List a directory, in the order of the bytes of names',
+  summary: root ? 'List the root' : 'List a directory',
+  description:
+    'Entries come in the order of the bytes of their names. `next` is the cursor of the next page, null on the last one; ' +
+    'all pages of a listing are of one consistency point, whatever is written meanwhile.',
   request: {
     ...(root ? {} : { params: pathParam }),
     query: z.object({
-      limit: z.int().min(1).max(listLimitMax).default(limitDefault).optional(),
+      limit: z
+        .int()
+        .min(1)
+        .max(listLimitMax)
+        .optional()
+        .openapi({ description: `Entries of a page; ${limitDefault} unless given` }),
       cursor: z.string().optional().openapi({ description: '`next` of the page before' }),
-      recursive: z.boolean().optional(),
+      recursive: z
+        .boolean()
+        .optional()
+        .openapi({ description: 'Also list what lies below, each directory before its content' }),
       content: z.int().min(1).max(listedContentBytesMax).optional().openapi({
         description:
           'Bytes: files up to this size bring their content, where it is one record. A page may then be shorter',
@@ -257,6 +270,8 @@ export const directoryEndpoints: readonly Endpoint[] = [
       operationId: 'makeDirectory',
       tags,
       summary: 'Make a directory and the parents that are missing',
+      description: `A directory that exists is left as it is. The request has no body. ${metaSentence}`,
+      ...metaRequest,
       request: {
         params: pathParam,
         query: z.object(durabilityQuery),
@@ -290,10 +305,16 @@ export const directoryEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'deleteDirectory',
       tags,
-      summary: 'Delete a directory; with `recursive` in one step, whatever it holds',
+      summary: 'Delete a directory',
+      description:
+        'An empty one, unless `recursive` is given: then everything below goes in the same step, whatever its size. The ' +
+        'root cannot be deleted.',
       request: {
         params: pathParam,
-        query: z.object({ recursive: z.boolean().optional(), ...durabilityQuery }),
+        query: z.object({
+          recursive: z.boolean().optional().openapi({ description: 'Also delete what the directory holds' }),
+          ...durabilityQuery,
+        }),
         headers: z.object(writeConditionHeaders),
       },
       responses: {

@@ -23,6 +23,9 @@ import {
   attributeHeaders,
   contentHeaders,
   durabilityQuery,
+  metaAnswer,
+  metaRequest,
+  metaSentence,
   mutationHeaders,
   pathParam,
   rangeHeaders,
@@ -36,7 +39,10 @@ import { uploadBytes } from '../limits/resources.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
 
-const binary = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } }
+/** A type without a schema is plain bytes: a generator that gets one makes text or JSON of them. */
+const bytes = { 'application/octet-stream': { schema: {} } }
+/** A file comes back with the type that it was stored with. */
+const storedBytes = { ...bytes, '*/*': { schema: {} } }
 const tags = ['files']
 const address = '/v1/files/{path}'
 
@@ -144,18 +150,24 @@ const readProblems = [
   'newer-format',
 ] as const
 
+const contentSentence =
+  'The bytes, with the type that they were stored with. `Range` asks for a part of them; conditions, `?cp`, `?at` and ' +
+  '`?minCp` say which version'
+
 const readContract = (head: boolean): Endpoint['contract'] => ({
   operationId: head ? 'headFile' : 'getFile',
   tags,
   summary: head ? 'Headers of a file' : 'Read a file',
+  description: `${head ? 'Those that a GET would answer with, without the content' : contentSentence}. ${metaSentence}`,
+  ...metaAnswer,
   request: {
     params: pathParam,
     query: z.object(readingQuery),
     headers: z.object({ ...readConditionHeaders, ...(head ? {} : rangeHeaders) }),
   },
   responses: {
-    200: { description: 'The file', headers: contentHeaders, ...(head ? {} : { content: binary }) },
-    ...(head ? {} : { 206: { description: 'The range', headers: contentHeaders, content: binary } }),
+    200: { description: 'The file', headers: contentHeaders, ...(head ? {} : { content: storedBytes }) },
+    ...(head ? {} : { 206: { description: 'The range', headers: contentHeaders, content: storedBytes } }),
     304: { description: 'Not modified', headers: contentHeaders },
     ...problems(...readProblems.filter((code) => !head || code !== 'range-not-satisfiable')),
   },
@@ -193,7 +205,12 @@ export const fileEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'putFile',
       tags,
-      summary: 'Write a whole file, atomically; with Stillpoint-Link make a symbolic link',
+      summary: 'Write a whole file, or make a symbolic link',
+      description:
+        'In one step, and the parents that are missing with it: a reader sees the file of before or the whole new one. ' +
+        'The bytes of the body are stored as they are, whatever `Content-Type` says, and the type is kept beside them. ' +
+        `With \`Stillpoint-Link\` the entry is a symbolic link, and the request has no body. ${metaSentence}`,
+      ...metaRequest,
       request: {
         params: pathParam,
         query: z.object(durabilityQuery),
@@ -203,7 +220,7 @@ export const fileEndpoints: readonly Endpoint[] = [
           'Repr-Digest': z.string().optional().openapi({ description: 'sha-256 or sha-512, checked' }),
           'Stillpoint-Link': z.string().optional().openapi({ description: 'Target of a symbolic link' }),
         }),
-        body: { required: false, content: binary },
+        body: { required: false, content: bytes },
       },
       responses: {
         200: writtenResponse('Replaced'),
@@ -228,6 +245,9 @@ export const fileEndpoints: readonly Endpoint[] = [
       operationId: 'patchFile',
       tags,
       summary: 'Write a range, append, truncate or extend',
+      description:
+        'One step. `offset` says where the body goes, with `end` behind the last byte; a gap before it reads as zeros. ' +
+        '`size` truncates or extends, without a body. Type, mode and metadata stay.',
       request: {
         params: pathParam,
         query: z.object({
@@ -236,7 +256,7 @@ export const fileEndpoints: readonly Endpoint[] = [
           ...durabilityQuery,
         }),
         headers: z.object(writeConditionHeaders),
-        body: { required: false, content: binary },
+        body: { required: false, content: bytes },
       },
       responses: {
         200: { description: 'Written', headers: mutationHeaders, content: jsonContent(PatchedFile) },
@@ -261,6 +281,8 @@ export const fileEndpoints: readonly Endpoint[] = [
       operationId: 'deleteFile',
       tags,
       summary: 'Delete a file or a symbolic link',
+      description:
+        'The directories above it stay, also empty ones. A link is deleted, not what it points to.',
       request: {
         params: pathParam,
         query: z.object(durabilityQuery),

@@ -34,7 +34,8 @@ export const mirrorEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'getMirror',
       tags: ['mirrors'],
-      summary: 'This mirror: what it serves and what it receives',
+      summary: 'This mirror',
+      description: 'The consistency point that it serves, the one that it receives, and what it waits for.',
       responses: {
         200: { description: 'Its state', headers: cpHeader, content: jsonContent(MirrorStatusShape) },
         ...problems(),

@@ -77,7 +77,9 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'listMirrors',
       tags,
-      summary: 'The mirrors of this volume and how far they are',
+      summary: 'The mirrors of this volume',
+      description:
+        'How far each is, how many bytes this primary holds back for it, and in `needs` what it waits for, if anything.',
       responses: {
         200: { description: 'All of them', content: jsonContent(MirrorList) },
         ...problems(),
@@ -93,7 +95,10 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'addMirror',
       tags,
-      summary: 'Mirror this volume there, too',
+      summary: 'Add a mirror',
+      description:
+        'An empty mirror is adopted at the first meeting. Where no secret is shared, `code` is the pairing code that the ' +
+        'new mirror has shown.',
       request: { body: { required: true, content: jsonContent(MirrorBody) } },
       responses: {
         201: { description: 'Adopted', content: jsonContent(MirrorItem) },
@@ -111,7 +116,8 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'removeMirror',
       tags,
-      summary: 'Forget a mirror and release what it holds, also when it cannot be reached',
+      summary: 'Forget a mirror',
+      description: 'Nothing is held back for it any more. Works as well when it cannot be reached.',
       request: { params: z.object({ id: z.string() }) },
       responses: {
         204: { description: 'Forgotten' },

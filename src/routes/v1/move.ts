@@ -20,7 +20,7 @@ const moveHandler =
     const to = permit.path(body.to)
     const conditions = toConditions(body.ifMatch)
     const written = await permit.change(() =>
-      files.move(from, to, { ...conditions, overwrite: body.overwrite }),
+      files.move(from, to, { ...conditions, overwrite: body.overwrite ?? false }),
     )
     return answerMutation(dependencies, wish, writtenMutation(formatPath(to), written))
   }

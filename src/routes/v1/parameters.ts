@@ -1,5 +1,6 @@
 /** Parameters and headers for the OpenAPI documents; the handlers parse the values by hand. */
 import { z } from '@hono/zod-openapi'
+import { metaBytesMax, metaNameBytesMax } from '../../lib/entry-limits.ts'
 import { durabilityLevels } from '../http/dependencies.ts'
 import { mirroredWaitMsDefault } from './durability.ts'
 import { waitSecondsMax } from './reading.ts'
@@ -59,8 +60,22 @@ export const rangeHeaders = {
 export const attributeHeaders = {
   'Stillpoint-Mode': text('Octal permission bits, kept'),
   'Stillpoint-Modified': text('RFC 3339 with a zone, kept with up to nine digits of a second'),
-  'Stillpoint-Meta-NAME': text('Any number of these; visible ASCII, 2 KiB in all'),
 }
+
+/**
+ * OpenAPI has no word for headers with a common prefix, and generators would send a literal NAME. So an extension of the
+ * operation tells programs, and a sentence tells people.
+ */
+const metaHeaders = {
+  'Stillpoint-Meta-': {
+    description: `Any number of these: metadata of the entry. The rest of the name is a token of up to ${metaNameBytesMax} bytes without case, the value is visible ASCII; ${metaBytesMax} bytes in all`,
+    schema: { type: 'string' },
+  },
+}
+export const metaRequest = { 'x-request-header-prefixes': metaHeaders }
+export const metaAnswer = { 'x-response-header-prefixes': metaHeaders }
+export const metaSentence =
+  'Each header `Stillpoint-Meta-…` is one entry of metadata: `Stillpoint-Meta-Owner: alice` is kept as `owner`.'
 
 const header = (description: string) => ({ description, schema: { type: 'string' as const } })
 

@@ -84,7 +84,7 @@ export const MoveBody = z
   .strictObject({
     from: path,
     to: path,
-    overwrite: z.boolean().default(false),
+    overwrite: z.boolean().optional().openapi({ description: 'Replace what is at `to`; not unless given' }),
     ifMatch: etag.optional().openapi({ description: 'Of what is moved' }),
   })
   .openapi('Move')

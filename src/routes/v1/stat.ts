@@ -40,6 +40,7 @@ const contract = (root: boolean): Endpoint['contract'] => ({
   operationId: root ? 'getRootStat' : 'getStat',
   tags: ['files'],
   summary: root ? 'Attributes of the root' : 'Attributes of a file, directory or link',
+  description: 'A link is not followed: `target` says where it points to.',
   request: { ...(root ? {} : { params: pathParam }), query: z.object(readingQuery) },
   responses: {
     200: { description: 'The attributes', headers: cpHeader, content: jsonContent(StatShape) },

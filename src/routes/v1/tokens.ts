@@ -154,7 +154,8 @@ export const tokenEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'listTokens',
       tags,
-      summary: 'The tokens of this volume, without what is secret',
+      summary: 'The tokens of this volume',
+      description: 'Without what is secret. A mirror lists those of its newest consistency point.',
       responses: { 200: { description: 'All of them', content: jsonContent(TokenList) }, ...problems() },
     },
   },
@@ -167,9 +168,9 @@ export const tokenEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'createToken',
       tags,
-      summary: 'Make a token; the answer is the only place that shows it',
+      summary: 'Make a token',
       description:
-        'The first token of a volume has the role `admin`: from then on nobody gets in without a token, on loopback ' +
+        'The answer is the only place that shows the token. The first token of a volume has the role `admin`: from then on nobody gets in without a token, on loopback ' +
         'too. A prefix opens the entry of that path and all below it.',
       request: {
         query: z.object(durabilityQuery),
@@ -190,10 +191,10 @@ export const tokenEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'revokeToken',
       tags,
-      summary: 'Revoke a token, and say which mirrors have not confirmed it',
+      summary: 'Revoke a token',
       description:
-        'Waits for all mirrors unless `durability` asks for less. A mirror that has not confirmed takes the token until ' +
-        'it hears from its primary.',
+        'Waits for all mirrors unless `durability` asks for less, and names those that have not confirmed: they take the ' +
+        'token until they hear from their primary.',
       request: { params: z.object({ id: z.string() }), query: z.object(durabilityQuery) },
       responses: {
         200: { description: 'Revoked', headers, content: jsonContent(RevokedShape) },
@@ -210,7 +211,8 @@ export const tokenEndpoints: readonly Endpoint[] = [
     contract: {
       operationId: 'whoami',
       tags,
-      summary: 'Whose token this request carries, and what it opens',
+      summary: 'Whose token this request carries',
+      description: 'And what it opens. Without a token, where none is needed: the role that everybody has.',
       responses: { 200: { description: 'The token', content: jsonContent(WhoamiShape) }, ...problems() },
     },
   },
