@@ -1,6 +1,6 @@
 /** What the host answers when it has no space, no quota, or no wish to be written: which of it a volume survives. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { statSync, truncateSync, writeFileSync } from 'node:fs'
+import { statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { DeviceError } from '../../src/blockdev/block-device.ts'
 import { type FileCalls, systemFileCalls } from '../../src/blockdev/file-calls.ts'
 import { FileDevice, keptFreeBytes } from '../../src/blockdev/file-device.ts'
@@ -38,6 +38,20 @@ describe('growth', () => {
     expect(device.blockCount).toBe(20)
     await device.close()
   })
+
+  test.skipIf(process.platform !== 'linux')(
+    'the free space is that of the file system, and unknown where the file system has no blocks',
+    () => {
+      const { bavail, bfree, bsize } = statfsSync(folder.path)
+      const free = systemFileCalls.freeBytes(folder.path)!
+      // Others write to the same disk meanwhile.
+      const drift = 2 ** 30
+      expect(free).toBeGreaterThan(Math.min(bavail, bfree) * bsize - drift)
+      expect(free).toBeLessThan(Math.max(bavail, bfree) * bsize + drift)
+      expect(systemFileCalls.freeBytes('/proc')).toBe(null)
+      expect(systemFileCalls.freeBytes(folder.file('absent'))).toBe(null)
+    },
+  )
 
   test('a file system that does not say what is free is asked for space', async () => {
     const calls: FileCalls = { ...systemFileCalls, freeBytes: () => null }

@@ -9,6 +9,7 @@ import { encodeFrame, frameHeadBytes, frameLayout, frameLengths } from '../../sr
 import { packNow } from '../../src/lib/zstd.ts'
 import { FrameStream } from '../../src/replica/link/frame-stream.ts'
 import { largestAllocation } from '../noticing/allocations.ts'
+import { assertRefusal } from './refusal.ts'
 import { structures } from './structures.ts'
 import { wireStructures } from './wire/wire-structures.ts'
 
@@ -30,8 +31,8 @@ async function quietly(work: () => unknown): Promise<number> {
   return largestAllocation(() => {
     try {
       work()
-    } catch {
-      // Most are refused.
+    } catch (error) {
+      assertRefusal(error)
     }
   })
 }
