@@ -5,6 +5,7 @@ import type { AppParts, Endpoint, Handler } from '../http/endpoint.ts'
 import { dataGuards, mayChange, pageGuards } from '../http/guards.ts'
 import { Query } from '../http/raw-url.ts'
 import { problems } from '../v1/schemas.ts'
+import { systemExamples } from '../examples/system.ts'
 
 const tags = ['system']
 
@@ -37,6 +38,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     path: '/openapi.json',
     access: { action: 'ask' },
     handler: openApiHandler,
+    examples: systemExamples.openApi,
     contract: {
       operationId: 'getOpenApi',
       tags,
@@ -58,6 +60,7 @@ export const documentEndpoints: readonly Endpoint[] = [
     path: '/docs',
     access: { action: 'ask' },
     handler: docsHandler,
+    examples: systemExamples.docs,
     contract: {
       operationId: 'getDocs',
       tags,

@@ -9,6 +9,7 @@ import { dataGuards } from '../http/guards.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { Health, jsonContent, problems } from '../v1/schemas.ts'
+import { systemExamples } from '../examples/system.ts'
 
 const tags = ['system']
 
@@ -56,6 +57,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/healthz',
     access: { action: 'ask' },
     handler: healthHandler,
+    examples: systemExamples.health,
     contract: {
       operationId: 'getHealth',
       tags,
@@ -70,6 +72,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/readyz',
     access: { action: 'ask' },
     handler: readyHandler,
+    examples: systemExamples.readiness,
     contract: {
       operationId: 'getReadiness',
       tags,
@@ -86,6 +89,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/metrics',
     access: { action: 'monitor' },
     handler: metricsHandler,
+    examples: systemExamples.metrics,
     contract: {
       operationId: 'getMetrics',
       tags,
