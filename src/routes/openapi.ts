@@ -31,7 +31,7 @@ const tagNames = {
 } as const
 
 /** Where `npm start` and a server without `--listen` serve: what the lines for a shell ask. */
-const addresses: Record<ServerRole, string> = {
+export const documentedAddresses: Record<ServerRole, string> = {
   primary: 'http://127.0.0.1:7070',
   mirror: 'http://127.0.0.1:7071',
 }
@@ -47,7 +47,8 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
   for (const [name, scheme] of Object.entries(securitySchemes))
     hono.openAPIRegistry.registerComponent('securitySchemes', name, scheme)
   for (const endpoint of endpoints) {
-    if (isServedBy(endpoint, role)) hono.openAPIRegistry.registerPath(toRoute(endpoint))
+    if (isServedBy(endpoint, role) && !endpoint.contract.hide)
+      hono.openAPIRegistry.registerPath(toRoute(endpoint))
   }
   const document = hono.getOpenAPI31Document({
     openapi: '3.1.0',
@@ -106,7 +107,7 @@ function showExamples(document: Record<string, unknown>, role: ServerRole): void
   const paths = document['paths'] as Record<string, Record<string, DocumentedOperation>>
   for (const endpoint of endpoints) {
     const operation = paths[endpoint.path]?.[endpoint.method]
-    if (operation) addExamples(operation, endpoint, endpoint.examples ?? [], addresses[role])
+    if (operation) addExamples(operation, endpoint, endpoint.examples ?? [], documentedAddresses[role])
   }
 }
 

@@ -16,6 +16,17 @@ export const systemExamples = {
       },
     },
   ],
+  root: [
+    {
+      title: 'A program asks',
+      answer: { status: 302, headers: { Location: '/openapi.json' } },
+    },
+    {
+      title: 'A browser asks',
+      request: { headers: { Accept: 'text/html' } },
+      answer: { status: 302, headers: { Location: '/docs' } },
+    },
+  ],
   openApi: [{ title: 'This document', answer: { status: 200, body: { openapi: '3.1.0' }, isPart: true } }],
   docs: [
     {

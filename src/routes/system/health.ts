@@ -62,7 +62,7 @@ export const healthEndpoints: readonly Endpoint[] = [
       operationId: 'getHealth',
       tags,
       summary: 'Whether the process answers',
-      description: 'Asks for no token, and says nothing about the data.',
+      description: 'Says nothing about the data.',
       responses: { 200: healthResponse, ...problems() },
     },
   },
@@ -78,7 +78,7 @@ export const healthEndpoints: readonly Endpoint[] = [
       tags,
       summary: 'Whether reads are served',
       description:
-        'On a mirror also while its primary is away. Asks for no token; with one, `fenced` says why a primary takes no ' +
+        'On a mirror also while its primary is away. To a request with a token `fenced` says why a primary takes no ' +
         'writes.',
       responses: { 200: healthResponse, ...problems('not-yet') },
     },
