@@ -11,7 +11,8 @@ export const systemExamples = {
         status: 200,
         body:
           '# HELP stillpoint_http_requests_total Requests answered, by endpoint and status\n' +
-          '# TYPE stillpoint_http_requests_total counter\n',
+          '# TYPE stillpoint_http_requests_total counter\n' +
+          'stillpoint_published_cp 42\n',
         isPart: true,
       },
     },
