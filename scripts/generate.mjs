@@ -26,6 +26,7 @@ const parts = {
       'tools/mutate/package-lock.json',
       'tools/documents/package-lock.json',
       'tests/browser/package-lock.json',
+      'tests/clients/package-lock.json',
     ].map((path) => update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))))
     return Math.max(...codes)
   },

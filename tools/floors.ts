@@ -133,9 +133,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     types: ['blockdev', 'cp-engine/contract.ts'],
   },
   'routes/limits': { imports: ['lib', 'lib/gates'] },
+  'routes/examples': { imports: [] },
   'routes/http': {
     imports: ['lib', 'lib/gates', 'fs/paths.ts', 'access', 'routes/limits'],
-    types: ['format/items', 'cp-engine/contract.ts', 'fs/contract.ts'],
+    types: ['format/items', 'cp-engine/contract.ts', 'fs/contract.ts', 'routes/examples'],
   },
   'routes/v1': {
     imports: [
@@ -145,12 +146,16 @@ export const rooms: Readonly<Record<string, Room>> = {
       'fs/contract.ts',
       'fs/read',
       'routes/limits',
+      'routes/examples',
       'routes/http',
     ],
     types: ['cp-engine/contract.ts'],
   },
-  'routes/system': { imports: ['lib', 'routes/http', 'routes/v1'], types: ['routes/limits'] },
-  routes: { imports: ['lib', 'access', 'routes/http', 'routes/v1', 'routes/system'] },
+  'routes/system': {
+    imports: ['lib', 'routes/examples', 'routes/http', 'routes/v1'],
+    types: ['routes/limits'],
+  },
+  routes: { imports: ['lib', 'access', 'routes/examples', 'routes/http', 'routes/v1', 'routes/system'] },
   'server/volume-folder.ts': { imports: ['lib'] },
   'server/tls': { imports: ['lib', 'format'] },
   'server/catalog': {

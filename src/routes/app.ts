@@ -8,6 +8,7 @@
  *   a fifth of a small read (measured).
  * - Every request of an endpoint is decided before its handler runs.
  * - Every failure is a problem with a code. `fetch` never throws.
+ * - HEAD is answered with the length that GET would have, where the length is known.
  */
 import { Hono } from 'hono'
 import { AssertionError } from '../lib/assert.ts'
@@ -15,7 +16,7 @@ import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { Dependencies } from './http/dependencies.ts'
 import { type Document, renderDocs } from './system/docs-page.ts'
 import { AppMetrics } from './system/metrics.ts'
-import { buildDocument } from './openapi.ts'
+import { buildDocument, documentedAddresses } from './openapi.ts'
 import { type AppParts, type Endpoint, isServedBy, makeHandler } from './http/endpoint.ts'
 import { endpoints } from './endpoints.ts'
 import { type Guarded, guarded } from './http/guard.ts'
@@ -44,7 +45,9 @@ export function makeApp(dependencies: Dependencies): App {
   const metrics = new AppMetrics(() => dependencies.gauges(), dependencies.resources.refusals)
   const document = lazy(() => buildDocument(dependencies.role))
   const openApi = lazy(() => `${JSON.stringify(document(), null, 2)}\n`)
-  const docs = lazy(() => renderDocs(document() as unknown as Document))
+  const docs = lazy(() =>
+    renderDocs(document() as unknown as Document, documentedAddresses[dependencies.role]),
+  )
   const parts: AppParts = { openApi, docs, metrics: () => metrics.text() }
 
   const hono = new Hono({ getPath: (request) => splitUrl(request.url).pathname })
@@ -57,15 +60,17 @@ export function makeApp(dependencies: Dependencies): App {
     if (endpoint.path === contentPath) direct.set(method, run)
     // hono answers HEAD through GET, so the handlers look at the method of the request itself.
     else if (method !== 'HEAD') {
-      hono.on(method, prefixOf(endpoint.path).pattern, ({ req }) => run(req.raw, splitUrl(req.url)))
+      hono.on(method, prefixOf(endpoint.path).pattern, ({ req }) =>
+        withLength(req.raw, run(req.raw, splitUrl(req.url))),
+      )
     }
   }
   hono.notFound(({ req }) => {
     const answer = answerUnknown(req.raw, dependencies)
     metrics.count('none', answer.status, 0)
-    return answer
+    return withLength(req.raw, answer)
   })
-  hono.onError((error) => failed(error, dependencies))
+  hono.onError((error, { req }) => withLength(req.raw, failed(error, dependencies)))
   const routed = async (request: Request): Promise<Response> => {
     try {
       return await hono.fetch(request)
@@ -131,6 +136,19 @@ function failed(error: unknown, dependencies: Dependencies): Response {
   if (error instanceof AssertionError) dependencies.reportBug(error)
   if (hasCode(error, 'too-many-pins')) dependencies.resources.refusals.count('pins')
   return problem(error)
+}
+
+/** hono drops the body of an answer to HEAD, and with the body its length. A stream of events has none, and never ends. */
+async function withLength(request: Request, coming: Response | Promise<Response>): Promise<Response> {
+  const answer = await coming
+  const { body, headers } = answer
+  if (request.method !== 'HEAD' || body === null || headers.has('Content-Length')) return answer
+  if (headers.get('Content-Type') === 'text/event-stream') {
+    await body.cancel()
+    return new Response(null, answer)
+  }
+  headers.set('Content-Length', String((await answer.arrayBuffer()).byteLength))
+  return new Response(null, answer)
 }
 
 /** Each role knows the addresses of both roles, so a client of a mirror learns that a mirror takes no writes. */

@@ -6,6 +6,8 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { ServerRole } from './http/dependencies.ts'
 import { securitySchemes } from './access-contract.ts'
+import { type DocumentedOperation, addExamples } from './examples/documented.ts'
+import { sampleSentence } from './examples/volume.ts'
 import { type Endpoint, isServedBy } from './http/endpoint.ts'
 import { endpoints } from './endpoints.ts'
 
@@ -28,6 +30,12 @@ const tagNames = {
   system: 'The process itself',
 } as const
 
+/** Where `npm start` and a server without `--listen` serve: what the lines for a shell ask. */
+export const documentedAddresses: Record<ServerRole, string> = {
+  primary: 'http://127.0.0.1:7070',
+  mirror: 'http://127.0.0.1:7071',
+}
+
 /** The library's types know no `identifier`, which is of OpenAPI 3.1. */
 const license = { name: 'MIT', identifier: 'MIT' }
 
@@ -39,14 +47,15 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
   for (const [name, scheme] of Object.entries(securitySchemes))
     hono.openAPIRegistry.registerComponent('securitySchemes', name, scheme)
   for (const endpoint of endpoints) {
-    if (isServedBy(endpoint, role)) hono.openAPIRegistry.registerPath(toRoute(endpoint))
+    if (isServedBy(endpoint, role) && !endpoint.contract.hide)
+      hono.openAPIRegistry.registerPath(toRoute(endpoint))
   }
   const document = hono.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: role === 'primary' ? 'Stillpoint' : 'Stillpoint mirror',
       version: packageJson.version,
-      description: descriptions[role],
+      description: `${descriptions[role]} ${sampleSentence}`,
       contact: { name: 'Stillpoint' },
       license,
     },
@@ -57,6 +66,7 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
   dropUnusedTags(plain)
   dropEmptySchemas(plain)
   markMultiSegment(plain)
+  showExamples(plain, role)
   return plain
 }
 
@@ -90,6 +100,14 @@ function dropEmptySchemas(document: Record<string, unknown>): void {
         for (const media of Object.values(content))
           if (Object.keys(media.schema ?? {}).length === 0) delete media.schema
     }
+  }
+}
+
+function showExamples(document: Record<string, unknown>, role: ServerRole): void {
+  const paths = document['paths'] as Record<string, Record<string, DocumentedOperation>>
+  for (const endpoint of endpoints) {
+    const operation = paths[endpoint.path]?.[endpoint.method]
+    if (operation) addExamples(operation, endpoint, endpoint.examples ?? [], documentedAddresses[role])
   }
 }
 

@@ -17,6 +17,7 @@ const groups: Readonly<Record<string, Group>> = {
   getReadiness: 'everybody',
   getOpenApi: 'everybody',
   getDocs: 'everybody',
+  getRoot: 'everybody',
   whoami: 'tokens',
   listCps: 'tokens',
   getCp: 'tokens',

@@ -23,7 +23,7 @@ const rules: readonly Rule[] = [
   },
   {
     name: 'an address in a lock file',
-    pattern: new RegExp(`h${'ttp'}`),
+    pattern: /:\/\//,
     files: /(?:^|\/)(?:package-lock\.json|bun\.lock)$/,
   },
   { name: 'a test that runs alone', pattern: new RegExp(`\\.on${'ly'}\\(`), files: /^tests\// },

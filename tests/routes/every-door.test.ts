@@ -120,7 +120,7 @@ describe('an address that there is not', () => {
     test(`is a problem on a ${role}, whatever the method`, async () => {
       const harness = new Harness()
       for (const path of [
-        '/',
+        '//',
         '/v1',
         '/v1/file/a',
         '/v2/files/a',

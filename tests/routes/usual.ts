@@ -58,6 +58,7 @@ export const usual: Readonly<Record<string, Ask | ((app: RealApp) => Promise<Ask
   getHealth: get('/healthz'),
   getReadiness: get('/readyz'),
   getMetrics: get('/metrics'),
+  getRoot: get('/'),
   getOpenApi: get('/openapi.json'),
   getDocs: get('/docs'),
 }

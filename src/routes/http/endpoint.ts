@@ -5,6 +5,7 @@
 import type { RouteConfig } from '@hono/zod-openapi'
 import type { Dependencies, MirrorDependencies, PrimaryDependencies, ServerRole } from './dependencies.ts'
 import type { Action } from '../../access/decide.ts'
+import type { Example } from '../examples/example.ts'
 import type { Permit } from './permit.ts'
 import type { RequestTarget } from './raw-url.ts'
 
@@ -38,6 +39,8 @@ interface Contract {
   readonly path: string
   readonly access: Access
   readonly contract: Omit<RouteConfig, 'method' | 'path'>
+  /** A test says which endpoint has none. */
+  readonly examples?: readonly Example[]
 }
 
 export type Endpoint = Contract &

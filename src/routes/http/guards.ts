@@ -26,13 +26,13 @@ export const dataGuards = {
   'Cache-Control': 'no-store',
 } as const
 
-/** For a page that this server makes itself. */
-export const pageGuards = {
+/** For a page that this server makes itself. `assets` is the policy of its style and its script. */
+export const pageGuards = (assets: string): Readonly<Record<string, string>> => ({
   ...nosniff,
   ...sameOrigin,
-  'Content-Security-Policy': `${nothing}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`,
+  'Content-Security-Policy': `${nothing}; ${assets}; base-uri 'none'; form-action 'none'`,
   'Referrer-Policy': 'no-referrer',
-} as const
+})
 
 export const mayChange = 'no-cache'
 /**

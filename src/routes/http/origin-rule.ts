@@ -40,7 +40,7 @@ export function originRule(scheme: 'http' | 'https', origins: readonly string[])
 }
 
 /** An address without a query asks for nothing but the newest. */
-const forTabs = /^\/(?:v1\/files\/[^?]*|docs|openapi\.json)$/
+const forTabs = /^\/(?:v1\/files\/[^?]*|docs|openapi\.json)?$/
 
 /** A proxy that ends TLS makes https of what this listener serves as http; the other way round is another origin. */
 function isSameOrigin(origin: string, host: string, scheme: 'http' | 'https'): boolean {

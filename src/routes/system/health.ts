@@ -9,6 +9,7 @@ import { dataGuards } from '../http/guards.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { Health, jsonContent, problems } from '../v1/schemas.ts'
+import { systemExamples } from '../examples/system.ts'
 
 const tags = ['system']
 
@@ -56,11 +57,12 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/healthz',
     access: { action: 'ask' },
     handler: healthHandler,
+    examples: systemExamples.health,
     contract: {
       operationId: 'getHealth',
       tags,
       summary: 'Whether the process answers',
-      description: 'Asks for no token, and says nothing about the data.',
+      description: 'Says nothing about the data.',
       responses: { 200: healthResponse, ...problems() },
     },
   },
@@ -70,12 +72,13 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/readyz',
     access: { action: 'ask' },
     handler: readyHandler,
+    examples: systemExamples.readiness,
     contract: {
       operationId: 'getReadiness',
       tags,
       summary: 'Whether reads are served',
       description:
-        'On a mirror also while its primary is away. Asks for no token; with one, `fenced` says why a primary takes no ' +
+        'On a mirror also while its primary is away. To a request with a token `fenced` says why a primary takes no ' +
         'writes.',
       responses: { 200: healthResponse, ...problems('not-yet') },
     },
@@ -86,6 +89,7 @@ export const healthEndpoints: readonly Endpoint[] = [
     path: '/metrics',
     access: { action: 'monitor' },
     handler: metricsHandler,
+    examples: systemExamples.metrics,
     contract: {
       operationId: 'getMetrics',
       tags,

@@ -15,6 +15,7 @@ import type { Permit } from '../http/permit.ts'
 import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
 import { BatchAnswer, BatchBody, type BatchItem, jsonContent, parseShape, problems } from './schemas.ts'
+import { batchExamples } from '../examples/several.ts'
 
 /** A batch takes several times its length in memory while it is received and applied. */
 const memoryPerByte = 3
@@ -138,6 +139,7 @@ export const batchEndpoints: readonly Endpoint[] = [
     path: '/v1/batch',
     access: { action: 'write', paths: 'in the body' },
     handler: batchHandler,
+    examples: batchExamples,
     contract: {
       operationId: 'batch',
       tags: ['several'],

@@ -11,6 +11,7 @@ import { cpHeader } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query, parseInteger } from '../http/raw-url.ts'
 import { CpItem, CpList, jsonContent, problems } from './schemas.ts'
+import { cpExamples } from '../examples/history.ts'
 
 const limitDefault = 100
 const limitMax = 1000
@@ -82,6 +83,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     path: '/v1/cps',
     access: { action: 'history' },
     handler: listHandler,
+    examples: cpExamples.list,
     contract: {
       operationId: 'listCps',
       tags,
@@ -112,6 +114,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     path: '/v1/cps/{cp}',
     access: { action: 'history' },
     handler: getHandler,
+    examples: cpExamples.get,
     contract: {
       operationId: 'getCp',
       tags,
@@ -130,6 +133,7 @@ export const cpEndpoints: readonly Endpoint[] = [
     path: '/v1/cps',
     access: { action: 'checkpoint' },
     handler: takeHandler,
+    examples: cpExamples.take,
     contract: {
       operationId: 'takeCp',
       tags,

@@ -40,6 +40,7 @@ import { Query } from '../http/raw-url.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 import { ListingShape, WrittenEntry, jsonContent, problems } from './schemas.ts'
 import { pathOrRoot } from './stat.ts'
+import { directoryExamples } from '../examples/directories.ts'
 
 const limitDefault = 100
 const tags = ['directories']
@@ -250,6 +251,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     path: '/v1/dirs',
     access: { action: 'read', paths: 'in the address' },
     handler: listHandler,
+    examples: directoryExamples.listRoot,
     contract: listContract(true),
   },
   {
@@ -258,6 +260,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'read', paths: 'in the address' },
     handler: listHandler,
+    examples: directoryExamples.list,
     contract: listContract(false),
   },
   {
@@ -266,6 +269,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'write', paths: 'in the address' },
     handler: makeDirectoryHandler,
+    examples: directoryExamples.make,
     contract: {
       operationId: 'makeDirectory',
       tags,
@@ -302,6 +306,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'write', paths: 'in the address' },
     handler: deleteDirectoryHandler,
+    examples: directoryExamples.delete,
     contract: {
       operationId: 'deleteDirectory',
       tags,

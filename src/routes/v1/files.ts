@@ -38,6 +38,7 @@ import { Query } from '../http/raw-url.ts'
 import { uploadBytes } from '../limits/resources.ts'
 import { filePathOf, readHandler } from './read-file.ts'
 import { PatchedFile, WrittenEntry, jsonContent, problems } from './schemas.ts'
+import { fileExamples } from '../examples/files.ts'
 
 /** A type without a schema is plain bytes: a generator that gets one makes text or JSON of them. */
 const bytes = { 'application/octet-stream': { schema: {} } }
@@ -186,6 +187,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'read', paths: 'in the address' },
     handler: readHandler('GET'),
+    examples: fileExamples.get,
     contract: readContract(false),
   },
   {
@@ -194,6 +196,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'read', paths: 'in the address' },
     handler: readHandler('HEAD'),
+    examples: fileExamples.head,
     contract: readContract(true),
   },
   {
@@ -202,6 +205,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'write', paths: 'in the address' },
     handler: putHandler,
+    examples: fileExamples.put,
     contract: {
       operationId: 'putFile',
       tags,
@@ -241,6 +245,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'write', paths: 'in the address' },
     handler: patchHandler,
+    examples: fileExamples.patch,
     contract: {
       operationId: 'patchFile',
       tags,
@@ -277,6 +282,7 @@ export const fileEndpoints: readonly Endpoint[] = [
     path: address,
     access: { action: 'write', paths: 'in the address' },
     handler: deleteHandler,
+    examples: fileExamples.delete,
     contract: {
       operationId: 'deleteFile',
       tags,

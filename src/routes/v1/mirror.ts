@@ -6,6 +6,7 @@ import { cpHeader } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { MirrorStatusShape, jsonContent, problems } from './schemas.ts'
+import { mirrorExamples } from '../examples/mirrors.ts'
 
 const statusHandler =
   (dependencies: MirrorDependencies): Handler =>
@@ -31,6 +32,7 @@ export const mirrorEndpoints: readonly Endpoint[] = [
     path: '/v1/mirror',
     access: { action: 'monitor' },
     handler: statusHandler,
+    examples: mirrorExamples.own,
     contract: {
       operationId: 'getMirror',
       tags: ['mirrors'],

@@ -10,6 +10,7 @@ import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
 import { senderOf } from '../http/sender.ts'
 import { MirrorBody, MirrorItem, MirrorList, jsonContent, parseShape, problems } from './schemas.ts'
+import { mirrorExamples } from '../examples/mirrors.ts'
 
 const tags = ['mirrors']
 
@@ -74,6 +75,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     path: '/v1/mirrors',
     access: { action: 'monitor' },
     handler: listHandler,
+    examples: mirrorExamples.list,
     contract: {
       operationId: 'listMirrors',
       tags,
@@ -92,6 +94,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     path: '/v1/mirrors',
     access: { action: 'administer' },
     handler: addHandler,
+    examples: mirrorExamples.add,
     contract: {
       operationId: 'addMirror',
       tags,
@@ -113,6 +116,7 @@ export const mirrorsEndpoints: readonly Endpoint[] = [
     path: '/v1/mirrors/{id}',
     access: { action: 'administer' },
     handler: removeHandler,
+    examples: mirrorExamples.remove,
     contract: {
       operationId: 'removeMirror',
       tags,

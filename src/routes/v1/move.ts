@@ -9,6 +9,7 @@ import { durabilityQuery, mutationHeaders } from './parameters.ts'
 import { toConditions } from '../http/preconditions.ts'
 import { Query } from '../http/raw-url.ts'
 import { MoveBody, WrittenEntry, jsonContent, parseShape, problems } from './schemas.ts'
+import { moveExamples } from '../examples/several.ts'
 
 const moveHandler =
   (dependencies: PrimaryDependencies): Handler =>
@@ -32,6 +33,7 @@ export const moveEndpoints: readonly Endpoint[] = [
     path: '/v1/move',
     access: { action: 'write', paths: 'in the body' },
     handler: moveHandler,
+    examples: moveExamples,
     contract: {
       operationId: 'move',
       tags: ['several'],

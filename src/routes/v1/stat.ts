@@ -10,6 +10,7 @@ import { json } from '../http/problem.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
 import { answerFrom, parseWanted, readingParameters } from './reading.ts'
 import { StatShape, jsonContent, problems } from './schemas.ts'
+import { fileExamples } from '../examples/files.ts'
 
 /**
  * Path of a route whose address without a path is the root. That address with a slash behind has an empty segment.
@@ -62,6 +63,7 @@ export const statEndpoints: readonly Endpoint[] = [
     path: '/v1/stat',
     access: { action: 'read', paths: 'in the address' },
     handler: statHandler,
+    examples: fileExamples.rootStat,
     contract: contract(true),
   },
   {
@@ -70,6 +72,7 @@ export const statEndpoints: readonly Endpoint[] = [
     path: '/v1/stat/{path}',
     access: { action: 'read', paths: 'in the address' },
     handler: statHandler,
+    examples: fileExamples.stat,
     contract: contract(false),
   },
 ]

@@ -29,6 +29,7 @@ import {
   parseShape,
   problems,
 } from './schemas.ts'
+import { tokenExamples } from '../examples/tokens.ts'
 
 const tags = ['access']
 const noStore = { 'Cache-Control': 'no-store' }
@@ -151,6 +152,7 @@ export const tokenEndpoints: readonly Endpoint[] = [
     path: '/v1/tokens',
     access: { action: 'administer' },
     handler: listHandler,
+    examples: tokenExamples.list,
     contract: {
       operationId: 'listTokens',
       tags,
@@ -165,6 +167,7 @@ export const tokenEndpoints: readonly Endpoint[] = [
     path: '/v1/tokens',
     access: { action: 'administer' },
     handler: createHandler,
+    examples: tokenExamples.create,
     contract: {
       operationId: 'createToken',
       tags,
@@ -188,6 +191,7 @@ export const tokenEndpoints: readonly Endpoint[] = [
     path: '/v1/tokens/{id}',
     access: { action: 'administer' },
     handler: revokeHandler,
+    examples: tokenExamples.revoke,
     contract: {
       operationId: 'revokeToken',
       tags,
@@ -208,6 +212,7 @@ export const tokenEndpoints: readonly Endpoint[] = [
     path: '/v1/whoami',
     access: { action: 'identify' },
     handler: whoamiHandler,
+    examples: tokenExamples.whoami,
     contract: {
       operationId: 'whoami',
       tags,
