@@ -1,0 +1,61 @@
+/**
+ * One suite in every runtime that the client is for, against a pair of servers of its own.
+ *
+ * `npm test` streams and lists a small share; `npm run sdk-live` the whole (SDK=full), with figures.
+ */
+import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Pair } from '../../tools/live/pair.ts'
+import { Control } from './control.ts'
+import { Door, nobody } from './door.ts'
+import { bundled, type Ran, type Runtime, runtimes } from './runtimes.ts'
+import { cases } from './suite/cases.ts'
+
+const isFull = process.env['SDK'] === 'full'
+const sizes = isFull
+  ? { streamBytes: 2 ** 30, entries: 100_000 }
+  : { streamBytes: 2 ** 26 + 12_345, entries: 3_000 }
+/** The runtime, the suite, and what a garbage collector leaves for later: far below the stream of the whole suite. */
+const rssBytesMax = 400 * 2 ** 20
+const suiteMsMax = isFull ? 600_000 : 120_000
+
+async function runIn(runtime: Runtime): Promise<Ran> {
+  const folder = mkdtempSync(join(tmpdir(), 'stillpoint-sdk-'))
+  const control = new Control(await bundled('run.ts', 'browser'))
+  const pair = await Pair.start({ flags: ['--cors-origin', control.url] })
+  const door = await Door.to(pair.primary.url)
+  control.commands(door)
+  try {
+    const [primary, mirror] = [pair.primary.url, pair.mirror.url]
+    const config = { primary, mirror, door: door.url, control: control.url, nobody: await nobody(), ...sizes }
+    return await runtime.run(config, folder)
+  } finally {
+    await door.close()
+    await pair.remove()
+    await control.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+for (const runtime of runtimes) {
+  const { name, problem } = runtime
+  test.skipIf(problem !== null)(
+    problem === null ? `the suite on ${name}` : `the suite on ${name} (${problem})`,
+    async () => {
+      const ran = await runIn(runtime)
+      if (isFull) report(name, ran)
+      expect(ran.outcomes.filter(({ failure }) => failure !== null)).toEqual([])
+      expect(ran.outcomes.map((outcome) => outcome.name)).toEqual(Object.keys(cases))
+      expect(ran.rssBytesMax ?? 0).toBeLessThan(rssBytesMax)
+    },
+    suiteMsMax,
+  )
+}
+
+function report(name: string, { outcomes, rssBytesMax: rss }: Ran): void {
+  const memory = rss === null ? '' : `, at most ${Math.round(rss / 2 ** 20)} MiB resident`
+  console.log(`${name}: ${sizes.streamBytes} bytes up and down, ${sizes.entries} entries${memory}`)
+  for (const outcome of outcomes) console.log(`  ${String(outcome.ms).padStart(7)} ms  ${outcome.name}`)
+}

@@ -1,0 +1,97 @@
+/** The runtimes in which the suite of the client runs, and how it is started in each. */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Browser, browserProblem } from '../browser/browser.ts'
+import type { Outcome } from './suite/run.ts'
+import type { Config } from './suite/world.ts'
+
+export interface Ran {
+  readonly outcomes: readonly Outcome[]
+  /** Largest resident memory of the process, in bytes; null where a browser has many. */
+  readonly rssBytesMax: number | null
+}
+
+export interface Runtime {
+  readonly name: string
+  /** Null when the runtime is there. */
+  readonly problem: string | null
+  run(config: Config, folder: string): Promise<Ran>
+}
+
+const suite = join(import.meta.dir, 'suite')
+
+/** One file, as a bundler makes it for programs that use the package. */
+export async function bundled(entry: 'main.ts' | 'run.ts', target: 'node' | 'browser'): Promise<string> {
+  const built = await Bun.build({ entrypoints: [join(suite, entry)], target, format: 'esm' })
+  if (!built.success) throw new Error(built.logs.join('\n'))
+  return built.outputs[0]!.text()
+}
+
+function processRuntime(name: string, command: string | null, problem: string): Runtime {
+  return {
+    name,
+    problem: command === null ? problem : null,
+    async run(config, folder) {
+      const file = join(folder, 'suite.mjs')
+      writeFileSync(file, await bundled('main.ts', 'node'))
+      const child = spawn(command!, [file, JSON.stringify(config)], { stdio: ['ignore', 'pipe', 'pipe'] })
+      let rssBytesMax = 0
+      const watch = setInterval(() => (rssBytesMax = Math.max(rssBytesMax, rssOf(child.pid!))), 20)
+      const [out, err] = ['', '']
+      const texts = { out, err }
+      child.stdout.on('data', (bytes: Buffer) => (texts.out += bytes.toString()))
+      child.stderr.on('data', (bytes: Buffer) => (texts.err += bytes.toString()))
+      const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+      clearInterval(watch)
+      if (code !== 0) throw new Error(`${name} ended with ${code}: ${texts.err}`)
+      return { outcomes: JSON.parse(texts.out) as Outcome[], rssBytesMax }
+    },
+  }
+}
+
+/** The high-water mark that the system keeps. */
+function rssOf(pid: number): number {
+  try {
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
+const chromium: Runtime = {
+  name: 'Chromium',
+  problem: browserProblem,
+  async run(config) {
+    const browser = await Browser.start()
+    try {
+      const page = await browser.page()
+      await page.goto(config.control)
+      const outcomes = await page.evaluate(
+        `(async () => (await import('/suite.js')).runSuite(${JSON.stringify(config)}))()`,
+      )
+      return { outcomes: outcomes as Outcome[], rssBytesMax: null }
+    } finally {
+      await browser.close()
+    }
+  },
+}
+
+function versionOf(command: string): string | null {
+  const done = spawnSync(command, ['--version'], { encoding: 'utf8' })
+  return done.status === 0 ? done.stdout.trim() : null
+}
+
+const installed = versionOf('node')
+const packaged = join(import.meta.dir, `node_modules/node-${process.platform}-${process.arch}/bin/node`)
+
+export const runtimes: readonly Runtime[] = [
+  processRuntime('Bun', process.execPath, ''),
+  processRuntime(`Node ${installed ?? ''} of the machine`, installed === null ? null : 'node', 'no node'),
+  processRuntime(
+    'Node 22 of its package',
+    existsSync(packaged) ? packaged : null,
+    'no package node: npm install in tests/sdk',
+  ),
+  chromium,
+]
