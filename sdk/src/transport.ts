@@ -6,6 +6,7 @@
 import { Answer } from './answer.ts'
 import { AnswerWait, type Body } from './answer-wait.ts'
 import { ClientError, type ClientErrorCode, isServerCode } from './client-error.ts'
+import { isBrowser } from './runtime.ts'
 import { type Shape, shaped } from './shapes.ts'
 import type { Timers } from './timers.ts'
 
@@ -31,6 +32,11 @@ export interface Asked {
   readonly onSent?: ((bytes: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+/**
+ * The cache of a browser keeps no copy of large files, and hides the body of a 416.
+ */
+const ownInit = isBrowser ? ({ cache: 'no-store' } as const) : {}
 
 /** Limit for the text of a refusal: an error page of another kind of server may be long. */
 const errorBytesMax = 64 * 1024
@@ -103,6 +109,7 @@ export class Transport {
         method,
         headers: { ...asked.headers, ...this.authorization },
         redirect: 'error',
+        ...ownInit,
         timeout: false,
         signal: signal ? AbortSignal.any([signal, aborting.signal]) : aborting.signal,
         ...(body === undefined ? {} : { body }),

@@ -99,7 +99,9 @@ export async function upload(
       try {
         return await requests.move(beside, path, { ...wish, overwrite })
       } catch (error) {
-        if (!isInDoubt(error) || attempt >= requests.retriesMax) throw error
+        // A browser may have sent the request again by itself, and then the first one has moved the file.
+        const mayBeDone = isInDoubt(error) || isClientError(error, 'not-found')
+        if (!mayBeDone || attempt >= requests.retriesMax) throw error
         await requests.delay(attempt, error, signal)
         // A file that is moved onto itself stays as it is; the answer says how durable it is.
         if ((await look()) === null && (await requests.stat(path, signal)).etag === arrived.etag)

@@ -17,6 +17,9 @@ export class Control {
           case '/cut':
             this.door!.cut((await request.json()) as Cut)
             return Response.json({})
+          case '/mend':
+            this.door!.isShut = false
+            return Response.json({})
           case '/cuts':
             return Response.json({ count: this.door!.cuts })
           case '/suite.js':

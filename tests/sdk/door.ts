@@ -6,6 +6,8 @@ import type { Cut } from './suite/world.ts'
 export class Door {
   /** How often connections were cut. */
   cuts = 0
+  /** Nobody gets through. */
+  isShut = false
   private pending: (Cut & { bytes: number }) | null = null
   private readonly open = new Set<Socket>()
 
@@ -39,6 +41,10 @@ export class Door {
   }
 
   private connected(client: Socket): void {
+    if (this.isShut) {
+      client.destroy()
+      return
+    }
     const server = connect(this.port, '127.0.0.1')
     this.carry('up', client, server)
     this.carry('down', server, client)
@@ -51,6 +57,7 @@ export class Door {
       if (pending?.direction === direction && (pending.bytes += bytes.length) > pending.afterBytes) {
         this.pending = null
         this.cuts++
+        this.isShut = pending.staysShut === true
         from.destroy()
         to.destroy()
         return

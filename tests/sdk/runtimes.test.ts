@@ -48,14 +48,14 @@ for (const runtime of runtimes) {
       if (isFull) report(name, ran)
       expect(ran.outcomes.filter(({ failure }) => failure !== null)).toEqual([])
       expect(ran.outcomes.map((outcome) => outcome.name)).toEqual(Object.keys(cases))
-      expect(ran.rssBytesMax ?? 0).toBeLessThan(rssBytesMax)
+      expect(ran.rssBytesMax).toBeLessThan(rssBytesMax)
     },
     suiteMsMax,
   )
 }
 
 function report(name: string, { outcomes, rssBytesMax: rss }: Ran): void {
-  const memory = rss === null ? '' : `, at most ${Math.round(rss / 2 ** 20)} MiB resident`
-  console.log(`${name}: ${sizes.streamBytes} bytes up and down, ${sizes.entries} entries${memory}`)
+  const memory = `at most ${Math.round(rss / 2 ** 20)} MiB resident`
+  console.log(`${name}: ${sizes.streamBytes} bytes up and down, ${sizes.entries} entries, ${memory}`)
   for (const outcome of outcomes) console.log(`  ${String(outcome.ms).padStart(7)} ms  ${outcome.name}`)
 }

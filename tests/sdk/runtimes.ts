@@ -1,6 +1,6 @@
 /** The runtimes in which the suite of the client runs, and how it is started in each. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Browser, browserProblem } from '../browser/browser.ts'
 import type { Outcome } from './suite/run.ts'
@@ -8,8 +8,8 @@ import type { Config } from './suite/world.ts'
 
 export interface Ran {
   readonly outcomes: readonly Outcome[]
-  /** Largest resident memory of the process, in bytes; null where a browser has many. */
-  readonly rssBytesMax: number | null
+  /** Largest resident memory of the process that runs the suite, in bytes. */
+  readonly rssBytesMax: number
 }
 
 export interface Runtime {
@@ -36,27 +36,60 @@ function processRuntime(name: string, command: string | null, problem: string): 
       const file = join(folder, 'suite.mjs')
       writeFileSync(file, await bundled('main.ts', 'node'))
       const child = spawn(command!, [file, JSON.stringify(config)], { stdio: ['ignore', 'pipe', 'pipe'] })
-      let rssBytesMax = 0
-      const watch = setInterval(() => (rssBytesMax = Math.max(rssBytesMax, rssOf(child.pid!))), 20)
-      const [out, err] = ['', '']
-      const texts = { out, err }
+      const memory = new Memory(() => [child.pid!])
+      const texts = { out: '', err: '' }
       child.stdout.on('data', (bytes: Buffer) => (texts.out += bytes.toString()))
       child.stderr.on('data', (bytes: Buffer) => (texts.err += bytes.toString()))
       const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
-      clearInterval(watch)
+      const rssBytesMax = memory.end()
       if (code !== 0) throw new Error(`${name} ended with ${code}: ${texts.err}`)
       return { outcomes: JSON.parse(texts.out) as Outcome[], rssBytesMax }
     },
   }
 }
 
-/** The high-water mark that the system keeps. */
-function rssOf(pid: number): number {
-  try {
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
-  } catch {
-    return 0
+/** Looks at the high-water marks that the system keeps, of processes that may come and go. */
+class Memory {
+  private bytesMax = 0
+  private readonly watch: NodeJS.Timeout
+
+  constructor(private readonly pids: () => readonly number[]) {
+    this.watch = setInterval(() => this.look(), 100)
   }
+
+  end(): number {
+    this.look()
+    clearInterval(this.watch)
+    return this.bytesMax
+  }
+
+  private look(): void {
+    for (const pid of this.pids()) {
+      const status = textOf(`/proc/${pid}/status`)
+      this.bytesMax = Math.max(this.bytesMax, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024)
+    }
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // The process has ended.
+    return ''
+  }
+}
+
+/** The processes of pages, in the browser that this process has started. */
+function renderers(): number[] {
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  const parents = new Map(
+    all.map((pid) => [Number(pid), Number(/^PPid:\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0)]),
+  )
+  const isBelow = (pid: number): boolean => pid === process.pid || (pid > 1 && isBelow(parents.get(pid) ?? 0))
+  return [...parents.keys()].filter(
+    (pid) => isBelow(pid) && textOf(`/proc/${pid}/cmdline`).includes('--type=renderer'),
+  )
 }
 
 const chromium: Runtime = {
@@ -64,14 +97,16 @@ const chromium: Runtime = {
   problem: browserProblem,
   async run(config) {
     const browser = await Browser.start()
+    const memory = new Memory(renderers)
     try {
       const page = await browser.page()
       await page.goto(config.control)
       const outcomes = await page.evaluate(
         `(async () => (await import('/suite.js')).runSuite(${JSON.stringify(config)}))()`,
       )
-      return { outcomes: outcomes as Outcome[], rssBytesMax: null }
+      return { outcomes: outcomes as Outcome[], rssBytesMax: memory.end() }
     } finally {
+      memory.end()
       await browser.close()
     }
   },

@@ -184,15 +184,16 @@ export const cases: Readonly<Record<string, Case>> = {
     )
   },
 
-  async 'an upload that is cut goes on where it was'({ client: make, folder, door, cut, cuts }) {
+  async 'an upload that is cut goes on where it was'({ client: make, folder, door, cut, mend, cuts }) {
     const partBytes = 2 ** 18
     const bytes = 6 * partBytes + 1
     const path = `${folder}/a`
     const before = await cuts()
     const hasty = new Client(door, { retriesMax: 0 })
-    await cut({ direction: 'up', afterBytes: 3.5 * partBytes })
+    await cut({ direction: 'up', afterBytes: 3.5 * partBytes, staysShut: true })
     const code = await codeOf(hasty.upload(path, contentStream(bytes), { id: 'mine', partBytes }))
     equal([code, await cuts()], ['unreachable', before + 1])
+    await mend()
     equal(await codeOf(make().stat(path)), 'not-found')
     const offsets: number[] = []
     await make().upload(
@@ -229,7 +230,15 @@ export const cases: Readonly<Record<string, Case>> = {
     )
   },
 
-  async 'a download that is cut goes on where it was'({ client: make, folder, door, mirror, cut, cuts }) {
+  async 'a download that is cut goes on where it was'({
+    client: make,
+    folder,
+    door,
+    mirror,
+    cut,
+    mend,
+    cuts,
+  }) {
     const bytes = 8 * 2 ** 20
     const path = `${folder}/a`
     await make().put(path, bytesAt(0, bytes), { durability: 'mirrored', wait: 30 })
@@ -240,9 +249,10 @@ export const cases: Readonly<Record<string, Case>> = {
       await checkContent(file, bytes)
       equal(await cuts(), before + 1)
     }
-    await cut({ direction: 'down', afterBytes: 3 * 2 ** 20 })
+    await cut({ direction: 'down', afterBytes: 3 * 2 ** 20, staysShut: true })
     const hasty = await new Client(door, { retriesMax: 0 }).get(path)
     equal(await codeOf(hasty.bytes()), 'cut-short')
+    await mend()
   },
 
   async 'a client reads its own writes from a mirror'({ client: make, folder, mirror }) {

@@ -18,6 +18,8 @@ export interface Config {
 export interface Cut {
   readonly direction: 'up' | 'down'
   readonly afterBytes: number
+  /** Nobody gets through until the door is mended: a browser tries by itself again. */
+  readonly staysShut?: boolean
 }
 
 export interface World extends Config {
@@ -25,6 +27,7 @@ export interface World extends Config {
   readonly folder: string
   client(options?: ClientOptions): Client
   cut(cut: Cut): Promise<void>
+  mend(): Promise<void>
   /** How often the door has cut. */
   cuts(): Promise<number>
 }
@@ -44,6 +47,7 @@ export function worldOf(config: Config, folder: string): World {
     folder,
     client: (options = {}) => new Client(config.primary, { ...quick, ...options }),
     cut: async (cut) => void (await order('/cut', cut)),
+    mend: async () => void (await order('/mend')),
     cuts: async () => ((await order('/cuts')) as { count: number }).count,
   }
 }
