@@ -94,6 +94,9 @@ test('a part that somebody else has written is no part of this upload', async ()
     'somebody else writes to d/.upload-mine',
   ])
   expect(servers.heard.map(({ method }) => method)).toEqual(['GET', 'PUT', 'PATCH', 'GET'])
+  // No part goes where another version is, or a gap that a crash of the server has left.
+  const [, first, second] = servers.heard
+  expect([first!.headers.get('If-None-Match'), second!.headers.get('If-Match')]).toEqual(['*', '"1-2-3"'])
 })
 
 test('an upload that goes on wants a body that has what has arrived', async () => {
