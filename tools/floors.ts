@@ -303,7 +303,7 @@ export function floorViolations(files: ReadonlyMap<string, string>): string[] {
 
 const isSource = (path: string): boolean => /^(?:sdk\/)?src\//.test(path)
 /** Drops the `src/` of a path. */
-const inSources = (path: string): string => path.replace(/^src\//, '').replace(/^sdk\/src\//, 'sdk/')
+export const inSources = (path: string): string => path.replace(/^src\//, '').replace(/^sdk\/src\//, 'sdk/')
 
 /** The room of a path in the sources. A file has a row of its own, or its folder's. */
 export const roomOf = (path: string): string => (Object.hasOwn(rooms, path) ? path : posix.dirname(path))

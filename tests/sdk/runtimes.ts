@@ -16,6 +16,8 @@ export interface Runtime {
   readonly name: string
   /** Null when the runtime is there. */
   readonly problem: string | null
+  /** More than the suite may take: the runtime, and what its collector leaves for later. */
+  readonly rssBytesMax: number
   run(config: Config, folder: string): Promise<Ran>
 }
 
@@ -32,6 +34,8 @@ function processRuntime(name: string, command: string | null, problem: string): 
   return {
     name,
     problem: command === null ? problem : null,
+    // A stream that is kept is more than that, also in the small share.
+    rssBytesMax: 240 * 2 ** 20,
     async run(config, folder) {
       const file = join(folder, 'suite.mjs')
       writeFileSync(file, await bundled('main.ts', 'node'))
@@ -95,6 +99,7 @@ function renderers(): number[] {
 const chromium: Runtime = {
   name: 'Chromium',
   problem: browserProblem,
+  rssBytesMax: 480 * 2 ** 20,
   async run(config) {
     const browser = await Browser.start()
     const memory = new Memory(renderers)

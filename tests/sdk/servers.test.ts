@@ -139,18 +139,21 @@ describe('who is asked', () => {
   test('the next page is asked of the server that gave the page before', async () => {
     const page = (next: string | null) =>
       Response.json({ cp: 1, path: '', entries: [{ ...statOf('a', 1), name: 'a' }], next })
-    const servers = new FakeServers(({ host, query }) =>
-      host === 'primary' ? 'away' : page(query['cursor'] === undefined ? 'more' : null),
+    const servers = new FakeServers(({ host, query: { cursor } }) =>
+      host === 'primary'
+        ? 'away'
+        : page(cursor === undefined ? 'second' : cursor === 'second' ? 'third' : null),
     )
-    const client = servers.client({ mirrors })
-    const entries = client.list('')
+    const entries = servers.client({ mirrors }).list('')
     await entries.next()
+    // The primary is asked first again by now.
     await servers.clock.advance(20_000)
-    expect((await entries.next()).done).toBe(false)
+    expect([(await entries.next()).done, (await entries.next()).done]).toEqual([false, false])
     expect(servers.heard.map(({ host, query }) => [host, query['cursor'], query['minCp']])).toEqual([
       ['primary', undefined, undefined],
       ['m1', undefined, undefined],
-      ['m1', 'more', undefined],
+      ['m1', 'second', undefined],
+      ['m1', 'third', undefined],
     ])
   })
 })
