@@ -119,7 +119,7 @@ export class Client {
           const cp = cpOf(answer)
           const begins = `bytes ${/\d+/.exec(headers['Range'] ?? '')?.[0] ?? ''}-`
           const isRange = answer.headers.get('Content-Range')?.startsWith(begins) ?? false
-          transport.expect(answer.headers.get('ETag') !== null && isOfCp(cp, reading))
+          transport.expect(answer.headers.get('ETag') !== null && isOfCp(cp, query))
           transport.expect(!('Range' in headers) || isRange)
           return { answer, cp }
         } catch (error) {
@@ -279,7 +279,7 @@ export class Client {
   ): Promise<Stat> {
     const asked = { method: 'GET', address: addressOf('/v1/stat', path), query, signal: reading.signal }
     const found = await transport.json(stat, asked)
-    transport.expect(found.path === path && isOfCp(found.cp, reading))
+    transport.expect(found.path === path && isOfCp(found.cp, query))
     return this.servers.saw(withPlainMeta(found))
   }
 
@@ -293,17 +293,18 @@ export class Client {
       reading,
       async (server, wished) => {
         const { transport } = server
+        // A cursor names its CP by itself.
+        const image = cursor === undefined ? wished : {}
         const page = await transport.json(listing, {
           method: 'GET',
           address: addressOf('/v1/dirs', path),
-          // A cursor names its CP by itself.
-          query: { ...(cursor === undefined ? wished : {}), recursive, limit, content, cursor },
+          query: { ...image, recursive, limit, content, cursor },
           bytesMax: pageBytesMax,
           signal: reading.signal,
         })
         // A page without entries has no next page, so a listing always gets on.
         const getsOn = page.next === null || (page.entries.length > 0 && page.next !== cursor)
-        transport.expect(page.path === path && isOfCp(page.cp, reading) && getsOn)
+        transport.expect(page.path === path && isOfCp(page.cp, image) && getsOn)
         this.servers.saw(page)
         return { page: { ...page, entries: page.entries.map(withPlainMeta) }, server }
       },
@@ -372,8 +373,9 @@ export class Client {
   }
 }
 
-function isOfCp(cp: number, { cp: wanted, minCp }: Reading): boolean {
-  return (wanted === undefined || cp === wanted) && (minCp === undefined || cp >= minCp)
+/** A mirror that shows less than was asked for is believed no more than one that shows another CP. */
+function isOfCp(cp: number, { cp: wanted, minCp }: RequestQuery): boolean {
+  return (wanted === undefined || cp === wanted) && (minCp === undefined || cp >= Number(minCp))
 }
 
 const writingQuery = ({ durability, mirrors, wait }: Writing): RequestQuery => ({ durability, mirrors, wait })

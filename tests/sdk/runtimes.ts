@@ -26,7 +26,7 @@ const suite = join(import.meta.dir, 'suite')
 /** One file, as a bundler makes it for programs that use the package. */
 export async function bundled(entry: 'main.ts' | 'run.ts', target: 'node' | 'browser'): Promise<string> {
   const built = await Bun.build({ entrypoints: [join(suite, entry)], target, format: 'esm' })
-  if (!built.success) throw new Error(built.logs.join('\n'))
+  if (!built.success) throw new Error(built.logs.map(({ message }) => message).join('\n'))
   return built.outputs[0]!.text()
 }
 

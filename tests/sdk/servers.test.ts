@@ -183,6 +183,11 @@ describe('the consistency point that goes along', () => {
     await alone.client({ cp: 9 }).stat('a')
     expect(alone.heard[0]!.query).toEqual({})
   })
+  test('a mirror that shows less than it was asked for is not believed', async () => {
+    const servers = new FakeServers(() => saysStat('a', 2))
+    const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 3 })
+    expect((await failure(client.stat('a'))).code).toBe('bad-answer')
+  })
   test('a wish of the caller stays: a higher minCp, another wait, an exact CP, a time', async () => {
     const servers = new FakeServers(({ query }) => saysStat('a', Number(query['cp'] ?? query['minCp'] ?? 1)))
     const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 3 })

@@ -53,8 +53,8 @@ export function worldOf(config: Config, folder: string): World {
 }
 
 export function equal(found: unknown, wanted: unknown, what = ''): void {
-  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)]
-  if (a !== b) throw new Error(`${what} ${String(a).slice(0, 300)} instead of ${String(b).slice(0, 300)}`)
+  const [a, b] = [found, wanted].map((value) => `${JSON.stringify(value)}`)
+  if (a !== b) throw new Error(`${what} ${a?.slice(0, 300)} instead of ${b?.slice(0, 300)}`)
 }
 
 export function isTrue(found: boolean, what: string): void {
@@ -107,7 +107,7 @@ const pieceBytes = 64 * 1024
 /** A content of so many bytes, made as it is read. `onMade` hears how much has been made. */
 export function contentStream(
   bytes: number,
-  { offset = 0, onMade = (_: number): void => {} } = {},
+  { offset = 0, onMade }: { readonly offset?: number; readonly onMade?: (bytes: number) => void } = {},
 ): ReadableStream<Uint8Array> {
   let at = offset
   return new ReadableStream<Uint8Array>(
@@ -117,7 +117,7 @@ export function contentStream(
         const length = Math.min(pieceBytes, bytes - at)
         controller.enqueue(bytesAt(at, length))
         at += length
-        onMade(at)
+        onMade?.(at)
       },
     },
     { highWaterMark: 0 },
