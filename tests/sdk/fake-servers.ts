@@ -44,11 +44,11 @@ export class FakeServers {
 
   /** Lets time go by until the work has ended. */
   async ended<T>(work: Promise<T>): Promise<T> {
-    let isOver = false
-    const watched = work.finally(() => (isOver = true))
+    const state = { isOver: false }
+    const watched = work.finally(() => (state.isOver = true))
     watched.catch(() => {})
     // A promise that nothing moves any more ends the test by its time limit.
-    while (!isOver) await this.clock.advance(50)
+    while (!state.isOver) await this.clock.advance(50)
     return watched
   }
 
