@@ -17,7 +17,7 @@ const isFull = process.env['SDK'] === 'full'
 const sizes = isFull
   ? { streamBytes: 2 ** 30, entries: 100_000 }
   : { streamBytes: 192 * 2 ** 20 + 12_345, entries: 3_000 }
-const suiteMsMax = isFull ? 600_000 : 120_000
+const suiteMsMax = isFull ? 600_000 : 240_000
 
 async function runIn(runtime: Runtime): Promise<Ran> {
   const folder = mkdtempSync(join(tmpdir(), 'stillpoint-sdk-'))
