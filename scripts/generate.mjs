@@ -1,8 +1,9 @@
 /**
  * `npm run generate [-- PART…]` writes the files that are made from others; `--check` only says which of them differ.
  *
- * lock        package-lock.json, and those of the folders with packages of their own, without the addresses that npm copies into them
+ * lock        package-lock.json, and those of the other packages, without the addresses that npm copies into them
  * openapi     openapi/primary.json and openapi/mirror.json, from the routes
+ * sdk         types and codes of the client package, from the documents in openapi/; needs the packages of sdk/
  * migrations  drizzle/ has a migration for all that src/catalog/schema.ts says
  *
  * Exit codes: 0 all is well, 1 something differs or failed, 77 there is nothing yet to make it from.
@@ -18,16 +19,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const nothingYet = 77
+const packageFolders = ['.', 'sdk', 'tools/documents', 'tools/mutate', 'tests/browser', 'tests/clients', 'tests/sdk']
 
 const parts = {
   lock() {
-    const codes = [
-      'package-lock.json',
-      'tools/mutate/package-lock.json',
-      'tools/documents/package-lock.json',
-      'tests/browser/package-lock.json',
-      'tests/clients/package-lock.json',
-    ].map((path) => update(path, withoutFunding(readFileSync(join(root, path), 'utf8'))))
+    const codes = packageFolders.map((folder) => {
+      const path = join(folder, 'package-lock.json')
+      return update(path, withoutFunding(readFileSync(join(root, path), 'utf8')))
+    })
     return Math.max(...codes)
   },
   openapi() {
@@ -38,6 +37,12 @@ const parts = {
       worst = Math.max(worst, text === null ? 1 : update(`openapi/${role}.json`, text))
     }
     return worst
+  },
+  sdk() {
+    if (!existsSync(join(root, 'sdk/node_modules/openapi-typescript'))) return nothingYet
+    const text = run(process.execPath, ['sdk/generate.mjs'])
+    if (text === null) return 1
+    return Math.max(...Object.entries(JSON.parse(text)).map(([path, made]) => update(path, made)))
   },
   migrations() {
     if (!existsSync(join(root, 'src/catalog/schema.ts'))) return nothingYet

@@ -72,13 +72,14 @@ if (problem) {
   counts.failed++
 } else {
   if (patterns.length === 0) {
-    const folders = ['src', 'tests', 'scripts', 'tools', 'bench'].filter((folder) =>
+    const folders = ['src', 'sdk', 'tests', 'scripts', 'tools', 'bench'].filter((folder) =>
       existsSync(join(root, folder)),
     )
     check('format', bun, ['fmt', '--no-script', '--check'])
     check('types', bun, ['check', '--no-script'])
+    check('types: sdk, without Bun', bun, ['check', '--no-script', '-p', 'sdk'])
     check('lint', join(root, 'node_modules/.bin/oxlint'), ['--type-aware', '--deny-warnings', ...folders])
-    for (const part of ['lock', 'openapi', 'migrations']) {
+    for (const part of ['lock', 'openapi', 'sdk', 'migrations']) {
       check(`generated: ${part}`, process.execPath, ['scripts/generate.mjs', '--check', part])
     }
     // The tests of generated clients say by name that they are skipped when this fails.

@@ -26,7 +26,9 @@ export function missingFiles(repository: Repository): string[] {
   const tops = new Set([...folders].map((folder) => folder.replace(/^src\//, '').split('/')[0]!))
   const isThere = (from: string, name: string): boolean => {
     if (!name.includes('/')) return names.has(name)
-    const places = ['', 'src', posix.dirname(from)].map((place) => posix.normalize(posix.join(place, name)))
+    const below = ['', 'src', posix.dirname(from)].map((place) => posix.normalize(posix.join(place, name)))
+    // The room `sdk` has its sources one folder further down.
+    const places = [...below, name.replace(/^sdk\//, 'sdk/src/')]
     return places.some((place) => paths.has(place) || folders.has(place) || paths.has(`${place}.ts`))
   }
   const found: string[] = []

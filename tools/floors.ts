@@ -13,10 +13,12 @@ interface Room {
 }
 
 /**
- * One row a room, lower ones first: a folder of src/, or a file that others may know where the rest of its folder may
+ * One row a room, lower ones first: the client package (`sdk`, whose sources are in sdk/src/), a folder of src/, or a file that others may know where the rest of its folder may
  * not be known. A row names only rows above it, so there is no circle.
  */
 export const rooms: Readonly<Record<string, Room>> = {
+  'sdk/generated': { imports: [] },
+  sdk: { imports: ['sdk/generated'] },
   lib: { imports: [] },
   'lib/gates': { imports: ['lib'] },
   format: { imports: ['lib'] },
@@ -25,7 +27,6 @@ export const rooms: Readonly<Record<string, Room>> = {
   'format/wire': { imports: ['lib', 'format'] },
   blockdev: { imports: ['lib', 'lib/gates'] },
   catalog: { imports: ['lib'] },
-  client: { imports: ['lib'] },
   service: { imports: ['lib'] },
   'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
   'cp-engine/tree': {
@@ -192,13 +193,13 @@ export const rooms: Readonly<Record<string, Room>> = {
       'server/configuration',
     ],
   },
-  'cli/command': { imports: ['lib', 'client', 'fs/paths.ts', 'access', 'server/configuration'] },
-  'cli/trees': { imports: ['lib', 'client', 'cli/command'] },
+  'cli/command': { imports: ['sdk', 'lib', 'fs/paths.ts', 'access', 'server/configuration'] },
+  'cli/trees': { imports: ['sdk', 'lib', 'cli/command'] },
   'cli/verbs': {
     imports: [
+      'sdk',
       'lib',
       'catalog',
-      'client',
       'service',
       'access',
       'routes',
@@ -211,12 +212,12 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['cp-engine'],
   },
-  cli: { imports: ['lib', 'blockdev', 'client', 'routes/http', 'cli/command', 'cli/verbs'] },
+  cli: { imports: ['sdk', 'lib', 'blockdev', 'routes/http', 'cli/command', 'cli/verbs'] },
 }
 
 export interface Ban {
   readonly what: RegExp
-  /** Of paths below src/. */
+  /** Of paths below src/, and of sdk/ without its src/. */
   readonly allowed: RegExp
   readonly why: string
   /** Looks at the modules that are imported, instead of the code. */
@@ -227,6 +228,17 @@ const doors = /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/vo
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [
+  {
+    what: /^(?:node:|bun(?::|$))/,
+    allowed: /^(?!sdk\/)/,
+    imports: true,
+    why: 'the client runs in browsers: what a runtime has alone is handed in',
+  },
+  {
+    what: /\bBun\.|\bBuffer\b|\bprocess\./g,
+    allowed: /^(?!sdk\/)/,
+    why: 'the client runs in browsers: what a runtime has alone is handed in',
+  },
   {
     what: /^(?:node:)?fs(?:\/promises)?$/,
     allowed: doors,
@@ -240,7 +252,7 @@ export const bans: readonly Ban[] = [
   },
   {
     what: /\bTextDecoder(?:Stream)?\b/g,
-    allowed: /^lib\/bytes\.ts$/,
+    allowed: /^(?:lib|sdk)\/bytes\.ts$/,
     why: 'a decoder drops U+FEFF unless it is told not to: `decodeUtf8` and `showUtf8`',
   },
   {
@@ -258,7 +270,7 @@ export const bans: readonly Ban[] = [
   { what: /^node:timers/, allowed: nowhere, imports: true, why: 'time comes from a Clock' },
   {
     what: /\bDate\.now\b|\bnew Date\(\s*\)|\bnew Date\b(?!\s*\()|(?<!new )(?<![.\w])Date\(|\bperformance\.(?:now|timeOrigin|mark|measure)\b|\bprocess\.(?:hrtime|uptime|nextTick)\b|\bBun\.(?:nanoseconds|sleep|sleepSync)\b|\bAbortSignal\.timeout\b|\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/g,
-    allowed: /^lib\/clock\.ts$/,
+    allowed: /^(?:lib\/clock|sdk\/timers)\.ts$/,
     why: 'time and timers come from a Clock',
   },
   {
@@ -268,7 +280,7 @@ export const bans: readonly Ban[] = [
   },
   {
     what: /\bMath\.random\b|\brandomUUID(?:v[57])?\b|\bgetRandomValues\b|\brandomBytes\b|\brandomInt\b/gi,
-    allowed: /^lib\/random\.ts$/,
+    allowed: /^(?:lib\/random|sdk\/timers)\.ts$/,
     why: 'chance comes from a Random',
   },
   {
@@ -289,12 +301,16 @@ export const bans: readonly Ban[] = [
   { what: /\bprocess\.exit\b/g, allowed: /^cli\//, why: 'a command ends the process, nothing below it' },
 ]
 
-/** Paths are relative to the project and begin with `src/`; every answer is one sentence with its place. */
+/** Paths are relative to the project and begin with `src/` or `sdk/src/`; every answer is one sentence with its place. */
 export function floorViolations(files: ReadonlyMap<string, string>): string[] {
   return [...files].flatMap(([path, text]) => [...importViolations(path, text), ...banViolations(path, text)])
 }
 
-/** The room of a path below src/. A file has a row of its own, or its folder's. */
+const isSource = (path: string): boolean => /^(?:sdk\/)?src\//.test(path)
+/** Drops the `src/` of a path. */
+export const inSources = (path: string): string => path.replace(/^src\//, '').replace(/^sdk\/src\//, 'sdk/')
+
+/** The room of a path in the sources. A file has a row of its own, or its folder's. */
 export const roomOf = (path: string): string => (Object.hasOwn(rooms, path) ? path : posix.dirname(path))
 
 export interface Arrow {
@@ -307,11 +323,11 @@ export interface Arrow {
 export function arrowsOf(files: ReadonlyMap<string, string>): Arrow[] {
   const found = new Map<string, Arrow>()
   for (const [path, text] of files) {
-    const from = roomOf(path.slice('src/'.length))
+    const from = roomOf(inSources(path))
     for (const { from: module, typeOnly } of importsOf(text)) {
       const target = posix.join(posix.dirname(path), module)
-      if (!module.startsWith('.') || !target.startsWith('src/')) continue
-      const to = roomOf(target.slice('src/'.length))
+      if (!module.startsWith('.') || !isSource(target)) continue
+      const to = roomOf(inSources(target))
       if (to !== from) found.set(`${from} ${to} ${typeOnly}`, { from, to, typeOnly })
     }
   }
@@ -320,7 +336,7 @@ export function arrowsOf(files: ReadonlyMap<string, string>): Arrow[] {
 
 function importViolations(path: string, text: string): string[] {
   const found: string[] = []
-  const name = roomOf(path.slice('src/'.length))
+  const name = roomOf(inSources(path))
   if (!Object.hasOwn(rooms, name)) return [`${path}: src/${name} has no row in tools/floors.ts`]
   const room = rooms[name]!
   for (const { from, typeOnly, reExport, line } of importsOf(text)) {
@@ -330,16 +346,17 @@ function importViolations(path: string, text: string): string[] {
     }
     const target = posix.join(posix.dirname(path), from)
     const place = `${path}:${line}: imports ${from}`
-    if (reExport)
+    // The package is imported by one name.
+    if (reExport && path !== 'sdk/src/index.ts')
       found.push(`${path}:${line}: passes on what ${from} exports: an import names the file that it means`)
     if (!/\.(?:ts|tsx|sql|json|html|css)$/.test(target)) found.push(`${place} without its extension`)
     // Data that lies beside src/: the version of the program, and the catalog's migrations.
     if (target === 'package.json' || (name === 'catalog' && target.startsWith('drizzle/'))) continue
-    if (!target.startsWith('src/')) {
+    if (!isSource(target)) {
       found.push(`${place}, which is not in src/`)
       continue
     }
-    const other = roomOf(target.slice('src/'.length))
+    const other = roomOf(inSources(target))
     if (other === name || room.imports.includes(other)) continue
     if (room.types?.includes(other)) {
       if (!typeOnly) found.push(`${place}, but ${name} may know only the types of ${other}`)
@@ -378,7 +395,7 @@ export function circleOf(files: ReadonlyMap<string, string>): string[] | null {
 }
 
 function banViolations(path: string, text: string): string[] {
-  const inSource = path.slice('src/'.length)
+  const inSource = inSources(path)
   const code = blanked(text, true)
   return bans
     .filter((ban) => !ban.allowed.test(inSource))

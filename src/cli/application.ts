@@ -20,7 +20,7 @@ import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
 import { certificateCommand } from './verbs/certificate.ts'
 import { checkCommand } from './verbs/check.ts'
-import { ApiError } from '../client/api-error.ts'
+import { ClientError } from '../../sdk/src/client-error.ts'
 import { UserError } from '../lib/user-error.ts'
 import type { CliContext } from './command/context.ts'
 import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/exit-codes.ts'
@@ -134,7 +134,7 @@ function describe(error: unknown): string {
     const hint = Array.isArray(ways) ? `; ways out: ${ways.join(', ')}` : ''
     return `stillpoint: ${showName(error.message)} (${error.code})${hint}`
   }
-  const isExpected = [UserError, ApiError, ListenError, DeviceError].some((kind) => error instanceof kind)
+  const isExpected = [UserError, ClientError, ListenError, DeviceError].some((kind) => error instanceof kind)
   if (error instanceof Error && isExpected) return `stillpoint: ${showName(error.message)}`
   return `stillpoint: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 }

@@ -3,7 +3,7 @@
  * through the decoders, and those that some decoder or editor treats in a way of its own through all that stores texts.
  */
 import { describe, expect, test } from 'bun:test'
-import { encodePath } from '../../src/client/url-path.ts'
+import { encodePath } from '../../sdk/src/paths.ts'
 import { hasControl, textOf } from '../../src/format/fields.ts'
 import { decodeDirectoryItem, encodeDirectoryItem } from '../../src/format/items/directory-item.ts'
 import { decodeEntryExtra, encodeEntryExtra } from '../../src/format/items/entry-extra.ts'
@@ -56,7 +56,7 @@ const ways: Record<string, (text: string) => unknown> = {
     return frame?.kind === 'error' && frame.detail
   },
   'a cursor': (text) => readCursor(['s'], makeCursor(['s'], [text]))[0],
-  'a path of a URL': (text) => parseUrlPath(encodePath(['d', text])).at(-1),
+  'a path of a URL': (text) => parseUrlPath(encodePath(`d/${text}`)).at(-1),
   'a plain path': (text) => parsePlainPath(`d/${text}`).at(-1),
   'the first name of a plain path': (text) => parsePlainPath(`${text}/d`)[0],
   'a listed path': (text) => parseListedPath(`d/${text}`).at(-1),

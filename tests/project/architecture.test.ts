@@ -36,7 +36,7 @@ test('the files and folders that it names exist', () => {
   const paths = [...page.matchAll(/`((?:[a-z0-9-]+\/)+(?:[a-z0-9.-]+)?)`/g)].map(([, path]) => path!)
   expect(paths.length).toBeGreaterThan(40)
   const missing = paths.filter((path) => {
-    const places = [path, `src/${path}`, `src/${path}.ts`]
+    const places = [path, `src/${path}`, `src/${path}.ts`, path.replace('sdk/', 'sdk/src/')]
     return !places.some((place) => existsSync(join(root, place)))
   })
   expect(missing).toEqual([])

@@ -12,8 +12,8 @@ import {
 import { projectFiles } from '../../tools/project-files.ts'
 
 const root = join(import.meta.dir, '../..')
-/** Measurements, and inputs of tests: nobody reads them as prose. */
-const isProse = /\.(?:ts|tsx|mjs|md)$/
+/** Measurements, inputs of tests, and generated types with their examples: nobody reads them as prose. */
+const isProse = /^(?!sdk\/src\/generated\/).*\.(?:ts|tsx|mjs|md)$/
 
 const repository: Repository = new Map(
   projectFiles(root).map((path) => [path, isProse.test(path) ? readFileSync(join(root, path), 'utf8') : '']),

@@ -7,8 +7,10 @@ import { projectFiles } from '../../tools/project-files.ts'
 
 const root = join(import.meta.dir, '../..')
 
-test('no comment of src/ begins without its subject', () => {
-  const files = projectFiles(root, 'src').filter((path) => path.endsWith('.ts'))
+test('no comment of the sources begins without its subject', () => {
+  const files = ['src', 'sdk/src'].flatMap((folder) =>
+    projectFiles(root, folder).filter((path) => path.endsWith('.ts')),
+  )
   expect(files.length).toBeGreaterThan(100)
   const found = files.flatMap((path) =>
     commentFaults(readFileSync(join(root, path), 'utf8')).map(({ line, text }) => `${path}:${line}: ${text}`),

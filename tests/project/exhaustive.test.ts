@@ -102,7 +102,7 @@ const plants: readonly Plant[] = [
 let copy = ''
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), 'stillpoint-exhaustive-'))
-  for (const name of ['src', 'package.json', 'drizzle'])
+  for (const name of ['src', 'sdk/src', 'package.json', 'drizzle'])
     cpSync(join(root, name), join(copy, name), { recursive: true })
   const options = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as object
   writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ ...options, include: ['src'] }))

@@ -61,7 +61,7 @@ test('every devDependency is imported, run or configured somewhere', () => {
   expect(names.filter((name) => !imported.has(name) && !peers.has(name) && !isNamed(name))).toEqual([])
 })
 
-test.each(['.', 'tools/mutate', 'tools/documents', 'tests/browser', 'tests/clients'])(
+test.each(['.', 'sdk', 'tools/documents', 'tools/mutate', 'tests/browser', 'tests/clients', 'tests/sdk'])(
   'the lock file of %s is of its packages, in exact versions',
   (folder) => {
     const lock = JSON.parse(read(join(folder, 'package-lock.json'))) as { packages: Record<string, unknown> }

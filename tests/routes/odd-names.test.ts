@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { encodePath } from '../../src/client/url-path.ts'
+import { encodePath } from '../../sdk/src/paths.ts'
 import { nameProblem } from '../../src/fs/paths.ts'
 import { encodeUtf8 } from '../../src/lib/bytes.ts'
 import { servers } from '../cli/cli-harness.ts'
@@ -67,9 +67,9 @@ test('every odd name is listed as it was given, in any pages, and leads to its c
     ])
   }
   for (const name of names) {
-    const answer = await app.fetch(new Request(`http://test/v1/files/${encodePath(['d', name])}`))
+    const answer = await app.fetch(new Request(`http://test/v1/files/${encodePath(`d/${name}`)}`))
     expect(Buffer.compare(await answer.bytes(), encodeUtf8(name))).toBe(0)
-    expect(await readJson(app.ask(get(`/v1/stat/${encodePath(['d', name])}`)))).toMatchObject({
+    expect(await readJson(app.ask(get(`/v1/stat/${encodePath(`d/${name}`)}`)))).toMatchObject({
       path: `d/${name}`,
     })
   }
@@ -87,11 +87,11 @@ test('every odd target of a link is told as it was given', async () => {
 test('an odd directory, moved and removed, and one letter beside it', async () => {
   for (const odd of few) {
     const app = await RealApp.create()
-    expect((await app.ask(put(`/v1/files/${encodePath([`${odd}d`, 'f'])}`))).status).toBe(201)
+    expect((await app.ask(put(`/v1/files/${encodePath(`${odd}d/f`)}`))).status).toBe(201)
     expect((await app.ask(put('/v1/files/d/f', 'another'))).status).toBe(201)
     expect((await app.ask(jsonAsk('/v1/move', { from: `${odd}d`, to: `m${odd}` }))).status).toBe(201)
     expect(await pages(app, '/v1/dirs', 'recursive=true')).toEqual(['d', 'd/f', `m${odd}`, `m${odd}/f`])
-    const gone = { method: 'DELETE', path: `/v1/dirs/${encodePath([`m${odd}`])}?recursive=true` }
+    const gone = { method: 'DELETE', path: `/v1/dirs/${encodePath(`m${odd}`)}?recursive=true` }
     expect((await app.ask(gone)).status).toBe(204)
     expect(await pages(app, '/v1/dirs', 'recursive=true')).toEqual(['d', 'd/f'])
   }

@@ -20,9 +20,11 @@ const range = ({ first, last }: LineRange): number[] =>
 /** Throws git's sentence when it does not know the revision. */
 export function changedLines(root: string, revision: string): ChangedLines {
   const changed = new Map(
-    parsedDiff(git(root, 'diff', '--no-color', '--no-ext-diff', '-U0', revision, '--', 'src')),
+    parsedDiff(git(root, 'diff', '--no-color', '--no-ext-diff', '-U0', revision, '--', 'src', 'sdk/src')),
   )
-  const fresh = git(root, 'ls-files', '--others', '--exclude-standard', '-z', '--', 'src').split('\0')
+  const fresh = git(root, 'ls-files', '--others', '--exclude-standard', '-z', '--', 'src', 'sdk/src').split(
+    '\0',
+  )
   for (const file of fresh.filter((name) => name !== '')) {
     const last = readFileSync(join(root, file), 'utf8').split('\n').length
     changed.set(file, new Set(range({ first: 1, last })))

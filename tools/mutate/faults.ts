@@ -11,7 +11,7 @@ import type { Reach, ReachIndex } from './reach.ts'
 
 const faultSchema = v.object({
   why: v.pipe(v.string(), v.minLength(10)),
-  file: v.pipe(v.string(), v.startsWith('src/')),
+  file: v.pipe(v.string(), v.regex(/^(?:sdk\/)?src\//)),
   find: v.pipe(v.string(), v.minLength(1)),
   replace: v.string(),
 })

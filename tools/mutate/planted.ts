@@ -19,7 +19,7 @@ const text = v.pipe(
 )
 const mutantSchema = v.strictObject({
   why: v.pipe(v.string(), v.minLength(10)),
-  file: v.pipe(v.string(), v.startsWith('src/')),
+  file: v.pipe(v.string(), v.regex(/^(?:sdk\/)?src\//)),
   find: v.pipe(text, v.minLength(1)),
   replace: text,
   tests: v.pipe(v.array(v.pipe(v.string(), v.startsWith('tests/'))), v.minLength(1)),

@@ -11,8 +11,12 @@ const filesIn = (root: string, folder: string): string[] =>
     .map((name) => `${folder}/${name}`)
     .toSorted()
 
+/** Also those of the client package, but for what is generated there. */
 export const sourceFiles = (root: string): string[] =>
-  filesIn(root, 'src').filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts'))
+  ['sdk/src', 'src']
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) => filesIn(root, folder))
+    .filter((path) => /(?<!\.d)\.tsx?$/.test(path) && !path.startsWith('sdk/src/generated/'))
 
 export const testFiles = (root: string): string[] =>
   filesIn(root, 'tests').filter(

@@ -16,7 +16,7 @@ const lines = v.pipe(
   v.transform((text) => (typeof text === 'string' ? [text] : text)),
 )
 const entrySchema = v.strictObject({
-  file: v.pipe(v.string(), v.startsWith('src/')),
+  file: v.pipe(v.string(), v.regex(/^(?:sdk\/)?src\//)),
   before: lines,
   after: lines,
   /** How many places of the file have these lines; the reason holds for all of them. */

@@ -1,5 +1,5 @@
 /** The published contract, as far as the torture needs it: tasks to requests, answers to what was promised. */
-import { encodePath } from '../../src/client/url-path.ts'
+import { encodePath } from '../../sdk/src/paths.ts'
 import type { Level, Task } from './generator.ts'
 import type { Entry, Step, Tree } from './tree.ts'
 
@@ -103,9 +103,8 @@ function batchItem(folder: string, step: Step): Record<string, unknown> {
   }
 }
 
-const file = (folder: string, path: string): string => `/v1/files/${encodePath([folder, ...path.split('/')])}`
-const directory = (folder: string, path: string): string =>
-  `/v1/dirs/${encodePath([folder, ...path.split('/')])}`
+const file = (folder: string, path: string): string => `/v1/files/${encodePath(`${folder}/${path}`)}`
+const directory = (folder: string, path: string): string => `/v1/dirs/${encodePath(`${folder}/${path}`)}`
 
 const jsonInit = (value: unknown): BunFetchRequestInit => ({
   method: 'POST',

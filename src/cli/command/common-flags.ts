@@ -1,8 +1,9 @@
 /** Flags that several verbs have. */
-import type { CliContext } from './context.ts'
+import type { CliContext, CliFetch } from './context.ts'
 import { parseToken } from '../../access/token.ts'
-import { Client, type Fetch } from '../../client/client.ts'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { Client } from '../../../sdk/src/client.ts'
 import { systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { readPrivateFile, tokenFileLimits } from '../../server/configuration/secret-file.ts'
@@ -101,10 +102,11 @@ export async function clientFor(context: CliContext, flags: ClientFlags): Promis
   const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
   const token = await tokenFor(context, flags)
   const path = flags.ca ?? env['STILLPOINT_CA'] ?? ''
-  if (path === '') return new Client(url, context.fetch, context.clock, token)
-  const ca = readCa(path)
-  const fetch: Fetch = (target, init) => context.fetch(target, { ...init, tls: { ca } })
-  return new Client(url, fetch, context.clock, token)
+  const ca = path === '' ? null : readCa(path)
+  const fetch: CliFetch = (target, init) =>
+    context.fetch(target, ca === null ? init : { ...init, tls: { ca } })
+  // A person sees a failure at once, and repeats the command.
+  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax: 0 })
 }
 
 /** Null when the command has no token to show. */

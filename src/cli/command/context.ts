@@ -2,7 +2,9 @@
 import type { CommandContext } from '@stricli/core'
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
-import type { Fetch } from '../../client/client.ts'
+
+/** `fetch` of Bun, which takes certificates. */
+export type CliFetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
 
 export interface CliContext extends CommandContext {
   readonly process: {
@@ -13,7 +15,7 @@ export interface CliContext extends CommandContext {
   }
   readonly clock: Clock
   readonly random: Random
-  readonly fetch: Fetch
+  readonly fetch: CliFetch
   readonly stdin: () => ReadableStream<Uint8Array>
   /**
    * Resolves with the name of the next signal that asks the process to end. Until a command calls this function, such

@@ -10,10 +10,10 @@
  */
 import type { Clock } from '../../lib/clock.ts'
 import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
-import { ApiError } from '../../client/api-error.ts'
-import { type Client, pageEntries } from '../../client/client.ts'
-import type { PageOptions, Reading } from '../../client/wishes.ts'
-import type { Page, RemoteEntry } from '../../client/shapes.ts'
+import { type Client, pageEntries } from '../../../sdk/src/client.ts'
+import { isClientError } from '../../../sdk/src/client-error.ts'
+import type { ListedEntry, Listing } from '../../../sdk/src/contract.ts'
+import type { PageOptions, Reading } from '../../../sdk/src/wishes.ts'
 import { UserError } from '../../lib/user-error.ts'
 import {
   createTemporary,
@@ -56,7 +56,7 @@ export async function getTree(
   let cp = 0
   let stopRenewing = (): void => {}
 
-  const getEntry = async (entry: RemoteEntry, names: readonly string[]): Promise<void> => {
+  const getEntry = async (entry: ListedEntry, names: readonly string[]): Promise<void> => {
     const within = names.length === 1 ? target : folders.get(names.slice(0, -1).join('/'))?.local
     if (within === undefined) throw new UserError('its directory was not made')
     // The names are checked, so the path needs no resolving.
@@ -106,7 +106,7 @@ export async function getTree(
   try {
     const { page, ...image } = await firstPage(client, source, reading)
     cp = image.cp
-    const entries = client.pages(source, page, pageOptions)
+    const entries = client.entriesFrom(showPath(source), page, pageOptions)
     stopRenewing = keepReadable(client, clock, source, cp)
     const running = new Set<Promise<void>>()
     let fatal: unknown = null
@@ -132,7 +132,7 @@ export async function getTree(
       await failures.gather(path, async () => setFolderAttributes(local, mode, modified))
     // A folder that was there keeps its mode and time, as the server's root does when a tree is put into the root.
     if (isNew && source.length > 0) {
-      const { mode, modified } = await client.stat(source, { cp })
+      const { mode, modified } = await client.stat(showPath(source), { cp })
       setFolderAttributes(target, Number.parseInt(mode, 8), modified)
     }
     return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
@@ -149,17 +149,17 @@ async function firstPage(
   client: Client,
   source: readonly string[],
   reading: Reading,
-): Promise<{ cp: number; page: Page }> {
+): Promise<{ cp: number; page: Listing }> {
   for (let attempt = 1; ; attempt++) {
-    const { kind, cp } = await client.stat(source, reading)
+    const { kind, cp } = await client.stat(showPath(source), reading)
     if (kind !== 'directory') throw new UserError(`${showPath(source)}: is not a directory (leave out -r)`)
     try {
       return {
         cp,
-        page: await client.list(source, { cp, wait: waitSeconds, ...pageOptions }),
+        page: await client.page(showPath(source), { cp, wait: waitSeconds, ...pageOptions }),
       }
     } catch (error) {
-      if (!(error instanceof ApiError && error.code === 'cp-gone') || attempt === attemptsMax) throw error
+      if (!isClientError(error, 'cp-gone') || attempt === attemptsMax) throw error
     }
   }
 }
@@ -168,7 +168,7 @@ async function receiveWhole(
   client: Client,
   path: readonly string[],
   reading: Reading,
-  entry: RemoteEntry,
+  entry: ListedEntry,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   await receive(client, path, reading, entry, async (chunk) => void chunks.push(chunk))
@@ -204,15 +204,15 @@ export async function receive(
   known: { readonly size?: number; readonly etag?: string },
   take: (chunk: Uint8Array) => Promise<void>,
 ): Promise<Received> {
-  const content = await client.get(path, reading)
-  const { cp, etag, headers, pieces } = content
+  const content = await client.get(showPath(path), reading)
+  const { cp, etag, headers } = content
   if (known.etag !== undefined && etag !== known.etag) {
     content.cancel()
     throw new UserError('the server answered with another file than it listed')
   }
   const { size } = known
   let bytes = 0
-  for await (const piece of pieces) {
+  for await (const piece of content) {
     bytes += piece.length
     if (size !== undefined && bytes > size) throw new UserError(`got more than ${size} bytes`)
     await take(piece)
@@ -253,7 +253,7 @@ function keepReadable(client: Client, clock: Clock, path: readonly string[], cp:
     if (ended) return
     cancel = clock.after(renewMs, () => {
       // A failure is ignored here, because the next read reports the trouble better.
-      void client.stat(path, { cp }).then(renew, renew)
+      void client.stat(showPath(path), { cp }).then(renew, renew)
     })
   }
   renew()

@@ -9,7 +9,7 @@
  */
 import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Client } from '../../client/client.ts'
+import type { Client } from '../../../sdk/src/client.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { contentTypeOf, localBody, localError, localStat, readSmall } from './local-tree.ts'
 import { runPool, type Task } from './pool.ts'
@@ -28,7 +28,7 @@ export async function putTree(
 ): Promise<TreeReport> {
   const failures = new Failures()
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
-  const buffered = { durability: 'buffered' }
+  const buffered = { durability: 'buffered' } as const
 
   /** The newest CP that an answer has promised to contain a write. */
   let promisedCp = 0
@@ -49,7 +49,7 @@ export async function putTree(
     },
     ({ path, bytes, attributes }: SmallFile) =>
       failures.gather(showPath(path), async () => {
-        promised(await client.put(path, bytes, attributes, buffered))
+        promised(await client.put(showPath(path), bytes, { ...attributes, ...buffered }))
         stored(bytes.length)
       }),
   )
@@ -62,7 +62,8 @@ export async function putTree(
         switch (stat.kind) {
           case 'directory': {
             // The root of the server is always there, and keeps its own attributes.
-            if (remote.length > 0) promised(await client.makeDirectory(remote, { mode, modified }, buffered))
+            if (remote.length > 0)
+              promised(await client.makeDirectory(showPath(remote), { mode, modified, ...buffered }))
             for (const name of await namesIn(local)) add(putEntry(join(local, name), [...remote, name]))
             done.directories++
             break
@@ -71,7 +72,7 @@ export async function putTree(
             const linkTarget = await readlink(local).catch((error: unknown) => {
               throw localError(local, error)
             })
-            promised(await client.putLink(remote, linkTarget, { mode, modified }, buffered))
+            promised(await client.putLink(showPath(remote), linkTarget, { mode, modified, ...buffered }))
             done.links++
             break
           }
@@ -81,7 +82,12 @@ export async function putTree(
             if (stat.size <= smallFileBytesMax) {
               await small.add({ path: remote, bytes: await readSmall(local), attributes })
             } else {
-              promised(await client.put(remote, await localBody(local, stat.size), attributes, buffered))
+              promised(
+                await client.put(showPath(remote), await localBody(local, stat.size), {
+                  ...attributes,
+                  ...buffered,
+                }),
+              )
               stored(stat.size)
             }
             return
@@ -94,7 +100,7 @@ export async function putTree(
 
   await runPool(putEntry(source, target), requestsMax)
   await small.end()
-  const { cp } = await client.takeCp()
+  const { cp } = await client.administration.takeCp()
   if (cp < promisedCp)
     throw new UserError(`the server took consistency point ${cp} and not ${promisedCp}, which has the tree`)
   return { cp, ...done, failures: failures.list, failuresTotal: failures.total }

@@ -6,9 +6,10 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import { ApiError } from '../../client/api-error.ts'
-import type { Client } from '../../client/client.ts'
-import type { SentAttributes, Writing } from '../../client/wishes.ts'
+import type { Client } from '../../../sdk/src/client.ts'
+import { ClientError } from '../../../sdk/src/client-error.ts'
+import type { SentAttributes, Writing } from '../../../sdk/src/wishes.ts'
+import { showPath } from '../command/server-path.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]
@@ -69,11 +70,11 @@ export class SmallFiles {
   private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
-        const cp = await this.client.putAll(files, this.writing)
+        const { cp } = await this.client.batch(files.map(operationOf), this.writing)
         for (const file of files) this.onStored(file, cp)
         return
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error
+        if (!(error instanceof ClientError) || error.status === null) throw error
       }
     }
     for (const file of files) await this.sendAlone(file)
@@ -83,3 +84,6 @@ export class SmallFiles {
     if (this.fatal) throw this.fatal.error
   }
 }
+
+const operationOf = ({ path, bytes, attributes }: SmallFile) =>
+  ({ op: 'put', path: showPath(path), bytes, ...attributes }) as const

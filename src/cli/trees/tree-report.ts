@@ -1,8 +1,6 @@
 /** Report of a copy of a tree: counts of the copied entries, and the failures. */
-import { ApiError } from '../../client/api-error.ts'
-import type { ErrorCode } from '../../lib/errors.ts'
+import { ClientError, type ClientErrorCode } from '../../../sdk/src/client-error.ts'
 import { UserError } from '../../lib/user-error.ts'
-import { UnreachableError } from '../../client/unreachable-error.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
 import { formatBytes } from './progress.ts'
@@ -28,7 +26,8 @@ export interface TreeReport {
 const failuresListedMax = 100
 
 /** Codes that end the copy, because no further entry could be copied. */
-const fatalCodes: ReadonlySet<string> = new Set<ErrorCode>([
+const fatalCodes: ReadonlySet<string> = new Set<ClientErrorCode>([
+  'unreachable',
   'unauthorized',
   'forbidden',
   'fenced',
@@ -49,8 +48,7 @@ export class Failures {
       await work()
     } catch (error) {
       const concernsOne =
-        (error instanceof ApiError && !fatalCodes.has(error.code)) ||
-        (error instanceof UserError && !(error instanceof UnreachableError))
+        (error instanceof ClientError && !fatalCodes.has(error.code)) || error instanceof UserError
       if (!concernsOne) throw error
       this.total++
       if (this.list.length < failuresListedMax) this.list.push({ path, reason: error.message })

@@ -1,7 +1,7 @@
 /** `ls [PATH]`: lists a directory, one line or one JSON value for each entry, all of one consistency point. */
 import { buildCommand } from '@stricli/core'
-import { pageEntries } from '../../client/client.ts'
-import type { RemoteStat } from '../../client/shapes.ts'
+import { pageEntries } from '../../../sdk/src/client.ts'
+import type { Stat } from '../../../sdk/src/contract.ts'
 import {
   type ClientFlags,
   clientFlags,
@@ -23,7 +23,7 @@ async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
   const { cp, at, minCp, wait } = flags
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(target)
-  const stat = await client.stat(path, reading)
+  const stat = await client.stat(showPath(path), reading)
   if (stat.kind !== 'directory') {
     if (flags.json) printJson(this, { cp: stat.cp, path: showPath(path), entries: [stat] })
     else printLine(this, describe(stat, path.at(-1) ?? '', flags.long))
@@ -32,17 +32,17 @@ async function ls(this: CliContext, flags: Flags, target = ''): Promise<void> {
   const { stdout } = this.process
   let count = 0
   const options = { limit: pageEntries, ...(flags.recursive ? { recursive: true } : {}) }
-  const first = await client.list(path, { ...reading, ...options })
+  const first = await client.page(showPath(path), { ...reading, ...options })
   if (flags.json) stdout.write(`{"cp":${first.cp},"path":${JSON.stringify(showPath(path))},"entries":[`)
   // A listing may be larger than memory, so each entry is written when the entry comes.
-  for await (const entry of client.pages(path, first, options)) {
+  for await (const entry of client.entriesFrom(showPath(path), first, options)) {
     if (flags.json) stdout.write(`${count++ === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
     else printLine(this, describe(entry, flags.recursive ? entry.path : entry.name, flags.long))
   }
   if (flags.json) stdout.write('\n]}\n')
 }
 
-function describe(stat: RemoteStat, name: string, isLong: boolean): string {
+function describe(stat: Stat, name: string, isLong: boolean): string {
   const marked = `${showName(name)}${stat.kind === 'directory' ? '/' : ''}`
   if (!isLong) return marked
   const target = stat.kind === 'link' ? ` -> ${showName(stat.target ?? '')}` : ''

@@ -1,6 +1,6 @@
 /** `mirrors list | add URL | rm ID`: the mirrors of a primary. */
 import { buildCommand, buildRouteMap } from '@stricli/core'
-import type { ListedMirror } from '../../client/shapes.ts'
+import type { Mirror } from '../../../sdk/src/contract.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
@@ -9,7 +9,7 @@ import { readPrivateFile } from '../../server/configuration/secret-file.ts'
 import { mirrorTable } from './mirror-table.ts'
 
 async function list(this: CliContext, flags: ClientFlags): Promise<void> {
-  const items = await (await clientFor(this, flags)).mirrors()
+  const items = await (await clientFor(this, flags)).administration.mirrors()
   if (flags.json) printJson(this, { items })
   else this.process.stdout.write(mirrorTable(items, true))
 }
@@ -26,7 +26,7 @@ async function add(this: CliContext, flags: AddFlags, url: string): Promise<void
   if (codeFile === '-' && tokenFile === '-')
     throw new UserError('standard input has the code or the token: give a file for the other one')
   const code = codeFile === undefined ? undefined : await readCode(this, codeFile)
-  const added = await (await clientFor(this, flags)).addMirror(url, code)
+  const added = await (await clientFor(this, flags)).administration.addMirror(url, code)
   if (flags.json) printJson(this, added)
   else printLine(this, describe(added))
 }
@@ -38,14 +38,14 @@ async function readCode(context: CliContext, file: string): Promise<string> {
   return content.trim()
 }
 
-function describe({ id, url, state, needs }: ListedMirror): string {
+function describe({ id, url, state, needs }: Mirror): string {
   const who = `${showName(id)}  ${showName(url)}`
   if (state !== 'away') return `${who}  ${showName(state)}`
   return `${who}  not reached yet, and tried again${needs === null ? '' : ` (${showName(needs)})`}`
 }
 
 async function rm(this: CliContext, flags: ClientFlags, id: string): Promise<void> {
-  await (await clientFor(this, flags)).removeMirror(id)
+  await (await clientFor(this, flags)).administration.removeMirror(id)
   if (flags.json) printJson(this, { removed: id })
 }
 

@@ -13,7 +13,9 @@ async function mv(this: CliContext, flags: Flags, from: string, to: string): Pro
   const source = parseServerPath(from)
   const target = parseServerPath(to.endsWith('/') ? `${to}${source.at(-1) ?? ''}` : to)
   const client = await clientFor(this, flags)
-  const moved = await client.move(showPath(source), showPath(target), flags.overwrite)
+  const moved = await client.move(showPath(source), showPath(target), {
+    overwrite: flags.overwrite,
+  })
   if (flags.json) printJson(this, moved)
 }
 

@@ -41,12 +41,12 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     throw new UserError('standard input has no name: end the target with one')
   const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
   const writing = { durability: flags.durability }
-  const written = isInput ? await client.put(path, this.stdin(), {}, writing) : await putFile()
+  const written = isInput ? await client.put(showPath(path), this.stdin(), writing) : await putFile()
   if (flags.json) printJson(this, written)
   else
     printLine(
       this,
-      `${showName(showPath(path))}: ${formatBytes(written.size ?? 0)}, cp ${written.cp}, ${written.durability}`,
+      `${showName(showPath(path))}: ${formatBytes(written.size)}, cp ${written.cp}, ${written.durability}`,
     )
 
   async function putFile() {
@@ -55,7 +55,7 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     if (kind !== 'file') throw new UserError(`${source}: is not a file`)
     const contentType = contentTypeOf(source)
     const attributes = { mode, modified, ...(contentType === undefined ? {} : { contentType }) }
-    return client.put(path, await localBody(source, size), attributes, writing)
+    return client.put(showPath(path), await localBody(source, size), { ...attributes, ...writing })
   }
 }
 

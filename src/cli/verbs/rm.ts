@@ -1,6 +1,6 @@
 /** `rm PATH…`: removes files and links, and with `-r` directories with everything below. */
 import { buildCommand } from '@stricli/core'
-import { ApiError } from '../../client/api-error.ts'
+import { isClientError } from '../../../sdk/src/client-error.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -18,12 +18,12 @@ async function rm(this: CliContext, flags: Flags, ...targets: readonly string[])
     const path = parseServerPath(target)
     if (path.length === 0) throw new UserError('the root cannot be removed')
     try {
-      await client.deleteFile(path)
+      await client.deleteFile(showPath(path))
     } catch (error) {
-      if (!(error instanceof ApiError && error.code === 'is-a-directory')) throw error
+      if (!isClientError(error, 'is-a-directory')) throw error
       if (!flags.recursive)
         throw new UserError(`${showPath(path)}: is a directory (use -r)`, { cause: error })
-      await client.deleteDirectory(path, true)
+      await client.deleteDirectory(showPath(path), { recursive: true })
     }
     removed.push(showPath(path))
   }

@@ -1,15 +1,9 @@
 /** `status`: prints the state of a server in either role. The exit code is 0 only when the server is ready. */
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
-import type { Client } from '../../client/client.ts'
-import {
-  health,
-  type ListedCp,
-  type ListedMirror,
-  mirrorList,
-  mirrorStatus,
-  type ShownMirror,
-} from '../../client/shapes.ts'
+import type { Client } from '../../../sdk/src/client.ts'
+import type { ConsistencyPoint, Mirror, MirrorStatus } from '../../../sdk/src/contract.ts'
+import { health, mirrors as mirrorList, mirrorStatus } from '../../../sdk/src/shapes.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
@@ -22,10 +16,10 @@ interface Status {
   readonly fenced?: string
   readonly role: 'primary' | 'mirror'
   /** The newest published CP; null when the server is not ready, as a mirror is before its first CP. */
-  readonly cp: ListedCp | null
-  readonly mirrors?: readonly ListedMirror[]
+  readonly cp: ConsistencyPoint | null
+  readonly mirrors?: readonly Mirror[]
   /** Status that a mirror reports about itself. */
-  readonly mirror?: ShownMirror
+  readonly mirror?: MirrorStatus
 }
 
 async function status(this: CliContext, flags: ClientFlags): Promise<void> {
@@ -50,23 +44,24 @@ async function status(this: CliContext, flags: ClientFlags): Promise<void> {
   if (!found.ready) throw new UserError(`${found.url} is not ready`)
 }
 
-async function ask(client: Client): Promise<Status> {
-  const ready = await client.probe(health, '/readyz')
-  const mirror = await client.probe(mirrorStatus, '/v1/mirror')
-  const mirrors = mirror.body === null ? await client.probe(mirrorList, '/v1/mirrors') : { body: null }
+async function ask({ url, administration }: Client): Promise<Status> {
+  const ready = await administration.probe(health, '/readyz')
+  const mirror = await administration.probe(mirrorStatus, '/v1/mirror')
+  const mirrors =
+    mirror.body === null ? await administration.probe(mirrorList, '/v1/mirrors') : { body: null }
   // A primary has no address with this name, and a server that is not ready says so with a code of the contract.
   const isPrimary = mirror.body === null && mirror.code === 'not-found' && mirrors.body !== null
   const isKnown = mirror.body !== null || isPrimary
   if (!isKnown || (ready.body === null && ready.code !== 'not-yet'))
-    throw new UserError(`${client.url} is not a Stillpoint server`)
+    throw new UserError(`${url} is not a Stillpoint server`)
   const isReady = ready.body !== null
   const fenced = ready.body?.fenced
   return {
-    url: client.url,
+    url,
     ready: isReady,
     ...(fenced === undefined ? {} : { fenced }),
     role: isPrimary ? 'primary' : 'mirror',
-    cp: isReady ? await client.newestCp() : null,
+    cp: isReady ? await administration.newestCp() : null,
     ...(mirror.body === null ? {} : { mirror: mirror.body }),
     ...(mirrors.body === null ? {} : { mirrors: mirrors.body.items }),
   }

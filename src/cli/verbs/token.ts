@@ -22,8 +22,8 @@ interface CreateFlags extends ClientFlags {
 
 async function create(this: CliContext, flags: CreateFlags, name: string): Promise<void> {
   const { role, prefix, expires } = flags
-  const client = await clientFor(this, flags)
-  const made = await client.createToken({
+  const { administration } = await clientFor(this, flags)
+  const made = await administration.createToken({
     name,
     role,
     ...(prefix === undefined ? {} : { prefix: showPath(parseServerPath(prefix)) }),
@@ -35,7 +35,7 @@ async function create(this: CliContext, flags: CreateFlags, name: string): Promi
 }
 
 async function list(this: CliContext, flags: ClientFlags): Promise<void> {
-  const items = await (await clientFor(this, flags)).listTokens()
+  const items = await (await clientFor(this, flags)).administration.tokens()
   if (flags.json) return printJson(this, { items })
   this.process.stdout.write(
     formatTable(
@@ -53,7 +53,7 @@ async function list(this: CliContext, flags: ClientFlags): Promise<void> {
 }
 
 async function revoke(this: CliContext, flags: ClientFlags, id: string): Promise<void> {
-  const revoked = await (await clientFor(this, flags)).revokeToken(id)
+  const revoked = await (await clientFor(this, flags)).administration.revokeToken(id)
   if (flags.json) printJson(this, revoked)
   const { unconfirmed } = revoked
   if (unconfirmed.length > 0)

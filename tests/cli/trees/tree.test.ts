@@ -290,6 +290,7 @@ describe('what goes wrong', () => {
             created: '2024-01-01T00:00:00.000Z',
             modified: '2024-01-01T00:00:00.000Z',
             cp: 1,
+            meta: {},
             ...entry,
           })),
         })

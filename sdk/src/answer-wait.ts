@@ -2,31 +2,32 @@
  * The time until an answer begins. A large upload may wait for space, and the server bounds its own waiting, so the
  * bound is long; the bound begins anew with each piece that is sent from a stream.
  */
-import type { Clock } from '../lib/clock.ts'
-
-export type RequestQuery = Readonly<Record<string, string | number | boolean | undefined>>
+import type { Timers } from './timers.ts'
 
 /** Longest wait for the first byte of an answer, beside the wait that the caller asks for. */
 const answerMsMax = 15 * 60_000
 /** A body that is sent slower than this counts as a server that does not answer. */
 const sentBytesPerMsMin = 16
 
+export type Body = Uint8Array<ArrayBuffer> | string | Blob | ReadableStream<Uint8Array> | undefined
+
 export class AnswerWait {
   private stop: () => void
   private hasEnded = false
 
+  /** `askedMs` is the wait that the caller asks the server for. */
   constructor(
-    private readonly clock: Clock,
-    private readonly query: RequestQuery,
+    private readonly timers: Timers,
+    private readonly askedMs: number,
     private readonly giveUp: () => void,
   ) {
     this.stop = this.begin(0)
   }
 
-  /** Returns the body of the request where the body has to be watched. `onSent` hears of each piece of a stream. */
-  watched({ body }: BunFetchRequestInit, onSent: (bytes: number) => void): BunFetchRequestInit {
+  /** Returns the body as the request sends it. `onSent` hears of each piece of a stream. */
+  watched(body: Body, onSent: (bytes: number) => void): Body {
     if (body instanceof Blob) this.again(body.size)
-    if (!(body instanceof ReadableStream)) return {}
+    if (!(body instanceof ReadableStream)) return body
     const watch = new TransformStream<Uint8Array, Uint8Array>({
       transform: (piece, controller) => {
         this.again(piece.length)
@@ -34,7 +35,7 @@ export class AnswerWait {
         controller.enqueue(piece)
       },
     })
-    return { body: (body as ReadableStream<Uint8Array>).pipeThrough(watch) }
+    return body.pipeThrough(watch)
   }
 
   end(): void {
@@ -49,7 +50,6 @@ export class AnswerWait {
   }
 
   private begin(bytes: number): () => void {
-    const waitMs = Number(this.query['wait'] ?? 0) * 1000
-    return this.clock.after(answerMsMax + waitMs + bytes / sentBytesPerMsMin, this.giveUp)
+    return this.timers.after(answerMsMax + this.askedMs + bytes / sentBytesPerMsMin, this.giveUp)
   }
 }

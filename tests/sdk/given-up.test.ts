@@ -1,22 +1,29 @@
 /** An answer that a client does not read to its end is given up: its connection is not kept for nothing. */
 import { expect, test } from 'bun:test'
-import { Client } from '../../src/client/client.ts'
+import { Client } from '../../sdk/src/client.ts'
 import { VirtualClock, settled } from '../simulated/clock.ts'
 
 const asks: Record<string, (client: Client) => Promise<unknown>> = {
-  stat: (client) => client.stat(['a']),
-  list: (client) => client.list(['a'], {}),
-  get: (client) => client.get(['a']),
-  put: (client) => client.put(['a'], new Uint8Array(1), {}),
-  'put of several': (client) => client.putAll([{ path: ['a'], bytes: new Uint8Array(1), attributes: {} }]),
-  'put of a link': (client) => client.putLink(['a'], 'b', {}),
-  'make a directory': (client) => client.makeDirectory(['a'], {}),
-  'delete a file': (client) => client.deleteFile(['a']),
-  'delete a directory': (client) => client.deleteDirectory(['a'], true),
-  move: (client) => client.move('a', 'b', false),
-  'take a CP': (client) => client.takeCp(),
-  mirrors: (client) => client.mirrors(),
-  'remove a mirror': (client) => client.removeMirror('m'),
+  stat: (client) => client.stat('a'),
+  page: (client) => client.page('a'),
+  list: (client) => client.list('a').next(),
+  get: (client) => client.get('a'),
+  'get of a range': (client) => client.get('a', { range: { offset: 1 } }),
+  put: (client) => client.put('a', new Uint8Array(1)),
+  patch: (client) => client.patch('a', 0, new Uint8Array(1)),
+  resize: (client) => client.resize('a', 0),
+  upload: (client) => client.upload('a', new Uint8Array(1)),
+  'put of several': (client) => client.batch([{ op: 'put', path: 'a', bytes: new Uint8Array(1) }]),
+  'put of a link': (client) => client.putLink('a', 'b'),
+  'make a directory': (client) => client.makeDirectory('a'),
+  'delete a file': (client) => client.deleteFile('a'),
+  'delete a directory': (client) => client.deleteDirectory('a', { recursive: true }),
+  move: (client) => client.move('a', 'b'),
+  'take a CP': (client) => client.administration.takeCp(),
+  'list CPs': (client) => client.administration.newestCp(),
+  mirrors: (client) => client.administration.mirrors(),
+  'remove a mirror': (client) => client.administration.removeMirror('m'),
+  whoami: (client) => client.administration.whoami(),
 }
 /** Neither success nor a refusal; and for a content, a success that does not say what it is. */
 const statuses = [202, 206, 299, 304, 307]
@@ -25,7 +32,7 @@ const beginMs = 15 * 60_000
 
 /** A body that has begun and does not end. */
 function fetchOf(status: number, signals: AbortSignal[], isAnswering = true) {
-  return (_url: string, { signal }: BunFetchRequestInit): Promise<Response> => {
+  return (_url: string, { signal }: RequestInit): Promise<Response> => {
     signals.push(signal!)
     if (!isAnswering)
       return new Promise((_, reject) => {
@@ -49,7 +56,11 @@ for (const [name, ask] of Object.entries(asks)) {
     for (const status of statuses) {
       const signals: AbortSignal[] = []
       const clock = new VirtualClock()
-      const client = new Client('http://server', fetchOf(status, signals), clock)
+      const client = new Client('http://server', {
+        fetch: fetchOf(status, signals),
+        timers: clock,
+        retriesMax: 0,
+      })
       await expect(ask(client)).rejects.toThrow('is it a Stillpoint server?')
       expect([status, signals.length, signals[0]!.aborted, clock.timers]).toEqual([status, 1, true, 0])
     }
@@ -63,7 +74,11 @@ for (const [name, ask] of Object.entries(asks)) {
     ] as const) {
       const signals: AbortSignal[] = []
       const clock = new VirtualClock()
-      const client = new Client('http://server', fetchOf(status, signals, isAnswering), clock)
+      const client = new Client('http://server', {
+        fetch: fetchOf(status, signals, isAnswering),
+        timers: clock,
+        retriesMax: 0,
+      })
       let failed = false
       const asked = ask(client).catch(() => {
         failed = true

@@ -3,13 +3,15 @@
  *
  * - A server that falls silent for `silenceMsMax` ends the request: no caller waits for ever.
  * - An answer in memory has a bound, because an answer may be endless.
- * - A content says where the content ends, so a connection that is cut is never the end of a content; a digest that
- *   the server sends is compared with the bytes.
+ * - A content says where the content ends, so a connection that is cut is never the end of a content. A browser shows
+ *   no framing, and fails by itself where a content in chunks is cut.
  *
- * Errors: UserError with one sentence.
+ * Errors: ClientError `cut-short` and `bad-answer`, and the reason of the caller's signal.
  */
-import type { Clock } from '../lib/clock.ts'
-import { UserError } from '../lib/user-error.ts'
+import { concat, decodeUtf8 } from './bytes.ts'
+import { ClientError } from './client-error.ts'
+import { isBrowser } from './runtime.ts'
+import type { Timers } from './timers.ts'
 
 /** Longest time between two pieces of an answer. */
 const silenceMsMax = 60_000
@@ -20,8 +22,9 @@ export class Answer {
 
   constructor(
     private readonly response: Response,
-    private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly abort: (reason: Error) => void,
+    private readonly signal: AbortSignal | undefined,
   ) {
     this.status = response.status
     this.headers = response.headers
@@ -48,21 +51,17 @@ export class Answer {
   /** Yields the content of a file. Throws at the end of a content that is not all of it. */
   async *content(): AsyncGenerator<Uint8Array> {
     const length = this.headers.get('Content-Length')
-    if (length === null && this.headers.get('Transfer-Encoding') === null) {
+    if (length === null && this.headers.get('Transfer-Encoding') === null && !isBrowser) {
       this.cancel()
-      throw new UserError('the answer does not say where it ends')
+      throw new ClientError('bad-answer', 'the answer does not say where it ends')
     }
-    const digests = digestsOf(this.headers)
     let bytes = 0
     for await (const piece of this.pieces()) {
       bytes += piece.length
-      for (const { hasher } of digests) hasher.update(piece)
       yield piece
     }
     if (length !== null && bytes !== Number(length))
-      throw new UserError(`got ${bytes} bytes instead of ${length}`)
-    for (const { hasher, wanted, name } of digests)
-      if (hasher.digest('base64') !== wanted) throw new UserError(`the content does not match its ${name}`)
+      throw new ClientError('cut-short', `got ${bytes} bytes instead of ${length}`)
   }
 
   /** At most the first `bytesMax` bytes; `isWhole` is false when there are more. */
@@ -73,9 +72,9 @@ export class Answer {
       const fits = piece.subarray(0, bytesMax - bytes)
       pieces.push(fits)
       bytes += fits.length
-      if (fits.length < piece.length) return { text: Buffer.concat(pieces).toString(), isWhole: false }
+      if (fits.length < piece.length) return { text: decodeUtf8(concat(pieces)), isWhole: false }
     }
-    return { text: Buffer.concat(pieces).toString(), isWhole: true }
+    return { text: decodeUtf8(concat(pieces)), isWhole: true }
   }
 
   /** Gives the connection up. */
@@ -85,31 +84,20 @@ export class Answer {
 
   private async heard<T>(work: Promise<T>): Promise<T> {
     let isSilent = false
-    const stop = this.clock.after(silenceMsMax, () => {
+    const stop = this.timers.after(silenceMsMax, () => {
       isSilent = true
       this.cancel()
     })
     try {
       return await work
     } catch (error) {
+      this.signal?.throwIfAborted()
       const what = isSilent
         ? `the server was silent for ${silenceMsMax / 1000} s`
         : 'the answer was cut short'
-      throw new UserError(what, { cause: error })
+      throw new ClientError('cut-short', what, { cause: error })
     } finally {
       stop()
     }
   }
-}
-
-/** Digests of RFC 9530 that the server sends; digests of other algorithms say nothing here. */
-function digestsOf(headers: Headers) {
-  const digests: { readonly name: string; readonly wanted: string; readonly hasher: Bun.CryptoHasher }[] = []
-  for (const name of ['Content-Digest', 'Repr-Digest'])
-    for (const member of (headers.get(name) ?? '').split(',')) {
-      const [, algorithm, wanted] = /^\s*sha-(256|512)=:([A-Za-z0-9+/]+={0,2}):\s*$/.exec(member) ?? []
-      if (wanted === undefined) continue
-      digests.push({ name, wanted, hasher: new Bun.CryptoHasher(algorithm === '256' ? 'sha256' : 'sha512') })
-    }
-  return digests
 }

@@ -1,0 +1,197 @@
+/**
+ * Requests to one server. The token goes to the address of the server alone, in a header: a redirect is an error.
+ *
+ * Errors: ClientError, and the reason of the caller's signal.
+ */
+import { Answer } from './answer.ts'
+import { AnswerWait, type Body } from './answer-wait.ts'
+import { ClientError, type ClientErrorCode, isServerCode } from './client-error.ts'
+import { isBrowser } from './runtime.ts'
+import { type Shape, shaped } from './shapes.ts'
+import type { Timers } from './timers.ts'
+
+/** The part of `fetch` that is used. `duplex` is for streams on Node, `timeout` for Bun; others ignore them. */
+export type Fetch = (
+  url: string,
+  init: RequestInit & { readonly duplex?: 'half'; readonly timeout?: false },
+) => Promise<Response>
+
+export type RequestQuery = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Asked {
+  readonly method: string
+  /** Percent-encoded, from `/v1/` on. */
+  readonly address: string
+  readonly query?: RequestQuery | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Body
+  /** Statuses of success; any other status is a refusal. */
+  readonly statuses?: readonly number[] | undefined
+  readonly bytesMax?: number | undefined
+  /** Hears of each piece of a body that is a stream. */
+  readonly onSent?: ((bytes: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The cache of a browser keeps no copy of large files, and hides the body of a 416.
+ */
+const ownInit = isBrowser ? ({ cache: 'no-store' } as const) : {}
+
+/** Limit for the text of a refusal: an error page of another kind of server may be long. */
+const errorBytesMax = 64 * 1024
+/** A sentence that a person reads is no longer than this, in characters. */
+const detailMax = 500
+const answerBytesMax = 2 ** 20
+
+export class Transport {
+  readonly url: string
+  private readonly authorization: Readonly<Record<string, string>>
+
+  constructor(
+    url: string,
+    private readonly fetch: Fetch,
+    private readonly timers: Timers,
+    token: string | null,
+  ) {
+    this.url = baseOf(url)
+    this.authorization = token === null ? {} : { Authorization: `Bearer ${token}` }
+  }
+
+  /** The answer of a success; its body is still to be read. */
+  async request(asked: Asked): Promise<Answer> {
+    const { statuses = [200] } = asked
+    const answer = await this.send(asked)
+    if (statuses.includes(answer.status)) return answer
+    if (answer.status < 400) {
+      answer.cancel()
+      throw this.senseless()
+    }
+    throw await refusal(answer)
+  }
+
+  async json<T>(shape: Shape<T>, asked: Asked): Promise<T> {
+    const answer = await this.request(asked)
+    const { text, isWhole } = await answer.text(asked.bytesMax ?? answerBytesMax)
+    const value = isWhole && isJson(answer.headers) ? parsed(text) : undefined
+    if (value === undefined)
+      throw new ClientError('bad-answer', `${this.url} did not answer with JSON: is it a Stillpoint server?`)
+    const found = shaped(shape, value)
+    if (found === null) throw this.senseless()
+    return found
+  }
+
+  expect(isSensible: boolean): void {
+    if (!isSensible) throw this.senseless()
+  }
+
+  senseless(): ClientError {
+    return new ClientError(
+      'bad-answer',
+      `${this.url} gave an answer to something else: is it a Stillpoint server?`,
+    )
+  }
+
+  private async send(asked: Asked): Promise<Answer> {
+    const { method, address, query = {}, signal, onSent = () => {} } = asked
+    signal?.throwIfAborted()
+    const parameters = new URLSearchParams()
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) parameters.set(name, String(value))
+    const url = `${this.url}${address}${parameters.size > 0 ? `?${parameters.toString()}` : ''}`
+    const aborting = new AbortController()
+    const abort = (reason: Error): void => aborting.abort(reason)
+    const askedMs = Number(query['wait'] ?? 0) * 1000
+    const wait = new AnswerWait(this.timers, askedMs, () => abort(new Error('the server does not answer')))
+    try {
+      const body = wait.watched(asked.body, onSent)
+      const response = await this.fetch(url, {
+        method,
+        headers: { ...asked.headers, ...this.authorization },
+        redirect: 'error',
+        ...ownInit,
+        timeout: false,
+        signal: signal ? AbortSignal.any([signal, aborting.signal]) : aborting.signal,
+        ...(body === undefined ? {} : { body }),
+        ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
+      })
+      return new Answer(response, this.timers, abort, signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw noAnswer(this.url, error)
+    } finally {
+      wait.end()
+    }
+  }
+}
+
+export const jsonBody = (value: unknown) => ({
+  body: JSON.stringify(value),
+  headers: { 'Content-Type': 'application/json' },
+})
+
+function baseOf(url: string): string {
+  const address = URL.canParse(url) ? new URL(url) : null
+  if (address === null || (address.protocol !== 'http:' && address.protocol !== 'https:'))
+    throw new ClientError('bad-parameter', `not an http or https URL: ${url}`)
+  return `${address.origin}${address.pathname.replace(/\/+$/, '')}`
+}
+
+const isJson = (headers: Headers): boolean =>
+  /^application\/json\s*(?:;|$)/i.test(headers.get('Content-Type') ?? '')
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+async function refusal(answer: Answer): Promise<ClientError> {
+  const { status } = answer
+  const retryAfterMs = retryAfterOf(answer.headers)
+  const details = { status, ...(retryAfterMs === null ? {} : { retryAfterMs }) }
+  const { text } = await answer.text(errorBytesMax)
+  const problem = parsed(text)
+  if (typeof problem === 'object' && problem !== null && 'code' in problem) {
+    const { code } = problem
+    const detail =
+      'detail' in problem ? problem.detail : 'title' in problem ? problem.title : 'the server refused'
+    // A code is a word; anything else comes from another program.
+    if (typeof code === 'string' && /^[a-z-]{1,40}$/.test(code)) {
+      const known: ClientErrorCode = isServerCode(code) ? code : 'unknown'
+      const told = problem as Record<string, unknown>
+      return new ClientError(known, `${oneLine(detail)} (${code})`, { ...details, problem: told })
+    }
+  }
+  return new ClientError('unknown', `the server refused without saying why (${status})`, details)
+}
+
+/** Seconds; a date says nothing here, because clocks differ. */
+function retryAfterOf(headers: Headers): number | null {
+  const text = headers.get('Retry-After') ?? ''
+  return /^\d{1,6}$/.test(text) ? Number(text) * 1000 : null
+}
+
+function oneLine(value: unknown): string {
+  const text = String(value).replace(/\s+/g, ' ')
+  return text.length > detailMax ? `${text.slice(0, detailMax)}…` : text
+}
+
+/** Codes of the file system for a body that is a local file. */
+const localCodes: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'EIO'])
+
+function noAnswer(url: string, cause: unknown): ClientError {
+  const code = systemCodeOf(cause)
+  if (localCodes.has(code))
+    return new ClientError('bad-body', `the file could not be read: ${code}`, { cause })
+  const reason = code !== '' ? code : cause instanceof Error ? oneLine(cause.message) : String(cause)
+  return new ClientError('unreachable', `cannot reach ${url}: ${reason}`, { cause })
+}
+
+/** On Node the code is that of the cause of the cause. */
+function systemCodeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  return 'code' in error && typeof error.code === 'string' ? error.code : systemCodeOf(error.cause)
+}
