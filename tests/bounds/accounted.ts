@@ -19,6 +19,10 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'routes/v1/attributes.ts#modes',
     'server/primary.ts#known',
   ],
+  'of the script of /docs, in a browser: ends with the page': [
+    'routes/system/docs-assets.ts#texts',
+    'routes/system/docs-assets.ts#links',
+  ],
   'ends with the request': [
     'cp-engine/open/operation.ts#overlay',
     'format/items/entry-extra.ts#meta',

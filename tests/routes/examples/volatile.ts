@@ -63,7 +63,7 @@ export function difference(documented: unknown, sent: unknown, isPart = false, a
   }
   if (isObject(documented) && isObject(sent)) {
     const names = new Set([...Object.keys(documented), ...(isPart ? [] : Object.keys(sent))])
-    return first([...names].map((name) => difference(documented[name], sent[name], false, `${at}.${name}`)))
+    return first([...names].map((each) => difference(documented[each], sent[each], false, `${at}.${each}`)))
   }
   if (Object.is(documented, sent)) return null
   return `${at}: ${JSON.stringify(documented)} is documented, ${JSON.stringify(sent)} is sent`
