@@ -79,6 +79,8 @@ describe('mirrors', () => {
       state: 'live',
       cp: 1,
       targetCp: null,
+      lagCps: 0,
+      lagMs: 0,
       needs: null,
       lastSeen: '1970-01-01T00:00:00.000Z',
     })
