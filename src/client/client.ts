@@ -24,6 +24,8 @@ import {
   type RemoteStat,
   type RevokedToken,
   type Shape,
+  type ShownMirror,
+  type ShownStatus,
   type WrittenAnswer,
   batchAnswer,
   cpList,
@@ -31,9 +33,11 @@ import {
   listedCp,
   mirrorItem,
   mirrorList,
+  mirrorStatus,
   pageShape,
   remoteStat,
   revokedToken,
+  serverStatus,
   shaped,
   tokenList,
   writtenAnswer,
@@ -247,18 +251,13 @@ export class Client {
     this.expect((await this.mirrors()).every((mirror) => mirror.id !== id))
   }
 
-  /**
-   * Gives the outcome of a question to a server that may not be ready or may have another role: `body` of a success,
-   * or else the code of a refusal. Throws when the answer is neither, and when the client may not ask.
-   */
-  async probe<T>(shape: Shape<T>, path: string): Promise<{ body: T } | { body: null; code: string }> {
-    try {
-      return { body: await this.json(shape, 'GET', path, {}) }
-    } catch (error) {
-      if (error instanceof ApiError && error.status !== 401 && error.status !== 403)
-        return { body: null, code: error.code }
-      throw error
-    }
+  status(): Promise<ShownStatus> {
+    return this.json(serverStatus, 'GET', '/v1/status', {})
+  }
+
+  /** Status that a mirror reports about its mirroring. */
+  mirror(): Promise<ShownMirror> {
+    return this.json(mirrorStatus, 'GET', '/v1/mirror', {})
   }
 
   private async written(

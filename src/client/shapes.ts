@@ -115,7 +115,22 @@ export const mirrorList = v.looseObject({ items: v.array(mirrorItem) })
 export const mirrorStatus = v.looseObject({ id: v.string(), state: v.string(), cp: count })
 export type ShownMirror = v.InferOutput<typeof mirrorStatus>
 
-export const health = v.looseObject({ status: v.literal('ok'), fenced: v.optional(v.string()) })
+export const serverStatus = v.looseObject({
+  role: v.picklist(['primary', 'mirror']),
+  ready: v.boolean(),
+  /** Why the server is not ready, or serves only reads. */
+  reason: v.nullable(v.string()),
+  cp: count,
+  epoch: count,
+  opening: count,
+  version: v.string(),
+  commit: v.nullable(v.string()),
+  format: count,
+  uptimeMs: count,
+  space: v.looseObject({ usedBytes: count, freeBytes: count, maxBytes: count }),
+  catalog: v.looseObject({ state: v.string(), cp: v.nullable(count), behindCps: count }),
+})
+export type ShownStatus = v.InferOutput<typeof serverStatus>
 
 export type Shape<T> = v.GenericSchema<unknown, T>
 

@@ -14,7 +14,7 @@ const statusHandler =
     const { role, clock, views } = dependencies
     const { epoch, opening, format, startedMs, space, catalog } = dependencies.serverStatus()
     const { ok, reason } = dependencies.ready()
-    const cp = views.publishedCp()
+    const cp = views.isEmpty ? 0 : views.publishedCp()
     const body = {
       role,
       ready: ok,

@@ -20,7 +20,9 @@ export class VolumeMetrics {
   }
 
   readonly published = ({ cause, phases, bytesWritten, coalesced }: CpPublished): void => {
-    for (const { labels, histogram } of this.phases) histogram.observe(phases[labels.phase])
+    // A mirror receives while its primary sends and builds.
+    for (const { labels, histogram } of this.phases)
+      if (cause !== 'mirrored' || labels.phase === 'commit') histogram.observe(phases[labels.phase])
     this.causes.set(cause, (this.causes.get(cause) ?? 0) + 1)
     this.writtenBytes += bytesWritten
     this.coalesced += coalesced
