@@ -91,12 +91,12 @@ export async function serveReading(
     serverStatus: () =>
       serverStatus(volume, {
         startedMs,
-        space: { ...spaceOfImage(volume), freeBytes: 0 },
+        space: spaceOfImage(volume),
         catalog: kept.status(),
       }),
     metrics: async () => [
       ...counted.metrics(volume, views.keptCps().length),
-      ...spaceMetrics({ ...spaceOfImage(volume), freeBytes: 0 }),
+      ...spaceMetrics(spaceOfImage(volume)),
       fencedMetric(true),
       ...doorMetrics(door),
       ...events.metrics(),

@@ -34,7 +34,14 @@ export const noStatus: ServerStatus = {
   opening: 1,
   format: 1,
   startedMs: 0,
-  space: { usedBytes: 4096, freeBytes: 8192, pendingBytes: 0, maxBytes: 2 ** 30, fileBytes: 12_288 },
+  space: {
+    usedBytes: 4096,
+    freeBytes: 8192,
+    writableBytes: 4096,
+    pendingBytes: 0,
+    maxBytes: 2 ** 30,
+    fileBytes: 12_288,
+  },
   catalog: { state: 'current', cp: 1, behindCps: 0, behindMs: 0.5 },
 }
 

@@ -115,8 +115,10 @@ export interface OwnStatus {
 
 export interface SpaceStatus {
   readonly usedBytes: number
-  /** Space that can be written now. */
+  /** Space up to the limit of the volume, whether its block file has grown so far or not. */
   readonly freeBytes: number
+  /** Space that clients can write before the block file grows. */
+  readonly writableBytes: number
   /** Space that is free once a consistency point or a reader has ended. */
   readonly pendingBytes: number
   readonly maxBytes: number

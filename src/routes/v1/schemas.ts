@@ -221,7 +221,10 @@ export const ServerStatusShape = z
     space: z
       .object({
         usedBytes: integer,
-        freeBytes: integer.openapi({ description: 'What can be written now' }),
+        freeBytes: integer.openapi({ description: 'Up to `maxBytes`, as far as the disk has it' }),
+        writableBytes: integer.openapi({
+          description: 'What clients can write before the block file grows; 0 on a mirror',
+        }),
         pendingBytes: integer.openapi({ description: 'What a consistency point or a reader gives back' }),
         maxBytes: integer.openapi({ description: 'The volume never grows beyond this' }),
         fileBytes: integer.openapi({ description: 'Size of the block file' }),

@@ -29,6 +29,7 @@ const statusHandler =
       space: {
         usedBytes: space.usedBytes,
         freeBytes: space.freeBytes,
+        writableBytes: space.writableBytes,
         pendingBytes: space.pendingBytes,
         maxBytes: space.maxBytes,
         fileBytes: space.fileBytes,

@@ -10,14 +10,15 @@ export function spaceOfPrimary(engine: CpEngine): SpaceStatus {
   const { writable, pending, used, max } = engine.space()
   return {
     usedBytes: used * blockBytes,
-    freeBytes: writable * blockBytes,
+    freeBytes: Math.max(0, max - used) * blockBytes,
+    writableBytes: writable * blockBytes,
     pendingBytes: pending * blockBytes,
     maxBytes: max * blockBytes,
     fileBytes: engine.volume.device.blockCount * blockBytes,
   }
 }
 
-/** A volume that takes no writes of clients: what its image does not use is free. */
+/** A volume that takes no writes of clients. */
 export function spaceOfImage(volume: Volume): SpaceStatus {
   const published = volume.currentOrNull()
   const used = published ? volume.retention.usedMap(published).count() * blockBytes : 0
@@ -25,6 +26,7 @@ export function spaceOfImage(volume: Volume): SpaceStatus {
   return {
     usedBytes: used,
     freeBytes: max - used,
+    writableBytes: 0,
     pendingBytes: 0,
     maxBytes: max,
     fileBytes: volume.device.blockCount * blockBytes,
@@ -33,7 +35,12 @@ export function spaceOfImage(volume: Volume): SpaceStatus {
 
 export const spaceMetrics = (space: SpaceStatus): Metric[] => [
   gauge('stillpoint_used_bytes', 'Space in use', space.usedBytes),
-  gauge('stillpoint_free_bytes', 'Space that can be written now', space.freeBytes),
+  gauge('stillpoint_free_bytes', 'Space up to the limit of the volume', space.freeBytes),
+  gauge(
+    'stillpoint_writable_bytes',
+    'Space that clients can write before the block file grows; 0 on a mirror',
+    space.writableBytes,
+  ),
   gauge(
     'stillpoint_pending_bytes',
     'Space that waits for a consistency point or a reader',

@@ -183,7 +183,14 @@ describe('status', () => {
       commit: null,
       format: 1,
       uptimeMs: 1500,
-      space: { usedBytes: 4096, freeBytes: 8192, pendingBytes: 0, maxBytes: 2 ** 30, fileBytes: 12_288 },
+      space: {
+        usedBytes: 4096,
+        freeBytes: 8192,
+        writableBytes: 4096,
+        pendingBytes: 0,
+        maxBytes: 2 ** 30,
+        fileBytes: 12_288,
+      },
       catalog: { state: 'current', cp: 1, behindCps: 0, behindMs: 0 },
     })
     expect(ServerStatusShape.parse(shown)).toEqual(shown as never)
