@@ -33,7 +33,7 @@ import { spaceMetrics, spaceOfImage } from './metrics/space-metrics.ts'
 import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
-import { serverStatus } from './server-status.ts'
+import { statusOfServer } from './server-status.ts'
 import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
@@ -146,7 +146,7 @@ export async function serveMirror(
     },
     events: events.source,
     serverStatus: () =>
-      serverStatus(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
+      statusOfServer(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
     metrics: async () => [
       ...counted.metrics(source, views.keptCps().length),
       ...spaceMetrics(spaceOfImage(volume)),

@@ -35,7 +35,7 @@ import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
-import { serverStatus } from './server-status.ts'
+import { statusOfServer } from './server-status.ts'
 
 const log = logger('primary')
 
@@ -201,7 +201,7 @@ export async function servePrimary(
     },
     events: events.source,
     serverStatus: () =>
-      serverStatus(engine.volume, { startedMs, space: spaceOfPrimary(engine), catalog: kept.status() }),
+      statusOfServer(engine.volume, { startedMs, space: spaceOfPrimary(engine), catalog: kept.status() }),
     metrics: async () => [
       ...counted.metrics(engine, views.keptCps().length),
       ...counted.logMetrics(),

@@ -31,7 +31,7 @@ import { fencedMetric, spaceMetrics, spaceOfImage } from './metrics/space-metric
 import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
-import { serverStatus } from './server-status.ts'
+import { statusOfServer } from './server-status.ts'
 
 const log = logger('server')
 
@@ -89,7 +89,7 @@ export async function serveReading(
     },
     events: events.source,
     serverStatus: () =>
-      serverStatus(volume, {
+      statusOfServer(volume, {
         startedMs,
         space: spaceOfImage(volume),
         catalog: kept.status(),

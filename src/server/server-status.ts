@@ -3,7 +3,7 @@ import type { Volume } from '../cp-engine/volume/volume.ts'
 import { formatNumber } from '../format/features.ts'
 import type { ServerStatus } from '../routes/http/dependencies.ts'
 
-export const serverStatus = (
+export const statusOfServer = (
   { superblock }: Volume,
   given: Pick<ServerStatus, 'startedMs' | 'space' | 'catalog'>,
 ): ServerStatus => ({
