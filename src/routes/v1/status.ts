@@ -5,7 +5,7 @@ import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader } from './parameters.ts'
 import { json } from '../http/problem.ts'
 import { Query } from '../http/raw-url.ts'
-import { ServerStatusShape, jsonContent, problems } from './schemas.ts'
+import { ServerStatusShape, problems } from './schemas.ts'
 
 const statusHandler =
   (dependencies: Dependencies): Handler =>
@@ -44,6 +44,28 @@ const statusHandler =
     return json(200, body, { 'Stillpoint-CP': String(cp) })
   }
 
+const example = {
+  role: 'primary',
+  ready: true,
+  reason: null,
+  cp: 42,
+  epoch: 0,
+  opening: 7,
+  version: build.version,
+  commit: '0123456789ab',
+  format: 1,
+  uptimeMs: 86_400_000,
+  space: {
+    usedBytes: 1_073_741_824,
+    freeBytes: 1_098_437_885_952,
+    writableBytes: 67_108_864,
+    pendingBytes: 4_194_304,
+    maxBytes: 1_099_511_627_776,
+    fileBytes: 1_145_044_992,
+  },
+  catalog: { state: 'behind', cp: 41, behindCps: 1, behindMs: 12 },
+}
+
 export const statusEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
@@ -59,7 +81,11 @@ export const statusEndpoints: readonly Endpoint[] = [
         'How mirroring goes is said by `GET /v1/mirrors` of a primary and `GET /v1/mirror` of a mirror. It is answered also ' +
         'while the server is not ready; `reason` then says why, and on a server that is ready why it takes no writes.',
       responses: {
-        200: { description: 'Its state', headers: cpHeader, content: jsonContent(ServerStatusShape) },
+        200: {
+          description: 'Its state',
+          headers: cpHeader,
+          content: { 'application/json': { schema: ServerStatusShape, example } },
+        },
         ...problems(),
       },
     },
