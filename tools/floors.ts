@@ -163,6 +163,18 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: ['lib', 'format', 'blockdev', 'catalog', 'catalog/files', 'server/volume-folder.ts'],
     types: ['cp-engine/contract.ts', 'routes/http'],
   },
+  'server/events': { imports: ['lib', 'format', 'routes/http'], types: ['cp-engine/contract.ts'] },
+  'server/metrics': {
+    imports: ['lib', 'format', 'routes/http'],
+    types: [
+      'cp-engine/contract.ts',
+      'cp-engine/volume',
+      'cp-engine',
+      'fs',
+      'replica/primary',
+      'replica/mirror',
+    ],
+  },
   'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
     imports: [
@@ -190,6 +202,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       'server/volume-folder.ts',
       'server/tls',
       'server/catalog',
+      'server/events',
+      'server/metrics',
       'server/configuration',
     ],
   },

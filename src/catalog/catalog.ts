@@ -1,12 +1,13 @@
 /**
- * The history that people query: one row for each CP, for each transfer to a mirror, and for each event of the audit
- * trail.
+ * The history that people query: one row for each CP, for each transfer to a mirror, for each event, and for each
+ * entry of the audit trail.
  *
  * - `record…` never waits, never throws and never touches SQLite: rows go to a bounded queue that is written in
  *   batches later. Rows that SQLite refuses (locked, full, no file) are tried again; when the queue is full, the
  *   oldest row is dropped and counted. So the catalog never delays an acknowledgement.
  * - Reads never throw either: a read sees the rows of the file, when the file can be read, and the rows of the queue.
- * - Each table keeps at most `rowsMax` rows, the newest; the audit trail none that is older than `auditMsMax`.
+ * - Each table keeps at most `rowsMax` rows, and events `eventRowsMax`, the newest; the audit trail none that is older
+ *   than `auditMsMax`.
  */
 import type { Clock } from '../lib/clock.ts'
 import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
@@ -71,9 +72,20 @@ export interface AuditRow {
   readonly atMs: number
 }
 
+export interface EventRow {
+  readonly event: string
+  readonly cp: number
+  readonly mirror: string | null
+  /** A JSON object. */
+  readonly facts: string
+  readonly atMs: number
+}
+
 export interface CatalogOptions extends CatalogFileOptions {
   readonly clock: Clock
   readonly rowsMax?: number
+  /** 0 keeps no events. */
+  readonly eventRowsMax?: number
   readonly queueRowsMax?: number
 }
 
@@ -86,18 +98,24 @@ const batchDelayMs = 50
 const retryDelayMs = 1_000
 const listRowsMax = 10_000
 
-type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow } | { readonly audit: AuditRow }
+type Queued =
+  | { readonly cp: CpRow }
+  | { readonly transfer: TransferRow }
+  | { readonly audit: AuditRow }
+  | { readonly event: EventRow }
 
 interface RowCounts {
   readonly cps: number
   readonly transfers: number
   readonly audits: number
+  readonly events: number
 }
 
 export class Catalog {
   readonly file: CatalogFile
   private readonly clock: Clock
   private readonly rowsMax: number
+  private readonly eventRowsMax: number
   private readonly queueRowsMax: number
   /** Upper bounds for the rows in each table of this opened file. */
   private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
@@ -114,6 +132,7 @@ export class Catalog {
     this.file = new CatalogFile(path, options)
     this.clock = options.clock
     this.rowsMax = options.rowsMax ?? rowsMaxDefault
+    this.eventRowsMax = options.eventRowsMax ?? rowsMaxDefault
     this.queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
   }
 
@@ -144,6 +163,10 @@ export class Catalog {
 
   recordAudit(audit: AuditRow): void {
     this.enqueue({ audit })
+  }
+
+  recordEvent(event: EventRow): void {
+    if (this.eventRowsMax > 0) this.enqueue({ event })
   }
 
   /** Gives the newest rows first, only of CPs below `before` when `before` is given; at most `listRowsMax` rows. */
@@ -237,7 +260,7 @@ export class Catalog {
     const { statements } = file
     const before = this.counted?.file === file ? this.counted.rows : countRows(file)
     const rows = transact(file.database, () => {
-      let { cps, transfers, audits } = before
+      let { cps, transfers, audits, events } = before
       let newestAuditMs: number | null = null
       if (this.mirrors !== null) {
         statements.dropMirrors.run()
@@ -247,6 +270,9 @@ export class Catalog {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })
           cps++
+        } else if ('event' in row) {
+          statements.putEvent.run({ ...row.event })
+          events++
         } else if ('audit' in row) {
           statements.putAudit.run({ ...row.audit })
           audits++
@@ -266,13 +292,18 @@ export class Catalog {
         statements.dropOldestTransfers.run({ surplus: transfers - this.rowsMax })
         transfers = this.rowsMax
       }
+      // An earlier process may have kept more.
+      if (events > this.eventRowsMax) {
+        statements.dropOldestEvents.run({ surplus: events - this.eventRowsMax })
+        events = this.eventRowsMax
+      }
       if (newestAuditMs !== null) statements.dropAuditsBefore.run({ ms: newestAuditMs - auditMsMax })
       if (audits > this.rowsMax) {
         audits = statements.countAudits.get()?.rows ?? 0
         if (audits > this.rowsMax) statements.dropOldestAudits.run({ surplus: audits - this.rowsMax })
         audits = Math.min(audits, this.rowsMax)
       }
-      return { cps, transfers, audits }
+      return { cps, transfers, audits, events }
     })
     this.counted = { file, rows }
     return true
@@ -283,6 +314,7 @@ const countRows = ({ statements }: OpenedFile): RowCounts => ({
   cps: statements.countCps.get()?.rows ?? 0,
   transfers: statements.countTransfers.get()?.rows ?? 0,
   audits: statements.countAudits.get()?.rows ?? 0,
+  events: statements.countEvents.get()?.rows ?? 0,
 })
 
 /** Merges two lists, the newest CP first. When both lists have a row of a CP, the row of the first list stays. */

@@ -70,6 +70,17 @@ export const auditRows = sqliteTable(
   (table) => [index('audit_rows_at').on(table.atMs)],
 )
 
+/** The events that `GET /v1/events` has told. */
+export const eventRows = sqliteTable('event_rows', {
+  id: integer('id').primaryKey(),
+  event: text('event').notNull(),
+  cp: integer('cp').notNull(),
+  mirror: text('mirror'),
+  /** A JSON object. */
+  facts: text('facts').notNull(),
+  atMs: integer('at_ms').notNull(),
+})
+
 /** The mirrors as the server saw them last; on a mirror, the mirror itself. */
 export const mirrorRows = sqliteTable('mirror_rows', {
   id: text('id').primaryKey(),
@@ -205,6 +216,20 @@ export const audit = sqliteView('audit').as((query) =>
     .from(auditRows),
 )
 
+export const events = sqliteView('events').as((query) =>
+  query
+    .select({
+      id: eventRows.id,
+      at: rfc3339(eventRows.atMs).as('at'),
+      event: eventRows.event,
+      cp: eventRows.cp,
+      mirror: eventRows.mirror,
+      facts: eventRows.facts,
+      atMs: eventRows.atMs,
+    })
+    .from(eventRows),
+)
+
 export const catalog = sqliteView('catalog').as((query) =>
   query
     .select({
@@ -294,6 +319,7 @@ export const publicViews = [
   'cps',
   'transfers',
   'audit',
+  'events',
   'mirrors',
   'catalog',
   'directories',
@@ -304,6 +330,7 @@ export const publicViewTables = [
   'cp_rows',
   'transfer_rows',
   'audit_rows',
+  'event_rows',
   'mirror_rows',
   'catalog_state',
   'directory_rows',

@@ -3,6 +3,7 @@ import { batchEndpoints } from './v1/batch.ts'
 import { cpEndpoints } from './v1/cps.ts'
 import { directoryEndpoints } from './v1/dirs.ts'
 import { documentEndpoints } from './system/documents.ts'
+import { eventEndpoints } from './v1/events.ts'
 import { fileEndpoints } from './v1/files.ts'
 import { healthEndpoints } from './system/health.ts'
 import { mirrorEndpoints } from './v1/mirror.ts'
@@ -10,6 +11,7 @@ import { mirrorsEndpoints } from './v1/mirrors.ts'
 import { moveEndpoints } from './v1/move.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { statEndpoints } from './v1/stat.ts'
+import { statusEndpoints } from './v1/status.ts'
 import { tokenEndpoints } from './v1/tokens.ts'
 import { withAccess } from './access-contract.ts'
 
@@ -23,6 +25,8 @@ const listed: readonly Endpoint[] = [
   ...mirrorsEndpoints,
   ...mirrorEndpoints,
   ...tokenEndpoints,
+  ...statusEndpoints,
+  ...eventEndpoints,
   ...healthEndpoints,
   ...documentEndpoints,
 ]

@@ -17,6 +17,7 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'routes/openapi.ts#used',
     'routes/system/metrics.ts#registers',
     'routes/v1/attributes.ts#modes',
+    'server/events/event-feed.ts#counts',
     'server/primary.ts#known',
   ],
   'of the script of /docs, in a browser: ends with the page': [
@@ -114,4 +115,5 @@ export const growToTheirBound: readonly string[] = [
   'cp-engine/volume/own-history.ts#hashes',
   'replica/primary/replaced-runs.ts#byAddress',
   'fs/tree/known-directories.ts#ids',
+  'server/events/event-feed.ts#kept',
 ]

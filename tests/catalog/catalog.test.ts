@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transact } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
-import { auditRow, cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
+import { auditRow, cpRow, day, eventRow, open, transferRow, untilWrittenMs } from './rows.ts'
 
 const folder = temporaryFolders()
 const file = () => join(folder(), 'catalog.db')
@@ -259,6 +259,27 @@ describe('retention', () => {
     second.catalog.recordAudit(auditRow(day + 402.5 * days))
     second.catalog.close()
     expect(kept()).toEqual([3, 4, 402.5])
+  })
+
+  test('events keep their newest rows, as many as are asked for, or none', () => {
+    const path = file()
+    const kept = () => {
+      const reader = new Database(path, { readonly: true })
+      const rows = reader.query<{ cp: number }, []>('SELECT cp FROM events ORDER BY id').all()
+      reader.close()
+      return rows.map(({ cp }) => cp)
+    }
+    const told = (eventRowsMax: number, cps: readonly number[]): number[] => {
+      const { catalog } = open(path, { rowsMax: 100, eventRowsMax })
+      catalog.recordCp(cpRow(1))
+      for (const cp of cps) catalog.recordEvent(eventRow(cp))
+      catalog.close()
+      return kept()
+    }
+    expect(told(3, [1, 2, 3, 4])).toEqual([2, 3, 4])
+    expect(told(2, [5])).toEqual([4, 5])
+    // What an earlier process has kept goes, too.
+    expect(told(0, [6])).toEqual([])
   })
 
   test('a repeated row never costs another one', () => {

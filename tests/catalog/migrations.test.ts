@@ -35,12 +35,22 @@ test('the migrations make the public views and what is behind them', () => {
       .map((row) => row.name)
   expect(names('view')).toEqual([...schema.publicViews].sort())
   expect(names('table')).toEqual(['meta', ...schema.publicViewTables].sort())
-  const { cpRows, transferRows, auditRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows } =
-    schema
+  const {
+    cpRows,
+    transferRows,
+    auditRows,
+    eventRows,
+    mirrorRows,
+    catalogState,
+    directoryRows,
+    fileRows,
+    changeRows,
+  } = schema
   const behind = [
     cpRows,
     transferRows,
     auditRows,
+    eventRows,
     mirrorRows,
     catalogState,
     directoryRows,

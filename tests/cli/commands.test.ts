@@ -253,7 +253,10 @@ describe('status', () => {
       url,
       ready: true,
       role: 'primary',
-      cp: { cp: 1 },
+      cp: 1,
+      newest: { cp: 1 },
+      space: { freeBytes: 8192 },
+      catalog: { state: 'current' },
       mirrors: [{ state: 'away' }],
     })
     expect((await run('status')).out).toContain('http://127.0.0.1:9')

@@ -31,6 +31,8 @@ import { scribbleFreed } from '../noticing/scribbled.ts'
 import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
+import { EventFeed } from '../../src/server/events/event-feed.ts'
+import { noStatus } from './harness.ts'
 import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
@@ -175,7 +177,13 @@ export class RealApp {
       },
       reach: (applied, wish) => reachLevel(reaching, applied, wish),
       ready: () => ({ ok: !engine.isPoisoned, reason: engine.isPoisoned ? 'poisoned' : '' }),
-      gauges: () => [],
+      events: new EventFeed(
+        () => engine.current().root.cp,
+        clock,
+        () => {},
+      ),
+      serverStatus: () => noStatus,
+      metrics: async () => [],
       reportBug: () => {},
     })
     files.start()
@@ -216,7 +224,13 @@ export class RealApp {
         throw new Error('nobody asks for the status')
       },
       ready: () => ({ ok: true, reason: '' }),
-      gauges: () => [],
+      events: new EventFeed(
+        () => volume.current().root.cp,
+        clock,
+        () => {},
+      ),
+      serverStatus: () => noStatus,
+      metrics: async () => [],
       reportBug: () => {},
     })
   }

@@ -55,6 +55,8 @@ export const usual: Readonly<Record<string, Ask | ((app: RealApp) => Promise<Ask
   createToken: jsonAsk('/v1/tokens', { name: 'a test', role: 'admin' }),
   revokeToken: async (app) => ({ method: 'DELETE', path: `/v1/tokens/${await knownToken(app)}` }),
   whoami: get('/v1/whoami'),
+  getStatus: get('/v1/status'),
+  getEvents: get('/v1/events'),
   getHealth: get('/healthz'),
   getReadiness: get('/readyz'),
   getMetrics: get('/metrics'),

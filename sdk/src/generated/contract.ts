@@ -171,6 +171,10 @@ export interface components {
              * @example 42
              */
             readonly targetCp: number | null;
+            /** @description Consistency points of its primary that it has heard of and lacks */
+            readonly lagCps: number;
+            /** @description Since it has first heard of one that it lacks */
+            readonly lagMs: number;
             readonly needs: string | null;
             /**
              * Format: date-time
@@ -224,6 +228,73 @@ export interface components {
              * @example 2026-01-31T12:00:00.000Z
              */
             readonly expiresAt: string | null;
+        };
+        readonly Status: {
+            /** @enum {string} */
+            readonly role: "primary" | "mirror";
+            /** @description Whether reads are served */
+            readonly ready: boolean;
+            /** @description Why it is not ready, or takes no writes, and what helps */
+            readonly reason: string | null;
+            /**
+             * @description The newest published consistency point; 0 before the first
+             * @example 42
+             */
+            readonly cp: number;
+            /**
+             * @description It is raised when another primary takes over
+             * @example 0
+             */
+            readonly epoch: number;
+            /**
+             * @description How often the volume was opened for writing
+             * @example 7
+             */
+            readonly opening: number;
+            /** @example 0.1.0 */
+            readonly version: string;
+            /** @description Null when it runs from its source */
+            readonly commit: string | null;
+            /**
+             * @description Of volumes that it writes
+             * @example 1
+             */
+            readonly format: number;
+            /**
+             * @description Since the volume was opened
+             * @example 86400000
+             */
+            readonly uptimeMs: number;
+            readonly space: components["schemas"]["Space"];
+            readonly catalog: components["schemas"]["CatalogState"];
+        };
+        readonly Space: {
+            readonly usedBytes: number;
+            /** @description Up to `maxBytes`, as far as the disk has it */
+            readonly freeBytes: number;
+            /** @description What clients can write before the block file grows; 0 on a mirror */
+            readonly writableBytes: number;
+            /** @description What a consistency point or a reader gives back */
+            readonly pendingBytes: number;
+            /** @description The volume never grows beyond this */
+            readonly maxBytes: number;
+            /** @description Size of the block file */
+            readonly fileBytes: number;
+        };
+        readonly CatalogState: {
+            /**
+             * @description `off` with `--catalog-files off`; `filling` while the files are filled anew
+             * @enum {string}
+             */
+            readonly state: "off" | "filling" | "behind" | "current";
+            /**
+             * @description What the files of the catalog are true for
+             * @example 42
+             */
+            readonly cp: number | null;
+            readonly behindCps: number;
+            /** @description Since the first publication that the catalog lacks */
+            readonly behindMs: number;
         };
         readonly Health: {
             /** @enum {string} */

@@ -29,6 +29,8 @@ interface FollowerStatus {
   /** The CP that the rows are true for; null while they are filled. */
   readonly cp: number | null
   readonly behindCps: number
+  /** Time since the first publication that the rows lack. */
+  readonly behindMs: number
   readonly isFilling: boolean
   /** Fills since the start. */
   readonly fills: number
@@ -65,6 +67,9 @@ export class FileFollower {
   private interrupt: (() => void) | null = null
   private readonly waiters: (() => void)[] = []
   private cancelHold: (() => void) | null = null
+  /** When the first CP that the rows lack was published, and the first since the pass began that runs. */
+  private behindSinceMs: number | null = null
+  private newerSinceMs: number | null = null
   private said = ''
   private stopListening = () => {}
 
@@ -84,7 +89,8 @@ export class FileFollower {
   status(): FollowerStatus {
     const newest = this.newest()
     const { cp, isFilling, fills } = this
-    return { cp, behindCps: newest ? cpsBetween(cp ?? 0, newest.root.cp) : 0, isFilling, fills }
+    const behindMs = this.behindSinceMs === null ? 0 : this.clock.monotonic() - this.behindSinceMs
+    return { cp, behindCps: newest ? cpsBetween(cp ?? 0, newest.root.cp) : 0, behindMs, isFilling, fills }
   }
 
   /** Resolves when the rows are those of the newest root; never rests until then. */
@@ -115,6 +121,7 @@ export class FileFollower {
   }
 
   private async work(kept: readonly Held[]): Promise<void> {
+    this.behindSinceMs = this.clock.monotonic()
     const { rootHash, cp } = await this.passes.state()
     this.cp = cp
     for (const held of kept) {
@@ -124,6 +131,7 @@ export class FileFollower {
     while (!this.isStopped) {
       const newest = this.newest()
       if (newest === null || this.isAtNewest()) {
+        this.behindSinceMs = null
         this.answer()
         await this.sleep(null)
         continue
@@ -141,6 +149,7 @@ export class FileFollower {
     const { base } = this
     const target = this.hold(newest)
     this.target = target
+    this.newerSinceMs = null
     if (base === null) {
       this.isFilling = true
       this.fills++
@@ -154,6 +163,7 @@ export class FileFollower {
     this.target = null
     this.letGo()
     if (outcome === 'done') {
+      this.behindSinceMs = this.newerSinceMs
       // The volume may have cut the pin, or space may have been short: the rows are right, and the root may be gone.
       if (this.isReadable(newest)) this.base = target
       if (!this.isAtNewest()) this.armHold()
@@ -183,6 +193,9 @@ export class FileFollower {
   }
 
   private published(): void {
+    const nowMs = this.clock.monotonic()
+    this.newerSinceMs ??= nowMs
+    this.behindSinceMs ??= nowMs
     if (this.base !== null && this.cancelHold === null) this.armHold()
     this.wake?.()
   }

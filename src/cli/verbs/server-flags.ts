@@ -19,6 +19,7 @@ interface CommonFlags {
   readonly catalogFiles?: string
   readonly catalogChangeRowsMax?: string
   readonly catalogChangeDaysMax?: string
+  readonly catalogEventRowsMax?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly insecureHttp?: string
@@ -76,6 +77,7 @@ const commonFlags = {
   catalogFiles: flag('catalogFiles'),
   catalogChangeRowsMax: flag('catalogChangeRowsMax'),
   catalogChangeDaysMax: flag('catalogChangeDaysMax'),
+  catalogEventRowsMax: flag('catalogEventRowsMax'),
   tlsCert: flag('tlsCert'),
   tlsKey: flag('tlsKey'),
   insecureHttp: flag('insecureHttp'),

@@ -7,7 +7,9 @@ import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Metric } from '../../lib/metric.ts'
 import type { Random } from '../../lib/random.ts'
+import type { EventSource } from './event-source.ts'
 import type { Resources } from '../limits/resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
@@ -104,15 +106,46 @@ export interface OwnStatus {
   readonly cp: number
   /** The CP that the mirror is receiving; null when there is none. */
   readonly targetCp: number | null
+  /** By what the mirror has heard of its primary. */
+  readonly lagCps: number
+  readonly lagMs: number
   readonly needs: string | null
   readonly lastSeenMs: number | null
 }
 
-export interface Gauge {
-  /** Name without the prefix `stillpoint_`. */
-  readonly name: string
-  readonly help: string
-  readonly value: number
+export interface SpaceStatus {
+  readonly usedBytes: number
+  /** Space up to the limit of the volume, whether its block file has grown so far or not. */
+  readonly freeBytes: number
+  /** Space that clients can write before the block file grows. */
+  readonly writableBytes: number
+  /** Space that is free once a consistency point or a reader has ended. */
+  readonly pendingBytes: number
+  readonly maxBytes: number
+  readonly fileBytes: number
+}
+
+export const catalogStates = ['off', 'filling', 'behind', 'current'] as const
+
+/** How far the files of the catalog are. */
+export interface CatalogStatus {
+  readonly state: (typeof catalogStates)[number]
+  /** The CP that the rows are true for; null while they are filled, and when they are not kept. */
+  readonly cp: number | null
+  readonly behindCps: number
+  readonly behindMs: number
+}
+
+/** The server as a whole; how mirroring goes is said by the mirrors, and by a mirror of itself. */
+export interface ServerStatus {
+  readonly epoch: number
+  readonly opening: number
+  /** Format number of volumes that the server writes. */
+  readonly format: number
+  /** Monotonic milliseconds of the clock. */
+  readonly startedMs: number
+  readonly space: SpaceStatus
+  readonly catalog: CatalogStatus
 }
 
 export interface Limits {
@@ -199,7 +232,10 @@ interface Common {
    * server takes no writes.
    */
   ready(): { readonly ok: boolean; readonly reason: string }
-  gauges(): readonly Gauge[]
+  serverStatus(): ServerStatus
+  readonly events: EventSource
+  /** Metrics of everything behind the door. */
+  metrics(): Promise<readonly Metric[]>
   /** Reports a failed assertion: the process must stop. The request still gets its answer. */
   reportBug(error: Error): void
 }

@@ -13,6 +13,8 @@ export const refusalReasons = [
   'uploads-of-client',
   'answers',
   'answers-of-client',
+  'events',
+  'events-of-client',
   'forced-cps',
   'credentials',
   'pins',

@@ -9,8 +9,9 @@
 import { type RouteConfig, z } from '@hono/zod-openapi'
 import { tokenRoles } from '../../format/items/token-setting.ts'
 import { batchOperationsMax } from '../../fs/contract.ts'
+import { build } from '../../lib/build.ts'
 import { StillpointError, type ErrorCode, errorCodes } from '../../lib/errors.ts'
-import { durabilityLevels, mirrorStates } from '../http/dependencies.ts'
+import { catalogStates, durabilityLevels, mirrorStates } from '../http/dependencies.ts'
 
 const integer = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const cp = integer.openapi({ description: 'Number of a consistency point', example: 42 })
@@ -190,10 +191,57 @@ export const MirrorStatusShape = z
     state: z.enum(mirrorStates),
     cp,
     targetCp: cp.nullable(),
+    lagCps: integer.openapi({
+      description: 'Consistency points of its primary that it has heard of and lacks',
+    }),
+    lagMs: z.number().openapi({ description: 'Since it has first heard of one that it lacks' }),
     needs: z.string().nullable(),
     lastSeen: time.nullable(),
   })
   .openapi('MirrorStatus')
+
+export const ServerStatusShape = z
+  .object({
+    role: z.enum(['primary', 'mirror']),
+    ready: z.boolean().openapi({ description: 'Whether reads are served' }),
+    reason: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Why it is not ready, or takes no writes, and what helps' }),
+    cp: integer.openapi({
+      description: 'The newest published consistency point; 0 before the first',
+      example: 42,
+    }),
+    epoch: integer.openapi({ description: 'It is raised when another primary takes over', example: 0 }),
+    opening: integer.openapi({ description: 'How often the volume was opened for writing', example: 7 }),
+    version: z.string().openapi({ example: build.version }),
+    commit: z.string().nullable().openapi({ description: 'Null when it runs from its source' }),
+    format: integer.openapi({ description: 'Of volumes that it writes', example: 1 }),
+    uptimeMs: integer.openapi({ description: 'Since the volume was opened', example: 86_400_000 }),
+    space: z
+      .object({
+        usedBytes: integer,
+        freeBytes: integer.openapi({ description: 'Up to `maxBytes`, as far as the disk has it' }),
+        writableBytes: integer.openapi({
+          description: 'What clients can write before the block file grows; 0 on a mirror',
+        }),
+        pendingBytes: integer.openapi({ description: 'What a consistency point or a reader gives back' }),
+        maxBytes: integer.openapi({ description: 'The volume never grows beyond this' }),
+        fileBytes: integer.openapi({ description: 'Size of the block file' }),
+      })
+      .openapi('Space'),
+    catalog: z
+      .object({
+        state: z.enum(catalogStates).openapi({
+          description: '`off` with `--catalog-files off`; `filling` while the files are filled anew',
+        }),
+        cp: cp.nullable().openapi({ description: 'What the files of the catalog are true for' }),
+        behindCps: integer,
+        behindMs: integer.openapi({ description: 'Since the first publication that the catalog lacks' }),
+      })
+      .openapi('CatalogState'),
+  })
+  .openapi('Status')
 
 const role = z.enum(tokenRoles)
 const tokenShape = {

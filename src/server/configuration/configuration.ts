@@ -57,6 +57,7 @@ export interface ServerConfiguration {
   readonly catalogFiles: boolean
   readonly catalogChangeRowsMax: number
   readonly catalogChangeDaysMax: number
+  readonly catalogEventRowsMax: number
   /** Null means plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null
   /** Names in Host headers that are answered besides loopback and the address itself. */
@@ -186,6 +187,7 @@ const schemas = {
   catalogFiles: choice(switchChoices),
   catalogChangeRowsMax: whole(0, bounds.catalogChangeRowsLimit, 'rows'),
   catalogChangeDaysMax: whole(1, bounds.catalogChangeDaysLimit, 'days'),
+  catalogEventRowsMax: whole(0, bounds.catalogEventRowsLimit, 'rows'),
   tlsCert: text,
   tlsKey: text,
   insecureHttp: choice(plainChoices),
@@ -268,6 +270,7 @@ export function readConfiguration(
     catalogFiles: option('catalogFiles', defaultOf('catalogFiles')) === 'on',
     catalogChangeRowsMax: option('catalogChangeRowsMax', defaultOf('catalogChangeRowsMax'))!,
     catalogChangeDaysMax: option('catalogChangeDaysMax', defaultOf('catalogChangeDaysMax'))!,
+    catalogEventRowsMax: option('catalogEventRowsMax', defaultOf('catalogEventRowsMax'))!,
     tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
     allowedHosts: option('allowedHosts', [])!,
     corsOrigins: option('corsOrigins', [])!,

@@ -45,6 +45,7 @@ export const bounds = {
   logShareMax: 1 / 4,
   catalogChangeRowsLimit: 1e9,
   catalogChangeDaysLimit: 36_500,
+  catalogEventRowsLimit: 1e9,
   secretBytesMin: 16,
   secretBytesMax: 4096,
   fileBytesMax: 64 * 1024,
@@ -161,6 +162,12 @@ export const serverOptions = [
     placeholder: 'DAYS',
     brief: 'Age of the oldest change that the catalog keeps',
     default: '30',
+  },
+  {
+    name: 'catalogEventRowsMax',
+    placeholder: 'ROWS',
+    brief: 'Events that the catalog keeps, the newest; 0 keeps none',
+    default: '100000',
   },
   {
     name: 'tlsCert',

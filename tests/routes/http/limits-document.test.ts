@@ -11,6 +11,7 @@ import { refusalReasons } from '../../../src/routes/limits/refusals.ts'
 import {
   crowdedBufferedBytesMax,
   crowdedRequests,
+  eventStreamsLimits,
   forcedCpsRate,
   streamsLimits,
   uploadsLimits,
@@ -40,6 +41,7 @@ test('each limit has its row', () => {
     [uploadsLimits.waitingMax, uploadsLimits.clientWaitingMax],
     [downloadBytesMax / mib, downloadBytesMax / mib / 2],
     [streamsLimits.most, streamsLimits.mostOfClient],
+    [eventStreamsLimits.most, eventStreamsLimits.mostOfClient],
     ['', forcedCpsRate.burst],
     ['', forcedCpsRate.perSecond],
     ['', wrongCredentials.burst],
