@@ -81,7 +81,7 @@ test('every question has its answer, on both sides', async () => {
   await stop(primary)
   await stop(mirror)
 
-  const blocks = [...text.matchAll(/```sql\n([^]*?)```/g)].map(([, query]) =>
+  const blocks = [...text.matchAll(/```sql by .*\n([^]*?)```/g)].map(([, query]) =>
     query!.replace('after_cp >= 12 AND cp <= 15', `after_cp >= ${from} AND cp <= ${to}`),
   )
   const files = [

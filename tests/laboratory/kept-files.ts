@@ -148,7 +148,7 @@ export class KeptFiles {
       } catch (error) {
         if (isAlive()) lab.loop.fail(error)
         // The process is no more: nobody waits for its passes.
-        return await new Promise<never>(() => {})
+        return new Promise<never>(() => {})
       }
     }
     const pass = (name: string, work: Promise<Awaited<ReturnType<FilePasses['fill']>>>) =>
