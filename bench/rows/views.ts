@@ -1,0 +1,211 @@
+/**
+ * What the views of files and changes cost: the same volume of many files twice, once with `--catalog-files off`, and the
+ * same requests to both in turn; the first fill, and what follows a consistency point of many random changes.
+ */
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
+import { seededRandom } from '../../src/lib/random.ts'
+import { measureRequests } from '../harness/contestants.ts'
+import {
+  type Bench,
+  type Contestant,
+  type Metric,
+  metrics,
+  type Row,
+  type Sample,
+  type Scenario,
+} from '../harness/contract.ts'
+import { Generator } from '../harness/generator.ts'
+import { keyPath } from '../load/content.ts'
+import { cpuSecondsOf } from '../servers/server.ts'
+import { ask, startPrimary, type StillpointServer, takeCp } from '../servers/stillpoint.ts'
+import { fillVolume } from './fill-volume.ts'
+import { cpuMs, roomyLog, rss } from './sizes.ts'
+
+const small = 4096
+const connections = 64
+const filledBytes = 100
+const pollMs = 20
+const followMsMax = 120_000
+const question: Metric = { name: 'question', unit: 'ms', better: 'lower' }
+const requests = [metrics.rate, metrics.p50, metrics.p99, metrics.cpu, metrics.generator] as const
+
+const subject = 'stillpoint'
+
+export const views: Scenario = {
+  name: 'views',
+  rows(scale) {
+    const files = scale.growthFiles.at(-1)!.toLocaleString('en-US')
+    const changes = scale.growthChanges.toLocaleString('en-US')
+    const row = (id: string, title: string, list: Row['metrics']): Row => ({
+      id,
+      title,
+      metrics: list,
+      subject,
+    })
+    return [
+      row(
+        'views-put-4k-64',
+        `PUT 4 KiB, 64 connections, beside ${files} files, with and without views`,
+        requests,
+      ),
+      row(
+        'views-get-4k-64',
+        `GET 4 KiB, 64 connections, beside ${files} files, with and without views`,
+        requests,
+      ),
+      row(
+        'views-changes',
+        `views after ${changes} random changes of ${files} files; one file by directory and name`,
+        [metrics.time, cpuMs, question],
+      ),
+      row('views-fill', `first fill of the views of ${files} files`, [metrics.time, cpuMs]),
+      row('views-memory', `memory with ${files} files, after all of that`, [rss]),
+    ]
+  },
+  async open(bench) {
+    const generator = await Generator.start(bench.workspace.processes)
+    const first = await startPrimary(bench, { flags: roomyLog })
+    await fillVolume(first, bench.scale.growthFiles.at(-1)!, filledBytes)
+    await generator.run(fillOfKeys(bench, first))
+    await takeCp(first)
+    await first.stop()
+    const copy = join(bench.workspace.folder('copy'), 'volume')
+    cpSync(first.data, copy, { recursive: true })
+    const off = await startPrimary(bench, { data: copy, flags: ['--catalog-files', 'off'] })
+    const on = await startPrimary(bench, { data: first.data })
+    await caughtUp(on)
+    return [
+      new Viewed(bench, generator, subject, on, true),
+      new Viewed(bench, generator, 'stillpoint without views', off, false),
+    ]
+  },
+}
+
+const target = ({ port, prefix }: StillpointServer) => ({ port, prefix: `${prefix}small/`, bytes: small })
+
+const fillOfKeys = ({ scale }: Bench, server: StillpointServer) =>
+  ({
+    kind: 'fill',
+    ...target(server),
+    connections: 16,
+    query: '?durability=buffered',
+    firstKey: 0,
+    keys: scale.keys,
+    version: 1,
+  }) as const
+
+class Viewed implements Contestant {
+  readonly role = 'stillpoint'
+
+  constructor(
+    private readonly bench: Bench,
+    private readonly generator: Generator,
+    readonly name: string,
+    private server: StillpointServer,
+    private readonly hasViews: boolean,
+  ) {}
+
+  async measure(row: Row, round: number): Promise<Sample | null> {
+    switch (row.id) {
+      case 'views-put-4k-64':
+        return this.requests('PUT')
+      case 'views-get-4k-64':
+        return this.requests('GET')
+      case 'views-memory':
+        return { rss: this.server.children[0]!.memory().most }
+      case 'views-changes':
+        return this.hasViews ? this.changes(round) : null
+      default:
+        return this.hasViews ? this.fill() : null
+    }
+  }
+
+  private requests(method: 'PUT' | 'GET'): Promise<Sample> {
+    const { keys, seconds, warmupSeconds } = this.bench.scale
+    return measureRequests(this.generator, this.server, {
+      kind: 'requests',
+      method,
+      ...target(this.server),
+      query: '',
+      keys,
+      connections,
+      seconds,
+      warmupSeconds,
+      requestsMax: 100_000_000,
+    })
+  }
+
+  private async changes(round: number): Promise<Sample> {
+    const { scale } = this.bench
+    const files = scale.growthFiles.at(-1)!
+    const random = seededRandom(round + 1)
+    await this.generator.run({
+      kind: 'fill',
+      port: this.server.port,
+      connections: 16,
+      prefix: '/v1/files/data/',
+      query: '?durability=buffered',
+      firstKey: 0,
+      keys: scale.growthChanges,
+      keyList: Array.from({ length: scale.growthChanges }, () => random.below(files)),
+      bytes: filledBytes,
+      version: 10 + round,
+    })
+    // Those of consistency points that came by themselves, and the rest after each.
+    await caughtUp(this.server)
+    const spent = await this.spent(async () => {
+      await takeCp(this.server)
+      await caughtUp(this.server)
+    })
+    return { ...spent, question: this.ask(random.below(files)) }
+  }
+
+  private ask(key: number): number {
+    const path = `data/${keyPath(key)}`
+    const [folder, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)]
+    const began = performance.now()
+    const { rows } = runReadOnlyQuery(
+      join(this.server.data, 'catalog.db'),
+      `SELECT size FROM files
+      WHERE directory = (SELECT id FROM directories WHERE path = '${folder}') AND name = '${name}'`,
+    )
+    const ms = performance.now() - began
+    if (rows[0]?.[0] !== filledBytes) throw new Error(`${path} is not in the views`)
+    return ms
+  }
+
+  private async fill(): Promise<Sample> {
+    await this.server.stop()
+    for (const suffix of ['', '-journal'])
+      rmSync(join(this.server.data, `catalog.db${suffix}`), { force: true })
+    this.server = await startPrimary(this.bench, { data: this.server.data })
+    return this.spent(() => caughtUp(this.server))
+  }
+
+  private async spent(work: () => Promise<void>): Promise<{ readonly time: number; readonly cpu: number }> {
+    const cpuBefore = cpuSecondsOf(this.server)
+    const began = performance.now()
+    await work()
+    const time = performance.now() - began
+    return { time, cpu: (cpuSecondsOf(this.server) - cpuBefore) * 1000 }
+  }
+
+  close(): Promise<void> {
+    return this.server.stop()
+  }
+}
+
+/** The rows are those of the newest consistency point. */
+async function caughtUp({ url }: StillpointServer): Promise<void> {
+  const deadline = performance.now() + followMsMax
+  for (;;) {
+    const text = await (await ask(`${url}/metrics`)).text()
+    const value = (name: string): number =>
+      Number(new RegExp(`^stillpoint_catalog_${name} (\\d+)$`, 'm').exec(text)?.[1])
+    if (value('behind_cps') === 0 && value('filling') === 0) return
+    if (performance.now() > deadline) throw new Error('the views do not follow')
+    await Bun.sleep(pollMs)
+  }
+}
