@@ -22,6 +22,9 @@ import { must } from './violation.ts'
 /** CPs of one file that changes are replayed from. */
 const pastMax = 8
 
+/** Of a million reads of a pass, on a disk that may do that. */
+const flippedReads = 20_000
+
 interface Past {
   readonly cp: number
   readonly tree: Tree
@@ -48,6 +51,7 @@ export class KeptFiles {
   constructor(
     private readonly lab: Laboratory,
     private readonly name: string,
+    private readonly isSound: boolean,
   ) {
     this.chance = lab.chance.of(`catalog of ${name}`)
     this.folder = join(lab.folder, name)
@@ -68,7 +72,7 @@ export class KeptFiles {
     const side: FollowedSide = new FollowedSide(
       {
         source,
-        device: () => device,
+        device: () => (this.isSound ? device : flipping(device, chance)),
         clock,
         folder: this.folder,
         changes: { rowsMax: chance.pick([0, 7, 100_000, 100_000]), daysMax: 1000 },
@@ -212,6 +216,14 @@ export class KeptFiles {
     }
   }
 }
+
+const flipping = (device: BlockDevice, chance: Chance): Pick<BlockDevice, 'blockCount' | 'readSync'> => ({
+  blockCount: device.blockCount,
+  readSync(address, target) {
+    device.readSync(address, target)
+    if (chance.happens(flippedReads)) target[chance.below(target.length)]! ^= 1 << chance.below(8)
+  },
+})
 
 const textOf = (tree: Tree): string =>
   [...tree]

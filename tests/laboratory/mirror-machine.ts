@@ -77,7 +77,7 @@ export class MirrorMachine {
       onViolation: (violation) => lab.loop.fail(violation),
     })
     this.clock = new ProcessClock(lab.loop, this.wall)
-    this.files = new KeptFiles(lab, url)
+    this.files = new KeptFiles(lab, url, this.isSound)
   }
 
   get isSound(): boolean {

@@ -92,7 +92,7 @@ export class PrimaryMachine {
       onViolation: (violation) => lab.loop.fail(violation),
     })
     this.clock = new ProcessClock(lab.loop, this.wall)
-    this.files = new KeptFiles(lab, 'primary')
+    this.files = new KeptFiles(lab, 'primary', this.isSound)
   }
 
   get isSound(): boolean {

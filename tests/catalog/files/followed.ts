@@ -2,9 +2,10 @@
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Database } from 'bun:sqlite'
-import { type BlockDevice, DeviceError } from '../../../src/blockdev/block-device.ts'
+import { DeviceError } from '../../../src/blockdev/block-device.ts'
 import { Catalog } from '../../../src/catalog/catalog.ts'
 import { type ChangesKept, FileCatalog, type Pass } from '../../../src/catalog/files/file-catalog.ts'
+import type { Blocks } from '../../../src/catalog/files/image.ts'
 import { type FilePasses, FileFollower } from '../../../src/catalog/files/follower.ts'
 import type { PublishedRoot, RootSource } from '../../../src/cp-engine/contract.ts'
 import { epochOfCp } from '../../../src/format/position.ts'
@@ -25,7 +26,7 @@ export type Tree = ReadonlyMap<string, Entry>
 
 interface Options {
   readonly source: RootSource
-  readonly device: () => BlockDevice
+  readonly device: () => Blocks
   readonly clock: Clock
   readonly folder: string
   readonly changes?: ChangesKept
