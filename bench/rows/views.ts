@@ -2,7 +2,7 @@
  * What the views of files and changes cost: the same volume of many files twice, once with `--catalog-files off`, and the
  * same requests to both in turn; the first fill, and what follows a consistency point of many random changes.
  */
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
 import { seededRandom } from '../../src/lib/random.ts'
@@ -28,7 +28,8 @@ const connections = 64
 const changedBytes = 100
 const pollMs = 20
 const followMsMax = 120_000
-const question: Metric = { name: 'question', unit: 'ms', better: 'lower' }
+const ms = (name: string): Metric => ({ name, unit: 'ms', better: 'lower' })
+const bytesPerFile: Metric = { name: 'bytes', unit: 'bytes', better: 'lower' }
 const requests = [metrics.rate, metrics.p50, metrics.p99, metrics.cpu, metrics.generator] as const
 
 const subject = 'stillpoint'
@@ -55,12 +56,18 @@ export const views: Scenario = {
         `GET 4 KiB, 64 connections, beside ${files} files, with and without views`,
         requests,
       ),
-      row(
-        'views-changes',
-        `views after ${changes} random changes of ${files} files; one file by directory and name`,
-        [metrics.time, cpuMs, question],
-      ),
-      row('views-fill', `first fill of the views of ${files} files`, [metrics.time, cpuMs]),
+      row('views-changes', `views after ${changes} random changes of ${files} files`, [metrics.time, cpuMs]),
+      row('views-questions', `questions about ${files} files, the open of the catalog among them`, [
+        ms('one file'),
+        ms('a directory'),
+        ms('the ten largest'),
+      ]),
+      row('views-move', `views after a directory was moved, one of ${files} files`, [metrics.time, cpuMs]),
+      row('views-fill', `first fill of the views of ${files} files; catalog.db, a file`, [
+        metrics.time,
+        cpuMs,
+        bytesPerFile,
+      ]),
       row('views-memory', `memory with ${files} files, after all of that`, [rss]),
     ]
   },
@@ -83,6 +90,8 @@ export const views: Scenario = {
     ]
   },
 }
+
+const folderOf = (key: number): string => `data/${keyPath(key).split('/').slice(0, -1).join('/')}`
 
 const target = ({ port, prefix }: StillpointServer) => ({ port, prefix: `${prefix}small/`, bytes: small })
 
@@ -118,6 +127,10 @@ class Viewed implements Contestant {
         return { rss: this.server.children[0]!.memory().most }
       case 'views-changes':
         return this.hasViews ? this.changes(round) : null
+      case 'views-move':
+        return this.hasViews ? this.move(round) : null
+      case 'views-questions':
+        return this.hasViews ? this.questions(round) : null
       default:
         return this.hasViews ? this.fill() : null
     }
@@ -156,25 +169,44 @@ class Viewed implements Contestant {
       bytes: changedBytes,
       version: 10 + round,
     })
-    const spent = await this.spent(async () => {
-      await takeCp(this.server)
-      await caughtUp(this.server)
-    })
-    return { ...spent, question: this.ask(random.below(files)) }
+    return this.spent(() => this.follow())
   }
 
-  private ask(key: number): number {
-    const path = `data/${keyPath(key)}`
-    const [folder, name] = [path.slice(0, path.lastIndexOf('/')), path.slice(path.lastIndexOf('/') + 1)]
+  /** All that lies in it moves with it; the last directory, which no other row reads. */
+  private async move(round: number): Promise<Sample> {
+    await this.again(quiet)
+    const last = folderOf(this.bench.scale.growthFiles.at(-1)! - 1)
+    const [from, to] = round % 2 === 0 ? [last, `${last}-moved`] : [`${last}-moved`, last]
+    await ask(`${this.server.url}/v1/move`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ from, to }),
+    })
+    return this.spent(() => this.follow())
+  }
+
+  private async follow(): Promise<void> {
+    await takeCp(this.server)
+    await caughtUp(this.server)
+  }
+
+  private questions(round: number): Promise<Sample> {
+    const key = seededRandom(round + 1).below(this.bench.scale.growthFiles.at(-1)! >> 1)
+    const directory = `(SELECT id FROM directories WHERE path = '${folderOf(key)}')`
+    const name = keyPath(key).split('/').at(-1)!
+    return Promise.resolve({
+      'one file': this.ask(`SELECT size FROM files WHERE directory = ${directory} AND name = '${name}'`, 1),
+      'a directory': this.ask(`SELECT count(*) FROM files WHERE directory = ${directory}`, 1),
+      'the ten largest': this.ask('SELECT path, size FROM files ORDER BY size DESC LIMIT 10', 10),
+    })
+  }
+
+  private ask(query: string, expected: number): number {
     const began = performance.now()
-    const { rows } = runReadOnlyQuery(
-      join(this.server.data, 'catalog.db'),
-      `SELECT size FROM files
-      WHERE directory = (SELECT id FROM directories WHERE path = '${folder}') AND name = '${name}'`,
-    )
-    const ms = performance.now() - began
-    if (rows.length !== 1) throw new Error(`${path} is not in the views`)
-    return ms
+    const { rows } = runReadOnlyQuery(join(this.server.data, 'catalog.db'), query)
+    const took = performance.now() - began
+    if (rows.length !== expected) throw new Error(`${query}: ${rows.length} rows`)
+    return took
   }
 
   private async fill(): Promise<Sample> {
@@ -182,7 +214,9 @@ class Viewed implements Contestant {
     for (const suffix of ['', '-journal'])
       rmSync(join(this.server.data, `catalog.db${suffix}`), { force: true })
     this.server = await startPrimary(this.bench, { data: this.server.data })
-    return this.spent(() => caughtUp(this.server))
+    const spent = await this.spent(() => caughtUp(this.server))
+    const { size } = statSync(join(this.server.data, 'catalog.db'))
+    return { ...spent, bytes: size / this.bench.scale.growthFiles.at(-1)! }
   }
 
   private async again(flags: readonly string[]): Promise<void> {

@@ -32,7 +32,7 @@ test('reads', async () => expectWorked(await runSmall(reads, /./), 7), msMax)
 
 test('reads with a token', async () => expectWorked(await runSmall(tokenReads, /./), 1), msMax)
 
-test('what views cost', async () => expectWorked(await runSmall(views, /./), 5), msMax)
+test('what views cost', async () => expectWorked(await runSmall(views, /./), 7), msMax)
 
 test('trees through the command line', async () => expectWorked(await runSmall(trees, /./), 2), msMax)
 
