@@ -5,13 +5,13 @@
  * - The rows are those of the CP that they name, also on a disk that excuses everything else.
  * - The changes lead to it from every CP at which this file was before, as far back as it says.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BlockDevice } from '../../src/blockdev/block-device.ts'
 import type { CatalogState } from '../../src/catalog/files/file-tables.ts'
 import type { FilePasses } from '../../src/catalog/files/follower.ts'
 import type { RootSource } from '../../src/cp-engine/contract.ts'
-import { copyCatalog, damages, FollowedSide, type Tree } from '../catalog/files/followed.ts'
+import { copyCatalog, damages, removeCatalog, FollowedSide, type Tree } from '../catalog/files/followed.ts'
 import { type ChangeRow, replay } from '../catalog/files/replay.ts'
 import type { ModelTree } from '../fs/model-tree.ts'
 import type { Chance } from './chance.ts'
@@ -24,6 +24,9 @@ const pastMax = 8
 
 /** Of a million reads of a pass, on a disk that may do that. */
 const flippedReads = 20_000
+
+/** A file is removed so long after it was opened, at most. */
+const removedMsMax = 1000
 
 interface Past {
   readonly cp: number
@@ -83,6 +86,7 @@ export class KeptFiles {
     )
     this.side = side
     side.open()
+    if (chance.below(4) === 0) clock.after(chance.below(removedMsMax), () => this.remove(side))
   }
 
   /** The process ends at this moment. */
@@ -120,7 +124,14 @@ export class KeptFiles {
     copyCatalog(side.path, join(this.folder, `catalog-${this.number}.db`))
   }
 
-  // --- Between two processes ---
+  // --- What happens to the file ---
+
+  /** Somebody deletes the file under the process. */
+  private remove(side: FollowedSide): void {
+    if (this.side !== side || !this.lab.isUnderWay) return
+    removeCatalog(side.path)
+    this.lab.note('catalogs removed while they were used')
+  }
 
   private disturb(): void {
     const { chance } = this
@@ -169,9 +180,10 @@ export class KeptFiles {
   }
 
   private check({ cp, rootHash, changesAfter }: CatalogState, when: string): void {
-    if (cp === null) return
     const { lab } = this
     const side = this.side!
+    // A file that was removed is found at the next write.
+    if (cp === null || !existsSync(side.path)) return
     const where = `the catalog of ${this.name}, cp ${cp}, ${when}`
     const known = lab.primary.known.get(rootHash!)
     must(known?.cp === cp, `${where}: names a root that the primary never had`)

@@ -38,11 +38,13 @@ interface Options {
 
 const companions = ['', '-journal']
 
+export function removeCatalog(path: string): void {
+  for (const suffix of companions) rmSync(path + suffix, { force: true })
+}
+
 export function copyCatalog(from: string, to: string): void {
-  for (const suffix of companions) {
-    rmSync(to + suffix, { force: true })
-    if (existsSync(from + suffix)) cpSync(from + suffix, to + suffix)
-  }
+  removeCatalog(to)
+  for (const suffix of companions) if (existsSync(from + suffix)) cpSync(from + suffix, to + suffix)
 }
 
 export class FollowedSide {
@@ -231,12 +233,7 @@ async function listAll(view: ReadView) {
 
 /** Damages that a file of SQLite may have: each is met at the open. */
 export const damages: readonly (readonly [name: string, damage: (path: string) => void])[] = [
-  [
-    'deleted',
-    (path) => {
-      for (const suffix of companions) rmSync(path + suffix, { force: true })
-    },
-  ],
+  ['deleted', removeCatalog],
   ['cut in half', (path) => writeFileSync(path, readFileSync(path).subarray(0, statSync(path).size >> 1))],
   [
     'garbage in its middle',
