@@ -26,7 +26,7 @@ import { cpuMs, quiet, roomyLog, rss } from './sizes.ts'
 const small = 4096
 const connections = 64
 const changedBytes = 100
-const pollMs = 20
+const pollMs = 50
 const followMsMax = 120_000
 const ms = (name: string): Metric => ({ name, unit: 'ms', better: 'lower' })
 const bytesPerFile: Metric = { name: 'bytes', unit: 'bytes', better: 'lower' }
