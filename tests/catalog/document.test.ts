@@ -155,7 +155,7 @@ function fromHistory(
     if (published) lag.set(hour, Math.max(lag.get(hour) ?? 0, atMs - published[5]))
   }
   const perHour = (values: ReadonlyMap<string, number>) =>
-    [...values].toSorted().map(([hour, value]) => [mirror, hour, value])
+    [...values].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([hour, value]) => [mirror, hour, value])
   const phases = ['send', 'build', 'commit'] as const
   const slow = cps
     .toSorted((a, b) => b[2] + b[3] + b[4] - (a[2] + a[3] + a[4]) || a[0] - b[0])
