@@ -122,14 +122,19 @@ export class FileCatalog {
     for (const moved of directories.apply()) tell(changeOf(moved))
     entries.directoriesSwitched()
     await entries.arrive()
-    const changesAfter = keepsChanges ? this.dropChanges(tables, target, before.changesAfter) : target.cp
+    const changesAfter = this.dropChanges(tables, target, before.changesAfter)
     tables.setState({ cp: target.cp, rootHash: target.hash, changesAfter })
     await this.commit(tables)
   }
 
-  private dropChanges(tables: FileTables, { committedMs }: ImageRoot, after: number | null): number | null {
+  private dropChanges(
+    tables: FileTables,
+    { cp, committedMs }: ImageRoot,
+    after: number | null,
+  ): number | null {
     const { rowsMax, daysMax } = this.options.changes
     const dropped = tables.dropChanges(rowsMax, committedMs - daysMax * dayMs)
+    if (rowsMax === 0) return cp
     return dropped === null ? after : Math.max(dropped, after ?? 0)
   }
 
