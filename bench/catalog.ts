@@ -9,7 +9,9 @@ import { FileDevice } from '../src/blockdev/file-device.ts'
 import { CatalogFile } from '../src/catalog/catalog-file.ts'
 import { FileCatalog } from '../src/catalog/files/file-catalog.ts'
 import { imageOf, type ImageRoot } from '../src/catalog/files/image.ts'
-import { runReadOnlyQuery } from '../src/catalog/read-only-query.ts'
+import { publicViews } from '../src/catalog/schema.ts'
+import { askFile } from '../src/catalog/sql/ask-file.ts'
+import { sqlBoundsOffline } from '../src/server/configuration/server-options.ts'
 import { createPrimary } from '../src/cp-engine/create-volume.ts'
 import { openPrimary } from '../src/cp-engine/open-primary.ts'
 import { makeGeometry } from '../src/format/geometry.ts'
@@ -107,7 +109,12 @@ async function main(): Promise<void> {
   const target = await cp()
   await timed('a directory of 1,000 files moved', () => catalog.follow(at, target))
   const ask = (what: string, query: string): Promise<unknown> =>
-    timed(what, () => runReadOnlyQuery(catalogPath, query))
+    timed(what, () => {
+      const question = { query, params: [], rowsMax: 1000, format: 'json', views: publicViews } as const
+      const { head } = askFile({ path: catalogPath, bounds: sqlBoundsOffline }, question)
+      if (head.kind !== 'answer') throw new Error(JSON.stringify(head))
+      return head
+    })
   await ask(
     'one file, by directory and name',
     `SELECT size FROM files WHERE directory = (SELECT id FROM directories WHERE path = 'd7') AND name = 'file-0007001'`,

@@ -25,6 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'format/wire': { imports: ['lib', 'format'] },
   blockdev: { imports: ['lib', 'lib/gates'] },
   catalog: { imports: ['lib'] },
+  'catalog/sql': { imports: ['lib', 'catalog'] },
   client: { imports: ['lib'] },
   service: { imports: ['lib'] },
   'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
@@ -154,8 +155,17 @@ export const rooms: Readonly<Record<string, Room>> = {
   'server/volume-folder.ts': { imports: ['lib'] },
   'server/tls': { imports: ['lib', 'format'] },
   'server/catalog': {
-    imports: ['lib', 'format', 'blockdev', 'catalog', 'catalog/files', 'server/volume-folder.ts'],
-    types: ['cp-engine/contract.ts', 'routes/http'],
+    imports: [
+      'lib',
+      'lib/gates',
+      'format',
+      'blockdev',
+      'catalog',
+      'catalog/sql',
+      'catalog/files',
+      'server/volume-folder.ts',
+    ],
+    types: ['cp-engine/contract.ts', 'routes/limits', 'routes/http'],
   },
   'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
@@ -193,6 +203,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     imports: [
       'lib',
       'catalog',
+      'catalog/sql',
       'client',
       'service',
       'access',
@@ -206,7 +217,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['cp-engine'],
   },
-  cli: { imports: ['lib', 'blockdev', 'client', 'routes/http', 'cli/command', 'cli/verbs'] },
+  cli: { imports: ['lib', 'blockdev', 'catalog/sql', 'client', 'routes/http', 'cli/command', 'cli/verbs'] },
 }
 
 export interface Ban {
@@ -218,7 +229,8 @@ export interface Ban {
   readonly imports?: boolean
 }
 
-const doors = /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$/
+const doors =
+  /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$|^catalog\/sql\/confine\.ts$/
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [

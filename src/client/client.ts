@@ -219,6 +219,15 @@ export class Client {
     return this.json(listedCp, 'POST', '/v1/cps', {}, { statuses: [200, 201] })
   }
 
+  /** The answer to a question, or to a request for the schema, for `sql.ts` to read. */
+  sql(
+    asked: { readonly method: string; readonly path: string } & BunFetchRequestInit,
+    reading: Reading,
+  ): Promise<Answer> {
+    const { method, path, ...init } = asked
+    return this.request(method, path, { ...reading }, init)
+  }
+
   async newestCp(): Promise<ListedCp | null> {
     const page = await this.json(cpList, 'GET', '/v1/cps', { limit: 1 })
     return page.items[0] ?? null

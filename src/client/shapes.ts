@@ -112,6 +112,25 @@ export const mirrorItem = v.looseObject({
 export type ListedMirror = v.InferOutput<typeof mirrorItem>
 export const mirrorList = v.looseObject({ items: v.array(mirrorItem) })
 
+const sqlValue = v.nullable(v.union([v.string(), v.number()]))
+export const sqlAnswer = v.pipe(
+  v.looseObject({
+    cp: v.nullable(count),
+    columns: v.array(v.looseObject({ name: v.string(), type: v.nullable(v.string()) })),
+    rows: v.array(v.array(sqlValue)),
+    truncated: v.boolean(),
+  }),
+  v.check(({ columns, rows }) => rows.every((row) => row.length === columns.length)),
+)
+export type SqlTable = v.InferOutput<typeof sqlAnswer>
+const described = { name: v.string(), description: v.string() } as const
+export const sqlSchema = v.looseObject({
+  views: v.array(
+    v.looseObject({ ...described, columns: v.array(v.looseObject({ ...described, type: v.string() })) }),
+  ),
+})
+export type SqlSchema = v.InferOutput<typeof sqlSchema>
+
 export const mirrorStatus = v.looseObject({ id: v.string(), state: v.string(), cp: count })
 export type ShownMirror = v.InferOutput<typeof mirrorStatus>
 

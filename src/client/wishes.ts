@@ -25,6 +25,13 @@ export interface Reading {
   readonly wait?: number | undefined
 }
 
+export interface SqlWish {
+  readonly query: string
+  /** Texts for the parameters of the query, in their order. */
+  readonly params?: readonly string[]
+  readonly maxRows?: number | undefined
+}
+
 export interface Writing {
   readonly durability?: string | undefined
   readonly mirrors?: number | undefined

@@ -30,6 +30,7 @@ import { isLoopback } from './configuration/listen.ts'
 import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { openSqlDesk } from './sql.ts'
 import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
@@ -91,6 +92,8 @@ export async function serveMirror(
     Promise.resolve([seenOf(statusOf(volume, applier, labelMs(clock)))]),
   )
 
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
+
   const stopping = new Stopping()
   const { secret } = configuration
   const isOnLoopback = isLoopback(configuration.listen.host)
@@ -117,6 +120,7 @@ export async function serveMirror(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -130,7 +134,12 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...kept.gauges()],
+    gauges: () => [
+      ...gaugesOf(volume, applier, views),
+      ...doorGauges(door),
+      ...kept.gauges(),
+      ...sql.gauges(),
+    ],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -162,6 +171,7 @@ export async function serveMirror(
       stopping.begin()
       const drained = door.close(drainMsMax)
       views.close()
+      await sql.close()
       await drained
       await applier.close()
       await access.close()
@@ -171,6 +181,7 @@ export async function serveMirror(
     },
     async abandon() {
       stopping.begin()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()

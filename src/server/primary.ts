@@ -31,6 +31,7 @@ import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './d
 import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('primary')
 
@@ -132,6 +133,7 @@ export async function servePrimary(
       needs,
     })),
   )
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   engine.onSpaceShort(() => {
     kept.spaceShort()
     return false
@@ -165,6 +167,7 @@ export async function servePrimary(
     views,
     newest: files.newest,
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -181,7 +184,7 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...kept.gauges()],
+    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...kept.gauges(), ...sql.gauges()],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -202,6 +205,7 @@ export async function servePrimary(
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
+      await sql.close()
       await drained
       await adding
       try {
@@ -221,6 +225,7 @@ export async function servePrimary(
     async abandon() {
       isStopping = true
       mirrors.close()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()

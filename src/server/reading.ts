@@ -29,6 +29,7 @@ import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('server')
 
@@ -64,6 +65,7 @@ export async function serveReading(
   const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles, () =>
     Promise.resolve([]),
   )
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   let isStopping = false
   const common = {
     access,
@@ -71,6 +73,7 @@ export async function serveReading(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -81,7 +84,7 @@ export async function serveReading(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...kept.gauges()],
+    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...kept.gauges(), ...sql.gauges()],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -109,6 +112,7 @@ export async function serveReading(
     isStopping = true
     const drained = door.close(drainMs)
     views.close()
+    await sql.close()
     await drained
     trail.close('without a write')
   }

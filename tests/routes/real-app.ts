@@ -31,6 +31,7 @@ import { scribbleFreed } from '../noticing/scribbled.ts'
 import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
+import { FakeSql } from './fake-sql.ts'
 import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
@@ -87,6 +88,7 @@ export class RealApp {
   readonly device = new LyingDevice()
   readonly appClock = new BrokenClock()
   readonly known = knownTokens()
+  readonly sql = new FakeSql(() => this.engine.current().root.cp)
   engine!: CpEngine
   private files!: VolumeFiles
   private app!: App
@@ -157,6 +159,7 @@ export class RealApp {
       views,
       newest: files.newest,
       cps: this.cps,
+      sql: this.sql,
       clock: this.appClock,
       limits,
       resources: this.resources,
@@ -207,6 +210,7 @@ export class RealApp {
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,
+      sql: this.sql,
       clock,
       limits,
       access: this.known,

@@ -14,6 +14,8 @@ export const refusalReasons = [
   'answers',
   'answers-of-client',
   'forced-cps',
+  'queries',
+  'queries-of-client',
   'credentials',
   'pins',
 ] as const

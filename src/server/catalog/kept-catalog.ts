@@ -37,6 +37,11 @@ export class KeptCatalog {
     })
   }
 
+  /** The follower of the roots; null when the files are switched off. */
+  get files(): FileFollower | null {
+    return this.follower
+  }
+
   gauges(): readonly Gauge[] {
     const status = this.follower?.status()
     const files: Gauge[] = status
