@@ -4,8 +4,10 @@
  */
 import { cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
+import { publicViews } from '../../src/catalog/schema.ts'
+import { askFile } from '../../src/catalog/sql/ask-file.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { sqlBoundsOffline } from '../../src/server/configuration/server-options.ts'
 import { measureRequests } from '../harness/contestants.ts'
 import {
   type Bench,
@@ -205,9 +207,12 @@ class Viewed implements Contestant {
 
   private ask(query: string, expected: number): number {
     const began = performance.now()
-    const { rows } = runReadOnlyQuery(join(this.server.data, 'catalog.db'), query)
+    const path = join(this.server.data, 'catalog.db')
+    const question = { query, params: [], rowsMax: 1000, format: 'json', views: publicViews } as const
+    const { head, rows } = askFile({ path, bounds: sqlBoundsOffline }, question)
     const took = performance.now() - began
-    if (rows.length !== expected) throw new Error(`${query}: ${rows.length} rows`)
+    const count = (JSON.parse(Buffer.from(rows).toString()) as unknown[]).length
+    if (head.kind !== 'answer' || count !== expected) throw new Error(`${query}: ${count} rows`)
     return took
   }
 

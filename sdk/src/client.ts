@@ -20,6 +20,7 @@ import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
 import { isBrowser } from './runtime.ts'
 import { cpOf, type Server, Servers } from './servers.ts'
+import { Sql } from './sql.ts'
 import { batchAnswer, listing, patchedFile, stat, writtenEntry } from './shapes.ts'
 import { systemRandom, systemTimers } from './timers.ts'
 import { type Asked, type RequestQuery, Transport, jsonBody } from './transport.ts'
@@ -51,6 +52,7 @@ export interface GetOptions extends Reading {
 
 export class Client {
   readonly administration: Administration
+  readonly sql: Sql
   private readonly servers: Servers
 
   constructor(
@@ -68,6 +70,7 @@ export class Client {
       timers,
     })
     this.administration = new Administration(this.servers)
+    this.sql = new Sql(this.servers)
   }
 
   get url(): string {

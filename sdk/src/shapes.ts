@@ -17,6 +17,8 @@ import type {
   PatchedFile,
   RevokedToken,
   ServerStatus,
+  SqlAnswer,
+  SqlSchema,
   Stat,
   Tokens,
   Whoami,
@@ -194,6 +196,28 @@ export const serverStatus: Shape<ServerStatus> = v.looseObject({
     behindCps: count,
     behindMs: count,
   }),
+})
+
+export const sqlAnswer: Shape<SqlAnswer> = v.looseObject({
+  cp: count,
+  columns: v.array(
+    v.looseObject({
+      name: v.string(),
+      type: v.nullable(v.picklist(['integer', 'real', 'text', 'blob'])),
+    }),
+  ),
+  rows: v.array(v.array(v.nullable(v.union([v.string(), v.number()])))),
+  truncated: v.boolean(),
+})
+
+const described = { name: v.string(), description: v.string() } as const
+export const sqlSchema: Shape<SqlSchema> = v.looseObject({
+  views: v.array(
+    v.looseObject({
+      ...described,
+      columns: v.array(v.looseObject({ ...described, type: v.picklist(['integer', 'real', 'text']) })),
+    }),
+  ),
 })
 
 /** Null when the value does not have the shape. */

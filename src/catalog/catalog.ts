@@ -6,12 +6,14 @@
  *   batches later. Rows that SQLite refuses (locked, full, no file) are tried again; when the queue is full, the
  *   oldest row is dropped and counted. So the catalog never delays an acknowledgement.
  * - Reads never throw either: a read sees the rows of the file, when the file can be read, and the rows of the queue.
+ * - Readers keep a batch waiting for as long as the longest of them takes, and for as long as `commitMsMax`: the
+ *   transaction stays open, so no new reader comes before the batch.
  * - Each table keeps at most `rowsMax` rows, and events `eventRowsMax`, the newest; the audit trail none that is older
  *   than `auditMsMax`.
  */
 import type { Clock } from '../lib/clock.ts'
 import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
-import { transact } from './database.ts'
+import { begin, commitMsMax, commitPauseMs, tryCommit } from './database.ts'
 import type { transferKinds } from './schema.ts'
 
 export interface CpRow {
@@ -96,6 +98,7 @@ const auditMsMax = 400 * 24 * 3_600_000
 const batchRowsMax = 5_000
 const batchDelayMs = 50
 const retryDelayMs = 1_000
+const closeBusyMs = 2_000
 const listRowsMax = 10_000
 
 type Queued =
@@ -103,6 +106,16 @@ type Queued =
   | { readonly transfer: TransferRow }
   | { readonly audit: AuditRow }
   | { readonly event: EventRow }
+
+/** A batch in a transaction that waits for readers. */
+interface Held {
+  readonly file: OpenedFile
+  readonly batch: readonly Queued[]
+  readonly mirrors: readonly MirrorRow[] | null
+  readonly rows: RowCounts
+  readonly untilMs: number
+  readonly letGo: () => void
+}
 
 interface RowCounts {
   readonly cps: number
@@ -125,6 +138,8 @@ export class Catalog {
   private cancelTimer: (() => void) | null = null
   private known: () => readonly CpRow[] = () => []
   private droppedRows = 0
+  private held: Held | null = null
+  private readonly settling: (() => void)[] = []
   private closed = false
 
   /** A file that cannot be used is logged and tried again: see CatalogFile. */
@@ -197,8 +212,9 @@ export class Catalog {
     if (this.closed) return false
     this.cancelTimer?.()
     this.cancelTimer = null
-    if (this.file.isTaken) {
-      this.schedule(batchDelayMs)
+    const pauseMs = this.commitHeld() ?? (this.file.isTaken ? batchDelayMs : null)
+    if (pauseMs !== null) {
+      this.schedule(pauseMs)
       return false
     }
     for (;;) {
@@ -206,17 +222,68 @@ export class Catalog {
       if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
       const batch = this.queue.slice(0, batchRowsMax)
       if (batch.length === 0 && this.mirrors === null) return true
-      if (this.file.use((file) => this.write(file, batch)) === null) {
+      const { mirrors } = this
+      const written = this.file.use((file) => ({ file, ...this.write(file, batch, mirrors) }))
+      if (written === null) {
         this.schedule(retryDelayMs)
         return false
       }
-      this.queue = this.queue.slice(batch.length)
-      this.mirrors = null
+      const { file, rows, isCommitted } = written
+      if (!isCommitted) {
+        const untilMs = this.clock.monotonic() + commitMsMax
+        this.held = { file, batch, mirrors, rows, untilMs, letGo: this.file.take() }
+        this.schedule(commitPauseMs)
+        return false
+      }
+      this.committed(file, batch, mirrors, rows)
     }
+  }
+
+  /** Resolves when no batch waits for readers any more: until then nobody else can begin a transaction. */
+  settled(): Promise<void> {
+    if (!this.held) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.settling.push(resolve)
+    return promise
+  }
+
+  private committed(
+    file: OpenedFile,
+    batch: readonly Queued[],
+    mirrors: readonly MirrorRow[] | null,
+    rows: RowCounts,
+  ): void {
+    this.counted = { file, rows }
+    const written = new Set(batch)
+    // A full queue may have lost rows of the batch meanwhile.
+    this.queue = this.queue.filter((row) => !written.has(row))
+    if (this.mirrors === mirrors) this.mirrors = null
+  }
+
+  /** Null when no batch waits for readers any more; otherwise the pause until the next attempt, in milliseconds. */
+  private commitHeld(): number | null {
+    const { held } = this
+    if (!held) return null
+    const outcome = this.file.use(({ database }) => {
+      // Another file has been opened meanwhile: the batch is still in the queue.
+      if (database !== held.file.database) return 'gone'
+      if (tryCommit(database)) return 'committed'
+      if (this.clock.monotonic() < held.untilMs) return 'waits'
+      database.run('ROLLBACK')
+      return 'given up'
+    })
+    if (outcome === 'waits') return commitPauseMs
+    if (outcome === 'committed') this.committed(held.file, held.batch, held.mirrors, held.rows)
+    this.held = null
+    held.letGo()
+    for (const resolve of this.settling.splice(0)) resolve()
+    return outcome === 'given up' ? retryDelayMs : null
   }
 
   close(): void {
     if (this.closed) return
+    // The rows cannot be taken later, so this last flush waits for programs that read the file.
+    this.file.use(({ database }) => database.run(`PRAGMA busy_timeout = ${closeBusyMs}`))
     if (!this.flush()) this.droppedRows += this.queue.length
     this.closed = true
     this.cancelTimer?.()
@@ -256,15 +323,19 @@ export class Catalog {
     })
   }
 
-  private write(file: OpenedFile, batch: readonly Queued[]): true {
+  private write(
+    file: OpenedFile,
+    batch: readonly Queued[],
+    mirrors: readonly MirrorRow[] | null,
+  ): { readonly rows: RowCounts; readonly isCommitted: boolean } {
     const { statements } = file
     const before = this.counted?.file === file ? this.counted.rows : countRows(file)
-    const rows = transact(file.database, () => {
+    const rows = begin(file.database, () => {
       let { cps, transfers, audits, events } = before
       let newestAuditMs: number | null = null
-      if (this.mirrors !== null) {
+      if (mirrors !== null) {
         statements.dropMirrors.run()
-        for (const mirror of this.mirrors) statements.putMirror.run({ ...mirror })
+        for (const mirror of mirrors) statements.putMirror.run({ ...mirror })
       }
       for (const row of batch) {
         if ('cp' in row) {
@@ -305,8 +376,7 @@ export class Catalog {
       }
       return { cps, transfers, audits, events }
     })
-    this.counted = { file, rows }
-    return true
+    return { rows, isCommitted: tryCommit(file.database) }
   }
 }
 

@@ -156,3 +156,14 @@ export const viewDescriptions: Readonly<Record<(typeof publicViews)[number], Vie
     },
   },
 }
+
+/** The same for programs that ask. */
+export const describedViews = Object.entries(viewDescriptions).map(([name, { about, columns }]) => ({
+  name,
+  description: about,
+  columns: Object.entries(columns).map(([column, [type, description]]) => ({
+    name: column,
+    type,
+    description,
+  })),
+}))

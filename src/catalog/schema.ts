@@ -314,7 +314,7 @@ export const mirrors = sqliteView('mirrors').as((query) =>
     .from(mirrorRows),
 )
 
-/** The views that a user's query may read, and the tables behind those views. */
+/** The views that a user's query may read. */
 export const publicViews = [
   'cps',
   'transfers',
@@ -326,14 +326,15 @@ export const publicViews = [
   'files',
   'changes',
 ] as const
-export const publicViewTables = [
-  'cp_rows',
-  'transfer_rows',
-  'audit_rows',
-  'event_rows',
-  'mirror_rows',
-  'catalog_state',
-  'directory_rows',
-  'file_rows',
-  'change_rows',
-] as const
+/** The tables that each of those views reads. */
+export const viewTables: Readonly<Record<string, readonly string[]>> = {
+  cps: ['cp_rows', 'transfer_rows'],
+  transfers: ['transfer_rows'],
+  audit: ['audit_rows'],
+  events: ['event_rows'],
+  mirrors: ['mirror_rows'],
+  catalog: ['catalog_state'],
+  directories: ['directory_rows'],
+  files: ['file_rows', 'directory_rows'],
+  changes: ['change_rows'],
+}

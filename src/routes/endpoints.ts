@@ -10,6 +10,7 @@ import { mirrorEndpoints } from './v1/mirror.ts'
 import { mirrorsEndpoints } from './v1/mirrors.ts'
 import { moveEndpoints } from './v1/move.ts'
 import type { Endpoint } from './http/endpoint.ts'
+import { sqlEndpoints } from './v1/sql.ts'
 import { statEndpoints } from './v1/stat.ts'
 import { statusEndpoints } from './v1/status.ts'
 import { tokenEndpoints } from './v1/tokens.ts'
@@ -22,6 +23,7 @@ const listed: readonly Endpoint[] = [
   ...moveEndpoints,
   ...batchEndpoints,
   ...cpEndpoints,
+  ...sqlEndpoints,
   ...mirrorsEndpoints,
   ...mirrorEndpoints,
   ...tokenEndpoints,

@@ -34,6 +34,7 @@ import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
@@ -105,6 +106,8 @@ export async function serveMirror(
     record: kept.recordEvent,
   })
 
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
+
   const stopping = new Stopping()
   const { secret } = configuration
   const isOnLoopback = isLoopback(configuration.listen.host)
@@ -131,6 +134,7 @@ export async function serveMirror(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -154,6 +158,7 @@ export async function serveMirror(
       ...doorMetrics(door),
       ...events.metrics(),
       ...kept.metrics(),
+      ...sql.metrics(),
     ],
     reportBug: (error) => failure.report('a bug', error),
   })
@@ -187,6 +192,7 @@ export async function serveMirror(
       events.close()
       const drained = door.close(drainMsMax)
       views.close()
+      await sql.close()
       await drained
       await applier.close()
       await access.close()
@@ -197,6 +203,7 @@ export async function serveMirror(
     async abandon() {
       stopping.begin()
       events.close()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()

@@ -36,6 +36,7 @@ import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('primary')
 
@@ -144,6 +145,7 @@ export async function servePrimary(
       needs,
     })),
   )
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   engine.onSpaceShort(() => {
     kept.spaceShort()
     return false
@@ -183,6 +185,7 @@ export async function servePrimary(
     views,
     newest: files.newest,
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -212,6 +215,7 @@ export async function servePrimary(
       ...doorMetrics(door),
       ...events.metrics(),
       ...kept.metrics(),
+      ...sql.metrics(),
     ],
     reportBug: (error) => failure.report('a bug', error),
   })
@@ -234,6 +238,7 @@ export async function servePrimary(
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
+      await sql.close()
       await drained
       await adding
       try {
@@ -254,6 +259,7 @@ export async function servePrimary(
       isStopping = true
       events.close()
       mirrors.close()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()

@@ -32,6 +32,7 @@ import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
 import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('server')
 
@@ -70,6 +71,7 @@ export async function serveReading(
   const events = new ServerEvents({ clock, source: volume, mirrors: () => [], record: kept.recordEvent })
   const counted = new VolumeMetrics()
   const startedMs = clock.monotonic()
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   let isStopping = false
   const common = {
     access,
@@ -77,6 +79,7 @@ export async function serveReading(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -101,6 +104,7 @@ export async function serveReading(
       ...doorMetrics(door),
       ...events.metrics(),
       ...kept.metrics(),
+      ...sql.metrics(),
     ],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
@@ -130,6 +134,7 @@ export async function serveReading(
     events.close()
     const drained = door.close(drainMs)
     views.close()
+    await sql.close()
     await drained
     trail.close('without a write')
   }

@@ -28,6 +28,8 @@ const groups: Readonly<Record<string, Group>> = {
   listDirectory: 'files',
   getRootStat: 'root',
   listRoot: 'root',
+  askSql: 'root',
+  getSqlSchema: 'root',
   putFile: 'changes',
   patchFile: 'changes',
   deleteFile: 'changes',
@@ -107,6 +109,8 @@ function requestOf(endpoint: Endpoint): [path: string, more: RequestInit] {
       return ['/v1/move', json({ from: file, to: file })]
     case 'batch':
       return ['/v1/batch', json({ operations: [{ op: 'mkdir', path: 'home/a' }] })]
+    case 'askSql':
+      return ['/v1/sql', json({ query: 'SELECT 1' })]
     case 'addMirror':
       return ['/v1/mirrors', json({ url: 'nonsense' })]
     case 'createToken':

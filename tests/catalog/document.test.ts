@@ -5,10 +5,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { viewDescriptions } from '../../src/catalog/descriptions.ts'
 import { migrations } from '../../src/catalog/migrations.ts'
-import { runReadOnlyQuery, type Value } from '../../src/catalog/read-only-query.ts'
 import { publicViews } from '../../src/catalog/schema.ts'
 import { withoutAlignment } from '../../tools/format-doc.ts'
 import { renderSqlDocument } from '../../tools/sql-doc.ts'
+import type { Cell } from './ask-catalog.ts'
+import { askSql } from '../server/ask-sql.ts'
 import { served } from '../server/served.ts'
 
 const text = readFileSync(join(import.meta.dir, '../../docs/sql.md'), 'utf8')
@@ -36,7 +37,7 @@ describe('the views', () => {
   })
 })
 
-const { folder, start, stop } = served()
+const { folder, start } = served()
 
 test('every question has its answer, on both sides', async () => {
   const data = folder()
@@ -55,13 +56,8 @@ test('every question has its answer, on both sides', async () => {
     ((await (await call('POST', '/v1/cps')).json()) as { cp: number }).cp
   /** Both catalogs have this CP. */
   const follow = async (cp: number): Promise<void> => {
-    for (const server of [primary, mirror]) {
-      let at = 0
-      while (at < cp)
-        at = Number(
-          /^stillpoint_catalog_cp (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())![1],
-        )
-    }
+    for (const server of [primary, mirror])
+      expect((await askSql(server.url, 'SELECT 1', { minCp: cp })).cp).toBeGreaterThanOrEqual(cp)
   }
 
   await put('photos/2024/sea.jpg', 5000, { 'content-type': 'image/jpeg', 'stillpoint-meta-owner': 'ada' })
@@ -82,8 +78,6 @@ test('every question has its answer, on both sides', async () => {
   await call('DELETE', '/v1/files/busy')
   const to = await takeCp()
   await follow(to)
-  await stop(primary)
-  await stop(mirror)
 
   const blocks = [...text.matchAll(/```sql by .*\n([^]*?)```/g)].map(([, query]) =>
     query!.replace('after_cp >= 12 AND cp <= 15', `after_cp >= ${from} AND cp <= ${to}`),
@@ -118,21 +112,21 @@ test('every question has its answer, on both sides', async () => {
       ['bob', 3000],
     ],
   ]
-  for (const side of Object.values(sides)) {
-    const ask = (query: string) => runReadOnlyQuery(join(side, 'catalog.db'), query).rows
-    const answers = blocks.map(ask)
+  for (const { url: side } of [primary, mirror]) {
+    const ask = async (query: string) => (await askSql(side, query)).rows
+    const answers: Awaited<ReturnType<typeof ask>>[] = []
+    for (const query of blocks) answers.push(await ask(query))
     expect(answers.slice(0, files.length)).toEqual(files)
     expect(answers.slice(files.length)).toEqual([
       ...fromHistory(
-        ask('SELECT mirror, cp, bytes, at_ms FROM transfers') as [string, number, number, number][],
-        ask('SELECT cp, cause, send_ms, build_ms, commit_ms, committed_ms FROM cps') as CpFacts[],
+        (await ask('SELECT mirror, cp, bytes, at_ms FROM transfers')) as [string, number, number, number][],
+        (await ask('SELECT cp, cause, send_ms, build_ms, commit_ms, committed_ms FROM cps')) as CpFacts[],
       ),
-      ask('SELECT sum(coalesced), sum(coalesced) * 4096, sum(bytes_written) FROM cps'),
+      await ask('SELECT sum(coalesced), sum(coalesced) * 4096, sum(bytes_written) FROM cps'),
       [[200, 2, 'notes, notes copy']],
     ])
   }
-  const [[coalesced]] = runReadOnlyQuery(join(sides.primary, 'catalog.db'), 'SELECT sum(coalesced) FROM cps')
-    .rows as [[number]]
+  const [[coalesced]] = (await askSql(primary.url, 'SELECT sum(coalesced) FROM cps')).rows as [[number]]
   expect(coalesced).toBeGreaterThan(0)
   expect(blocks).toHaveLength(files.length + 5)
 }, 30_000)
@@ -143,7 +137,7 @@ type CpFacts = [cp: number, cause: string, send: number, build: number, commit: 
 function fromHistory(
   transfers: readonly [string, number, number, number][],
   cps: readonly CpFacts[],
-): Value[][][] {
+): Cell[][][] {
   const bytes = new Map<string, number>()
   const lag = new Map<string, number>()
   const [mirror] = transfers[0]!

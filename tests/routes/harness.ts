@@ -23,6 +23,7 @@ import { EventFeed } from '../../src/server/events/event-feed.ts'
 import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
+import { FakeSql } from './fake-sql.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
 import { resourcesFor } from './resources.ts'
 
@@ -77,6 +78,7 @@ export class Harness {
     this.clock,
     () => {},
   )
+  readonly sql = new FakeSql(() => this.files.published)
   ready = { ok: true, reason: '' }
   /** Wall clock that the expiry of tokens is compared with. */
   nowMs = 0
@@ -101,6 +103,7 @@ export class Harness {
         newestAt: async (ms: number) =>
           [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
       },
+      sql: this.sql,
       clock: this.clock,
       random: this.random,
       resources: this.resources,

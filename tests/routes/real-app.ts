@@ -33,6 +33,7 @@ import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
 import { EventFeed } from '../../src/server/events/event-feed.ts'
 import { noStatus } from './harness.ts'
+import { FakeSql } from './fake-sql.ts'
 import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
@@ -89,6 +90,7 @@ export class RealApp {
   readonly device = new LyingDevice()
   readonly appClock = new BrokenClock()
   readonly known = knownTokens()
+  readonly sql = new FakeSql(() => this.engine.current().root.cp)
   engine!: CpEngine
   private files!: VolumeFiles
   private app!: App
@@ -159,6 +161,7 @@ export class RealApp {
       views,
       newest: files.newest,
       cps: this.cps,
+      sql: this.sql,
       clock: this.appClock,
       limits,
       resources: this.resources,
@@ -215,6 +218,7 @@ export class RealApp {
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,
+      sql: this.sql,
       clock,
       limits,
       access: this.known,

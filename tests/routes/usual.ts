@@ -47,6 +47,8 @@ export const usual: Readonly<Record<string, Ask | ((app: RealApp) => Promise<Ask
   listCps: get('/v1/cps'),
   getCp: async (app) => get(`/v1/cps/${app.engine.current().root.cp}`),
   takeCp: { method: 'POST', path: '/v1/cps' },
+  askSql: jsonAsk('/v1/sql', { query: 'SELECT 1' }),
+  getSqlSchema: get('/v1/sql/schema'),
   listMirrors: get('/v1/mirrors'),
   addMirror: jsonAsk('/v1/mirrors', { url: mirrorUrl }),
   removeMirror: async (app) => ({ method: 'DELETE', path: `/v1/mirrors/${await knownMirror(app)}` }),

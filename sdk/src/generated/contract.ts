@@ -9,7 +9,7 @@ export interface components {
             readonly title: string;
             readonly status: number;
             /** @enum {string} */
-            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "unsupported-media-type" | "not-yet" | "busy" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
+            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "bad-sql" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "sql-limit" | "unsupported-media-type" | "not-yet" | "busy" | "catalog-unready" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
             readonly detail: string;
             /** @description Of the operation of a batch that failed */
             readonly index?: number;
@@ -155,6 +155,64 @@ export interface components {
             readonly coalesced: number;
             /** @description Readable now, with ?cp= */
             readonly retained: boolean;
+        };
+        readonly SqlAnswer: {
+            /**
+             * @description The consistency point that the files are true for
+             * @example 42
+             */
+            readonly cp: number;
+            readonly columns: readonly {
+                /** @example path */
+                readonly name: string;
+                /**
+                 * @description As declared, otherwise that of the first value that is not null
+                 * @enum {string|null}
+                 */
+                readonly type: "integer" | "real" | "text" | "blob" | null;
+            }[];
+            /**
+             * @description An integer beyond 2^53 is text, and so is a blob, in hexadecimal
+             * @example [
+             *       [
+             *         "docs/readme.txt",
+             *         120
+             *       ]
+             *     ]
+             */
+            readonly rows: readonly (readonly (string | number | null)[])[];
+            /** @description True when there are more rows */
+            readonly truncated: boolean;
+        };
+        readonly SqlQuestion: {
+            /**
+             * @description One SELECT over the views of the schema
+             * @example SELECT path, size FROM files WHERE kind = ? ORDER BY size DESC LIMIT 10
+             */
+            readonly query: string;
+            /**
+             * @description Values of the parameters ?, in their order
+             * @example [
+             *       "file"
+             *     ]
+             */
+            readonly params?: readonly (string | number | boolean | null)[];
+            /** @description Rows of the answer at most */
+            readonly maxRows?: number;
+        };
+        readonly SqlSchema: {
+            readonly views: readonly {
+                /** @example files */
+                readonly name: string;
+                readonly description: string;
+                readonly columns: readonly {
+                    /** @example path */
+                    readonly name: string;
+                    /** @enum {string} */
+                    readonly type: "integer" | "real" | "text";
+                    readonly description: string;
+                }[];
+            }[];
         };
         readonly MirrorStatus: {
             readonly id: string;

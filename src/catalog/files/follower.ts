@@ -49,6 +49,12 @@ export const retryMs = 10_000
 
 const log = logger('catalog')
 
+interface Waiter {
+  /** Null means the newest one. */
+  readonly cp: number | null
+  readonly resolve: () => void
+}
+
 interface Held {
   readonly published: PublishedRoot
   readonly release: () => void
@@ -68,7 +74,7 @@ export class FileFollower {
   private wake: (() => void) | null = null
   /** Ends every sleep. */
   private interrupt: (() => void) | null = null
-  private readonly waiters: (() => void)[] = []
+  private readonly waiters = new Set<Waiter>()
   private cancelHold: (() => void) | null = null
   /** When the first CP that the rows lack was published, and the first since the pass began that runs. */
   private behindSinceMs: number | null = null
@@ -98,11 +104,28 @@ export class FileFollower {
 
   /** Resolves when the rows are those of the newest root; never rests until then. */
   caughtUp(): Promise<void> {
-    if (this.isAtNewest() || this.isStopped) return Promise.resolve()
+    return this.isAtNewest() ? Promise.resolve() : this.wait(null)
+  }
+
+  /**
+   * Resolves when the rows are those of this CP or of a later one, when the follower stops, or when the caller has left;
+   * never rests until then.
+   */
+  reached(cp: number, left: AbortSignal): Promise<void> {
+    return this.isAt(cp) ? Promise.resolve() : this.wait(cp, left)
+  }
+
+  private async wait(cp: number | null, left?: AbortSignal): Promise<void> {
+    if (this.isStopped || left?.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.waiters.push(resolve)
+    const waiter = { cp, resolve }
+    this.waiters.add(waiter)
+    const leave = (): void => resolve()
+    left?.addEventListener('abort', leave, { once: true })
     this.wakeUp()
-    return promise
+    await promise
+    this.waiters.delete(waiter)
+    left?.removeEventListener('abort', leave)
   }
 
   /** Lets go of all roots but the newest, at once. */
@@ -142,8 +165,9 @@ export class FileFollower {
       const beganMs = this.clock.monotonic()
       const isDone = await this.step(newest)
       const tookMs = this.clock.monotonic() - beganMs
+      this.answer()
       if (!isDone) await this.sleep(retryMs)
-      else if (this.waiters.length === 0) await this.sleep(Math.min(restMsMax, restTimes * tookMs))
+      else if (this.waiters.size === 0) await this.sleep(Math.min(restMsMax, restTimes * tookMs))
     }
   }
 
@@ -232,8 +256,14 @@ export class FileFollower {
     return this.source.readable().includes(published)
   }
 
+  private isAt(cp: number): boolean {
+    return this.cp !== null && this.cp >= cp
+  }
+
   private answer(): void {
-    for (const resolve of this.waiters.splice(0)) resolve()
+    for (const { cp, resolve } of this.waiters)
+      if (this.isStopped || (cp === null ? this.newest() === null || this.isAtNewest() : this.isAt(cp)))
+        resolve()
   }
 
   /** Sleeps until a wake-up, and at most so long; a publication alone ends only a sleep without an end. */

@@ -60,6 +60,50 @@ export interface CpHistory {
   newestAt(ms: number): Promise<number | null>
 }
 
+export type SqlFormat = 'json' | 'csv' | 'ndjson'
+
+export interface SqlView {
+  readonly name: string
+  readonly description: string
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly description: string }[]
+}
+
+export interface SqlQuestion {
+  readonly query: string
+  readonly params: readonly (string | number | boolean | null)[]
+  /** Null means as many as the server gives. */
+  readonly rowsMax: number | null
+  readonly format: SqlFormat
+  /** Names of the views that the sender may read. */
+  readonly views: readonly string[]
+  /** The files of the answer are those of this CP or of a later one. */
+  readonly minCp: number
+  readonly waitMs: number
+}
+
+export interface SqlAnswer {
+  /** The CP that the files of the answer are true for. */
+  readonly cp: number
+  readonly columns: readonly { readonly name: string; readonly type: string | null }[]
+  readonly truncated: boolean
+  /** The rows in the format that was asked for; in JSON an array of arrays. */
+  readonly body: Uint8Array
+}
+
+export interface SqlDoor {
+  readonly views: readonly SqlView[]
+  /**
+   * `deliver` runs while the question still has its place, so that answers which wait for their clients take no more memory
+   * than there are places. Throws `bad-sql`, `sql-limit`, `catalog-unready`, `not-yet`, `busy`, `too-many-requests`.
+   */
+  ask<T>(
+    question: SqlQuestion,
+    client: string,
+    left: AbortSignal,
+    deliver: (answer: SqlAnswer) => Promise<T>,
+  ): Promise<T>
+}
+
 export interface CpTaker {
   /** `taken` is false when nothing was dirty; the record is then that of the last CP. */
   take(): Promise<{ readonly taken: boolean; readonly record: CpRecord }>
@@ -221,6 +265,7 @@ interface Common {
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory
+  readonly sql: SqlDoor
   readonly clock: Clock
   readonly random: Pick<Random, 'bytes'>
   readonly limits: Limits

@@ -16,6 +16,8 @@ export const refusalReasons = [
   'events',
   'events-of-client',
   'forced-cps',
+  'queries',
+  'queries-of-client',
   'credentials',
   'pins',
 ] as const

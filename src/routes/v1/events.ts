@@ -1,6 +1,7 @@
 /** GET /v1/events: what happens on this server, as server-sent events. */
 import { z } from '@hono/zod-openapi'
 import { StillpointError } from '../../lib/errors.ts'
+import { systemExamples } from '../examples/system.ts'
 import type { Dependencies } from '../http/dependencies.ts'
 import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { streamEvents } from '../http/event-stream.ts'
@@ -64,15 +65,6 @@ stream that this server ends, with \`{"reason"}\`: \`slow\` (the client reads mo
     ' ',
   )
 
-const example = `retry: 2000
-id: 41
-
-id: 42
-event: published
-data: {"cp":42,"at":"2026-01-31T12:00:00.000Z","cause":"timer","blocksWritten":7,"bytesWritten":28672,"coalesced":0}
-
-`
-
 export const eventEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
@@ -80,6 +72,7 @@ export const eventEndpoints: readonly Endpoint[] = [
     path: '/v1/events',
     access: { action: 'history' },
     handler: eventsHandler,
+    examples: systemExamples.events,
     contract: {
       operationId: 'getEvents',
       tags: ['system'],
@@ -99,7 +92,7 @@ export const eventEndpoints: readonly Endpoint[] = [
         200: {
           description: 'Server-sent events, without an end',
           headers: cpHeader,
-          content: { 'text/event-stream': { schema: z.string(), example } },
+          content: { 'text/event-stream': { schema: z.string() } },
         },
         ...problems(),
       },

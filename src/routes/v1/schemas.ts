@@ -302,6 +302,58 @@ export const WhoamiShape = z
   })
   .openapi('Whoami')
 
+const sqlValue = z.union([z.string(), z.number(), z.null()])
+export const SqlBody = z
+  .strictObject({
+    query: z.string().openapi({
+      description: 'One SELECT over the views of the schema',
+      example: 'SELECT path, size FROM files WHERE kind = ? ORDER BY size DESC LIMIT 10',
+    }),
+    params: z
+      .array(z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .optional()
+      .openapi({ description: 'Values of the parameters ?, in their order', example: ['file'] }),
+    maxRows: integer.optional().openapi({ description: 'Rows of the answer at most' }),
+  })
+  .openapi('SqlQuestion')
+
+export const SqlAnswerShape = z
+  .object({
+    cp: integer.openapi({ description: 'The consistency point that the files are true for', example: 42 }),
+    columns: z.array(
+      z.object({
+        name: z.string().openapi({ example: 'path' }),
+        type: z.enum(['integer', 'real', 'text', 'blob']).nullable().openapi({
+          description: 'As declared, otherwise that of the first value that is not null',
+        }),
+      }),
+    ),
+    rows: z.array(z.array(sqlValue)).openapi({
+      description: 'An integer beyond 2^53 is text, and so is a blob, in hexadecimal',
+      example: [['docs/readme.txt', 120]],
+    }),
+    truncated: z.boolean().openapi({ description: 'True when there are more rows' }),
+  })
+  .openapi('SqlAnswer')
+
+export const SqlSchemaShape = z
+  .object({
+    views: z.array(
+      z.object({
+        name: z.string().openapi({ example: 'files' }),
+        description: z.string(),
+        columns: z.array(
+          z.object({
+            name: z.string().openapi({ example: 'path' }),
+            type: z.enum(['integer', 'real', 'text']),
+            description: z.string(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .openapi('SqlSchema')
+
 export const Health = z
   .object({
     status: z.literal('ok'),

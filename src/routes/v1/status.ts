@@ -1,5 +1,6 @@
 /** GET /v1/status: the server as a whole, in either role. */
 import { build } from '../../lib/build.ts'
+import { systemExamples } from '../examples/system.ts'
 import type { Dependencies } from '../http/dependencies.ts'
 import type { Endpoint, Handler } from '../http/endpoint.ts'
 import { cpHeader } from './parameters.ts'
@@ -44,28 +45,6 @@ const statusHandler =
     return json(200, body, { 'Stillpoint-CP': String(cp) })
   }
 
-const example = {
-  role: 'primary',
-  ready: true,
-  reason: null,
-  cp: 42,
-  epoch: 0,
-  opening: 7,
-  version: build.version,
-  commit: '0123456789ab',
-  format: 1,
-  uptimeMs: 86_400_000,
-  space: {
-    usedBytes: 1_073_741_824,
-    freeBytes: 1_098_437_885_952,
-    writableBytes: 67_108_864,
-    pendingBytes: 4_194_304,
-    maxBytes: 1_099_511_627_776,
-    fileBytes: 1_145_044_992,
-  },
-  catalog: { state: 'behind', cp: 41, behindCps: 1, behindMs: 12 },
-}
-
 export const statusEndpoints: readonly Endpoint[] = [
   {
     on: 'both',
@@ -73,6 +52,7 @@ export const statusEndpoints: readonly Endpoint[] = [
     path: '/v1/status',
     access: { action: 'monitor' },
     handler: statusHandler,
+    examples: systemExamples.status,
     contract: {
       operationId: 'getStatus',
       tags: ['system'],
@@ -84,7 +64,7 @@ export const statusEndpoints: readonly Endpoint[] = [
         200: {
           description: 'Its state',
           headers: cpHeader,
-          content: { 'application/json': { schema: ServerStatusShape, example } },
+          content: { 'application/json': { schema: ServerStatusShape } },
         },
         ...problems(),
       },

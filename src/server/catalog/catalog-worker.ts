@@ -127,6 +127,7 @@ class CatalogService {
       await this.blocks.ready(target)
       // The rows of CPs tell which CP has changed an entry.
       this.catalog.flush()
+      await this.catalog.settled()
       return await work()
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error

@@ -39,6 +39,11 @@ export class KeptCatalog {
     })
   }
 
+  /** The follower of the roots; null when the files are switched off. */
+  get files(): FileFollower | null {
+    return this.follower
+  }
+
   status(): CatalogStatus {
     const status = this.follower?.status()
     if (!status) return { state: 'off', cp: null, behindCps: 0, behindMs: 0 }

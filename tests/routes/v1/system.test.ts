@@ -102,7 +102,7 @@ describe('what is not there', () => {
       '/v1/filesystem/a',
       '/healthz/',
       '/v1/copy',
-      '/v1/sql',
+      '/v1/sql/',
     ]
     unknown.push(
       '/v1/%66iles/a',

@@ -1,8 +1,8 @@
 /** What a real pair says of itself: events, status, metrics, and the view of events. */
 import { expect, test } from 'bun:test'
-import { runReadOnlyQuery } from '../../../src/catalog/read-only-query.ts'
 import { build } from '../../../src/lib/build.ts'
 import { catalogPath } from '../../../src/server/volume-folder.ts'
+import { rowsOf } from '../../catalog/ask-catalog.ts'
 import { EventReader } from '../../routes/http/event-reader.ts'
 import { served } from '../served.ts'
 
@@ -56,14 +56,11 @@ test('a pair tells what it publishes, prunes and mirrors, and ends its streams',
     [primaryData, 'mirrored'],
     [mirrorData, 'published'],
   ] as const) {
-    const rows = runReadOnlyQuery(
-      catalogPath(data),
-      `SELECT cp, at FROM events WHERE event = '${event}' ORDER BY id`,
-    )
-    expect(rows.rows.map(([of]) => Number(of))).toContain(cp)
+    const rows = rowsOf(catalogPath(data), `SELECT cp, at FROM events WHERE event = '${event}' ORDER BY id`)
+    expect(rows.map(([of]) => Number(of))).toContain(cp)
   }
   const facts = `SELECT facts ->> 'cause' FROM events WHERE event = 'published' AND cp = ${cp}`
-  expect(runReadOnlyQuery(catalogPath(mirrorData), facts).rows).toEqual([['mirrored']])
+  expect(rowsOf(catalogPath(mirrorData), facts)).toEqual([['mirrored']])
 })
 
 test('each side says what it is', async () => {
