@@ -25,6 +25,7 @@ const tagNames = {
   directories: 'Making, listing and deleting directories',
   several: 'Operations on more than one path',
   'consistency points': 'The images that readers and mirrors see',
+  sql: 'Questions about files, changes and history',
   mirrors: 'Who has a copy, and how far it is',
   access: 'Tokens: who may do what',
   system: 'The process itself',

@@ -47,7 +47,8 @@ export function addExamples(
     }
     show(Object.values(operation.requestBody?.content ?? {})[0], request.body)
     const documented = operation.responses?.[answer.status]
-    show(Object.values(documented?.content ?? {})[0], answer.body)
+    const content = documented?.content ?? {}
+    show(answer.type === undefined ? Object.values(content)[0] : content[answer.type], answer.body)
     for (const [name, value] of Object.entries(answer.headers ?? {})) show(documented?.headers?.[name], value)
   }
   operation['x-codeSamples'] = examples.map((example) => ({

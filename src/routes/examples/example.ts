@@ -18,7 +18,9 @@ export interface Example {
   readonly answer: {
     readonly status: number
     /** Headers that the example is about; an answer has others too. */
-    readonly headers?: Readonly<Record<string, string | number>>
+    readonly headers?: Readonly<Record<string, string | number | boolean>>
+    /** Media type of the body, where an answer of this status has several; else the first. */
+    readonly type?: string
     /** Text where the answer is no JSON. */
     readonly body?: unknown
     /** The answer has more lines, more members of the outermost object, or more elements of its lists, than the example shows. */

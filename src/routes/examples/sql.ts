@@ -11,7 +11,17 @@ const body = {
   params: ['file'],
 }
 const size = readme.text.length
-const shown = { 'Stillpoint-CP': cp, 'Stillpoint-Truncated': 'false' }
+const shown = { 'Stillpoint-CP': cp, 'Stillpoint-Truncated': false }
+
+const refusal = {
+  type: 'urn:stillpoint:bad-sql',
+  title: 'The query is not one that is taken',
+  status: 400,
+  code: 'bad-sql',
+  detail:
+    'not authorized: a SELECT over the views and the usual functions is all that is taken, and ' +
+    'GET /v1/sql/schema names the views that its sender may read',
+}
 
 export const sqlExamples = {
   ask: [
@@ -35,12 +45,17 @@ export const sqlExamples = {
     {
       title: 'The same as CSV',
       request: { query, headers: { Accept: 'text/csv' }, body },
-      answer: { status: 200, headers: shown, body: `path,size\r\n${readme.path},${size}\r\n` },
+      answer: {
+        status: 200,
+        headers: shown,
+        type: 'text/csv',
+        body: `path,size\r\n${readme.path},${size}\r\n`,
+      },
     },
     {
       title: 'What is no question',
       request: { body: { query: 'DELETE FROM files' } },
-      answer: { status: 400, body: { status: 400, code: 'bad-sql' }, isPart: true },
+      answer: { status: 400, body: refusal },
     },
   ],
   schema: [

@@ -36,7 +36,7 @@ export function streamEvents(
 ): ReadableStream<Uint8Array> {
   const known = heard === null ? source.next : source.after(heard)
   let number = known ?? source.next
-  let greeting: string | null = begun(source, known === null ? heard : null)
+  let greeting: string | null = known === null ? lost(source, heard!) : begun(heard ?? source.at)
   let isOver = false
   let wake = (): void => {}
   let controller: ReadableStreamDefaultController<Uint8Array>
@@ -106,12 +106,14 @@ export function streamEvents(
   })
 }
 
-/** Tells a client where it is, so that one that hears nothing before its connection ends can resume, too. */
-function begun({ at }: EventSource, missedAfter: number | null): string {
-  const lost =
-    missedAfter === null ? '' : `event: gap\ndata: ${JSON.stringify({ cp: at, after: missedAfter })}\n`
-  return `retry: ${retryMs}\nid: ${at}\n${lost}\n`
-}
+/**
+ * Tells a client where the client is, so that one that hears nothing before its connection ends can resume, too. A client
+ * that resumes is where it was: what it has missed comes only behind this.
+ */
+const begun = (heard: number): string => `retry: ${retryMs}\nid: ${heard}\n\n`
+
+const lost = ({ at }: EventSource, after: number): string =>
+  `retry: ${retryMs}\nid: ${at}\nevent: gap\ndata: ${JSON.stringify({ cp: at, after })}\n\n`
 
 const ended = (reason: EndReason): string => `event: ended\ndata: ${JSON.stringify({ reason })}\n\n`
 

@@ -79,6 +79,27 @@ describe('where a stream begins', () => {
     expect(reader.lastId).toBe(String(first))
   })
 
+  test('a client that is cut off after any piece of what it has missed goes on there', async () => {
+    const h = new Harness()
+    const first = publish(h)
+    const cps = Array.from({ length: 200 }, () => publish(h))
+    let lastId = String(first)
+    const heard: number[] = []
+    for (let cuts = 0; heard.at(-1) !== cps.at(-1); cuts++) {
+      expect(cuts).toBeLessThan(20)
+      const response = await h.request('GET', '/v1/events', { headers: { 'Last-Event-ID': lastId } })
+      const reader = response.body!.getReader()
+      // The greeting is a piece; the first connection ends behind it, each later one behind the events of one more piece.
+      let text = ''
+      for (let pieces = 0; pieces < Math.min(cuts + 1, 2); pieces++)
+        text += new TextDecoder().decode((await reader.read()).value)
+      await reader.cancel()
+      for (const [, id] of text.matchAll(/^id: (\d+)$/gm)) lastId = id!
+      for (const [, cp] of text.matchAll(/"cp":(\d+)/g)) heard.push(Number(cp))
+    }
+    expect(heard).toEqual(cps)
+  })
+
   test('a client is told when it may have missed something', async () => {
     const h = new Harness()
     const first = publish(h)
