@@ -16,6 +16,8 @@ const checkMsMax = 10 * 60_000
 const testsMsMax = 40 * 60_000
 /** In processes of their own, and each file with fresh globals: what one leaves behind does not disturb the next. */
 const testFilesAtOnce = 2
+/** Of a test that names none itself: a test that hangs is ended, and a loaded machine decides nothing. */
+const testMsMax = 60_000
 const counts = { passed: 0, failed: 0, skipped: 0 }
 
 function check(name, command, args) {
@@ -39,7 +41,13 @@ function runTests(patterns) {
   const report = join(root, '.cache/tests.xml')
   mkdirSync(join(root, '.cache'), { recursive: true })
   rmSync(report, { force: true })
-  const args = ['test', '--no-orphans', `--parallel=${testFilesAtOnce}`, '--only-failures']
+  const args = [
+    'test',
+    '--no-orphans',
+    `--parallel=${testFilesAtOnce}`,
+    `--timeout=${testMsMax}`,
+    '--only-failures',
+  ]
   args.push('--reporter=junit', `--reporter-outfile=${report}`, ...patterns)
   const done = spawnSync(bun, args, {
     cwd: root,

@@ -21,7 +21,7 @@ beforeAll(async () => {
   })
   const text = await new Response(child.stdout).text()
   growth = JSON.parse(text.trim().split('\n').at(-1)!) as Growth
-}, 120_000)
+}, 600_000)
 
 const bounded = new Set([...remembered, ...told, ...ofVolumes].map(({ file }) => file))
 const fileOf = (name: string): string => name.slice(0, name.indexOf('#'))

@@ -45,7 +45,10 @@ test(
     const document = (await (await fetch(`${mirror.url}/openapi.json`)).json()) as {
       paths: Record<string, Record<string, unknown>>
     }
-    const methods = Object.values(document.paths).flatMap((item) => Object.keys(item))
+    // A question in SQL has a body, and changes nothing.
+    const methods = Object.entries(document.paths).flatMap(([path, item]) =>
+      path === '/v1/sql' ? [] : Object.keys(item),
+    )
     expect(new Set(methods).difference(new Set(['get', 'head', 'parameters']))).toEqual(new Set())
     const still = await fetch(`${mirror.url}/v1/files/docs/a.txt`)
     expect(await still.text()).toBe('a first text')
