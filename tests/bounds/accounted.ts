@@ -5,7 +5,6 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'access/known-tokens.ts#prefix',
     'blockdev/libc.ts#args',
     'catalog/sql/allow-list.ts#functions',
-    'catalog/sql/confine.ts#args',
     'cp-engine/open/operations.ts#noRecords',
     'cp-engine/open/pointer-change.ts#noRuns',
     'cp-engine/open/pointer-change.ts#noReplaced',
