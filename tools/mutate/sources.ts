@@ -1,5 +1,5 @@
 /** The files of a project that count here: sources, test files, and what a test file imports. */
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { importsOf } from '../source-code.ts'
 
@@ -23,6 +23,8 @@ export const testFiles = (root: string): string[] =>
     (path) => path.endsWith('.test.ts') && !otherTests.includes(path.split('/')[1] ?? ''),
   )
 
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+
 /** What files contain, by a hash; each is read once. */
 export class Contents {
   private readonly hashes = new Map<string, string>()
@@ -30,12 +32,12 @@ export class Contents {
 
   constructor(private readonly root: string) {}
 
-  /** Empty for a file that is not there. */
+  /** Empty for a file that is not there; a folder that is imported by its name is none. */
   hash(path: string): string {
     let hash = this.hashes.get(path)
     if (hash === undefined) {
       const file = join(this.root, path)
-      hash = existsSync(file) ? Bun.hash(readFileSync(file)).toString(16) : ''
+      hash = isFile(file) ? Bun.hash(readFileSync(file)).toString(16) : ''
       this.hashes.set(path, hash)
     }
     return hash
@@ -51,7 +53,7 @@ export class Contents {
   private importsOf(path: string): readonly string[] {
     let imports = this.imports.get(path)
     if (!imports) {
-      const isCode = /\.(?:ts|tsx|mjs)$/.test(path) && existsSync(join(this.root, path))
+      const isCode = /\.(?:ts|tsx|mjs)$/.test(path) && isFile(join(this.root, path))
       const named = isCode ? importsOf(readFileSync(join(this.root, path), 'utf8')) : []
       imports = named
         .filter(({ from }) => from.startsWith('.'))
