@@ -49,11 +49,14 @@ export class SharedGate {
 
   /** Resolves when the bytes are held, or with the reason why they are not. */
   enter(client: string, bytes: number, signal: () => AbortSignal): Promise<GateRefusal | null> | null {
-    if (this.waiting.size === 0 && this.hasRoom(client, bytes)) {
-      this.hold(client, bytes)
-      return null
-    }
-    return this.wait(client, bytes, signal())
+    return this.enterNow(client, bytes) ? null : this.wait(client, bytes, signal())
+  }
+
+  /** True when the bytes are held; false when the caller would have to wait. */
+  enterNow(client: string, bytes: number): boolean {
+    if (this.waiting.size > 0 || !this.hasRoom(client, bytes)) return false
+    this.hold(client, bytes)
+    return true
   }
 
   letGo(client: string, bytes: number): void {

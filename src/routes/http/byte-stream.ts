@@ -4,21 +4,20 @@
  *
  * - The permit is looked at before each piece: a token that is revoked or expires in the middle ends the connection.
  */
+import { StillpointError } from '../../lib/errors.ts'
 import type { AnswerRoom } from '../limits/resources.ts'
 import type { Permit } from './permit.ts'
 
 const pieceBytes = 64 * 1024
 
-/** Null when the client has left while the room came. */
-export async function streamBytes(
-  bytes: Uint8Array,
-  room: AnswerRoom,
-  permit: Permit,
-): Promise<ReadableStream<Uint8Array> | null> {
-  const entered = (await room.enter(bytes.length)) ?? true
-  if (!entered) {
+/** Throws `busy` when answers to clients that do not read take the room: the bytes are in memory, and wait for nobody. */
+export function streamBytes(bytes: Uint8Array, room: AnswerRoom, permit: Permit): ReadableStream<Uint8Array> {
+  if (!room.enterNow(bytes.length)) {
     room.end()
-    return null
+    throw new StillpointError(
+      'busy',
+      'long answers that their clients have yet to read take all the memory for them',
+    )
   }
   const answer = { isOver: false }
   const finish = (): void => {

@@ -49,6 +49,8 @@ interface ResourcesOptions {
 export interface AnswerRoom {
   /** Null: the bytes may be sent at once. False: the client has left. */
   enter(bytes: number): Promise<boolean> | null
+  /** False: other answers take the room. */
+  enterNow(bytes: number): boolean
   letGo(bytes: number): void
   /** Counts bytes that have left. */
   sent(bytes: number): void
@@ -155,6 +157,7 @@ export class Resources {
         const waiting = answers.enter(client, bytes, () => request.signal)
         return waiting && waiting.then((refusal) => refusal === null)
       },
+      enterNow: (bytes) => answers.enterNow(client, bytes),
       letGo: (bytes) => answers.letGo(client, bytes),
       sent: (bytes) => void (traffic.sentBytes += bytes),
       get isRoomy() {

@@ -114,7 +114,7 @@ async function respond(
   const body = bodyOf(format, answer)
   if (body.length <= resources.bufferedBytesMax(limits.bufferedBytesMax))
     return new Response(body as Uint8Array<ArrayBuffer>, { headers })
-  const stream = await streamBytes(body, resources.answerRoom(request), permit)
+  const stream = streamBytes(body, resources.answerRoom(request), permit)
   return new Response(stream, { headers })
 }
 
