@@ -1,6 +1,8 @@
-import { beforeEach, describe, expect, test } from 'bun:test'
+import { Database } from 'bun:sqlite'
+import { beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { statementLimits } from '../../../src/catalog/sql/question.ts'
 import { recoverFile } from '../../../src/catalog/sql/recover-file.ts'
 import { hasCode } from '../../../src/lib/errors.ts'
@@ -222,4 +224,35 @@ test('a missing catalog is no answer, and is not made', () => {
 test('the consistency point of the files comes with the answer', () => {
   const path = filled()
   expect(ask(path, 'SELECT 1').head).toMatchObject({ kind: 'answer', cp: null })
+})
+
+test('the consistency point and the rows are of one transaction, whatever is committed meanwhile', () => {
+  const path = filled()
+  const other = new Database(path)
+  const real = DatabaseSync.prototype.prepare
+  let commits = 0
+  const tries: unknown[] = []
+  // Another connection would commit before each statement; a reader in its transaction is in the way.
+  const spy = spyOn(DatabaseSync.prototype, 'prepare').mockImplementation(function (
+    this: DatabaseSync,
+    text: string,
+  ) {
+    if (!text.startsWith('PRAGMA'))
+      try {
+        other.run('PRAGMA busy_timeout = 0')
+        other.run('INSERT OR REPLACE INTO catalog_state (id, cp) VALUES (1, ?)', [100 + ++commits])
+      } catch (error) {
+        tries.push(error)
+      }
+    return real.call(this, text)
+  })
+  try {
+    const { head, text } = ask(path, 'SELECT cp FROM catalog')
+    if (head.kind !== 'answer') throw new Error(JSON.stringify(head))
+    expect(JSON.parse(text)).toEqual([[head.cp]])
+    expect(tries.length).toBeGreaterThan(0)
+  } finally {
+    spy.mockRestore()
+    other.close()
+  }
 })

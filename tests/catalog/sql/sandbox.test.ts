@@ -114,6 +114,22 @@ test('time ends the process with its question, and the next process is there at 
   expect(await text(sandbox, one)).toBe('[[1]]')
 })
 
+test.skipIf(!isLinux)(
+  'the time of one question is bounded, and not that of all questions of a process',
+  async () => {
+    const sandbox = sandboxed({ msMax: 1000 }, new VirtualClock())
+    await sandbox.ask(one)
+    const pid = sandbox.pid!
+    const some = question(
+      'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000) SELECT max(i) FROM n',
+    )
+    // More than one question and its reserve may take.
+    while (processorMs(pid) < 2700) expect(await text(sandbox, some)).toBe('[[2000000]]')
+    expect(sandbox.pid).toBe(pid)
+  },
+  60_000,
+)
+
 test('a client that leaves ends its question, also before it has begun', async () => {
   const sandbox = sandboxed()
   await sandbox.ask(one)
