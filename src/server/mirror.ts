@@ -153,7 +153,7 @@ export async function serveMirror(
       statusOfServer(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
     metrics: async () => [
       ...counted.metrics(source, views.keptCps().length),
-      ...spaceMetrics(spaceOfImage(volume)),
+      ...spaceMetrics(spaceOfImage(volume), volume.device),
       ...ownMetrics(applier, own(), labelMs(clock)),
       ...doorMetrics(door),
       ...events.metrics(),

@@ -208,7 +208,7 @@ export async function servePrimary(
     metrics: async () => [
       ...counted.metrics(engine, views.keptCps().length),
       ...counted.logMetrics(),
-      ...spaceMetrics(spaceOfPrimary(engine)),
+      ...spaceMetrics(spaceOfPrimary(engine), engine.volume.device),
       ...filesMetrics(files),
       fencedMetric(engine.isFenced),
       ...membersMetrics(mirrors.standings(), { source: engine, primary, sequence: engine.sequence }),

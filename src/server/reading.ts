@@ -99,7 +99,7 @@ export async function serveReading(
       }),
     metrics: async () => [
       ...counted.metrics(volume, views.keptCps().length),
-      ...spaceMetrics(spaceOfImage(volume)),
+      ...spaceMetrics(spaceOfImage(volume), volume.device),
       fencedMetric(true),
       ...doorMetrics(door),
       ...events.metrics(),
