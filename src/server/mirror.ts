@@ -148,7 +148,7 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    events: events.source,
+    events: events.sources,
     serverStatus: () =>
       statusOfServer(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
     metrics: async () => [

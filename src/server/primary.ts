@@ -202,7 +202,7 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    events: events.source,
+    events: events.sources,
     serverStatus: () =>
       statusOfServer(engine.volume, { startedMs, space: spaceOfPrimary(engine), catalog: kept.status() }),
     metrics: async () => [

@@ -83,13 +83,13 @@ describe('who may ask', () => {
     const reader = (await pair.make('reader')).token
     const prefixed = (await pair.make('reader', { prefix: 'home' })).token
     const cp = await pair.put('home/a')
-    const known = ['catalog', 'changes', 'cps', 'directories', 'events', 'files']
+    const known = ['catalog', 'changes', 'cps', 'directories', 'files']
     for (const { url } of [pair.primary, pair.mirror]) {
       expect((await views(url, reader)).toSorted()).toEqual(known)
       expect((await views(url, pair.admin)).toSorted()).toEqual(
-        [...known, 'audit', 'mirrors', 'transfers'].toSorted(),
+        [...known, 'audit', 'events', 'mirrors', 'transfers'].toSorted(),
       )
-      for (const view of ['audit', 'mirrors', 'transfers']) {
+      for (const view of ['audit', 'events', 'mirrors', 'transfers']) {
         const query = `SELECT * FROM ${view}`
         expect((await refusedSql(url, query, { token: reader, minCp: cp })).code).toBe('bad-sql')
         expect((await postSql(url, query, { token: pair.admin })).status).toBe(200)

@@ -46,3 +46,10 @@ export interface EventSource {
   /** Calls the listener after each event, and at the end. Returns the function that removes the listener. */
   listen(listener: () => void): () => void
 }
+
+export interface EventSources {
+  /** For those who may monitor. */
+  readonly all: EventSource
+  /** For everybody else who may listen. */
+  readonly open: EventSource
+}
