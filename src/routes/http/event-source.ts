@@ -48,8 +48,8 @@ export interface EventSource {
 }
 
 export interface EventSources {
-  /** For those who may monitor. */
+  /** Every event, which clients hear who may monitor. */
   readonly all: EventSource
-  /** For everybody else who may listen. */
+  /** Events that other clients hear. */
   readonly open: EventSource
 }

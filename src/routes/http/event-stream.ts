@@ -1,8 +1,9 @@
 /**
  * Streams the events of a server to one client, as server-sent events.
  *
- * - A stream is a number in the list of kept events: nothing is queued for a client but the piece that is on its way. A
- *   client that reads so slowly that the list has gone on without it is ended, and delays nobody.
+ * - A stream is a number in the list of kept events: nothing is queued here for a client but the piece that is on its way;
+ *   the kernel takes what fits the buffer of the connection. A client that reads so slowly that the list has gone on
+ *   without it is ended, and delays nobody.
  * - Mirrors, and why a server is fenced, are told only to those who may monitor.
  * - The permit is looked at before each piece: a token that is revoked or expires ends the stream, and so does the end of
  *   the right to monitor for those who had it.

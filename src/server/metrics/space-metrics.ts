@@ -1,5 +1,4 @@
 /** Space of a volume, as `/v1/status` and the metrics say it. */
-import type { BlockDevice } from '../../blockdev/block-device.ts'
 import type { CpEngine } from '../../cp-engine/cp-engine.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
 import { blockBytes } from '../../format/geometry.ts'
@@ -34,7 +33,7 @@ export function spaceOfImage(volume: Volume): SpaceStatus {
   }
 }
 
-export const spaceMetrics = (space: SpaceStatus, device: Pick<BlockDevice, 'freeBlocks'>): Metric[] => [
+export const spaceMetrics = (space: SpaceStatus, device: Pick<Volume['device'], 'freeBlocks'>): Metric[] => [
   gauge('stillpoint_used_bytes', 'Space in use', space.usedBytes),
   gauge('stillpoint_free_bytes', 'Space up to the limit of the volume', space.freeBytes),
   gauge(
