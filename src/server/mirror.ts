@@ -148,12 +148,12 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    events: events.source,
+    events: events.sources,
     serverStatus: () =>
       statusOfServer(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
     metrics: async () => [
       ...counted.metrics(source, views.keptCps().length),
-      ...spaceMetrics(spaceOfImage(volume)),
+      ...spaceMetrics(spaceOfImage(volume), volume.device),
       ...ownMetrics(applier, own(), labelMs(clock)),
       ...doorMetrics(door),
       ...events.metrics(),

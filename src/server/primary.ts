@@ -202,13 +202,13 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    events: events.source,
+    events: events.sources,
     serverStatus: () =>
       statusOfServer(engine.volume, { startedMs, space: spaceOfPrimary(engine), catalog: kept.status() }),
     metrics: async () => [
       ...counted.metrics(engine, views.keptCps().length),
       ...counted.logMetrics(),
-      ...spaceMetrics(spaceOfPrimary(engine)),
+      ...spaceMetrics(spaceOfPrimary(engine), engine.volume.device),
       ...filesMetrics(files),
       fencedMetric(engine.isFenced),
       ...membersMetrics(mirrors.standings(), { source: engine, primary, sequence: engine.sequence }),

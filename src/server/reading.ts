@@ -90,7 +90,7 @@ export async function serveReading(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    events: events.source,
+    events: events.sources,
     serverStatus: () =>
       statusOfServer(volume, {
         startedMs,
@@ -99,7 +99,7 @@ export async function serveReading(
       }),
     metrics: async () => [
       ...counted.metrics(volume, views.keptCps().length),
-      ...spaceMetrics(spaceOfImage(volume)),
+      ...spaceMetrics(spaceOfImage(volume), volume.device),
       fencedMetric(true),
       ...doorMetrics(door),
       ...events.metrics(),

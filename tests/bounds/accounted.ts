@@ -120,5 +120,5 @@ export const growToTheirBound: readonly string[] = [
   'cp-engine/volume/own-history.ts#hashes',
   'replica/primary/replaced-runs.ts#byAddress',
   'fs/tree/known-directories.ts#ids',
-  'server/events/event-feed.ts#kept',
+  'server/events/event-list.ts#kept',
 ]

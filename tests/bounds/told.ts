@@ -1,5 +1,6 @@
 /** What a server remembers of what it has told: one row each. */
-import { EventFeed, eventsKeptMax } from '../../src/server/events/event-feed.ts'
+import { EventFeed } from '../../src/server/events/event-feed.ts'
+import { eventsKeptMax } from '../../src/server/events/event-list.ts'
 import { MirrorWatch } from '../../src/server/events/mirror-watch.ts'
 import { membersMax } from '../../src/format/geometry.ts'
 import { VirtualClock } from '../simulated/clock.ts'
@@ -7,7 +8,7 @@ import type { Bound } from './bounds.ts'
 
 export const told: readonly Bound[] = [
   {
-    file: 'server/events/event-feed.ts',
+    file: 'server/events/event-list.ts',
     what: 'events',
     most: eventsKeptMax,
     count: 3 * eventsKeptMax,
@@ -24,8 +25,8 @@ export const told: readonly Bound[] = [
           cp = i + 1
           feed.say({ event: 'published', cp, mirror: null, facts: { cause: 'timer' } })
         },
-        size: () => feed.next - feed.oldest,
-        knows: (i) => feed.after(i + 1) !== null && feed.oldest <= i,
+        size: () => feed.all.next - feed.all.oldest,
+        knows: (i) => feed.all.after(i + 1) !== null && feed.all.oldest <= i,
         keeps: 'newest',
         holder: feed,
         leaveOut: [clock],

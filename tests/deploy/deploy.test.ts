@@ -18,10 +18,12 @@ const dashboard = JSON.parse(read('deploy/grafana/stillpoint.json')) as {
 
 const place = served(afterAll)
 const texts: string[] = []
+let alone = ''
 let known: Exposition
 
 beforeAll(async () => {
   const mirror = await place.start(join(place.folder(), 'mirror'), { verb: 'mirror' })
+  alone = await (await fetch(`${mirror.url}/metrics`)).text()
   const primary = await place.start(join(place.folder(), 'primary'), { mirrors: [mirror.url] })
   const answer = await fetch(`${primary.url}/v1/files/a?durability=mirrored`, { method: 'PUT', body: 'a' })
   expect(answer.headers.get('Stillpoint-Durability')).toBe('mirrored')
@@ -62,6 +64,16 @@ test('alerts and dashboard ask for what servers have', () => {
   expect(unknown).toEqual([])
 })
 
+test('a number that is not known is absent, and a failure is 0 before the first one', () => {
+  expect(alone).toContain('stillpoint_own_state{state="away"} 1')
+  expect(alone).toContain('# TYPE stillpoint_primary_silent_seconds gauge')
+  expect(alone).not.toMatch(/^stillpoint_primary_silent_seconds/m)
+  expect(texts[1]).toMatch(/^stillpoint_primary_silent_seconds \S+$/m)
+  for (const text of [alone, ...texts])
+    for (const status of [500, 507])
+      expect(text).toContain(`stillpoint_http_requests_total{endpoint="getFile",status="${status}"} 0`)
+})
+
 test('the table of metrics is what servers say of them', () => {
   const [, table = ''] = /<!-- metrics -->\n([^]*)<!-- \/metrics -->/.exec(read('docs/operations.md'))!
   const rows = table
@@ -82,7 +94,7 @@ test('each alert has a case in which it fires', () => {
   const fired = [...read('tests/deploy/alerts.test.yml').matchAll(/alertname="(\w+)"/g)].map(
     ([, name]) => name!,
   )
-  expect(fired.sort()).toEqual(names.sort())
+  expect([...new Set(fired)].sort()).toEqual(names.sort())
 })
 
 const hasPromtool = Bun.which('promtool') !== null

@@ -20,6 +20,7 @@ import type {
 import { seededRandom } from '../../src/lib/random.ts'
 import { gauge } from '../../src/lib/metric.ts'
 import { EventFeed } from '../../src/server/events/event-feed.ts'
+import type { KnownTokens } from '../../src/access/known-tokens.ts'
 import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
@@ -82,13 +83,14 @@ export class Harness {
   ready = { ok: true, reason: '' }
   /** Wall clock that the expiry of tokens is compared with. */
   nowMs = 0
-  readonly known = knownTokens({ nowMs: () => this.nowMs })
+  readonly known: KnownTokens
   readonly primary: App
   /** Another door to the same files, that nobody has asked yet. */
   readonly newDoor: () => App
   readonly mirror: App
 
-  constructor() {
+  constructor({ known }: { readonly known?: KnownTokens } = {}) {
+    this.known = known ?? knownTokens({ nowMs: () => this.nowMs })
     this.images.set(1, new Map(this.files.image))
     const common = {
       access: this.known,

@@ -4,6 +4,8 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { RunningServer } from '../../src/server/running-server.ts'
+import { addressOf, messageOf } from '../../src/routes/examples/example.ts'
+import { sqlExamples } from '../../src/routes/examples/sql.ts'
 import { AccessPair } from '../access/access-pair.ts'
 import { askSql, postSql, refusedSql } from './ask-sql.ts'
 import { served } from './served.ts'
@@ -22,6 +24,16 @@ async function metric({ url }: RunningServer, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
   return Number(new RegExp(`^stillpoint_${name} (\\S+)$`, 'm').exec(text)![1])
 }
+
+test('the questions that the documents show are answered by a new server', async () => {
+  const { url } = await start(folder())
+  await askSql(url, 'SELECT 1', { minCp: 0 })
+  for (const example of sqlExamples.ask) {
+    const address = addressOf({ method: 'post', path: '/v1/sql' }, example)
+    const answer = await fetch(url + address, { method: 'POST', ...messageOf(example) })
+    expect([example.title, answer.status]).toEqual([example.title, example.answer.status])
+  }
+})
 
 test('an answer names the consistency point that it is true for, on both sides, in every format', async () => {
   const mirror = await start(folder(), { verb: 'mirror' })
@@ -83,13 +95,13 @@ describe('who may ask', () => {
     const reader = (await pair.make('reader')).token
     const prefixed = (await pair.make('reader', { prefix: 'home' })).token
     const cp = await pair.put('home/a')
-    const known = ['catalog', 'changes', 'cps', 'directories', 'events', 'files']
+    const known = ['catalog', 'changes', 'cps', 'directories', 'files']
     for (const { url } of [pair.primary, pair.mirror]) {
       expect((await views(url, reader)).toSorted()).toEqual(known)
       expect((await views(url, pair.admin)).toSorted()).toEqual(
-        [...known, 'audit', 'mirrors', 'transfers'].toSorted(),
+        [...known, 'audit', 'events', 'mirrors', 'transfers'].toSorted(),
       )
-      for (const view of ['audit', 'mirrors', 'transfers']) {
+      for (const view of ['audit', 'events', 'mirrors', 'transfers']) {
         const query = `SELECT * FROM ${view}`
         expect((await refusedSql(url, query, { token: reader, minCp: cp })).code).toBe('bad-sql')
         expect((await postSql(url, query, { token: pair.admin })).status).toBe(200)

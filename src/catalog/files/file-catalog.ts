@@ -38,6 +38,8 @@ export interface Pass {
   readonly outcome: PassOutcome
   readonly reason: string
   readonly state: CatalogState
+  /** Time of the pass in which it did nothing but wait for readers of the file. */
+  readonly waitedMs: number
 }
 
 interface FileCatalogOptions {
@@ -61,6 +63,8 @@ const nowhere: CatalogState = { cp: null, rootHash: null, changesAfter: null }
 export class FileCatalog {
   private tables: { readonly file: OpenedFile; readonly of: FileTables } | null = null
   private isCancelled = false
+  /** Time that the pass which runs has waited for readers. */
+  private waitedMs = 0
 
   constructor(
     private readonly file: CatalogFile,
@@ -87,6 +91,7 @@ export class FileCatalog {
   private async pass(work: (tables: FileTables) => Promise<void>): Promise<Pass> {
     let outcome: PassOutcome = 'done'
     let reason = ''
+    this.waitedMs = 0
     const done = await this.file.useLong(async (file) => {
       const tables = this.tablesOf(file)
       try {
@@ -100,7 +105,12 @@ export class FileCatalog {
       }
       return true
     })
-    return { outcome: done === null ? 'no-file' : outcome, reason, state: this.state() }
+    return {
+      outcome: done === null ? 'no-file' : outcome,
+      reason,
+      state: this.state(),
+      waitedMs: this.waitedMs,
+    }
   }
 
   private async followIn(tables: FileTables, base: ImageRoot, target: ImageRoot): Promise<void> {
@@ -176,12 +186,15 @@ export class FileCatalog {
 
   private async commit(tables: FileTables): Promise<void> {
     const { clock } = this.options
-    const untilMs = clock.monotonic() + commitMsMax
+    const beganMs = clock.monotonic()
+    let isWaiting = false
     while (!tables.tryCommit()) {
       this.assertGoesOn()
-      if (clock.monotonic() > untilMs) throw new Stop('no-file')
+      if (clock.monotonic() > beganMs + commitMsMax) throw new Stop('no-file')
       await clock.sleep(commitPauseMs)
+      isWaiting = true
     }
+    if (isWaiting) this.waitedMs += clock.monotonic() - beganMs
   }
 
   private readerOf({ sums }: ImageRoot, pause: () => Promise<void>): ImageReader {

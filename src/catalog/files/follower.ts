@@ -4,8 +4,9 @@
  * - The root that the rows are at is pinned until they have moved on, and so is the root that they move to.
  * - A pin delays nobody: the follower lets go of every older root when space is short, and of a root that was replaced
  *   `heldMsMax` ago. Rows whose root is gone are filled again from the newest root.
- * - CPs are coalesced: after a pass the follower rests for a multiple of the time that the pass took, so the share of
- *   a processor that the rows may take has a bound, whatever the load.
+ * - CPs are coalesced: after a pass the follower rests for a multiple of the time that the pass has worked, so the share
+ *   of a processor that the rows may take has a bound, whatever the load. Waiting for readers of the file is no work: a
+ *   slow query delays the rows by its own time, and by no rest.
  */
 import type { PublishedRoot, RootSource } from '../../cp-engine/contract.ts'
 import { cpsBetween } from '../../format/position.ts'
@@ -39,7 +40,7 @@ interface FollowerStatus {
 /** Longest time that a root which is no longer the newest is kept for the catalog. */
 export const heldMsMax = 60_000
 /**
- * A pass is followed by a rest of so many times its length, and at most of `restMsMax`: a twentieth of one processor,
+ * A pass is followed by a rest of so many times its work, and at most of `restMsMax`: a twentieth of one processor,
  * which a server that has no other processor left can spare.
  */
 const restTimes = 19
@@ -163,16 +164,16 @@ export class FileFollower {
         continue
       }
       const beganMs = this.clock.monotonic()
-      const isDone = await this.step(newest)
-      const tookMs = this.clock.monotonic() - beganMs
+      const { isDone, waitedMs } = await this.step(newest)
+      const workedMs = Math.max(0, this.clock.monotonic() - beganMs - waitedMs)
       this.answer()
       if (!isDone) await this.sleep(retryMs)
-      else if (this.waiters.size === 0) await this.sleep(Math.min(restMsMax, restTimes * tookMs))
+      else if (this.waiters.size === 0) await this.sleep(Math.min(restMsMax, restTimes * workedMs))
     }
   }
 
-  /** False after a failure that another pass at once would meet again. */
-  private async step(newest: PublishedRoot): Promise<boolean> {
+  /** `isDone` is false after a failure that another pass at once would meet again. */
+  private async step(newest: PublishedRoot): Promise<{ isDone: boolean; waitedMs: number }> {
     const { base } = this
     const target = this.hold(newest)
     this.target = target
@@ -182,7 +183,7 @@ export class FileFollower {
       this.fills++
       this.cp = null
     }
-    const { outcome, reason, state } = base
+    const { outcome, reason, state, waitedMs } = base
       ? await this.passes.follow(imageOf(base.published), imageOf(newest))
       : await this.passes.fill(imageOf(newest))
     this.cp = state.cp
@@ -196,15 +197,15 @@ export class FileFollower {
       if (!this.isAtNewest()) this.armHold()
       if (this.said !== '') log.info('the files of the catalog are kept again', { cp: newest.root.cp })
       this.said = ''
-      return true
+      return { isDone: true, waitedMs }
     }
     const isKept = this.isReadable(newest)
     target.release()
     // A root that is gone, and rows that are elsewhere, are nobody's fault: the next pass fills.
-    if (base !== null && outcome !== 'no-file') return true
-    if (outcome === 'unreadable' && !isKept) return true
+    if (base !== null && outcome !== 'no-file') return { isDone: true, waitedMs }
+    if (outcome === 'unreadable' && !isKept) return { isDone: true, waitedMs }
     this.say(outcome, reason)
-    return false
+    return { isDone: false, waitedMs }
   }
 
   private say(outcome: string, reason: string): void {

@@ -52,7 +52,8 @@ export function askFile({ path, bounds }: SandboxSetting, question: Question): F
     database = open(path, bounds)
     return answer(database, bounds, question)
   } catch (error) {
-    return refused(error instanceof Refused ? error.head : refusalOf(error, bounds))
+    if (error instanceof Refused) return refused(error.head)
+    return refused(resultOf(error) === sqlite.range ? unfitting(question, bounds) : refusalOf(error, bounds))
   } finally {
     database?.close()
   }
@@ -110,7 +111,8 @@ function answer(database: DatabaseSync, bounds: SqlBounds, question: Question): 
   database.exec('BEGIN')
   const state = database.prepare('SELECT cp FROM catalog_state').get()
   const cp = typeof state?.['cp'] === 'number' ? state['cp'] : null
-  const text = query.replace(/[;\s]+$/, '')
+  const text = bare(query)
+  const values = params.map(bindable)
   const modules = readInShadow(text, question, bounds)
   database.setAuthorizer(catalogAuthorizer(views, modules))
   const statement = database.prepare(text)
@@ -122,10 +124,13 @@ function answer(database: DatabaseSync, bounds: SqlBounds, question: Question): 
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (format === 'ndjson' && twice !== undefined)
     bad(`two columns have the name ${twice}: give one of them another name with AS`)
+  if (Buffer.byteLength(JSON.stringify(names)) > statementLimits.namesBytes)
+    beyond('bytes of the names of the columns', statementLimits.namesBytes)
   const encoder = new RowEncoder(format, names, bounds.answerBytesMax)
+  if (encoder.isFull) beyond(limitNames.answer, bounds.answerBytesMax)
   const types = described.map(({ type }) => declaredType(type))
   let truncated = false
-  for (const row of statement.iterate(...params.map(bindable)) as unknown as Iterable<Value[]>) {
+  for (const row of statement.iterate(...values) as unknown as Iterable<Value[]>) {
     if (encoder.rows === rowsMax) {
       truncated = true
       break
@@ -138,6 +143,8 @@ function answer(database: DatabaseSync, bounds: SqlBounds, question: Question): 
   return { head: { kind: 'answer', cp, columns, rows: encoder.rows, truncated, bytes: rows.length }, rows }
 }
 
+const bare = (query: string): string => query.replace(/[;\s]+$/, '')
+
 /** Refuses whatever is no single SELECT over these views. Gives the modules of SQLite. */
 function readInShadow(text: string, { views, params }: Question, bounds: SqlBounds): ReadonlySet<string> {
   if (text === '') bad(oneSelect)
@@ -149,8 +156,8 @@ function readInShadow(text: string, { views, params }: Question, bounds: SqlBoun
     if (!isOne(shadow, text)) bad(`${oneSelect}, nothing before or behind it, and no EXPLAIN`)
     return modules
   } catch (error) {
-    if (/too many SQL variables|variable number must be/.test(messageOf(error)))
-      bad(`the query has more parameters than the ${params.length} that are given`)
+    if (isAboutParameters(error))
+      bad(`the query has more parameters than values are given (${params.length})`)
     throw error
   } finally {
     shadow.close()
@@ -168,13 +175,57 @@ function isOne(shadow: DatabaseSync, text: string): boolean {
   }
 }
 
+/** Says why the values do not fit the parameters; the query itself has passed its shadow. */
+function unfitting({ query, params }: Question, bounds: SqlBounds): RefusalHead {
+  const { shadow } = makeShadow(limitsOf(bounds))
+  try {
+    for (let count = 0; count < params.length; count++) {
+      shadow.limits.variableNumber = count
+      if (hasAtMost(shadow, bare(query)))
+        return {
+          kind: 'bad',
+          detail: `the query has fewer parameters (${count}) than values are given (${params.length})`,
+        }
+    }
+    return {
+      kind: 'bad',
+      detail:
+        'a parameter has a name: values are given by their place, so parameters are ? or ?1, ?2 and so on',
+    }
+  } finally {
+    shadow.close()
+  }
+}
+
+/** True when the query has no more parameters than the shadow allows. */
+function hasAtMost(shadow: DatabaseSync, text: string): boolean {
+  try {
+    shadow.prepare(text)
+    return true
+  } catch (error) {
+    if (isAboutParameters(error)) return false
+    throw error
+  }
+}
+
+const isAboutParameters = (error: unknown): boolean =>
+  /too many SQL variables|variable number must be/.test(messageOf(error))
+
+/** From here on a number in JSON may stand for another integer, up to where SQLite has no integers. */
+const ambiguousFrom = 2 ** 53
+const integersEnd = 2 ** 63
+
 /** A number without a fraction is an integer to SQLite, too. */
-const bindable = (param: Question['params'][number]): string | number | bigint | null =>
-  typeof param === 'boolean'
-    ? BigInt(param)
-    : typeof param === 'number' && Number.isSafeInteger(param)
-      ? BigInt(param)
-      : param
+function bindable(param: Question['params'][number], at: number): string | number | bigint | null {
+  if (typeof param === 'boolean') return BigInt(param)
+  if (typeof param !== 'number' || !Number.isInteger(param)) return param
+  const size = Math.abs(param)
+  if (size >= ambiguousFrom && size <= integersEnd)
+    bad(
+      `value ${at + 1} is an integer beyond 2^53, which JSON may have rounded: give it as text, and write CAST(? AS INTEGER)`,
+    )
+  return Number.isSafeInteger(param) ? BigInt(param) : param
+}
 
 const declaredTypes: Readonly<Record<string, AnswerColumn['type']>> = {
   INTEGER: 'integer',
@@ -202,6 +253,7 @@ const sqlite = {
   corrupt: 11,
   cannotOpen: 14,
   tooBig: 18,
+  range: 25,
   noDatabase: 26,
 } as const
 

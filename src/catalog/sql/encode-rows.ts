@@ -2,7 +2,8 @@
  * Rows as the bytes of an answer, in the format of the answer, up to a number of bytes.
  *
  * - `json`: an array of arrays. `ndjson`: an object a line, by the names of the columns. `csv`: RFC 4180
- *   with a line of names; null is an empty field, and the empty text is a field in quotes.
+ *   with a line of names; null is an empty field, and the empty text is a field in quotes. Most readers skip an empty
+ *   line, so the null of a row with one column is in quotes, too.
  * - An integer beyond 2^53, and a real that is not finite, is text: most readers of JSON would round the one and refuse
  *   the other. A blob is text in hexadecimal.
  */
@@ -50,6 +51,11 @@ export class RowEncoder {
     return concatBytes(encodeUtf8(begin), ...this.parts, encodeUtf8(end))
   }
 
+  /** True when the line of names alone is too long. */
+  get isFull(): boolean {
+    return this.size > this.bytesMax
+  }
+
   /** False when the row does not fit any more. */
   put(row: readonly Value[]): boolean {
     const text = this.encode(row.map(plainOf))
@@ -72,7 +78,7 @@ const csvField = (value: Plain): string => {
   const text = String(value)
   return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
-const csvLine = (values: readonly Plain[]): string => `${values.map(csvField).join(',')}\r\n`
+const csvLine = (values: readonly Plain[]): string => `${values.map(csvField).join(',') || '""'}\r\n`
 
 const encoders: Readonly<
   Record<AnswerFormat, (names: readonly string[]) => (row: readonly Plain[]) => string>

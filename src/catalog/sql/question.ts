@@ -37,7 +37,11 @@ export const statementLimits = {
   steps: 25_000,
   patternBytes: 1_000,
   params: 100,
+  namesBytes: 1_000_000,
 } as const
+
+/** Most bytes of a head in JSON: the names and types of all columns, and what is around them. */
+export const headBytesMax = statementLimits.namesBytes + 64 * 1024
 
 export type AnswerFormat = 'json' | 'csv' | 'ndjson'
 

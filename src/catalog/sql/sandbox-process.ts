@@ -12,6 +12,7 @@ import { sandboxArgument } from './sandbox-argument.ts'
 import {
   type AnswerHead,
   type Head,
+  headBytesMax,
   parseHead,
   type Question,
   type RefusalHead,
@@ -26,9 +27,6 @@ const sandboxEnvironment = { MIMALLOC_ARENA_RESERVE: '65536KiB', MIMALLOC_PURGE_
 
 /** A new process has this time until it is ready. */
 const readyMsMax = 10_000
-/** Names and types of all columns, and what is around them. */
-const headBytesMax = 2 ** 20
-
 /** Around the rows in JSON. */
 const bracketBytes = 2
 

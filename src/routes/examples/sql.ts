@@ -4,8 +4,6 @@ import { sample } from './volume.ts'
 
 const { cp, readme } = sample
 
-/** The files are those of this consistency point, or of a later one. */
-const query = { minCp: cp, wait: 10 }
 const body = {
   query: 'SELECT path, size FROM files WHERE kind = ? ORDER BY size DESC LIMIT 10',
   params: ['file'],
@@ -27,7 +25,7 @@ export const sqlExamples = {
   ask: [
     {
       title: 'The largest files',
-      request: { query, body },
+      request: { body },
       answer: {
         status: 200,
         headers: shown,
@@ -44,7 +42,7 @@ export const sqlExamples = {
     },
     {
       title: 'The same as CSV',
-      request: { query, headers: { Accept: 'text/csv' }, body },
+      request: { headers: { Accept: 'text/csv' }, body },
       answer: {
         status: 200,
         headers: shown,

@@ -9,7 +9,7 @@ import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Metric } from '../../lib/metric.ts'
 import type { Random } from '../../lib/random.ts'
-import type { EventSource } from './event-source.ts'
+import type { EventSources } from './event-source.ts'
 import type { Resources } from '../limits/resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
@@ -278,7 +278,7 @@ interface Common {
    */
   ready(): { readonly ok: boolean; readonly reason: string }
   serverStatus(): ServerStatus
-  readonly events: EventSource
+  readonly events: EventSources
   /** Metrics of everything behind the door. */
   metrics(): Promise<readonly Metric[]>
   /** Reports a failed assertion: the process must stop. The request still gets its answer. */

@@ -46,3 +46,10 @@ export interface EventSource {
   /** Calls the listener after each event, and at the end. Returns the function that removes the listener. */
   listen(listener: () => void): () => void
 }
+
+export interface EventSources {
+  /** Every event, which clients hear who may monitor. */
+  readonly all: EventSource
+  /** Events that other clients hear. */
+  readonly open: EventSource
+}

@@ -1,16 +1,19 @@
 /**
  * Streams the events of a server to one client, as server-sent events.
  *
- * - A stream is a number in the list of kept events: nothing is queued for a client but the piece that is on its way. A
- *   client that reads so slowly that the list has gone on without it is ended, and delays nobody.
- * - The permit is looked at before each piece: a token that is revoked or expires ends the stream.
+ * - A stream is a number in the list of kept events: nothing is queued here for a client but the piece that is on its way;
+ *   the kernel takes what fits the buffer of the connection. A client that reads so slowly that the list has gone on
+ *   without it is ended, and delays nobody.
+ * - Mirrors, and why a server is fenced, are told only to those who may monitor.
+ * - The permit is looked at before each piece: a token that is revoked or expires ends the stream, and so does the end of
+ *   the right to monitor for those who had it.
  * - A comment comes when nothing else has come for `heartbeatMs`, so that both ends notice a connection that is gone.
  * - A stream that this side ends says why, in an event of the name `ended`.
  */
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { type Clock, toRfc3339 } from '../../lib/clock.ts'
 import { hasCode } from '../../lib/errors.ts'
-import type { EventSource, KeptEvent } from './event-source.ts'
+import type { EventSource, EventSources, KeptEvent } from './event-source.ts'
 import type { Permit } from './permit.ts'
 import type { EventRoom } from '../limits/resources.ts'
 
@@ -23,17 +26,19 @@ const retryMs = 2_000
 interface StreamParts {
   readonly clock: Pick<Clock, 'after'>
   readonly room: EventRoom
-  readonly permit: Pick<Permit, 'isCurrent' | 'renew'>
+  readonly permit: Pick<Permit, 'isCurrent' | 'renew' | 'may'>
 }
 
 type EndReason = 'slow' | 'stopping' | 'unauthorized' | 'forbidden'
 
 /** `heard` is the CP that the client has heard of last; null begins with the next event. */
 export function streamEvents(
-  source: EventSource,
+  events: EventSources,
   heard: number | null,
   { clock, room, permit }: StreamParts,
 ): ReadableStream<Uint8Array> {
+  const hearsAll = permit.may('monitor')
+  const source = hearsAll ? events.all : events.open
   const known = heard === null ? source.next : source.after(heard)
   let number = known ?? source.next
   let greeting: string | null = known === null ? lost(source, heard!) : begun(heard ?? source.at)
@@ -99,6 +104,7 @@ export function streamEvents(
         } catch (error) {
           return end(hasCode(error, 'forbidden') ? 'forbidden' : 'unauthorized')
         }
+        if (hearsAll && !permit.may('monitor')) return end('forbidden')
       }
       if (!isOver) send(text)
     },

@@ -27,6 +27,12 @@ export class EndpointCounts {
   }
 }
 
+/** A failure is no growth of a series that begins with the failure: these are 0 from the beginning. */
+const failures: readonly (readonly [status: number, value: number])[] = [
+  [500, 0],
+  [507, 0],
+]
+
 interface MetricsText {
   readonly contentType: string
   readonly text: string
@@ -55,7 +61,7 @@ export class AppMetrics {
     const { prometheus, ofProcess } = await this.library
     const registry = new prometheus.Registry()
     for (const metric of [...this.ofRequests(), ...(await this.others())])
-      registry.registerMetric(toLibrary(prometheus, metric))
+      registry.registerMetric(toLibrary(metric))
     const texts = [await registry.metrics(), await ofProcess.metrics()]
     return { contentType: registry.contentType, text: texts.join('\n') }
   }
@@ -75,8 +81,11 @@ export class AppMetrics {
         kind: 'counter',
         name: 'stillpoint_http_requests_total',
         help: 'Requests that were answered, by endpoint and status',
-        samples: endpoints.flatMap(([endpoint, { statuses }]) =>
-          [...statuses].map(([status, value]) => ({ labels: { endpoint, status: String(status) }, value })),
+        samples: [...this.counts].flatMap(([endpoint, { statuses }]) =>
+          [...new Map([...failures, ...statuses])].map(([status, value]) => ({
+            labels: { endpoint, status: String(status) },
+            value,
+          })),
         ),
       },
       {
@@ -119,24 +128,18 @@ async function loadLibrary(): Promise<Library> {
   return { prometheus, ofProcess: registry }
 }
 
-function toLibrary(prometheus: typeof Prometheus, metric: Metric): Prometheus.Metric {
-  const { name, help } = metric
-  if (metric.kind === 'histogram') return histogramOf(metric)
-  const labelNames = Object.keys(metric.samples[0]?.labels ?? {})
-  const settings = { name, help, labelNames, registers: [] }
-  if (metric.kind === 'counter') {
-    const counter = new prometheus.Counter(settings)
-    for (const { labels, value } of metric.samples) counter.inc(labels, value)
-    return counter
-  }
-  const gauge = new prometheus.Gauge(settings)
-  for (const { labels, value } of metric.samples) gauge.set(labels, value)
-  return gauge
+/**
+ * A metric as a registry asks for it: for nothing but `get`. The library's own ones take observations one by one only, and
+ * show one without labels as 0 before anything was observed: what is not known would be a number.
+ */
+function toLibrary(metric: Metric): Prometheus.Metric {
+  const { name, help, kind: type } = metric
+  const values = metric.kind === 'histogram' ? bucketsOf(metric) : metric.samples
+  return { name, get: () => Promise.resolve({ name, help, type, values }) } as unknown as Prometheus.Metric
 }
 
-/** The library's own histogram takes observations one by one only; a registry asks a metric for nothing but `get`. */
-function histogramOf({ name, help, series }: Extract<Metric, { kind: 'histogram' }>): Prometheus.Metric {
-  const values = series.flatMap(({ labels, histogram: { counts, totalMs } }) => {
+const bucketsOf = ({ name, series }: Extract<Metric, { kind: 'histogram' }>) =>
+  series.flatMap(({ labels, histogram: { counts, totalMs } }) => {
     let below = 0
     const buckets = [...counts].map((count, bucket) => {
       const ms = bucketBoundsMs[bucket]
@@ -149,6 +152,3 @@ function histogramOf({ name, help, series }: Extract<Metric, { kind: 'histogram'
       { metricName: `${name}_count`, labels, value: below },
     ]
   })
-  const made = { name, get: () => Promise.resolve({ name, help, type: 'histogram', values }) }
-  return made as unknown as Prometheus.Metric
-}

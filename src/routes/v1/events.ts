@@ -31,7 +31,7 @@ const eventsHandler =
     const headers = {
       ...dataGuards,
       'Content-Type': 'text/event-stream',
-      'Stillpoint-CP': String(events.at),
+      'Stillpoint-CP': String(events.all.at),
       // Some proxies keep an answer until it is whole.
       'X-Accel-Buffering': 'no',
     }
@@ -58,7 +58,9 @@ event may come twice and none is left out. Where this process no longer knows wh
 | \`caught-up\` | a mirror of which one of the two was said follows again | \`mirror\`, \`lagCps\`, \`lagMs\` |
 | \`fenced\` | this primary takes no writes any more | \`reason\` |
 
-On a mirror \`lag\`, \`stalled\` and \`caught-up\` are about the mirror itself, as it measures. \`ended\` is the last event of a
+\`mirrored\`, \`lag\`, \`stalled\` and \`caught-up\`, and the reason of \`fenced\`, are told only to those who may monitor: a
+token of the role \`monitor\` or \`admin\`. On a mirror \`lag\`, \`stalled\` and \`caught-up\` are about the mirror itself, as it
+measures. \`ended\` is the last event of a
 stream that this server ends, with \`{"reason"}\`: \`slow\` (the client reads more slowly than events come), \`stopping\`,
 \`unauthorized\` or \`forbidden\`. A comment comes every 15 seconds when nothing else does.`.replaceAll(
     /(?<!\n)\n(?![\n|])/g,

@@ -2,7 +2,7 @@
  * /v1/sql: one SELECT over the views of the catalog; /v1/sql/schema names the views and their columns.
  *
  * - Questions are about the whole volume, so a token with a prefix asks none. A view that shows more than files needs the
- *   right to see that: mirrors and what travelled to them, or the audit trail.
+ *   right to see that: mirrors, what travelled to them and what was said of them, or the audit trail.
  * - Every answer names the consistency point that its files are true for, in a header, and in JSON in the body, too.
  */
 import { z } from '@hono/zod-openapi'
@@ -29,7 +29,7 @@ const actionOf: Readonly<Record<string, Parameters<Permit['may']>[0]>> = {
   files: 'query',
   changes: 'query',
   cps: 'history',
-  events: 'history',
+  events: 'monitor',
   mirrors: 'monitor',
   transfers: 'monitor',
   audit: 'administer',

@@ -22,7 +22,12 @@ import type {
 
 const restartMs = 10_000
 const noState: CatalogState = { cp: null, rootHash: null, changesAfter: null }
-const noPass: Pass = { outcome: 'no-file', reason: 'the thread of the catalog has ended', state: noState }
+const noPass: Pass = {
+  outcome: 'no-file',
+  reason: 'the thread of the catalog has ended',
+  state: noState,
+  waitedMs: 0,
+}
 
 /** Inside the compiled program every module has the place of the program, and entry points lie below `src/`. */
 const workerUrl = new URL(

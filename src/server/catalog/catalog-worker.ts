@@ -127,11 +127,15 @@ class CatalogService {
       await this.blocks.ready(target)
       // The rows of CPs tell which CP has changed an entry.
       this.catalog.flush()
+      const beganMs = systemClock.monotonic()
       await this.catalog.settled()
-      return await work()
+      const waitedMs = systemClock.monotonic() - beganMs
+      const pass = await work()
+      return { ...pass, waitedMs: pass.waitedMs + waitedMs }
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error
-      return { outcome: 'unreadable', reason: error.message, state: this.files.state() } as const
+      const state = this.files.state()
+      return { outcome: 'unreadable', reason: error.message, state, waitedMs: 0 } as const
     }
   }
 }

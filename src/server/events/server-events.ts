@@ -2,7 +2,7 @@
 import type { RootSource } from '../../cp-engine/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Metric } from '../../lib/metric.ts'
-import type { EventSource, KeptEvent, ServerEvent } from '../../routes/http/event-source.ts'
+import type { EventSources, KeptEvent, ServerEvent } from '../../routes/http/event-source.ts'
 import { EventFeed } from './event-feed.ts'
 import { MirrorWatch, type WatchedMirror } from './mirror-watch.ts'
 import { tellPublications } from './publications.ts'
@@ -36,7 +36,7 @@ export class ServerEvents {
     this.cancelLook = clock.after(lookMs, this.look)
   }
 
-  get source(): EventSource {
+  get sources(): EventSources {
     return this.feed
   }
 
@@ -45,7 +45,7 @@ export class ServerEvents {
   }
 
   fenced(reason: string): void {
-    this.feed.say({ event: 'fenced', cp: this.feed.at, mirror: null, facts: { reason } })
+    this.feed.say({ event: 'fenced', cp: this.feed.all.at, mirror: null, facts: { reason } })
   }
 
   metrics(): Metric[] {

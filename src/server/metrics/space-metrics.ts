@@ -33,7 +33,7 @@ export function spaceOfImage(volume: Volume): SpaceStatus {
   }
 }
 
-export const spaceMetrics = (space: SpaceStatus): Metric[] => [
+export const spaceMetrics = (space: SpaceStatus, device: Pick<Volume['device'], 'freeBlocks'>): Metric[] => [
   gauge('stillpoint_used_bytes', 'Space in use', space.usedBytes),
   gauge('stillpoint_free_bytes', 'Space up to the limit of the volume', space.freeBytes),
   gauge(
@@ -48,7 +48,16 @@ export const spaceMetrics = (space: SpaceStatus): Metric[] => [
   ),
   gauge('stillpoint_max_bytes', 'The volume never grows beyond this', space.maxBytes),
   gauge('stillpoint_file_bytes', 'Size of the block file', space.fileBytes),
+  diskMetric(device.freeBlocks() * blockBytes),
 ]
+
+/** A file system that does not say how much it has left has no sample. */
+const diskMetric = (freeBytes: number): Metric => ({
+  kind: 'gauge',
+  name: 'stillpoint_disk_free_bytes',
+  help: 'Space that the disk has left for the block file to grow into',
+  samples: Number.isFinite(freeBytes) ? [{ labels: {}, value: freeBytes }] : [],
+})
 
 export const fencedMetric = (isFenced: boolean): Metric =>
   gauge(

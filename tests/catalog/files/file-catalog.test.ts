@@ -112,9 +112,16 @@ describe('the rows', () => {
       expect(reader.query('SELECT count(*) FROM files').values()).toEqual([[1]])
       reader.run('COMMIT')
     }
-    expect((await subject.files.follow(first, second)).outcome).toBe('done')
+    const pass = await subject.files.follow(first, second)
+    expect(pass.outcome).toBe('done')
     expect(waits).toBe(5)
+    expect(pass.waitedMs).toBeGreaterThan(0)
     expect(reader.query('SELECT count(*) FROM files').values()).toEqual([[2]])
+    await subject.put('c')
+    expect(await subject.files.follow(second, await subject.cp())).toMatchObject({
+      outcome: 'done',
+      waitedMs: 0,
+    })
     reader.close()
   })
 

@@ -191,7 +191,7 @@ export class FollowedSide {
         return await work()
       } catch (error) {
         if (!(error instanceof DeviceError)) throw error
-        return { outcome: 'unreadable', reason: error.message, state: files.state() }
+        return { outcome: 'unreadable', reason: error.message, state: files.state(), waitedMs: 0 }
       }
     }
     return {

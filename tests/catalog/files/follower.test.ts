@@ -54,6 +54,7 @@ class Roots {
 class Passes {
   readonly begun: string[] = []
   at: number | null = null
+  waitedMs = 0
   private end: ((outcome: Pass['outcome']) => void) | null = null
 
   state = async () => ({
@@ -76,7 +77,7 @@ class Passes {
     this.end = resolve
     const outcome = await promise
     if (outcome === 'done') this.at = target
-    return { outcome, reason: '', state: await this.state() }
+    return { outcome, reason: '', state: await this.state(), waitedMs: this.waitedMs }
   }
 }
 
@@ -168,6 +169,21 @@ describe('which way', () => {
     expect(follower.status()).toMatchObject({ cp: 6, behindCps: 3 })
     await clock.advance(1)
     expect(passes.begun).toEqual(['5 to 6', '6 to 9'])
+    await follower.stop()
+  })
+
+  test('the time in which a pass has waited for readers of the file is followed by no rest', async () => {
+    const { roots, passes, follower, clock } = await started(5, 5)
+    roots.publish(6)
+    await settled()
+    await clock.advance(5000)
+    passes.waitedMs = 4990
+    await passes.finish()
+    roots.publish(7)
+    await clock.advance(189)
+    expect(passes.begun).toEqual(['5 to 6'])
+    await clock.advance(1)
+    expect(passes.begun).toEqual(['5 to 6', '6 to 7'])
     await follower.stop()
   })
 

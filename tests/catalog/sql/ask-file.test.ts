@@ -120,6 +120,12 @@ describe('values', () => {
     expect(types).toEqual(['integer', 'text', 'real', 'integer', null, 'blob'])
   })
 
+  test('a row of one null is a line that readers of CSV see', () => {
+    const one = 'SELECT NULL AS n UNION ALL SELECT 1'
+    expect(ask(shared, one, { format: 'csv' }).text).toBe('n\r\n""\r\n1\r\n')
+    expect(ask(shared, 'SELECT NULL AS n, NULL AS m', { format: 'csv' }).text).toBe('n,m\r\n,\r\n')
+  })
+
   test('an object has no two members of one name', () => {
     expect(headOf('SELECT 1 AS a, 2 AS a', { format: 'ndjson' })).toMatchObject({ kind: 'bad' })
     expect(headOf('SELECT 1 AS a, 2 AS a').kind).toBe('answer')
@@ -135,13 +141,40 @@ describe('parameters', () => {
     expect(ask(shared, 'SELECT ?', { params: ["'; DROP TABLE cp_rows --"] }).text).toContain('DROP')
   })
   test.each([
-    ['SELECT ?', []],
-    ['SELECT ?, ?3', [1, 2]],
-    ['SELECT 1', [1]],
-    ['SELECT ?', [1, 2]],
-    ['SELECT :a', []],
-  ])('refused: %s with %p', (query, params) => {
-    expect(headOf(query, { params })).toMatchObject({ kind: 'bad' })
+    ['SELECT ?', [], 'the query has more parameters than values are given (0)'],
+    ['SELECT ?, ?3', [1, 2], 'the query has more parameters than values are given (2)'],
+    ['SELECT 1', [1], 'the query has fewer parameters (0) than values are given (1)'],
+    ['SELECT ?', [1, 2], 'the query has fewer parameters (1) than values are given (2)'],
+    [
+      "SELECT path, '?' FROM files WHERE size = ?2",
+      [1, 2, 3],
+      'the query has fewer parameters (2) than values are given (3)',
+    ],
+    ['SELECT :a', [], 'the query has more parameters than values are given (0)'],
+    ...[':a', '@a', '$a'].map(
+      (name) =>
+        [
+          `SELECT ?, ${name}`,
+          [1, 2],
+          'a parameter has a name: values are given by their place, so parameters are ? or ?1, ?2 and so on',
+        ] as const,
+    ),
+  ] as const)('refused: %s with %p', (query, params, detail) => {
+    expect(headOf(query, { params })).toEqual({ kind: 'bad', detail })
+  })
+
+  test('an integer that JSON may have rounded is refused, and its text is taken', () => {
+    for (const param of [2 ** 53, 2 ** 53 + 2, 2 ** 60, -(2 ** 53), -(2 ** 63)]) {
+      const head = headOf('SELECT ?, ?', { params: [1, param] })
+      expect(head.kind === 'bad' && head.detail).toStartWith('value 2 is an integer beyond 2^53')
+    }
+    for (const param of [2 ** 53 - 1, 1 - 2 ** 53, 2 ** 64, 1e308, 2 ** 52 + 0.5])
+      expect(JSON.parse(ask(shared, 'SELECT ?', { params: [param] }).text)).toEqual([[param]])
+    const exact = '9007199254740993'
+    const { text } = ask(shared, 'SELECT CAST(? AS INTEGER), typeof(CAST(?1 AS INTEGER))', {
+      params: [exact],
+    })
+    expect(JSON.parse(text)).toEqual([[exact, 'integer']])
   })
 })
 
@@ -197,6 +230,24 @@ describe('limits', () => {
   ] as const)('%s', (limit, most, make) => {
     expect(headOf(make(most - 10)).kind).toBe('answer')
     expect(headOf(make(most + 10))).toEqual({ kind: 'limit', limit, most })
+  })
+
+  test('names of columns', () => {
+    const { namesBytes: most } = statementLimits
+    // A query of the longest size cannot say so much, but a star repeats what a query says once.
+    const query = (columns: number): string =>
+      `SELECT ${times(columns, 'a.*', ',')} FROM (SELECT 1 AS "${'n'.repeat(50_000)}") a`
+    for (const format of ['json', 'csv'] as const) {
+      expect(headOf(query(19), { format }).kind).toBe('answer')
+      expect(headOf(query(21), { format })).toEqual({
+        kind: 'limit',
+        limit: 'bytes of the names of the columns',
+        most,
+      })
+    }
+    expect(headOf('SELECT 1 AS abc WHERE 0', { format: 'csv', bounds: { answerBytesMax: 4 } })).toMatchObject(
+      { kind: 'limit', limit: '--sql-answer-bytes-max' },
+    )
   })
 
   test('parameters', () => {

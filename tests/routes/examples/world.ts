@@ -93,6 +93,7 @@ export class World {
     await this.ask('PUT', `/v1/dirs/${drafts}`)
     const { cp: newest } = (await this.writeReadme('mirrored')) as { cp: number }
     await this.get(`/v1/dirs?minCp=${newest}&wait=30`, 'mirror')
+    await this.followed(newest)
     await this.writeReadme('logged')
     this.names.clear()
     const pairs = {
@@ -104,11 +105,20 @@ export class World {
       [nowhere]: this.nowhereUrl,
     }
     for (const [said, is] of Object.entries(pairs)) this.names.set(said, is)
-    for (const before of ['cp=', 'minCp=', '/v1/cps/'])
-      this.parameters.set(`${before}${cp}`, `${before}${newest}`)
+    for (const before of ['cp=', '/v1/cps/']) this.parameters.set(`${before}${cp}`, `${before}${newest}`)
   }
 
   /** By their addresses. */
+  /** Waits until questions in SQL are about the files of this consistency point, or of a later one, on both sides. */
+  private async followed(newest: number): Promise<void> {
+    const question = { method: 'POST', headers: { ...json, ...this.headers }, body: '{"query":"SELECT 1"}' }
+    for (const role of ['primary', 'mirror'] as const) {
+      const answer = await fetch(`${this.urlOf(role)}/v1/sql?minCp=${newest}&wait=30`, question)
+      expect([role, answer.status]).toEqual([role, 200])
+      await answer.text()
+    }
+  }
+
   private async prepareMirrors(): Promise<Map<string, Mirror>> {
     const wanted = [this.mirror.url, this.awayUrl]
     const { items } = await this.get<{ items: Mirror[] }>('/v1/mirrors')

@@ -1,12 +1,12 @@
 /** A stream of events: where it begins, what ends it, and what it takes of a server. */
 import { afterEach, describe, expect, test } from 'bun:test'
-import { eventsKeptMax } from '../../../src/server/events/event-feed.ts'
+import { eventsKeptMax } from '../../../src/server/events/event-list.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { type HttpServer, startHttpServer } from '../../../src/routes/http/server.ts'
 import { streamEvents } from '../../../src/routes/http/event-stream.ts'
 import { eventStreamsLimits, Resources } from '../../../src/routes/limits/resources.ts'
 import { Refusals } from '../../../src/routes/limits/refusals.ts'
-import { bearer, issue } from '../../access/issued.ts'
+import { bearer, issue, knownTokens } from '../../access/issued.ts'
 import { Harness, expectProblem } from '../harness.ts'
 import { clientHeader } from '../resources.ts'
 import { EventReader } from './event-reader.ts'
@@ -88,7 +88,7 @@ describe('where a stream begins', () => {
     for (let cuts = 0; heard.at(-1) !== cps.at(-1); cuts++) {
       expect(cuts).toBeLessThan(20)
       const response = await h.request('GET', '/v1/events', { headers: { 'Last-Event-ID': lastId } })
-      const reader = response.body!.getReader()
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
       // The greeting is a piece; the first connection ends behind it, each later one behind the events of one more piece.
       let text = ''
       for (let pieces = 0; pieces < Math.min(cuts + 1, 2); pieces++)
@@ -126,6 +126,85 @@ describe('where a stream begins', () => {
     expect(h.resources.following).toBe(0)
     const head = await h.request('HEAD', '/v1/events')
     expect([head.status, head.body, h.resources.following]).toEqual([200, null, 0])
+  })
+})
+
+describe('what readers hear', () => {
+  const about = (h: Harness, mirror: string): void => {
+    h.feed.say({ event: 'mirrored', cp: 1, mirror, facts: {} })
+    h.feed.say({ event: 'lag', cp: 1, mirror, facts: { lagCps: 1, lagMs: 6000 } })
+    h.feed.say({ event: 'stalled', cp: 1, mirror, facts: { state: 'stalled', needs: 'a pairing' } })
+    h.feed.say({ event: 'caught-up', cp: 1, mirror, facts: { lagCps: 0, lagMs: 0 } })
+  }
+
+  test.each(['reader', 'writer', 'monitor', 'admin'] as const)(
+    'a %s hears of mirrors and of reasons only with the right to monitor',
+    async (role) => {
+      const h = new Harness()
+      const { text, token } = issue(role)
+      h.known.replace([token], true)
+      const first = publish(h)
+      for (const before of [true, false]) {
+        const reader = before
+          ? await follow(h, bearer(text))
+          : await follow(h, { ...bearer(text), 'Last-Event-ID': String(first) })
+        if (before) {
+          about(h, 'm')
+          h.feed.say({ event: 'pruned', cp: 1, mirror: null, facts: {} })
+          h.feed.say({ event: 'fenced', cp: 1, mirror: null, facts: { reason: 'an older copy' } })
+        }
+        const heard = await reader.until('fenced')
+        const ofMirrors = ['mirrored', 'lag', 'stalled', 'caught-up']
+        const may = role === 'monitor' || role === 'admin'
+        expect(heard.map(({ event }) => event)).toEqual([...(may ? ofMirrors : []), 'pruned', 'fenced'])
+        const said = JSON.stringify(heard)
+        for (const secret of ['"m"', 'a pairing', 'an older copy']) expect(said.includes(secret)).toBe(may)
+        await reader.cancel()
+      }
+    },
+  )
+
+  test('a token with a prefix, and nobody who may read, hear nothing of mirrors', async () => {
+    const known = knownTokens({ anonymousReads: true })
+    const { text, token } = issue('reader', 'd')
+    known.replace([token], true)
+    for (const headers of [{}, bearer(text)]) {
+      const h = new Harness({ known })
+      const reader = await follow(h, headers)
+      about(h, 'm')
+      publish(h)
+      expect((await reader.until('published')).map(({ event }) => event)).toEqual(['published'])
+      await reader.cancel()
+    }
+  })
+
+  test('what a reader does not hear neither ends the stream nor makes a gap', async () => {
+    const h = new Harness()
+    const { text, token } = issue('reader')
+    h.known.replace([token], true)
+    const first = publish(h)
+    const unread = await follow(h, bearer(text))
+    const second = publish(h)
+    for (let i = 0; i < 2 * eventsKeptMax; i++) about(h, `mirror ${i}`)
+    expect(h.resources.following).toBe(1)
+    expect(await unread.next()).toMatchObject({ event: 'published', data: { cp: second } })
+    const again = await follow(h, { ...bearer(text), 'Last-Event-ID': String(first) })
+    expect(await again.next()).toMatchObject({ event: 'published', data: { cp: second } })
+    await unread.cancel()
+    await again.cancel()
+  })
+
+  test('the right to monitor ends with the decision that takes it away', async () => {
+    const h = new Harness()
+    const { text, token } = issue('monitor')
+    h.known.replace([token], true)
+    const reader = await follow(h, bearer(text))
+    about(h, 'm')
+    await reader.until('caught-up')
+    h.known.replace([{ ...token, role: 'reader' }], true)
+    about(h, 'n')
+    expect(await reader.next()).toMatchObject({ event: 'ended', data: { reason: 'forbidden' } })
+    expect(h.resources.following).toBe(0)
   })
 })
 
@@ -251,7 +330,7 @@ describe('over a socket', () => {
       return streamEvents(h.feed, null, {
         clock: systemClock,
         room: { end: () => {} },
-        permit: { isCurrent: true, renew: async () => {} },
+        permit: { isCurrent: true, renew: async () => {}, may: () => true },
       })
     }
     const reader = new EventReader(await fetch(`${server.url}/events`))

@@ -1,6 +1,7 @@
 /** What is kept of the events, and where a client goes on that was cut off. */
 import { expect, test } from 'bun:test'
-import { EventFeed, eventsKeptMax } from '../../../src/server/events/event-feed.ts'
+import { EventFeed } from '../../../src/server/events/event-feed.ts'
+import { eventsKeptMax } from '../../../src/server/events/event-list.ts'
 import type { KeptEvent } from '../../../src/routes/http/event-source.ts'
 import { VirtualClock } from '../../simulated/clock.ts'
 
@@ -29,40 +30,40 @@ test('a client goes on after the publication that it has heard of, with all that
   publish(5)
   mirrored(5)
   publish(6)
-  const from = feed.after(5)!
-  expect(Array.from({ length: feed.next - from }, (_, i) => feed.get(from + i))).toMatchObject([
+  const from = feed.all.after(5)!
+  expect(Array.from({ length: feed.all.next - from }, (_, i) => feed.all.get(from + i))).toMatchObject([
     { event: 'mirrored', cp: 5, at: 5 },
     { event: 'published', cp: 6, at: 6 },
   ])
-  expect(feed.after(6)).toBe(feed.next)
+  expect(feed.all.after(6)).toBe(feed.all.next)
 })
 
 test('a client of a side that skips consistency points misses nothing', () => {
   const { feed, publish } = feedOf()
   publish(5)
   publish(9)
-  expect(feed.get(feed.after(7)!)).toMatchObject({ event: 'published', cp: 9 })
+  expect(feed.all.get(feed.all.after(7)!)).toMatchObject({ event: 'published', cp: 9 })
   // The client comes from a side that is ahead.
-  expect(feed.after(12)).toBe(feed.next)
+  expect(feed.all.after(12)).toBe(feed.all.next)
 })
 
 test('what this process cannot know is said', () => {
   const { feed, publish, mirrored } = feedOf()
   mirrored(1)
   // An earlier process may have told more of the same consistency point.
-  expect(feed.after(0)).toBeNull()
+  expect(feed.all.after(0)).toBeNull()
   publish(5)
-  expect(feed.after(4)).toBeNull()
-  expect(feed.after(5)).not.toBeNull()
+  expect(feed.all.after(4)).toBeNull()
+  expect(feed.all.after(5)).not.toBeNull()
 })
 
 test('the newest events are kept', () => {
   const { feed, publish, recorded } = feedOf()
   for (let cp = 1; cp <= eventsKeptMax + 10; cp++) publish(cp)
-  expect(feed.next - feed.oldest).toBe(eventsKeptMax)
-  expect(feed.get(feed.oldest).cp).toBe(11)
-  expect(feed.after(10)).toBeNull()
-  expect(feed.after(11)).toBe(feed.oldest + 1)
+  expect(feed.all.next - feed.all.oldest).toBe(eventsKeptMax)
+  expect(feed.all.get(feed.all.oldest).cp).toBe(11)
+  expect(feed.all.after(10)).toBeNull()
+  expect(feed.all.after(11)).toBe(feed.all.oldest + 1)
   expect(recorded).toHaveLength(eventsKeptMax + 10)
 })
 
@@ -71,12 +72,12 @@ test('texts are short, and nothing is said after the end', () => {
   feed.say({ event: 'fenced', cp: 0, mirror: null, facts: { reason: 'x'.repeat(10_000) } })
   expect(String(recorded[0]!.facts['reason']).length).toBeLessThan(300)
   let told = 0
-  const stop = feed.listen(() => told++)
+  const stop = feed.all.listen(() => told++)
   publish(1)
   expect(told).toBe(1)
   feed.close()
   expect(told).toBe(2)
-  expect(feed.isClosed).toBeTrue()
+  expect(feed.all.isClosed).toBeTrue()
   publish(2)
   expect(recorded.map(({ event }) => event)).toEqual(['fenced', 'published'])
   stop()
