@@ -311,7 +311,7 @@ export class Client {
         this.servers.saw(page)
         return { page: { ...page, entries: page.entries.map(withPlainMeta) }, server }
       },
-      only,
+      { only },
     )
   }
 

@@ -5,7 +5,8 @@
  *   change in doubt is the caller's to decide.
  * - A read goes to the first server of the wished order; where that server is away or in trouble, to the next one. A
  *   server that has failed comes last for `restMs`.
- * - A mirror never shows this client less than the client has written or read: `minCp` goes along with each read.
+ * - No server shows this client less than the client has written or read: `minCp` goes along with each read of a server
+ *   that may be behind. A mirror always may; the primary may where it answers from its catalog, which follows the files.
  */
 import type { Answer } from './answer.ts'
 import { ClientError, isClientError } from './client-error.ts'
@@ -22,10 +23,18 @@ export interface Server {
   readonly isMirror: boolean
 }
 
+/** Particular wishes of one kind of read. */
+export interface ReadingRules {
+  /** The one that has what is asked for, such as the next page of a listing. */
+  readonly only?: Server | undefined
+  /** The primary may be behind its own changes too. */
+  readonly primaryFollows?: boolean
+}
+
 export interface ServersOptions {
   readonly retriesMax: number
   readonly readsFrom: 'primary' | 'mirrors'
-  /** Longest wait of a mirror for what this client has seen, in seconds. */
+  /** Longest wait of a server that is behind for what this client has seen, in seconds. */
   readonly mirrorWait: number
   readonly cp: number
   readonly timers: Timers
@@ -72,18 +81,18 @@ export class Servers {
     }
   }
 
-  /** Asks the servers in turn. `only` names the one that has what is asked for, such as the next page of a listing. */
+  /** Asks the servers in turn. */
   async read<T>(
     reading: Reading,
     use: (server: Server, query: RequestQuery) => Promise<T>,
-    only?: Server,
+    { only, primaryFollows = false }: ReadingRules = {},
   ): Promise<T> {
     const { signal, ...wished } = reading
     for (let attempt = 0; ; attempt++) {
       let failure: unknown
       for (const server of only ? [only] : this.inOrder()) {
         try {
-          return await use(server, server.isMirror ? this.forMirror(wished) : wished)
+          return await use(server, server.isMirror || primaryFollows ? this.noOlder(wished) : wished)
         } catch (error) {
           if (!mayGoElsewhere(error)) throw error
           if (!isClientError(error, 'not-yet')) this.rest(server)
@@ -105,7 +114,8 @@ export class Servers {
     return this.options.retriesMax
   }
 
-  private forMirror(wished: RequestQuery): RequestQuery {
+  /** The wish of a caller for an older state than this client has seen is no wish of its own. */
+  private noOlder(wished: RequestQuery): RequestQuery {
     if (wished['cp'] !== undefined || wished['at'] !== undefined) return wished
     const minCp = Math.max(Number(wished['minCp'] ?? 0), this.cp)
     return minCp === 0 ? wished : { ...wished, minCp, wait: wished['wait'] ?? this.options.mirrorWait }

@@ -1,6 +1,7 @@
 /**
  * Questions in SQL about the metadata of a volume. A read like others: of the primary or of a mirror, and of no older state
- * than the client has seen.
+ * than the client has seen. The catalog that answers follows the files on both sides, so both are told which state that is,
+ * and wait for it.
  *
  * An answer is believed when it is declared in the format that was asked for, and names a consistency point that is no older
  * than wished; in JSON, when each row has a value for each column.
@@ -77,7 +78,12 @@ export class Sql {
     { minCp, wait, signal }: SqlOptions,
     use: (transport: Transport, wished: RequestQuery) => Promise<T>,
   ): Promise<T> {
-    return this.servers.read({ minCp, wait, signal }, ({ transport }, wished) => use(transport, wished))
+    const rules = { primaryFollows: true }
+    return this.servers.read(
+      { minCp, wait, signal },
+      ({ transport }, wished) => use(transport, wished),
+      rules,
+    )
   }
 
   private asked(

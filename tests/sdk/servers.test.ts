@@ -5,6 +5,18 @@ import { type ClientError, isClientError } from '../../sdk/src/index.ts'
 import { errorCodes } from '../../src/lib/errors.ts'
 import { busy, FakeServers, refusal, saysStat, statOf, written } from './fake-servers.ts'
 
+const saysRows = (cp: number): Response =>
+  Response.json({ cp, columns: [{ name: '1', type: null }], rows: [[1]], truncated: false })
+const saysCsv = (cp: number): Response =>
+  new Response('1\n', {
+    headers: {
+      'Content-Type': 'text/csv',
+      'Content-Length': '2',
+      'Stillpoint-CP': String(cp),
+      'Stillpoint-Truncated': 'false',
+    },
+  })
+
 const failure = async (work: Promise<unknown>): Promise<ClientError> => {
   const error: unknown = await work.then(
     () => null,
@@ -195,5 +207,42 @@ describe('the consistency point that goes along', () => {
     await client.stat('a', { cp: 4 })
     await client.stat('a', { at: '2026-01-31T12:00:00Z' })
     expect(asked(servers)).toEqual([{ minCp: '20', wait: '1' }, { cp: '4' }, { at: '2026-01-31T12:00:00Z' }])
+  })
+  test('an older state than this client has seen is no wish that a server gets', async () => {
+    const servers = new FakeServers(({ query }) => saysStat('a', Number(query['minCp'])))
+    const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 9 })
+    await client.stat('a', { minCp: 4 })
+    expect(asked(servers)).toEqual([{ minCp: '9', wait: '5' }])
+    const older = new FakeServers(() => saysStat('a', 4))
+    const other = older.client({ mirrors, readsFrom: 'mirrors', cp: 9 })
+    expect((await failure(other.stat('a', { minCp: 4 }))).code).toBe('bad-answer')
+  })
+  test('SQL, whose catalog follows, shows what was written on the primary too', async () => {
+    let cp = 8
+    const servers = new FakeServers(({ method, path, headers }) => {
+      if (method === 'PUT') return written('a', 8)
+      if (path === '/v1/sql/schema') return Response.json({ views: [] })
+      return headers.get('Accept') === 'text/csv' ? saysCsv(cp) : saysRows(cp)
+    })
+    const client = servers.client({ mirrors })
+    await client.sql.ask('SELECT 1')
+    cp = 3
+    await client.put('a', 'x')
+    for (const ask of [() => client.sql.ask('SELECT 1'), () => client.sql.askText('csv', 'SELECT 1')])
+      expect((await failure(ask())).code).toBe('bad-answer')
+    cp = 8
+    await client.sql.askText('csv', 'SELECT 1', { minCp: 2 })
+    cp = 20
+    await client.sql.ask('SELECT 1', { minCp: 20, wait: 0 })
+    await client.sql.schema()
+    expect(servers.heard.map(({ host, method, query }) => [host, method, query])).toEqual([
+      ['primary', 'POST', {}],
+      ['primary', 'PUT', {}],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '20', wait: '0' }],
+      ['primary', 'GET', {}],
+    ])
   })
 })

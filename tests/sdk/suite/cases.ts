@@ -268,6 +268,21 @@ export const cases: Readonly<Record<string, Case>> = {
     }
   },
 
+  async 'SQL sees what this client has written, on both sides'({ client: make, folder, mirror }) {
+    for (const options of [{}, { mirrors: [mirror], readsFrom: 'mirrors' }] as const) {
+      const client = make({ ...options, mirrorWait: 30 })
+      for (let i = 0; i < 3; i++) {
+        const name = `${options.mirrors ? 'm' : 'p'}${i} of ${folder}`
+        const query = 'SELECT name, size FROM files WHERE name = ?'
+        const { cp } = await client.put(`${folder}/${name}`, 'x')
+        const asked = await client.sql.ask(query, { params: [name], minCp: 1 })
+        equal([asked.rows, asked.cp >= cp], [[[name, 1]], true])
+        await client.deleteFile(`${folder}/${name}`)
+        equal((await client.sql.askText('csv', query, { params: [name] })).text.trim(), 'name,size')
+      }
+    }
+  },
+
   async 'reads go to a mirror when the primary is away'({ client: make, folder, mirror, nobody }) {
     const { cp } = await make().put(`${folder}/a b`, 'x', { durability: 'mirrored', wait: 30 })
     const client = new Client(nobody, { mirrors: [nobody, mirror], cp, mirrorWait: 30 })
