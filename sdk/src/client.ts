@@ -9,17 +9,17 @@
  * Errors: ClientError, and the reason of the caller's signal.
  */
 import { Administration } from './administration.ts'
-import type { Answer } from './answer.ts'
 import { conditionHeaders, headersOf, withPlainMeta } from './attributes.ts'
 import { type BatchStep, operationOf } from './batch-step.ts'
 import { bodyOf, type Content, sizeOf } from './content.ts'
 import { ClientError } from './client-error.ts'
 import type { BatchAnswer, ListedEntry, Listing, PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import { isRange, rangeHeader } from './extent.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
 import { isBrowser } from './runtime.ts'
-import { cpOf, type Server, Servers } from './servers.ts'
+import { cpOf, type ReadingRules, type Server, Servers } from './servers.ts'
 import { Sql } from './sql.ts'
 import { batchAnswer, listing, patchedFile, stat, writtenEntry } from './shapes.ts'
 import { systemRandom, systemTimers } from './timers.ts'
@@ -111,39 +111,8 @@ export class Client {
   }
 
   /** Resolves when the answer has begun; the content is still to be read. */
-  async get(path: string, { range, onProgress, ...reading }: GetOptions = {}): Promise<RemoteFile> {
-    const open = (headers: Readonly<Record<string, string>>): Promise<{ answer: Answer; cp: number }> =>
-      this.servers.read(reading, async ({ transport }, query) => {
-        const statuses = 'Range' in headers ? [206] : [200]
-        const address = addressOf('/v1/files', path)
-        const { signal } = reading
-        const answer = await transport.request({ method: 'GET', address, query, headers, statuses, signal })
-        try {
-          const cp = cpOf(answer)
-          const begins = `bytes ${/\d+/.exec(headers['Range'] ?? '')?.[0] ?? ''}-`
-          const isRange = answer.headers.get('Content-Range')?.startsWith(begins) ?? false
-          transport.expect(answer.headers.get('ETag') !== null && isOfCp(cp, query))
-          transport.expect(!('Range' in headers) || isRange)
-          return { answer, cp }
-        } catch (error) {
-          answer.cancel()
-          throw error
-        }
-      })
-    if (path === '') throw new ClientError('is-a-directory', 'the root is a directory')
-    const first = await open(range === undefined ? {} : { Range: rangeHeader(range, 0) })
-    this.servers.saw(first)
-    const etag = first.answer.headers.get('ETag')!
-    return new RemoteFile(first.cp, first.answer, {
-      createHash: this.options.createHash ?? null,
-      onProgress,
-      again: async (bytes, attempt, error) => {
-        if (attempt >= this.servers.retriesMax) return null
-        await this.servers.delay(attempt, error, reading.signal)
-        const rest = { Range: rangeHeader(range ?? { offset: 0 }, bytes), 'If-Match': etag }
-        return (await open(rest)).answer
-      },
-    })
+  get(path: string, options: GetOptions = {}): Promise<RemoteFile> {
+    return this.opened(path, options)
   }
 
   /**
@@ -274,6 +243,55 @@ export class Client {
     return this.servers.saw(answer)
   }
 
+  /** Opens a content: of the version `ifMatch` where one is named, and then goes on with that version alone. */
+  private async opened(
+    path: string,
+    { range, onProgress, ...reading }: GetOptions,
+    ifMatch?: string,
+    rules?: ReadingRules,
+  ): Promise<RemoteFile> {
+    if (path === '') throw new ClientError('is-a-directory', 'the root is a directory')
+    const { signal } = reading
+    const open = (part: Range | undefined, etag: string | undefined) =>
+      this.servers.read(
+        reading,
+        async ({ transport }, query) => {
+          const address = addressOf('/v1/files', path)
+          const headers = {
+            ...(part && { Range: rangeHeader(part) }),
+            ...conditionHeaders({ ifMatch: etag }),
+          }
+          const statuses = [part ? 206 : 200]
+          const answer = await transport.request({ method: 'GET', address, query, headers, statuses, signal })
+          try {
+            const cp = cpOf(answer)
+            const found = answer.headers.get('ETag')
+            transport.expect(found !== null && (etag === undefined || found === etag) && isOfCp(cp, query))
+            transport.expect(part === undefined || isRange(answer, part))
+            return { answer, cp }
+          } catch (error) {
+            answer.cancel()
+            throw error
+          }
+        },
+        rules,
+      )
+    const first = await open(range, ifMatch)
+    this.servers.saw(first)
+    const etag = first.answer.headers.get('ETag')!
+    const { offset, length } = range ?? { offset: 0 }
+    return new RemoteFile(first.cp, first.answer, {
+      createHash: this.options.createHash ?? null,
+      onProgress,
+      again: async (bytes, attempt, error) => {
+        if (attempt >= this.servers.retriesMax) return null
+        await this.servers.delay(attempt, error, signal)
+        const rest = { offset: offset + bytes, length: length === undefined ? undefined : length - bytes }
+        return (await open(rest, etag)).answer
+      },
+    })
+  }
+
   private async statAt(
     transport: Transport,
     path: string,
@@ -382,10 +400,3 @@ function isOfCp(cp: number, { cp: wanted, minCp }: RequestQuery): boolean {
 }
 
 const writingQuery = ({ durability, mirrors, wait }: Writing): RequestQuery => ({ durability, mirrors, wait })
-
-/** `bytes` of the range have been received. */
-function rangeHeader({ offset, length }: Range, bytes: number): string {
-  if (length !== undefined && length < 1)
-    throw new ClientError('bad-parameter', 'a range has at least one byte')
-  return `bytes=${offset + bytes}-${length === undefined ? '' : offset + length - 1}`
-}
