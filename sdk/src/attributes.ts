@@ -3,6 +3,7 @@
  * caller; on its way all that is not visible ASCII is percent-encoded, `%` and spaces at the ends too.
  */
 import type { ListedEntry, Stat } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { encodeText } from './paths.ts'
 import type { Conditions, SentAttributes } from './wishes.ts'
 
@@ -11,6 +12,7 @@ const metaPrefix = 'stillpoint-meta-'
 
 /** Attributes in their JSON form; JSON leaves out an attribute that is undefined. */
 export function fieldsOf({ mode, modified, contentType, meta }: SentAttributes) {
+  checkNumbers({ mode })
   return {
     mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
     modified,

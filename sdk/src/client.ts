@@ -15,6 +15,7 @@ import { bodyOf, type Content, sizeOf } from './content.ts'
 import { ClientError } from './client-error.ts'
 import type { BatchAnswer, ListedEntry, Listing, PatchedFile, Stat, WrittenEntry } from './contract.ts'
 import { isRange, rangeHeader } from './extent.ts'
+import { checkNumbers } from './numbers.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
@@ -61,11 +62,13 @@ export class Client {
   ) {
     const { timers = systemTimers, fetch = (...asked) => globalThis.fetch(...asked), token = null } = options
     const transport = (of: string): Transport => new Transport(of, fetch, timers, token)
+    const { retriesMax = 4, mirrorWait = 5, cp = 0 } = options
+    checkNumbers({ retriesMax, mirrorWait, cp })
     this.servers = new Servers(transport(url), (options.mirrors ?? []).map(transport), {
-      retriesMax: options.retriesMax ?? 4,
+      retriesMax,
       readsFrom: options.readsFrom ?? 'primary',
-      mirrorWait: options.mirrorWait ?? 5,
-      cp: options.cp ?? 0,
+      mirrorWait,
+      cp,
       random: options.random ?? systemRandom,
       timers,
     })
@@ -149,12 +152,14 @@ export class Client {
     content: Content,
     options: Writing & Conditions = {},
   ): Promise<PatchedFile> {
+    if (offset !== 'end') checkNumbers({ offset })
     const asked = { body: bodyOf(content), headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { offset, ...writingQuery(options) }, asked)
   }
 
   /** Truncates a file, or extends it with zeros. */
   async resize(path: string, size: number, options: Writing & Conditions = {}): Promise<PatchedFile> {
+    checkNumbers({ size })
     const asked = { headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { size, ...writingQuery(options) }, asked)
   }
@@ -163,7 +168,7 @@ export class Client {
    * Writes a large file in parts, beside its path, and puts it there in one step. A part that fails is sent again; an
    * upload that was cut altogether goes on when it is called again with the same `id`.
    */
-  upload(path: string, source: Source, options: UploadOptions = {}): Promise<WrittenEntry> {
+  async upload(path: string, source: Source, options: UploadOptions = {}): Promise<WrittenEntry> {
     const { primary } = this.servers
     return upload(
       {
@@ -186,7 +191,7 @@ export class Client {
   }
 
   /** Makes a symbolic link, or replaces what is no directory by one. */
-  putLink(
+  async putLink(
     path: string,
     target: string,
     options: SentAttributes & Writing & Conditions = {},
@@ -198,18 +203,18 @@ export class Client {
   }
 
   /** Does nothing where the directory exists. */
-  makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<WrittenEntry> {
+  async makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<WrittenEntry> {
     const asked = { headers: headersOf(options), signal: options.signal }
     return this.written('PUT', addressOf('/v1/dirs', path), writingQuery(options), path, asked)
   }
 
   /** Deletes a file or a link. Resolves with the CP that will be without it. */
-  deleteFile(path: string, options: Writing & Conditions = {}): Promise<{ readonly cp: number }> {
+  async deleteFile(path: string, options: Writing & Conditions = {}): Promise<{ readonly cp: number }> {
     return this.removed(`/v1/files/${encodePath(path)}`, {}, options)
   }
 
   /** Deletes an empty directory, or with `recursive` everything below it too, in one step. */
-  deleteDirectory(
+  async deleteDirectory(
     path: string,
     options: Writing & Conditions & { readonly recursive?: boolean } = {},
   ): Promise<{ readonly cp: number }> {
@@ -218,7 +223,7 @@ export class Client {
   }
 
   /** `ifMatch` is of what is moved. */
-  move(
+  async move(
     from: string,
     to: string,
     options: Writing & { readonly overwrite?: boolean; readonly ifMatch?: string } = {},
@@ -251,6 +256,7 @@ export class Client {
     rules?: ReadingRules,
   ): Promise<RemoteFile> {
     if (path === '') throw new ClientError('is-a-directory', 'the root is a directory')
+    checkNumbers({ ...range })
     const { signal } = reading
     const open = (part: Range | undefined, etag: string | undefined) =>
       this.servers.read(
@@ -304,12 +310,13 @@ export class Client {
     return this.servers.saw(withPlainMeta(found))
   }
 
-  private pageAt(
+  private async pageAt(
     path: string,
     options: Reading & PageOptions & { readonly cursor?: string },
     only?: Server,
   ): Promise<{ readonly page: Listing; readonly server: Server }> {
     const { recursive, limit, content, cursor, ...reading } = options
+    checkNumbers({ limit, content })
     return this.servers.read(
       reading,
       async (server, wished) => {
@@ -399,4 +406,7 @@ function isOfCp(cp: number, { cp: wanted, minCp }: RequestQuery): boolean {
   return (wanted === undefined || cp === wanted) && (minCp === undefined || cp >= Number(minCp))
 }
 
-const writingQuery = ({ durability, mirrors, wait }: Writing): RequestQuery => ({ durability, mirrors, wait })
+function writingQuery({ durability, mirrors, wait }: Writing): RequestQuery {
+  checkNumbers({ mirrors, wait })
+  return { durability, mirrors, wait }
+}

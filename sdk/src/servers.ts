@@ -10,6 +10,7 @@
  */
 import type { Answer } from './answer.ts'
 import { ClientError, isClientError } from './client-error.ts'
+import { checkNumbers } from './numbers.ts'
 import { delayMs, isInDoubt, isRefusedForNow, mayGoElsewhere } from './retry.ts'
 import { type Timers, pause } from './timers.ts'
 import type { Asked, RequestQuery, Transport } from './transport.ts'
@@ -88,6 +89,7 @@ export class Servers {
     { only, primaryFollows = false }: ReadingRules = {},
   ): Promise<T> {
     const { signal, ...wished } = reading
+    checkNumbers(wished)
     for (let attempt = 0; ; attempt++) {
       let failure: unknown
       for (const server of only ? [only] : this.inOrder()) {

@@ -8,7 +8,9 @@
  */
 import type { Answer } from './answer.ts'
 import { concat, decodeUtf8 } from './bytes.ts'
+import { ClientError } from './client-error.ts'
 import type { SqlAnswer, SqlSchema } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { cpOf, type Servers } from './servers.ts'
 import { sqlAnswer, sqlSchema } from './shapes.ts'
 import { jsonBody, type RequestQuery, type Transport } from './transport.ts'
@@ -92,6 +94,12 @@ export class Sql {
     wished: RequestQuery,
     accept: string,
   ) {
+    checkNumbers({ maxRows })
+    if (params?.some((value) => typeof value === 'number' && !Number.isFinite(value)) === true)
+      throw new ClientError(
+        'bad-parameter',
+        'a parameter of a query is a finite number, a text, a boolean or null',
+      )
     const { body, headers } = jsonBody({ query, params, maxRows })
     const address = '/v1/sql'
     return { method: 'POST', address, query: wished, body, headers: { ...headers, Accept: accept }, signal }

@@ -13,6 +13,7 @@
 import { ClientError, isClientError } from './client-error.ts'
 import type { Content } from './content.ts'
 import type { PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { type Part, type Source, bytesOfPart, partsOf, totalOf } from './parts.ts'
 import { splitPath } from './paths.ts'
 import { isInDoubt } from './retry.ts'
@@ -51,16 +52,17 @@ export async function upload(
   source: Source,
   options: UploadOptions,
 ): Promise<WrittenEntry> {
+  // The wishes for the last step, too: no upload runs for an hour to find out about them.
+  const { mode, contentType, meta, durability, mirrors, wait } = options
+  checkNumbers({ partBytes: options.partBytes, mirrors, wait, mode })
   const { id = randomId(), partBytes = partBytesDefault, overwrite = true, signal, onProgress } = options
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(id))
     throw new ClientError(
       'bad-parameter',
       'the id of an upload has 1 to 64 letters, digits, ".", "_" and "-"',
     )
-  if (!(partBytes >= 1)) throw new ClientError('bad-parameter', 'a part has at least one byte')
   const { directory } = splitPath(path)
   const beside = `${directory}${directory === '' ? '' : '/'}.upload-${id}`
-  const { mode, contentType, meta, durability, mirrors, wait } = options
   const attributes = { mode, contentType, meta }
   const totalBytes = totalOf(source)
 
