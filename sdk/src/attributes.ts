@@ -51,6 +51,25 @@ export function withPlainMeta<T extends Stat | ListedEntry>(entry: T): T {
   return { ...entry, meta: decodeMeta(entry.meta) }
 }
 
+/** Name of an attribute that the writer names and the entry has otherwise; null where there is none. */
+export function differingAttribute(named: SentAttributes, found: Stat): keyof SentAttributes | null {
+  const { mode, contentType } = fieldsOf(named)
+  if (mode !== undefined && mode !== found.mode) return 'mode'
+  if (contentType !== undefined && typeText(contentType) !== typeText(found.contentType ?? ''))
+    return 'contentType'
+  return named.meta !== undefined && !isSameMeta(encodeMeta(named.meta), encodeMeta(found.meta))
+    ? 'meta'
+    : null
+}
+
+/** A server keeps one of the forms that a media type has: letters in another case, space and quotes say nothing. */
+const typeText = (contentType: string): string => contentType.toLowerCase().replace(/[\s"\\]/g, '')
+
+function isSameMeta(one: Meta, other: Meta): boolean {
+  const names = Object.keys(one)
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
+}
+
 function encodeMeta(meta: Meta): Meta {
   const encoded = emptyMeta()
   for (const [name, value] of Object.entries(meta))

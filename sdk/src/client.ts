@@ -181,6 +181,8 @@ export class Client {
           const asked = { method: 'GET', address: '', signal }
           return this.servers.change(asked, () => this.statAt(primary, of, { signal }, {}), true)
         },
+        read: (of, range, etag, signal) =>
+          this.opened(of, { range, signal }, etag, { only: this.servers.first }),
         delay: (attempt, error, signal) => this.servers.delay(attempt, error, signal),
         retriesMax: this.servers.retriesMax,
       },
@@ -226,7 +228,7 @@ export class Client {
   async move(
     from: string,
     to: string,
-    options: Writing & { readonly overwrite?: boolean; readonly ifMatch?: string } = {},
+    options: Writing & Pick<Conditions, 'ifMatch'> & { readonly overwrite?: boolean } = {},
   ): Promise<WrittenEntry> {
     const { overwrite = false, ifMatch, signal } = options
     const asked = { ...jsonBody({ from, to, overwrite, ifMatch }), signal }

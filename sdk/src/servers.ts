@@ -45,6 +45,8 @@ export interface ServersOptions {
 export class Servers {
   /** The newest CP that this client has heard of, by a write or by a read. */
   cp: number
+  /** The primary as one that reads may be asked of. */
+  readonly first: Server
   private readonly order: readonly Server[]
   private readonly restsUntil = new Map<Server, number>()
 
@@ -54,9 +56,9 @@ export class Servers {
     private readonly options: ServersOptions,
   ) {
     this.cp = options.cp
-    const first = { transport: primary, isMirror: false }
+    this.first = { transport: primary, isMirror: false }
     const others = mirrors.map((transport) => ({ transport, isMirror: true }))
-    this.order = options.readsFrom === 'mirrors' ? [...others, first] : [first, ...others]
+    this.order = options.readsFrom === 'mirrors' ? [...others, this.first] : [this.first, ...others]
   }
 
   /** Remembers the CP of an answer. */

@@ -110,6 +110,7 @@ export const cases: Readonly<Record<string, Case>> = {
     await client.put(path, 'y', { ifMatch: etag })
     await client.put(`${folder}/b`, 'x')
     equal(await codeOf(client.move(path, `${folder}/b`)), 'exists')
+    equal(await codeOf(client.move(`${folder}/none`, path, { ifMatch: etag })), 'not-found')
     await client.move(path, `${folder}/b`, { overwrite: true })
     for (const bad of ['.', '..', 'a//b', '/a', 'a/', 'a/../b', '\ud800'])
       equal([bad, await codeOf(client.put(bad, 'x'))], [bad, 'bad-path'])
@@ -189,12 +190,17 @@ export const cases: Readonly<Record<string, Case>> = {
     const bytes = 6 * partBytes + 1
     const path = `${folder}/a`
     const before = await cuts()
+    const attributes = { mode: 0o640, contentType: 'Text/Plain; charset=utf-8', meta: { Of: 'an upload' } }
     const hasty = new Client(door, { retriesMax: 0 })
     await cut({ direction: 'up', afterBytes: 3.5 * partBytes, staysShut: true })
-    const code = await codeOf(hasty.upload(path, contentStream(bytes), { id: 'mine', partBytes }))
+    const code = await codeOf(
+      hasty.upload(path, contentStream(bytes), { id: 'mine', partBytes, ...attributes }),
+    )
     equal([code, await cuts()], ['unreachable', before + 1])
     await mend()
     equal(await codeOf(make().stat(path)), 'not-found')
+    const other = make().upload(path, contentStream(bytes), { id: 'mine', partBytes, mode: 0o600 })
+    equal(await codeOf(other), 'precondition-failed')
     const offsets: number[] = []
     await make().upload(
       path,
@@ -202,9 +208,11 @@ export const cases: Readonly<Record<string, Case>> = {
         offsets.push(offset)
         return contentStream(bytes, { offset })
       },
-      { id: 'mine', partBytes },
+      { id: 'mine', partBytes, ...attributes },
     )
-    equal(offsets, [3 * partBytes])
+    // The last part that has arrived is compared.
+    equal(offsets, [2 * partBytes])
+    equal((await make().stat(path)).mode, '0640')
     await checkContent(await make().get(path), bytes)
   },
 
