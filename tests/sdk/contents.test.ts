@@ -61,6 +61,23 @@ test('a range that is cut goes on within the range', async () => {
   const got = await servers.client().get('a', { range: { offset: 2, length: 4 } })
   expect(await servers.ended(got.text())).toBe('2345')
   expect(servers.heard.map(({ headers }) => headers.get('Range'))).toEqual(['bytes=2-5', 'bytes=4-5'])
+  for (const [text, said] of [
+    ['456789', 'bytes 4-9/10'],
+    ['456789', 'bytes 4-5/10'],
+    ['4', 'bytes 4-4/10'],
+  ] as const) {
+    const received: string[] = []
+    const other = new FakeServers((_, i) =>
+      i === 0
+        ? file(cutBody('23'), { 'Content-Range': 'bytes 2-5/10' }, 206)
+        : file(text, { 'Content-Range': said }, 206),
+    )
+    const read = async (): Promise<void> => {
+      for await (const piece of await other.client().get('a', { range: { offset: 2, length: 4 } }))
+        received.push(Buffer.from(piece).toString())
+    }
+    expect([said, await codeOf(other.ended(read())), received]).toEqual([said, 'bad-answer', ['23']])
+  }
 })
 
 test('what goes on is the rest, of the same version: nothing else is put behind what was read', async () => {

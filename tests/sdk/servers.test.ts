@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { serverCodes } from '../../sdk/src/generated/codes.ts'
 import { type ClientError, isClientError } from '../../sdk/src/index.ts'
 import { errorCodes } from '../../src/lib/errors.ts'
-import { busy, FakeServers, refusal, saysStat, statOf, written } from './fake-servers.ts'
+import { busy, FakeServers, type Heard, refusal, saysStat, statOf, written } from './fake-servers.ts'
 
 const saysRows = (cp: number): Response =>
   Response.json({ cp, columns: [{ name: '1', type: null }], rows: [[1]], truncated: false })
@@ -168,6 +168,37 @@ describe('who is asked', () => {
       ['m1', 'third', undefined],
     ])
   })
+})
+
+test('a page that fails ahead of its reader is heard of when the reader comes to it, and not before', async () => {
+  const page = (next: string | null) =>
+    Response.json({
+      cp: 1,
+      path: '',
+      entries: ['a', 'b'].map((name) => ({ ...statOf(name, 1), name })),
+      next,
+    })
+  const said = ({ query: { cursor } }: Heard) =>
+    cursor === undefined ? page('second') : refusal(410, 'cursor-expired')
+  const unheard: unknown[] = []
+  const onUnheard = (reason: unknown): void => void unheard.push(reason)
+  process.on('unhandledRejection', onUnheard)
+  try {
+    const servers = new FakeServers(said)
+    const stopping = servers.client().list('')
+    await stopping.next()
+    // A whole turn of the runtime, in which it tells of rejections that nobody has heard.
+    await new Promise((resolve) => setImmediate(resolve))
+    await stopping.return(undefined)
+    const going = servers.client().list('')
+    expect([(await going.next()).value?.name, (await going.next()).value?.name]).toEqual(['a', 'b'])
+    await new Promise((resolve) => setImmediate(resolve))
+    expect((await failure(going.next())).status).toBe(410)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([unheard, servers.heard.length]).toEqual([[], 4])
+  } finally {
+    process.off('unhandledRejection', onUnheard)
+  }
 })
 
 describe('the consistency point that goes along', () => {

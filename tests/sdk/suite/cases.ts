@@ -55,6 +55,10 @@ export const cases: Readonly<Record<string, Case>> = {
         equal([...(await file.bytes())], [...bytes])
       }
     }
+    // Larger than what one call of an engine without base64 of its own takes.
+    const large = bytesAt(0, 200_001)
+    await client.batch([{ op: 'put', path: `${folder}/large`, bytes: large }])
+    await checkContent(await client.get(`${folder}/large`), large.length)
     const batched = await client.batch([
       { op: 'put', path: `${folder}/b`, bytes: contents.binary, meta: { of: 'a batch' } },
       { op: 'move', from: `${folder}/b`, to: `${folder}/c` },
