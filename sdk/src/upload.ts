@@ -60,7 +60,7 @@ export interface UploadRequests {
   readonly retriesMax: number
 }
 
-/** What the server has of an upload; null where the server has nothing. */
+/** Size and version of what the server has of an upload; null where the server has nothing. */
 type Arrived = Pick<Stat, 'size' | 'etag'> | null
 
 export async function upload(
