@@ -15,7 +15,7 @@ export interface ClientOptions {
    * (default 5, at most 60).
    */
   readonly mirrorWait?: number | undefined
-  /** The CP that reads from a mirror, and answers in SQL, have to show, as another client has told it in `cp`. */
+  /** The CP that reads from any server, and answers in SQL, have to show, as another client has told it in `cp`. */
   readonly cp?: number | undefined
   /** How often a request that fails for now is sent again, and a download that is cut goes on (default 4). */
   readonly retriesMax?: number | undefined

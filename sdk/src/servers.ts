@@ -7,6 +7,7 @@
  *   server that has failed comes last for `restMs`.
  * - No server shows this client less than the client has written or read: `minCp` goes along with each read of a server
  *   that may be behind. A mirror always may; the primary may where it answers from its catalog, which follows the files.
+ *   What another client has handed on goes to the first address too, which may be that of a mirror.
  */
 import type { Answer } from './answer.ts'
 import { ClientError, isClientError } from './client-error.ts'
@@ -96,7 +97,10 @@ export class Servers {
       let failure: unknown
       for (const server of only ? [only] : this.inOrder()) {
         try {
-          return await use(server, server.isMirror || primaryFollows ? this.noOlder(wished) : wished)
+          return await use(
+            server,
+            this.noOlder(wished, server.isMirror || primaryFollows ? this.cp : this.options.cp),
+          )
         } catch (error) {
           if (!mayGoElsewhere(error)) throw error
           if (!isClientError(error, 'not-yet')) this.rest(server)
@@ -119,9 +123,9 @@ export class Servers {
   }
 
   /** The wish of a caller for an older state than this client has seen is no wish of its own. */
-  private noOlder(wished: RequestQuery): RequestQuery {
+  private noOlder(wished: RequestQuery, seen: number): RequestQuery {
     if (wished['cp'] !== undefined || wished['at'] !== undefined) return wished
-    const minCp = Math.max(Number(wished['minCp'] ?? 0), this.cp)
+    const minCp = Math.max(Number(wished['minCp'] ?? 0), seen)
     return minCp === 0 ? wished : { ...wished, minCp, wait: wished['wait'] ?? this.options.mirrorWait }
   }
 

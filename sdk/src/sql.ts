@@ -44,7 +44,7 @@ export class Sql {
     return this.read(options, async (transport, wished) => {
       const asked = this.asked(query, options, wished, 'application/json')
       const found = await transport.json(sqlAnswer, { ...asked, bytesMax: answerBytesMax })
-      transport.expect(isOfCp(found.cp, wished))
+      transport.expect(isOfCp(found.cp, wished) && found.rows.length <= (options.maxRows ?? Infinity))
       transport.expect(found.rows.every(({ length }) => length === found.columns.length))
       return this.servers.saw(found)
     })

@@ -113,9 +113,12 @@ export async function upload(
     const size = offset + bytesOfPart(part)
     for (let attempt = 0; ; attempt++) {
       try {
-        return arrived === null
-          ? await requests.put(beside, part, { ...attributes, ifNoneMatch: '*', signal })
-          : await requests.patch(beside, offset, part, { ifMatch: arrived.etag, signal })
+        const sent =
+          arrived === null
+            ? await requests.put(beside, part, { ...attributes, ifNoneMatch: '*', signal })
+            : await requests.patch(beside, offset, part, { ifMatch: arrived.etag, signal })
+        expectSize(sent, size)
+        return sent
       } catch (error) {
         const mayHelp = isInDoubt(error) || isClientError(error, 'precondition-failed')
         if (!mayHelp || attempt >= requests.retriesMax) throw error
@@ -131,7 +134,9 @@ export async function upload(
     const wish = { durability, mirrors, wait, signal }
     for (let attempt = 0; ; attempt++) {
       try {
-        return await requests.move(beside, path, { ...wish, overwrite, ifMatch: arrived.etag })
+        const moved = await requests.move(beside, path, { ...wish, overwrite, ifMatch: arrived.etag })
+        expectSize(moved, arrived.size)
+        return moved
       } catch (error) {
         // A browser may have sent the request again by itself, and then the first one has moved the file.
         const mayBeDone = isInDoubt(error) || isClientError(error, 'not-found')
@@ -170,6 +175,11 @@ export async function upload(
     if (options.id === undefined && arrived !== null) await requests.remove(beside).catch(() => {})
     throw error
   }
+}
+
+function expectSize({ size }: { readonly size: number }, wanted: number): void {
+  if (size !== wanted)
+    throw new ClientError('bad-answer', `the server has ${size} bytes of the upload instead of ${wanted}`)
 }
 
 const refused = (why: string, cause?: unknown): ClientError =>

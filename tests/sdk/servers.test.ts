@@ -206,7 +206,7 @@ describe('the consistency point that goes along', () => {
   const asked = ({ heard }: FakeServers) =>
     heard.filter(({ host }) => host === 'mirror').map(({ query }) => query)
 
-  test('a mirror is asked for what was written and what was read, and waits; a primary is not', async () => {
+  test('a mirror is asked for what was written and what was read, and waits', async () => {
     let cp = 5
     const servers = new FakeServers(({ host, method }) =>
       method === 'PUT' ? written('a', 8) : host === 'mirror' ? saysStat('a', ++cp + 5) : 'away',
@@ -222,9 +222,36 @@ describe('the consistency point that goes along', () => {
       { minCp: '12', wait: '9' },
     ])
     expect(client.cp).toBe(13)
-    const alone = new FakeServers(() => saysStat('a', 9))
-    await alone.client({ cp: 9 }).stat('a')
-    expect(alone.heard[0]!.query).toEqual({})
+  })
+  test('what another client has handed on goes to the first address, and no more than that', async () => {
+    let cp = 20
+    const servers = new FakeServers(({ method }) => (method === 'PUT' ? written('a', 30) : saysStat('a', cp)))
+    const client = servers.client({ cp: 9 })
+    await client.stat('a')
+    await client.put('a', 'x')
+    await client.stat('a')
+    await client.stat('a', { minCp: 15 })
+    expect(servers.heard.map(({ query }) => query)).toEqual([
+      { minCp: '9', wait: '5' },
+      {},
+      { minCp: '9', wait: '5' },
+      { minCp: '15', wait: '5' },
+    ])
+    cp = 8
+    expect((await failure(client.stat('a'))).code).toBe('bad-answer')
+  })
+  test('the next server is asked where one shows less than it was asked for', async () => {
+    const servers = new FakeServers(({ host }) => saysStat('a', host === 'mirror' ? 2 : 5))
+    const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 3 })
+    expect([(await client.stat('a')).cp, servers.hosts]).toEqual([5, ['mirror', 'primary']])
+  })
+  test('an answer in SQL has no more rows than were asked for', async () => {
+    const servers = new FakeServers(() =>
+      Response.json({ cp: 1, columns: [{ name: '1', type: null }], rows: [[1], [2]], truncated: false }),
+    )
+    const ask = (maxRows: number) => servers.client().sql.ask('SELECT 1', { maxRows })
+    expect((await ask(2)).rows.length).toBe(2)
+    expect((await failure(ask(1))).code).toBe('bad-answer')
   })
   test('a mirror that shows less than it was asked for is not believed', async () => {
     const servers = new FakeServers(() => saysStat('a', 2))
@@ -255,7 +282,7 @@ describe('the consistency point that goes along', () => {
       if (path === '/v1/sql/schema') return Response.json({ views: [] })
       return headers.get('Accept') === 'text/csv' ? saysCsv(cp) : saysRows(cp)
     })
-    const client = servers.client({ mirrors })
+    const client = servers.client()
     await client.sql.ask('SELECT 1')
     cp = 3
     await client.put('a', 'x')

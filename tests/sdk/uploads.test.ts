@@ -17,6 +17,8 @@ const upload = (files: FakeFiles, source: Source, more: UploadOptions = {}): Pro
     },
   )
 
+const said = { etag: '"1-2-9"', cp: 1, durability: 'logged' }
+
 /** The same content as every kind of source. */
 const sources: Readonly<Record<string, (text: string) => Source>> = {
   'a text': (text) => text,
@@ -189,6 +191,22 @@ test('a part in doubt is taken for sent by its bytes, not by its size', async ()
       ])
       expect(files.text(path)).toBe(isForeign ? null : '0123456789')
     }
+})
+
+test('the server has as many bytes as were sent, after each part and in the end', async () => {
+  for (const [method, size] of [
+    ['PUT', 3],
+    ['PATCH', 6],
+    ['POST', 3],
+  ] as const) {
+    const files = new FakeFiles()
+    files.after = ({ method: asked }) =>
+      asked === method
+        ? Response.json({ ...said, path: method === 'POST' ? path : beside, size, offset: 4 })
+        : null
+    const outcome = await upload(files, method === 'PUT' ? new Blob(['0123456789']).stream() : '0123456789')
+    expect([method, outcome.split(':')[0]]).toEqual([method, 'bad-answer'])
+  }
 })
 
 test('the file that is put in its place is the version that this upload has made', async () => {

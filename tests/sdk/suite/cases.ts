@@ -271,6 +271,8 @@ export const cases: Readonly<Record<string, Case>> = {
     const client = make({ mirrors: [mirror], readsFrom: 'mirrors', mirrorWait: 30 })
     for (let i = 0; i < 5; i++) {
       const { cp } = await client.put(`${folder}/a`, `version ${i}`)
+      const handed = new Client(mirror, { cp: client.cp, mirrorWait: 30 })
+      equal(await text(handed, `${folder}/a`), `version ${i}`)
       const file = await client.get(`${folder}/a`)
       equal(await file.text(), `version ${i}`)
       isTrue(file.cp >= cp, 'an older consistency point')
