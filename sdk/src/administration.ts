@@ -10,6 +10,7 @@ import type {
   Token,
   Whoami,
 } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { encodeText } from './paths.ts'
 import type { Servers } from './servers.ts'
 import {
@@ -45,6 +46,7 @@ export class Administration {
   /** Yields the consistency points, the newest first. */
   async *cps(options: Abortable & { readonly limit?: number } = {}): AsyncGenerator<ConsistencyPoint> {
     const { limit, signal } = options
+    checkNumbers({ limit })
     let cursor: string | undefined
     for (;;) {
       const page = await this.ask(consistencyPoints, 'GET', '/v1/cps', { limit, cursor }, { signal })

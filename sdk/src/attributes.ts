@@ -3,6 +3,7 @@
  * caller; on its way all that is not visible ASCII is percent-encoded, `%` and spaces at the ends too.
  */
 import type { ListedEntry, Stat } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { encodeText } from './paths.ts'
 import type { Conditions, SentAttributes } from './wishes.ts'
 
@@ -11,6 +12,7 @@ const metaPrefix = 'stillpoint-meta-'
 
 /** Attributes in their JSON form; JSON leaves out an attribute that is undefined. */
 export function fieldsOf({ mode, modified, contentType, meta }: SentAttributes) {
+  checkNumbers({ mode })
   return {
     mode: mode === undefined ? undefined : (mode & 0o7777).toString(8).padStart(4, '0'),
     modified,
@@ -47,6 +49,25 @@ export function metaIn(headers: Headers): Meta {
 
 export function withPlainMeta<T extends Stat | ListedEntry>(entry: T): T {
   return { ...entry, meta: decodeMeta(entry.meta) }
+}
+
+/** Name of an attribute that the writer names and the entry has otherwise; null where there is none. */
+export function differingAttribute(named: SentAttributes, found: Stat): keyof SentAttributes | null {
+  const { mode, contentType } = fieldsOf(named)
+  if (mode !== undefined && mode !== found.mode) return 'mode'
+  if (contentType !== undefined && typeText(contentType) !== typeText(found.contentType ?? ''))
+    return 'contentType'
+  return named.meta !== undefined && !isSameMeta(encodeMeta(named.meta), encodeMeta(found.meta))
+    ? 'meta'
+    : null
+}
+
+/** A server keeps one of the forms that a media type has: letters in another case, space and quotes say nothing. */
+const typeText = (contentType: string): string => contentType.toLowerCase().replace(/[\s"\\]/g, '')
+
+function isSameMeta(one: Meta, other: Meta): boolean {
+  const names = Object.keys(one)
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
 }
 
 function encodeMeta(meta: Meta): Meta {

@@ -18,6 +18,9 @@ export function concat(pieces: readonly Uint8Array[]): Bytes {
   return all
 }
 
+export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
+  one.length === other.length && one.every((byte, at) => byte === other[at])
+
 /** An engine takes only so many arguments; a multiple of 3, so that no piece but the last is padded. */
 const pieceBytes = 3 * 2 ** 12
 

@@ -9,17 +9,18 @@
  * Errors: ClientError, and the reason of the caller's signal.
  */
 import { Administration } from './administration.ts'
-import type { Answer } from './answer.ts'
 import { conditionHeaders, headersOf, withPlainMeta } from './attributes.ts'
 import { type BatchStep, operationOf } from './batch-step.ts'
 import { bodyOf, type Content, sizeOf } from './content.ts'
 import { ClientError } from './client-error.ts'
 import type { BatchAnswer, ListedEntry, Listing, PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import { isRange, rangeHeader } from './extent.ts'
+import { checkNumbers } from './numbers.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
 import { isBrowser } from './runtime.ts'
-import { cpOf, type Server, Servers } from './servers.ts'
+import { cpOf, type ReadingRules, type Server, Servers } from './servers.ts'
 import { Sql } from './sql.ts'
 import { batchAnswer, listing, patchedFile, stat, writtenEntry } from './shapes.ts'
 import { systemRandom, systemTimers } from './timers.ts'
@@ -61,11 +62,13 @@ export class Client {
   ) {
     const { timers = systemTimers, fetch = (...asked) => globalThis.fetch(...asked), token = null } = options
     const transport = (of: string): Transport => new Transport(of, fetch, timers, token)
+    const { retriesMax = 4, mirrorWait = 5, cp = 0 } = options
+    checkNumbers({ retriesMax, mirrorWait, cp })
     this.servers = new Servers(transport(url), (options.mirrors ?? []).map(transport), {
-      retriesMax: options.retriesMax ?? 4,
+      retriesMax,
       readsFrom: options.readsFrom ?? 'primary',
-      mirrorWait: options.mirrorWait ?? 5,
-      cp: options.cp ?? 0,
+      mirrorWait,
+      cp,
       random: options.random ?? systemRandom,
       timers,
     })
@@ -111,39 +114,8 @@ export class Client {
   }
 
   /** Resolves when the answer has begun; the content is still to be read. */
-  async get(path: string, { range, onProgress, ...reading }: GetOptions = {}): Promise<RemoteFile> {
-    const open = (headers: Readonly<Record<string, string>>): Promise<{ answer: Answer; cp: number }> =>
-      this.servers.read(reading, async ({ transport }, query) => {
-        const statuses = 'Range' in headers ? [206] : [200]
-        const address = addressOf('/v1/files', path)
-        const { signal } = reading
-        const answer = await transport.request({ method: 'GET', address, query, headers, statuses, signal })
-        try {
-          const cp = cpOf(answer)
-          const begins = `bytes ${/\d+/.exec(headers['Range'] ?? '')?.[0] ?? ''}-`
-          const isRange = answer.headers.get('Content-Range')?.startsWith(begins) ?? false
-          transport.expect(answer.headers.get('ETag') !== null && isOfCp(cp, query))
-          transport.expect(!('Range' in headers) || isRange)
-          return { answer, cp }
-        } catch (error) {
-          answer.cancel()
-          throw error
-        }
-      })
-    if (path === '') throw new ClientError('is-a-directory', 'the root is a directory')
-    const first = await open(range === undefined ? {} : { Range: rangeHeader(range, 0) })
-    this.servers.saw(first)
-    const etag = first.answer.headers.get('ETag')!
-    return new RemoteFile(first.cp, first.answer, {
-      createHash: this.options.createHash ?? null,
-      onProgress,
-      again: async (bytes, attempt, error) => {
-        if (attempt >= this.servers.retriesMax) return null
-        await this.servers.delay(attempt, error, reading.signal)
-        const rest = { Range: rangeHeader(range ?? { offset: 0 }, bytes), 'If-Match': etag }
-        return (await open(rest)).answer
-      },
-    })
+  get(path: string, options: GetOptions = {}): Promise<RemoteFile> {
+    return this.opened(path, options)
   }
 
   /**
@@ -180,12 +152,14 @@ export class Client {
     content: Content,
     options: Writing & Conditions = {},
   ): Promise<PatchedFile> {
+    if (offset !== 'end') checkNumbers({ offset })
     const asked = { body: bodyOf(content), headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { offset, ...writingQuery(options) }, asked)
   }
 
   /** Truncates a file, or extends it with zeros. */
   async resize(path: string, size: number, options: Writing & Conditions = {}): Promise<PatchedFile> {
+    checkNumbers({ size })
     const asked = { headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { size, ...writingQuery(options) }, asked)
   }
@@ -194,7 +168,7 @@ export class Client {
    * Writes a large file in parts, beside its path, and puts it there in one step. A part that fails is sent again; an
    * upload that was cut altogether goes on when it is called again with the same `id`.
    */
-  upload(path: string, source: Source, options: UploadOptions = {}): Promise<WrittenEntry> {
+  async upload(path: string, source: Source, options: UploadOptions = {}): Promise<WrittenEntry> {
     const { primary } = this.servers
     return upload(
       {
@@ -207,6 +181,8 @@ export class Client {
           const asked = { method: 'GET', address: '', signal }
           return this.servers.change(asked, () => this.statAt(primary, of, { signal }, {}), true)
         },
+        read: (of, range, etag, signal) =>
+          this.opened(of, { range, signal }, etag, { only: this.servers.first }),
         delay: (attempt, error, signal) => this.servers.delay(attempt, error, signal),
         retriesMax: this.servers.retriesMax,
       },
@@ -217,7 +193,7 @@ export class Client {
   }
 
   /** Makes a symbolic link, or replaces what is no directory by one. */
-  putLink(
+  async putLink(
     path: string,
     target: string,
     options: SentAttributes & Writing & Conditions = {},
@@ -229,18 +205,18 @@ export class Client {
   }
 
   /** Does nothing where the directory exists. */
-  makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<WrittenEntry> {
+  async makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<WrittenEntry> {
     const asked = { headers: headersOf(options), signal: options.signal }
     return this.written('PUT', addressOf('/v1/dirs', path), writingQuery(options), path, asked)
   }
 
   /** Deletes a file or a link. Resolves with the CP that will be without it. */
-  deleteFile(path: string, options: Writing & Conditions = {}): Promise<{ readonly cp: number }> {
+  async deleteFile(path: string, options: Writing & Conditions = {}): Promise<{ readonly cp: number }> {
     return this.removed(`/v1/files/${encodePath(path)}`, {}, options)
   }
 
   /** Deletes an empty directory, or with `recursive` everything below it too, in one step. */
-  deleteDirectory(
+  async deleteDirectory(
     path: string,
     options: Writing & Conditions & { readonly recursive?: boolean } = {},
   ): Promise<{ readonly cp: number }> {
@@ -249,10 +225,10 @@ export class Client {
   }
 
   /** `ifMatch` is of what is moved. */
-  move(
+  async move(
     from: string,
     to: string,
-    options: Writing & { readonly overwrite?: boolean; readonly ifMatch?: string } = {},
+    options: Writing & Pick<Conditions, 'ifMatch'> & { readonly overwrite?: boolean } = {},
   ): Promise<WrittenEntry> {
     const { overwrite = false, ifMatch, signal } = options
     const asked = { ...jsonBody({ from, to, overwrite, ifMatch }), signal }
@@ -274,6 +250,56 @@ export class Client {
     return this.servers.saw(answer)
   }
 
+  /** Opens a content: of the version `ifMatch` where one is named, and then goes on with that version alone. */
+  private async opened(
+    path: string,
+    { range, onProgress, ...reading }: GetOptions,
+    ifMatch?: string,
+    rules?: ReadingRules,
+  ): Promise<RemoteFile> {
+    if (path === '') throw new ClientError('is-a-directory', 'the root is a directory')
+    checkNumbers({ ...range })
+    const { signal } = reading
+    const open = (part: Range | undefined, etag: string | undefined) =>
+      this.servers.read(
+        reading,
+        async ({ transport }, query) => {
+          const address = addressOf('/v1/files', path)
+          const headers = {
+            ...(part && { Range: rangeHeader(part) }),
+            ...conditionHeaders({ ifMatch: etag }),
+          }
+          const statuses = [part ? 206 : 200]
+          const answer = await transport.request({ method: 'GET', address, query, headers, statuses, signal })
+          try {
+            const cp = cpOf(answer)
+            const found = answer.headers.get('ETag')
+            transport.expect(found !== null && (etag === undefined || found === etag) && isOfCp(cp, query))
+            transport.expect(part === undefined || isRange(answer, part))
+            return { answer, cp }
+          } catch (error) {
+            answer.cancel()
+            throw error
+          }
+        },
+        rules,
+      )
+    const first = await open(range, ifMatch)
+    this.servers.saw(first)
+    const etag = first.answer.headers.get('ETag')!
+    const { offset, length } = range ?? { offset: 0 }
+    return new RemoteFile(first.cp, first.answer, {
+      createHash: this.options.createHash ?? null,
+      onProgress,
+      again: async (bytes, attempt, error) => {
+        if (attempt >= this.servers.retriesMax) return null
+        await this.servers.delay(attempt, error, signal)
+        const rest = { offset: offset + bytes, length: length === undefined ? undefined : length - bytes }
+        return (await open(rest, etag)).answer
+      },
+    })
+  }
+
   private async statAt(
     transport: Transport,
     path: string,
@@ -286,12 +312,13 @@ export class Client {
     return this.servers.saw(withPlainMeta(found))
   }
 
-  private pageAt(
+  private async pageAt(
     path: string,
     options: Reading & PageOptions & { readonly cursor?: string },
     only?: Server,
   ): Promise<{ readonly page: Listing; readonly server: Server }> {
     const { recursive, limit, content, cursor, ...reading } = options
+    checkNumbers({ limit, content })
     return this.servers.read(
       reading,
       async (server, wished) => {
@@ -311,7 +338,7 @@ export class Client {
         this.servers.saw(page)
         return { page: { ...page, entries: page.entries.map(withPlainMeta) }, server }
       },
-      only,
+      { only },
     )
   }
 
@@ -381,11 +408,7 @@ function isOfCp(cp: number, { cp: wanted, minCp }: RequestQuery): boolean {
   return (wanted === undefined || cp === wanted) && (minCp === undefined || cp >= Number(minCp))
 }
 
-const writingQuery = ({ durability, mirrors, wait }: Writing): RequestQuery => ({ durability, mirrors, wait })
-
-/** `bytes` of the range have been received. */
-function rangeHeader({ offset, length }: Range, bytes: number): string {
-  if (length !== undefined && length < 1)
-    throw new ClientError('bad-parameter', 'a range has at least one byte')
-  return `bytes=${offset + bytes}-${length === undefined ? '' : offset + length - 1}`
+function writingQuery({ durability, mirrors, wait }: Writing): RequestQuery {
+  checkNumbers({ mirrors, wait })
+  return { durability, mirrors, wait }
 }

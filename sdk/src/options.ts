@@ -10,9 +10,12 @@ export interface ClientOptions {
   readonly mirrors?: readonly string[] | undefined
   /** The server that is asked first for a read (default `primary`). */
   readonly readsFrom?: 'primary' | 'mirrors' | undefined
-  /** Longest wait of a mirror for what this client has written or read, in seconds (default 5, at most 60). */
+  /**
+   * Longest wait for what this client has written or read, in seconds, of a mirror, and of the catalog that answers SQL
+   * (default 5, at most 60).
+   */
   readonly mirrorWait?: number | undefined
-  /** The CP that reads from a mirror have to show, as another client has told it in `cp`. */
+  /** The CP that reads from any server, and answers in SQL, have to show, as another client has told it in `cp`. */
   readonly cp?: number | undefined
   /** How often a request that fails for now is sent again, and a download that is cut goes on (default 4). */
   readonly retriesMax?: number | undefined

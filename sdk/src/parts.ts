@@ -1,16 +1,23 @@
-/** A body in parts of one size, from any offset on: the memory that an upload takes is one part. */
+/** A body in parts of one size: the memory that an upload takes is one part. */
 import { type Bytes, concat, encodeUtf8 } from './bytes.ts'
 import type { Content } from './content.ts'
 import { ClientError } from './client-error.ts'
 
 type Pieces = ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
 
-/** A stream from its beginning, or a function that opens one at an offset, so that what has arrived is not read. */
+/**
+ * A stream from its beginning, or a function that opens one at an offset, so that an upload that goes on does not read all
+ * that has arrived.
+ */
 export type Source = Content | AsyncIterable<Uint8Array> | ((offset: number) => Pieces | Promise<Pieces>)
 
 export type Part = Bytes | Blob
 
 export const bytesOfPart = (part: Part): number => (part instanceof Blob ? part.size : part.length)
+
+/** Without a copy. */
+export const sliceOf = (part: Part, from: number, to?: number): Part =>
+  part instanceof Blob ? part.slice(from, to) : part.subarray(from, to)
 
 /** Null for a stream. */
 export function totalOf(source: Source): number | null {
@@ -19,31 +26,33 @@ export function totalOf(source: Source): number | null {
   return source instanceof Uint8Array ? source.length : null
 }
 
-/** Yields the parts after `offset`; every part but the last has `partBytes`. Throws `bad-body`. */
-export async function* partsOf(source: Source, offset: number, partBytes: number): AsyncGenerator<Part> {
-  if (typeof source === 'string') yield* slices(encodeUtf8(source), offset, partBytes)
-  else if (source instanceof Uint8Array || source instanceof Blob) yield* slices(source, offset, partBytes)
-  else if (typeof source === 'function') yield* gathered(piecesOf(await source(offset)), 0, partBytes)
-  else yield* gathered(piecesOf(source), offset, partBytes)
+export async function bytesOf(part: Part): Promise<Bytes> {
+  if (!(part instanceof Blob)) return part
+  try {
+    return new Uint8Array(await part.arrayBuffer())
+  } catch (cause) {
+    throw new ClientError('bad-body', 'the body could not be read', { cause })
+  }
 }
 
-function* slices(whole: Part, offset: number, partBytes: number): Generator<Part> {
+/** Yields the parts; every part but the last has `partBytes`. A function is opened at `offset`. */
+export async function* partsOf(source: Source, partBytes: number, offset: number): AsyncGenerator<Part> {
+  if (typeof source === 'string') yield* slices(encodeUtf8(source), partBytes)
+  else if (source instanceof Uint8Array || source instanceof Blob) yield* slices(source, partBytes)
+  else if (typeof source === 'function') yield* gathered(piecesOf(await source(offset)), partBytes)
+  else yield* gathered(piecesOf(source), partBytes)
+}
+
+function* slices(whole: Part, partBytes: number): Generator<Part> {
   const total = bytesOfPart(whole)
-  if (offset > total) throw tooShort(offset)
-  for (let at = offset; at < total; at += partBytes) yield whole.slice(at, Math.min(total, at + partBytes))
+  for (let at = 0; at < total; at += partBytes) yield sliceOf(whole, at, Math.min(total, at + partBytes))
 }
 
-async function* gathered(
-  pieces: AsyncIterable<Uint8Array>,
-  skipBytes: number,
-  partBytes: number,
-): AsyncGenerator<Part> {
+async function* gathered(pieces: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Part> {
   let gatheredPieces: Uint8Array[] = []
   let bytes = 0
-  let toSkip = skipBytes
   for await (const piece of pieces) {
-    let rest = piece.subarray(Math.min(toSkip, piece.length))
-    toSkip -= piece.length - rest.length
+    let rest = piece
     while (rest.length > 0) {
       const fits = rest.subarray(0, partBytes - bytes)
       gatheredPieces.push(fits)
@@ -55,12 +64,8 @@ async function* gathered(
       bytes = 0
     }
   }
-  if (toSkip > 0) throw tooShort(skipBytes)
   if (bytes > 0) yield concat(gatheredPieces)
 }
-
-const tooShort = (offset: number): ClientError =>
-  new ClientError('bad-body', `${offset} bytes have arrived, and the body has fewer: it is another one`)
 
 const piecesOf = (pieces: Pieces): AsyncIterable<Uint8Array> =>
   pieces instanceof ReadableStream ? read(pieces) : pieces

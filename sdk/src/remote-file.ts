@@ -1,7 +1,8 @@
 /**
  * The content of a file, of one version. The caller reads it to the end, once, or gives it up with `cancel`.
  *
- * A content that is cut is asked for again from where it was cut, of the same version, wherever that version is.
+ * A content that is cut is asked for again from where it was cut, of the same version, wherever that version is. An answer
+ * that has other bytes than are missing is not believed, so that versions are never mixed.
  *
  * Errors: ClientError `cut-short` when it could not be had to its end, `digest-mismatch`, `precondition-failed` when the
  * version is gone meanwhile.
@@ -10,6 +11,7 @@ import type { Answer } from './answer.ts'
 import { metaIn } from './attributes.ts'
 import { type Bytes, concat, decodeUtf8 } from './bytes.ts'
 import { ClientError, isClientError } from './client-error.ts'
+import { bytesOf } from './extent.ts'
 
 /** A hash that takes its input in pieces, as `createHash` of `node:crypto` makes them. */
 export type CreateHash = (algorithm: 'sha256' | 'sha512') => {
@@ -29,6 +31,7 @@ export class RemoteFile implements AsyncIterable<Uint8Array> {
   readonly etag: string
   readonly headers: Headers
   private isGivenUp = false
+  private bytesWanted: number | null
 
   constructor(
     /** The consistency point that has, or will have, this version. */
@@ -38,6 +41,7 @@ export class RemoteFile implements AsyncIterable<Uint8Array> {
   ) {
     this.headers = answer.headers
     this.etag = answer.headers.get('ETag') ?? ''
+    this.bytesWanted = bytesOf(answer)
   }
 
   get contentType(): string | null {
@@ -56,10 +60,7 @@ export class RemoteFile implements AsyncIterable<Uint8Array> {
 
   /** Bytes of this content; null where the answer, which is a long one, does not say. */
   get size(): number | null {
-    const text = this.headers.get('Content-Length') ?? ''
-    const range = /^bytes (\d+)-(\d+)\//.exec(this.headers.get('Content-Range') ?? '')
-    if (range) return Number(range[2]) - Number(range[1]) + 1
-    return /^\d{1,16}$/.test(text) ? Number(text) : null
+    return this.bytesWanted
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
@@ -121,18 +122,31 @@ export class RemoteFile implements AsyncIterable<Uint8Array> {
     for (let attempt = 0; ;) {
       try {
         for await (const piece of this.answer.content()) {
+          this.expect(this.bytesWanted === null || bytes + piece.length <= this.bytesWanted)
           bytes += piece.length
           attempt = 0
           yield piece
         }
-        return
+        if (bytes === (this.bytesWanted ?? bytes)) return
+        throw new ClientError('cut-short', `got ${bytes} bytes instead of ${this.bytesWanted}`)
       } catch (error) {
         if (this.isGivenUp || !isClientError(error, 'cut-short')) throw error
+        // The end that a broken connection did not tell is known all the same.
+        if (bytes === this.bytesWanted) return
         const next = await this.reading.again(bytes, attempt++, error)
         if (next === null) throw error
         this.answer = next
+        const wanted = bytes + bytesOf(next)!
+        this.expect(wanted === (this.bytesWanted ?? wanted))
+        this.bytesWanted = wanted
       }
     }
+  }
+
+  private expect(isSensible: boolean): void {
+    if (isSensible) return
+    this.answer.cancel()
+    throw new ClientError('bad-answer', 'the server gave other bytes than those that were asked for')
   }
 }
 

@@ -35,10 +35,12 @@ export function isInDoubt(error: unknown): boolean {
   return error instanceof ClientError && (error.code === 'unreachable' || error.code === 'cut-short')
 }
 
-/** Another server may do better: this one is away, in trouble, damaged, or behind. */
+/** Another server may do better: this one is away, in trouble, damaged, behind, or talks nonsense. */
 export function mayGoElsewhere(error: unknown): boolean {
   return (
-    isInDoubt(error) || (error instanceof ClientError && error.status !== null && isTrouble(error.status))
+    isInDoubt(error) ||
+    (error instanceof ClientError && error.code === 'bad-answer') ||
+    (error instanceof ClientError && error.status !== null && isTrouble(error.status))
   )
 }
 

@@ -5,10 +5,13 @@
  *   change in doubt is the caller's to decide.
  * - A read goes to the first server of the wished order; where that server is away or in trouble, to the next one. A
  *   server that has failed comes last for `restMs`.
- * - A mirror never shows this client less than the client has written or read: `minCp` goes along with each read.
+ * - No server shows this client less than the client has written or read: `minCp` goes along with each read of a server
+ *   that may be behind. A mirror always may; the primary may where it answers from its catalog, which follows the files.
+ *   What another client has handed on goes to the first address too, which may be that of a mirror.
  */
 import type { Answer } from './answer.ts'
 import { ClientError, isClientError } from './client-error.ts'
+import { checkNumbers } from './numbers.ts'
 import { delayMs, isInDoubt, isRefusedForNow, mayGoElsewhere } from './retry.ts'
 import { type Timers, pause } from './timers.ts'
 import type { Asked, RequestQuery, Transport } from './transport.ts'
@@ -22,10 +25,18 @@ export interface Server {
   readonly isMirror: boolean
 }
 
+/** Particular wishes of one kind of read. */
+export interface ReadingRules {
+  /** The one that has what is asked for, such as the next page of a listing. */
+  readonly only?: Server | undefined
+  /** The primary may be behind its own changes too. */
+  readonly primaryFollows?: boolean
+}
+
 export interface ServersOptions {
   readonly retriesMax: number
   readonly readsFrom: 'primary' | 'mirrors'
-  /** Longest wait of a mirror for what this client has seen, in seconds. */
+  /** Longest wait of a server that is behind for what this client has seen, in seconds. */
   readonly mirrorWait: number
   readonly cp: number
   readonly timers: Timers
@@ -35,6 +46,8 @@ export interface ServersOptions {
 export class Servers {
   /** The newest CP that this client has heard of, by a write or by a read. */
   cp: number
+  /** The primary as one that reads may be asked of. */
+  readonly first: Server
   private readonly order: readonly Server[]
   private readonly restsUntil = new Map<Server, number>()
 
@@ -44,9 +57,9 @@ export class Servers {
     private readonly options: ServersOptions,
   ) {
     this.cp = options.cp
-    const first = { transport: primary, isMirror: false }
+    this.first = { transport: primary, isMirror: false }
     const others = mirrors.map((transport) => ({ transport, isMirror: true }))
-    this.order = options.readsFrom === 'mirrors' ? [...others, first] : [first, ...others]
+    this.order = options.readsFrom === 'mirrors' ? [...others, this.first] : [this.first, ...others]
   }
 
   /** Remembers the CP of an answer. */
@@ -72,18 +85,22 @@ export class Servers {
     }
   }
 
-  /** Asks the servers in turn. `only` names the one that has what is asked for, such as the next page of a listing. */
+  /** Asks the servers in turn. */
   async read<T>(
     reading: Reading,
     use: (server: Server, query: RequestQuery) => Promise<T>,
-    only?: Server,
+    { only, primaryFollows = false }: ReadingRules = {},
   ): Promise<T> {
     const { signal, ...wished } = reading
+    checkNumbers(wished)
     for (let attempt = 0; ; attempt++) {
       let failure: unknown
       for (const server of only ? [only] : this.inOrder()) {
         try {
-          return await use(server, server.isMirror ? this.forMirror(wished) : wished)
+          return await use(
+            server,
+            this.noOlder(wished, server.isMirror || primaryFollows ? this.cp : this.options.cp),
+          )
         } catch (error) {
           if (!mayGoElsewhere(error)) throw error
           if (!isClientError(error, 'not-yet')) this.rest(server)
@@ -105,9 +122,10 @@ export class Servers {
     return this.options.retriesMax
   }
 
-  private forMirror(wished: RequestQuery): RequestQuery {
+  /** The wish of a caller for an older state than this client has seen is no wish of its own. */
+  private noOlder(wished: RequestQuery, seen: number): RequestQuery {
     if (wished['cp'] !== undefined || wished['at'] !== undefined) return wished
-    const minCp = Math.max(Number(wished['minCp'] ?? 0), this.cp)
+    const minCp = Math.max(Number(wished['minCp'] ?? 0), seen)
     return minCp === 0 ? wished : { ...wished, minCp, wait: wished['wait'] ?? this.options.mirrorWait }
   }
 

@@ -1,13 +1,16 @@
 /**
  * Questions in SQL about the metadata of a volume. A read like others: of the primary or of a mirror, and of no older state
- * than the client has seen.
+ * than the client has seen. The catalog that answers follows the files on both sides, so both are told which state that is,
+ * and wait for it.
  *
  * An answer is believed when it is declared in the format that was asked for, and names a consistency point that is no older
  * than wished; in JSON, when each row has a value for each column.
  */
 import type { Answer } from './answer.ts'
 import { concat, decodeUtf8 } from './bytes.ts'
+import { ClientError } from './client-error.ts'
 import type { SqlAnswer, SqlSchema } from './contract.ts'
+import { checkNumbers } from './numbers.ts'
 import { cpOf, type Servers } from './servers.ts'
 import { sqlAnswer, sqlSchema } from './shapes.ts'
 import { jsonBody, type RequestQuery, type Transport } from './transport.ts'
@@ -41,7 +44,7 @@ export class Sql {
     return this.read(options, async (transport, wished) => {
       const asked = this.asked(query, options, wished, 'application/json')
       const found = await transport.json(sqlAnswer, { ...asked, bytesMax: answerBytesMax })
-      transport.expect(isOfCp(found.cp, wished))
+      transport.expect(isOfCp(found.cp, wished) && found.rows.length <= (options.maxRows ?? Infinity))
       transport.expect(found.rows.every(({ length }) => length === found.columns.length))
       return this.servers.saw(found)
     })
@@ -77,7 +80,12 @@ export class Sql {
     { minCp, wait, signal }: SqlOptions,
     use: (transport: Transport, wished: RequestQuery) => Promise<T>,
   ): Promise<T> {
-    return this.servers.read({ minCp, wait, signal }, ({ transport }, wished) => use(transport, wished))
+    const rules = { primaryFollows: true }
+    return this.servers.read(
+      { minCp, wait, signal },
+      ({ transport }, wished) => use(transport, wished),
+      rules,
+    )
   }
 
   private asked(
@@ -86,6 +94,12 @@ export class Sql {
     wished: RequestQuery,
     accept: string,
   ) {
+    checkNumbers({ maxRows })
+    if (params?.some((value) => typeof value === 'number' && !Number.isFinite(value)) === true)
+      throw new ClientError(
+        'bad-parameter',
+        'a parameter of a query is a finite number, a text, a boolean or null',
+      )
     const { body, headers } = jsonBody({ query, params, maxRows })
     const address = '/v1/sql'
     return { method: 'POST', address, query: wished, body, headers: { ...headers, Accept: accept }, signal }

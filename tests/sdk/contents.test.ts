@@ -61,6 +61,93 @@ test('a range that is cut goes on within the range', async () => {
   const got = await servers.client().get('a', { range: { offset: 2, length: 4 } })
   expect(await servers.ended(got.text())).toBe('2345')
   expect(servers.heard.map(({ headers }) => headers.get('Range'))).toEqual(['bytes=2-5', 'bytes=4-5'])
+  for (const [text, said] of [
+    ['456789', 'bytes 4-9/10'],
+    ['456789', 'bytes 4-5/10'],
+    ['4', 'bytes 4-4/10'],
+  ] as const) {
+    const received: string[] = []
+    const other = new FakeServers((_, i) =>
+      i === 0
+        ? file(cutBody('23'), { 'Content-Range': 'bytes 2-5/10' }, 206)
+        : file(text, { 'Content-Range': said }, 206),
+    )
+    const read = async (): Promise<void> => {
+      for await (const piece of await other.client().get('a', { range: { offset: 2, length: 4 } }))
+        received.push(Buffer.from(piece).toString())
+    }
+    expect([said, await codeOf(other.ended(read())), received]).toEqual([said, 'bad-answer', ['23']])
+  }
+})
+
+test('what goes on is the rest, of the same version: nothing else is put behind what was read', async () => {
+  const rest = { 'Content-Range': 'bytes 4-9/10' }
+  for (const first of [{ 'Content-Length': '10' }, {}])
+    for (const [text, headers] of [
+      ['BBBBBB', { ...rest, ETag: '"1-2-4"' }],
+      ['456', { 'Content-Range': 'bytes 4-6/10' }],
+      ['45678', { 'Content-Range': 'bytes 4-8/9' }],
+      ['456789a', { 'Content-Range': 'bytes 4-10/10' }],
+      ['456789a', { 'Content-Range': 'bytes 4-10/11' }],
+      ['456789', { 'Content-Range': 'bytes 4-9/*' }],
+      ['456789', { 'Content-Range': 'bytes 40-9/10' }],
+      ['456789', { ...rest, 'Content-Length': '7' }],
+      ['456789a', rest],
+    ] as const) {
+      // A whole file that does not say how long it is may end anywhere, as long as the rest says so.
+      const isKnown = 'Content-Length' in first || !/-(?:8.9|10.11)$/.test(headers['Content-Range'])
+      const servers = new FakeServers((_, i) =>
+        i === 0 ? file(cutBody('0123'), first) : file(text, headers, 206),
+      )
+      const read = servers.ended((await servers.client().get('a')).text())
+      expect([headers, await codeOf(read)]).toEqual([
+        headers,
+        isKnown ? 'bad-answer' : 'no failure of a client: 0123' + text,
+      ])
+    }
+})
+
+test('a range is the one that was asked for, from its first byte to its last', async () => {
+  const asked = { offset: 5, length: 4 }
+  for (const [range, text, said, code] of [
+    [asked, '5678', 'bytes 5-8/1000', null],
+    [asked, '56', 'bytes 5-6/7', null],
+    [{ offset: 5 }, '56', 'bytes 5-6/7', null],
+    [asked, '56789', 'bytes 5-9/1000', 'bad-answer'],
+    [asked, '567', 'bytes 5-7/1000', 'bad-answer'],
+    [asked, '56789', 'bytes 5-8/1000', 'bad-answer'],
+    [asked, '5678', 'bytes 4-7/1000', 'bad-answer'],
+    [asked, '5678', 'bytes 50-53/1000', 'bad-answer'],
+    [asked, '5678', 'items 5-8/1000', 'bad-answer'],
+    [{ offset: 5 }, '56', 'bytes 5-6/8', 'bad-answer'],
+  ] as const) {
+    const servers = new FakeServers(() => file(text, { 'Content-Range': said }, 206))
+    const read = async () => (await servers.client().get('a', { range })).text()
+    expect([said, await codeOf(servers.ended(read()))]).toEqual([
+      said,
+      code ?? `no failure of a client: ${text}`,
+    ])
+    expect(servers.heard.length).toBe(1)
+  }
+})
+
+test('an answer that ends early goes on, and one that is cut behind its last byte is whole', async () => {
+  const early = new FakeServers((_, i) =>
+    i === 0
+      ? file('23', { 'Content-Range': 'bytes 2-5/10' }, 206)
+      : file('45', { 'Content-Range': 'bytes 4-5/10' }, 206),
+  )
+  const got = await early.client().get('a', { range: { offset: 2, length: 4 } })
+  expect([await early.ended(got.text()), early.heard.length]).toEqual(['2345', 2])
+  for (const range of [undefined, { offset: 0, length: 4 }, { offset: 0 }]) {
+    const late = new FakeServers(() =>
+      range === undefined
+        ? file(cutBody('0123'), { 'Content-Length': '4' })
+        : file(cutBody('0123'), { 'Content-Range': 'bytes 0-3/4' }, 206),
+    )
+    const whole = await late.client().get('a', { range })
+    expect([await late.ended(whole.text()), late.heard.length]).toEqual(['0123', 1])
+  }
 })
 
 test('the digest of a content is that of all its pieces', async () => {

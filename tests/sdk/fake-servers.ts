@@ -18,13 +18,13 @@ export class FakeServers {
   readonly heard: Heard[] = []
   readonly clock = new VirtualClock()
 
-  constructor(private readonly say: (heard: Heard, index: number) => Said) {}
+  constructor(private readonly say: (heard: Heard, index: number) => Said | Promise<Said>) {}
 
   client(options: ClientOptions = {}, host = 'primary'): Client {
     return new Client(`http://${host}`, {
       timers: this.clock,
       random: () => 0,
-      fetch: (address, { method, headers, body }) => {
+      fetch: async (address, { method, headers, body }) => {
         const url = new URL(address)
         const query = Object.fromEntries(url.searchParams)
         const asked: Heard = {
@@ -35,8 +35,9 @@ export class FakeServers {
           headers: new Headers(headers),
           body,
         }
-        const said = this.say(asked, this.heard.push(asked) - 1)
-        return typeof said === 'string' ? Promise.reject(new Error(said)) : Promise.resolve(said)
+        const said = await this.say(asked, this.heard.push(asked) - 1)
+        if (typeof said === 'string') throw new Error(said)
+        return said
       },
       ...options,
     })

@@ -3,7 +3,19 @@ import { describe, expect, test } from 'bun:test'
 import { serverCodes } from '../../sdk/src/generated/codes.ts'
 import { type ClientError, isClientError } from '../../sdk/src/index.ts'
 import { errorCodes } from '../../src/lib/errors.ts'
-import { busy, FakeServers, refusal, saysStat, statOf, written } from './fake-servers.ts'
+import { busy, FakeServers, type Heard, refusal, saysStat, statOf, written } from './fake-servers.ts'
+
+const saysRows = (cp: number): Response =>
+  Response.json({ cp, columns: [{ name: '1', type: null }], rows: [[1]], truncated: false })
+const saysCsv = (cp: number): Response =>
+  new Response('1\n', {
+    headers: {
+      'Content-Type': 'text/csv',
+      'Content-Length': '2',
+      'Stillpoint-CP': String(cp),
+      'Stillpoint-Truncated': 'false',
+    },
+  })
 
 const failure = async (work: Promise<unknown>): Promise<ClientError> => {
   const error: unknown = await work.then(
@@ -158,12 +170,43 @@ describe('who is asked', () => {
   })
 })
 
+test('a page that fails ahead of its reader is heard of when the reader comes to it, and not before', async () => {
+  const page = (next: string | null) =>
+    Response.json({
+      cp: 1,
+      path: '',
+      entries: ['a', 'b'].map((name) => ({ ...statOf(name, 1), name })),
+      next,
+    })
+  const said = ({ query: { cursor } }: Heard) =>
+    cursor === undefined ? page('second') : refusal(410, 'cursor-expired')
+  const unheard: unknown[] = []
+  const onUnheard = (reason: unknown): void => void unheard.push(reason)
+  process.on('unhandledRejection', onUnheard)
+  try {
+    const servers = new FakeServers(said)
+    const stopping = servers.client().list('')
+    await stopping.next()
+    // A whole turn of the runtime, in which it tells of rejections that nobody has heard.
+    await new Promise((resolve) => setImmediate(resolve))
+    await stopping.return(undefined)
+    const going = servers.client().list('')
+    expect([(await going.next()).done, (await going.next()).done]).toEqual([false, false])
+    await new Promise((resolve) => setImmediate(resolve))
+    expect((await failure(going.next())).status).toBe(410)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([unheard, servers.heard.length]).toEqual([[], 4])
+  } finally {
+    process.off('unhandledRejection', onUnheard)
+  }
+})
+
 describe('the consistency point that goes along', () => {
   const mirrors = ['http://mirror']
   const asked = ({ heard }: FakeServers) =>
     heard.filter(({ host }) => host === 'mirror').map(({ query }) => query)
 
-  test('a mirror is asked for what was written and what was read, and waits; a primary is not', async () => {
+  test('a mirror is asked for what was written and what was read, and waits', async () => {
     let cp = 5
     const servers = new FakeServers(({ host, method }) =>
       method === 'PUT' ? written('a', 8) : host === 'mirror' ? saysStat('a', ++cp + 5) : 'away',
@@ -179,9 +222,36 @@ describe('the consistency point that goes along', () => {
       { minCp: '12', wait: '9' },
     ])
     expect(client.cp).toBe(13)
-    const alone = new FakeServers(() => saysStat('a', 9))
-    await alone.client({ cp: 9 }).stat('a')
-    expect(alone.heard[0]!.query).toEqual({})
+  })
+  test('what another client has handed on goes to the first address, and no more than that', async () => {
+    let cp = 20
+    const servers = new FakeServers(({ method }) => (method === 'PUT' ? written('a', 30) : saysStat('a', cp)))
+    const client = servers.client({ cp: 9 })
+    await client.stat('a')
+    await client.put('a', 'x')
+    await client.stat('a')
+    await client.stat('a', { minCp: 15 })
+    expect(servers.heard.map(({ query }) => query)).toEqual([
+      { minCp: '9', wait: '5' },
+      {},
+      { minCp: '9', wait: '5' },
+      { minCp: '15', wait: '5' },
+    ])
+    cp = 8
+    expect((await failure(client.stat('a'))).code).toBe('bad-answer')
+  })
+  test('the next server is asked where one shows less than it was asked for', async () => {
+    const servers = new FakeServers(({ host }) => saysStat('a', host === 'mirror' ? 2 : 5))
+    const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 3 })
+    expect([(await client.stat('a')).cp, servers.hosts]).toEqual([5, ['mirror', 'primary']])
+  })
+  test('an answer in SQL has no more rows than were asked for', async () => {
+    const servers = new FakeServers(() =>
+      Response.json({ cp: 1, columns: [{ name: '1', type: null }], rows: [[1], [2]], truncated: false }),
+    )
+    const ask = (maxRows: number) => servers.client().sql.ask('SELECT 1', { maxRows })
+    expect((await ask(2)).rows.length).toBe(2)
+    expect((await failure(ask(1))).code).toBe('bad-answer')
   })
   test('a mirror that shows less than it was asked for is not believed', async () => {
     const servers = new FakeServers(() => saysStat('a', 2))
@@ -195,5 +265,42 @@ describe('the consistency point that goes along', () => {
     await client.stat('a', { cp: 4 })
     await client.stat('a', { at: '2026-01-31T12:00:00Z' })
     expect(asked(servers)).toEqual([{ minCp: '20', wait: '1' }, { cp: '4' }, { at: '2026-01-31T12:00:00Z' }])
+  })
+  test('an older state than this client has seen is no wish that a server gets', async () => {
+    const servers = new FakeServers(({ query }) => saysStat('a', Number(query['minCp'])))
+    const client = servers.client({ mirrors, readsFrom: 'mirrors', cp: 9 })
+    await client.stat('a', { minCp: 4 })
+    expect(asked(servers)).toEqual([{ minCp: '9', wait: '5' }])
+    const older = new FakeServers(() => saysStat('a', 4))
+    const other = older.client({ mirrors, readsFrom: 'mirrors', cp: 9 })
+    expect((await failure(other.stat('a', { minCp: 4 }))).code).toBe('bad-answer')
+  })
+  test('SQL, whose catalog follows, shows what was written on the primary too', async () => {
+    let cp = 8
+    const servers = new FakeServers(({ method, path, headers }) => {
+      if (method === 'PUT') return written('a', 8)
+      if (path === '/v1/sql/schema') return Response.json({ views: [] })
+      return headers.get('Accept') === 'text/csv' ? saysCsv(cp) : saysRows(cp)
+    })
+    const client = servers.client()
+    await client.sql.ask('SELECT 1')
+    cp = 3
+    await client.put('a', 'x')
+    for (const ask of [() => client.sql.ask('SELECT 1'), () => client.sql.askText('csv', 'SELECT 1')])
+      expect((await failure(ask())).code).toBe('bad-answer')
+    cp = 8
+    await client.sql.askText('csv', 'SELECT 1', { minCp: 2 })
+    cp = 20
+    await client.sql.ask('SELECT 1', { minCp: 20, wait: 0 })
+    await client.sql.schema()
+    expect(servers.heard.map(({ host, method, query }) => [host, method, query])).toEqual([
+      ['primary', 'POST', {}],
+      ['primary', 'PUT', {}],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '8', wait: '5' }],
+      ['primary', 'POST', { minCp: '20', wait: '0' }],
+      ['primary', 'GET', {}],
+    ])
   })
 })

@@ -55,6 +55,10 @@ export const cases: Readonly<Record<string, Case>> = {
         equal([...(await file.bytes())], [...bytes])
       }
     }
+    // Larger than what one call of an engine without base64 of its own takes.
+    const large = bytesAt(0, 200_001)
+    await client.batch([{ op: 'put', path: `${folder}/large`, bytes: large }])
+    await checkContent(await client.get(`${folder}/large`), large.length)
     const batched = await client.batch([
       { op: 'put', path: `${folder}/b`, bytes: contents.binary, meta: { of: 'a batch' } },
       { op: 'move', from: `${folder}/b`, to: `${folder}/c` },
@@ -110,6 +114,7 @@ export const cases: Readonly<Record<string, Case>> = {
     await client.put(path, 'y', { ifMatch: etag })
     await client.put(`${folder}/b`, 'x')
     equal(await codeOf(client.move(path, `${folder}/b`)), 'exists')
+    equal(await codeOf(client.move(`${folder}/none`, path, { ifMatch: etag })), 'not-found')
     await client.move(path, `${folder}/b`, { overwrite: true })
     for (const bad of ['.', '..', 'a//b', '/a', 'a/', 'a/../b', '\ud800'])
       equal([bad, await codeOf(client.put(bad, 'x'))], [bad, 'bad-path'])
@@ -189,12 +194,17 @@ export const cases: Readonly<Record<string, Case>> = {
     const bytes = 6 * partBytes + 1
     const path = `${folder}/a`
     const before = await cuts()
+    const attributes = { mode: 0o640, contentType: 'Text/Plain; charset=utf-8', meta: { Of: 'an upload' } }
     const hasty = new Client(door, { retriesMax: 0 })
     await cut({ direction: 'up', afterBytes: 3.5 * partBytes, staysShut: true })
-    const code = await codeOf(hasty.upload(path, contentStream(bytes), { id: 'mine', partBytes }))
+    const code = await codeOf(
+      hasty.upload(path, contentStream(bytes), { id: 'mine', partBytes, ...attributes }),
+    )
     equal([code, await cuts()], ['unreachable', before + 1])
     await mend()
     equal(await codeOf(make().stat(path)), 'not-found')
+    const other = make().upload(path, contentStream(bytes), { id: 'mine', partBytes, mode: 0o600 })
+    equal(await codeOf(other), 'precondition-failed')
     const offsets: number[] = []
     await make().upload(
       path,
@@ -202,9 +212,11 @@ export const cases: Readonly<Record<string, Case>> = {
         offsets.push(offset)
         return contentStream(bytes, { offset })
       },
-      { id: 'mine', partBytes },
+      { id: 'mine', partBytes, ...attributes },
     )
-    equal(offsets, [3 * partBytes])
+    // The last part that has arrived is compared.
+    equal(offsets, [2 * partBytes])
+    equal((await make().stat(path)).mode, '0640')
     await checkContent(await make().get(path), bytes)
   },
 
@@ -259,12 +271,29 @@ export const cases: Readonly<Record<string, Case>> = {
     const client = make({ mirrors: [mirror], readsFrom: 'mirrors', mirrorWait: 30 })
     for (let i = 0; i < 5; i++) {
       const { cp } = await client.put(`${folder}/a`, `version ${i}`)
+      const handed = new Client(mirror, { cp: client.cp, mirrorWait: 30 })
+      equal(await text(handed, `${folder}/a`), `version ${i}`)
       const file = await client.get(`${folder}/a`)
       equal(await file.text(), `version ${i}`)
       isTrue(file.cp >= cp, 'an older consistency point')
       // Another program goes on from here, with the mirror alone.
       const reader = new Client(mirror, { cp: client.cp })
       equal(await text(reader, `${folder}/a`), `version ${i}`)
+    }
+  },
+
+  async 'SQL sees what this client has written, on both sides'({ client: make, folder, mirror }) {
+    for (const options of [{}, { mirrors: [mirror], readsFrom: 'mirrors' }] as const) {
+      const client = make({ ...options, mirrorWait: 30 })
+      for (let i = 0; i < 3; i++) {
+        const name = `${options.mirrors ? 'm' : 'p'}${i} of ${folder}`
+        const query = 'SELECT name, size FROM files WHERE name = ?'
+        const { cp } = await client.put(`${folder}/${name}`, 'x')
+        const asked = await client.sql.ask(query, { params: [name], minCp: 1 })
+        equal([asked.rows, asked.cp >= cp], [[[name, 1]], true])
+        await client.deleteFile(`${folder}/${name}`)
+        equal((await client.sql.askText('csv', query, { params: [name] })).text.trim(), 'name,size')
+      }
     }
   },
 
