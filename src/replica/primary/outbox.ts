@@ -26,6 +26,7 @@ import {
 } from '../../format/wire/messages.ts'
 import { patchedRunBytes, patchesBytesMax } from '../../format/wire/patches.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
 import { xxh3Bytes } from '../../lib/checksum.ts'
 import { positionOf } from '../link/positions.ts'
 import type { Batch } from '../link/transport.ts'
@@ -39,6 +40,10 @@ const batchBytesMax = 4 * 2 ** 20
  * limit.
  */
 const frameBytesMax = 512 * 1024
+assert(
+  frameBytesMax / blockBytes <= runsPerFrameMax,
+  'a frame that is full of blocks has room for their runs',
+)
 
 export interface OutgoingRun {
   readonly address: number
@@ -114,7 +119,7 @@ export class Outbox {
     while (from < runs.length) {
       let bytes = 0
       let end = from
-      for (; end < runs.length && end - from < runsPerFrameMax; end++) {
+      for (; end < runs.length; end++) {
         const length = runs[end]!.bytes.length
         if (bytes + length > frameBytesMax && end > from) break
         bytes += length
