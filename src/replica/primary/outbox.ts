@@ -143,7 +143,8 @@ export class Outbox {
 
   /** Drops blocks that were read for a target that has been given up or reached. */
   dropSent(): void {
-    this.keep(({ body, source }) => body !== null || source === 'live')
+    // A message counts as live.
+    this.keep(({ source }) => source === 'live')
   }
 
   /** Starts again for a new connection: nothing is in flight, and the frame numbers begin again. */
@@ -203,8 +204,7 @@ export class Outbox {
       return
     }
     const { patched, whole } = split(entry, patches)
-    if (patches)
-      for (const runs of patched) yield frame({ kind: 'patches', source, runs }, positionOf(patches.base))
+    for (const runs of patched) yield frame({ kind: 'patches', source, runs }, positionOf(patches!.base))
     if (whole.length === 0) return
     yield frame({ kind: 'blocks', source, runs: whole.map(wireRun) }, base)
     for (const { bytes } of whole) yield bytes

@@ -265,6 +265,16 @@ describe('what has left', () => {
   })
 })
 
+test('the claim of a live command says what its sum is, by the length of the sum', () => {
+  const sums = { xxh3: new Uint8Array(8).fill(1), sha256: new Uint8Array(32).fill(2) } as const
+  for (const [i, [kind, sum]] of Object.entries(sums).entries()) {
+    outbox.live(6, nowhere, [{ ...command(7), sum, payloadBytes: 4000 + i }])
+    expect(batch()).toMatchObject([
+      { runs: [{ address: 7, blocks: 1, claim: { kind, sum, payloadBytes: 4000 + i } }] },
+    ])
+  }
+})
+
 describe('what was sent live', () => {
   test('is known by CP, and forgotten up to a CP', () => {
     const { sentLive } = outbox
