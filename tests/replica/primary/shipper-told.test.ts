@@ -54,7 +54,7 @@ describe('a refusal', () => {
       ask: { ...goesOn, frames: ['blocks', 'poll'] },
       'go on': { ...goesOn, frames: ['blocks'] },
     }
-    expect({ actions, frames, isOffered, state, needs }).toEqual(outcomes[reactions[code]])
+    expect({ actions, frames, isOffered, state, needs }).toMatchObject(outcomes[reactions[code]])
   })
 })
 
@@ -285,4 +285,47 @@ test('the log of live cps is asked to forget with each cp', () => {
     stage.publish(root)
   }
   expect([...stage.shipper['live']['cps'].keys()]).toEqual([8])
+})
+
+test('an offer that comes about while nobody is connected does not leave with the next hello', () => {
+  stage = new Stage(root7, [root6, root7], [root5])
+  stage.connect()
+  stage.answer(root5)
+  stage.event({ kind: 'failed', reason: 'cut' })
+  stage.event({ kind: 'difference-read', cp: 7 })
+  stage.nowMs = stage.shipper.wakeAtMs
+  stage.event({ kind: 'tick' })
+  expect(kinds(stage.leave())).toEqual(['hello'])
+})
+
+test('a poll does not wait for what is on its way', () => {
+  stage.answer(root5)
+  stage.event({ kind: 'leaving', cp: 6, commands: [command(first)] })
+  const { outbox, head } = stage.shipper
+  expect(outbox.take(head)).not.toBeNull()
+  tick(limits.heartbeatMs)
+  expect(outbox.take(head)).not.toBeNull()
+})
+
+test('offers are counted from 1 on in each session, and what was offered in the one before is held no more', () => {
+  stage.answer(root5)
+  stage.publish(root6)
+  expect(stage.leave()).toMatchObject([{ kind: 'offer', offer: 1 }])
+  stage.event({ kind: 'failed', reason: 'cut' })
+  expect(cps(stage.held)).toEqual([5, 6])
+  stage.nowMs = stage.shipper.wakeAtMs
+  stage.publish(root7)
+  stage.connect()
+  stage.answer(root5)
+  expect(stage.leave()).toMatchObject([{ kind: 'offer', cp: 6, offer: 1 }])
+  stage.event({ kind: 'unavailable', cp: 6, detail: '' })
+  expect(stage.leave()).toMatchObject([{ kind: 'offer', cp: 7, offer: 2 }])
+})
+
+test('an older copy goes on with its session, and polls', () => {
+  stage.lostCp = 8
+  stage.answer(root8)
+  expect(shown().needs).toContain('older copy')
+  tick(limits.heartbeatMs)
+  expect(stage.leave()).toMatchObject([{ kind: 'poll', remark: 'no-common-cp' }])
 })
