@@ -71,7 +71,7 @@ describe('the order of the day', () => {
       readBlocks: (address, blocks) => {
         const answer = Promise.withResolvers<Uint8Array>()
         reads.push({ run: { address, blocks }, answer })
-        return answer.promise as ReturnType<PrimaryVolume['readBlocks']>
+        return answer.promise
       },
       difference: (...roots) => {
         asked.push(roots)

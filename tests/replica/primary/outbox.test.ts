@@ -275,52 +275,6 @@ test('the claim of a live command says what its sum is, by the length of the sum
   }
 })
 
-describe('what was sent live', () => {
-  test('is known by CP, and forgotten up to a CP', () => {
-    const { sentLive } = outbox
-    for (const cp of [5, 6, 7]) sentLive.add(cp, 10 * cp, 2)
-    sentLive.add(6, 65, 1)
-    expect(sentOf(0, 100, 7)).toEqual([50, 51, 60, 61, 65, 70, 71])
-    expect(sentOf(0, 100, 6)).toEqual([50, 51, 60, 61, 65])
-    expect(sentOf(0, 100, 4)).toEqual([])
-    sentLive.forgetUpTo(4)
-    expect(sentOf(0, 100, 7)).toHaveLength(7)
-    sentLive.forgetUpTo(5)
-    expect(sentOf(0, 100, 7)).toEqual([60, 61, 65, 70, 71])
-    sentLive.forgetUpTo(6)
-    expect(sentOf(0, 100, 7)).toEqual([70, 71])
-  })
-
-  test.each([
-    [{ address: 10, blocks: 4 }, []],
-    [
-      { address: 9, blocks: 6 },
-      [
-        [9, 1],
-        [14, 1],
-      ],
-    ],
-    [{ address: 10, blocks: 5 }, [[14, 1]]],
-    [{ address: 9, blocks: 5 }, [[9, 1]]],
-    [{ address: 6, blocks: 4 }, [[6, 4]]],
-    [{ address: 14, blocks: 3 }, [[14, 3]]],
-    [
-      { address: 8, blocks: 15 },
-      [
-        [8, 2],
-        [14, 6],
-        [21, 2],
-      ],
-    ],
-  ])('is cut out of %p', (range, rest) => {
-    outbox.sentLive.add(6, 10, 2)
-    outbox.sentLive.add(7, 12, 2)
-    outbox.sentLive.add(7, 20, 1)
-    const cut = outbox.sentLive.without([{ address: 100, blocks: 1 }, range], 7)
-    expect([...cut].map(({ address, blocks }) => [address, blocks])).toEqual([[100, 1], ...rest])
-  })
-})
-
 describe('patches', () => {
   /** An outbox whose runs become what the table says; runs that the table lacks travel whole. */
   function patching(table: ReadonlyMap<number, Partial<PatchedRun>>): void {

@@ -93,8 +93,12 @@ describe('a need', () => {
     }
     tick(limits.offerAgainMs)
     expect(stage.leave()).toMatchObject([{ kind: 'poll' }, { kind: 'offer', isComplete: false, blocks: 2 }])
-    expect(kinds(stage.report(root5))).toEqual(['hold', 'send-difference'])
-    expect(kinds(stage.report(root5))).toEqual(['hold'])
+    for (const [offerSeen, next] of [
+      [1, ['hold']],
+      [2, ['hold', 'send-difference']],
+      [3, ['hold']],
+    ] as const)
+      expect(kinds(stage.report(root5, { offerSeen }))).toEqual([...next])
     stage.report(root7)
     expect(kinds(stage.publish(root8))).toEqual(['hold', 'send-difference'])
   })
