@@ -264,6 +264,50 @@ describe('bytes of patches', () => {
         return [whole(base), whole(target), target.length]
       },
     ],
+    'begins and ends of equal length around what is unrelated': [
+      360_400,
+      (dice, i) => {
+        const base = dice.bytes(8 * blockBytes)
+        const target = changed(base, 20, dice.bytes(9000))
+        const end = base.length - around(20, i)
+        for (const at of [20, 9019, end - 1]) target[at] = base[at]! ^ 1
+        return [base, target]
+      },
+    ],
+    'one block and two with an equal end': [
+      162_180,
+      (dice, i) => {
+        const [begin, end] = [dice.bytes(blockBytes + 2000), dice.bytes(2096)]
+        const one = Buffer.concat([dice.bytes(2000), end])
+        const two = Buffer.concat([begin, end])
+        return i % 2 === 0 ? [one, two] : [two, one]
+      },
+    ],
+    'the same bytes over and over': [
+      1620,
+      (dice, i) => {
+        const part = dice.bytes(50 + i)
+        const times = (n: number) => Buffer.concat(Array.from({ length: n }, () => part))
+        const target = times(i % 2 === 0 ? 59 : 61)
+        return [whole(times(60)), whole(target), target.length]
+      },
+    ],
+    'zeros in the second where the first has ended': [
+      2882,
+      (dice, i) => {
+        const bytes = dice.bytes(3000 + i).map((each) => each | 1)
+        const target = Buffer.concat([
+          bytes,
+          new Uint8Array(2 * i),
+          dice.bytes(100),
+          new Uint8Array(i),
+          bytes.subarray(-30),
+        ])
+        return i % 2 === 0
+          ? [whole(bytes), whole(target), target.length]
+          : [whole(target), whole(bytes), bytes.length]
+      },
+    ],
     'nodes of which items change, come and go': [
       2976,
       (dice, i) => {
