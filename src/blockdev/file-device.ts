@@ -25,7 +25,8 @@ import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from '
 import { DirectFile } from './direct-file.ts'
 import { isDiskFull, openFile, readWholeSync, reason, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { exemptFromCopyOnWrite } from './host-file-system.ts'
-import { hasHoles, type Reservation } from './libc.ts'
+import { hasHoles } from './libc.ts'
+import type { Reservation } from './reservation.ts'
 import { ReadPace } from './read-pace.ts'
 import {
   assertInside,

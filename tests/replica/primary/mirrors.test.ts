@@ -1,6 +1,5 @@
 /** The table of members: who is added, added again, added at another address, given way to, and told of. */
 import { beforeEach, describe, expect, test } from 'bun:test'
-import type { Message } from '../../../src/format/wire/messages.ts'
 import { membersMax } from '../../../src/format/geometry.ts'
 import { seededRandom } from '../../../src/lib/random.ts'
 import type { ConnectionEvents } from '../../../src/replica/link/transport.ts'
@@ -103,7 +102,7 @@ class Scene {
     const position = positionOf(base)
     const status = idleStatus({ side, published: position, retained: [position] })
     const head = { volume: volumeUuid, session, epoch, cp: 0, base: position, number: 0 }
-    events.frame({ ...head, kind: 'hello-answer', opens: uuid(), ...status } as Message)
+    events.frame({ ...head, kind: 'hello-answer', opens: uuid(), ...status })
     await this.turn()
   }
   async turn(): Promise<void> {
@@ -315,12 +314,9 @@ describe('a member', () => {
 })
 
 describe('a wait for mirrors', () => {
-  const outcome = async (waiting: Promise<boolean>): Promise<boolean | null> => {
-    let said: boolean | null = null
-    void waiting.then((result) => (said = result))
-    await scene.turn()
-    return said
-  }
+  /** Null while it goes on. */
+  const outcome = (waiting: Promise<boolean>): Promise<boolean | null> =>
+    Promise.race([waiting, scene.turn().then(() => null)])
 
   test('ends with the answer of a mirror, with its end, and with its time', async () => {
     await scene.add(a)

@@ -272,6 +272,29 @@ describe('a patch maker', () => {
     },
   )
 
+  test('neither learns from a run that replaces none, nor reads for it', () => {
+    const { made, replace, readsOf } = maker({ old: random.bytes(2 * blockBytes) })
+    const unrelated = () => {
+      const bytes = random.bytes(2 * blockBytes)
+      replace(200, bytes)
+      made.begin(base)!.of({ address: 200, bytes, claim: null })
+      return readsOf()
+    }
+    expect([unrelated(), unrelated()]).toEqual([1, 1])
+    const short = new Uint8Array(2 * blockBytes)
+    short.set(random.bytes(10))
+    const claim = { ...claims.xxh3, payloadBytes: 10 }
+    expect(made.begin(base)!.of({ address: 900, bytes: short, claim })).toMatchObject({ base: null })
+    expect(
+      made.begin(base)!.of({ address: 900, bytes: random.bytes(2 * blockBytes), claim: null }),
+    ).toBeNull()
+    expect(readsOf()).toBe(1)
+    expect([unrelated(), unrelated(), unrelated(), unrelated(), unrelated()]).toEqual([2, 2, 2, 2, 3])
+    const tooLong = random.bytes(2 * blockBytes)
+    made.begin(base)!.of({ address: 900, bytes: tooLong, claim: { ...claims.xxh3, payloadBytes: 6000 } })
+    expect([unrelated(), unrelated()]).toEqual([3, 3])
+  })
+
   test('two blocks are a record', () => {
     const { made, replace, readsOf } = maker({ old: random.bytes(2 * blockBytes) })
     for (let i = 0; i < 7; i++) {

@@ -101,6 +101,16 @@ describe('replaced runs, in detail', () => {
     expect(replaced.find(run(20), heldOf([13]))).toBeNull()
   })
 
+  test('what is older than what the mirror has now is forgotten, also when it was noted before', () => {
+    for (const has of [13, 12, 11]) {
+      const replaced = new ReplacedRuns()
+      for (let at = 11; at < 15; at++) replaced.note(write(run(at), run(at - 1)), null)
+      replaced.note(write(run(15), run(14)), heldOf([has]))
+      const found = [14, 13, 12, 11, 10].filter((at) => replaced.find(run(15), heldOf([at])) !== null)
+      expect(found).toEqual([14, 13, 12, 11].filter((at) => at >= has))
+    }
+  })
+
   test.each([
     [15, true],
     [16, true],
