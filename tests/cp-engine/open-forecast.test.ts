@@ -10,13 +10,13 @@ import { newPrimary, smallGeometry } from './workload.ts'
 
 /** Fails each read with the error, when there is one. */
 class FailingDevice extends MemoryDevice {
-  error: unknown = null
+  error: Error | null = null
   override readNow(address: number, target: Uint8Array): boolean {
-    if (this.error !== null) throw this.error
+    if (this.error) throw this.error
     return super.readNow(address, target)
   }
   override read(address: number, target: Uint8Array): Promise<void> {
-    return this.error === null ? super.read(address, target) : Promise.reject(this.error as Error)
+    return this.error ? Promise.reject(this.error) : super.read(address, target)
   }
 }
 

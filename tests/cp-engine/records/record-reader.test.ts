@@ -97,17 +97,16 @@ describe.each(ways)('%s', (_name, read) => {
 
 test('a part that the device gives at once is not waited for', async () => {
   const device = new QuickDevice(64)
-  const { raw, pointer, command, place } = await setUp(device, 100_000)
+  const { raw, pointer, command, place } = await setUp(device, 20_000)
   await device.write([command])
   const reader = new RecordReader(place, sums)
   // The second time round, sums of the parts are known.
   for (let round = 0; round < 2; round++)
     for (const [start, end] of [
       [0, 100],
-      [50_000, 90_000],
+      [5000, 9000],
     ] as const)
       expect(await reader.part(pointer, start, end)).toEqual(raw.slice(start, end))
-  expect(reader.wholeNow(pointer, target)).toEqual(raw)
   expect(device.waits).toBe(0)
 })
 

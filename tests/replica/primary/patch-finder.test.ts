@@ -308,6 +308,35 @@ describe('bytes of patches', () => {
           : [whole(target), whole(bytes), bytes.length]
       },
     ],
+    'only the first chunk of the base, or only the last': [
+      162_373,
+      (dice, i) => {
+        const base = dice.bytes(2 * blockBytes)
+        const part = i % 2 === 0 ? base.subarray(0, 6 + (i % 8)) : base.subarray(-6 - (i % 8))
+        const target = Buffer.concat([dice.bytes(50), part, dice.bytes(4000)])
+        return [base, whole(target), target.length]
+      },
+    ],
+    'a chunk of the base at the very end': [
+      163_960,
+      (dice, i) => {
+        const base = dice.bytes(blockBytes)
+        const at = 8 * dice.below(500)
+        const target = Buffer.concat([
+          dice.bytes(blockBytes - 6 - (i % 5)),
+          base.subarray(at, at + 6 + (i % 5)),
+        ])
+        return [base, target]
+      },
+    ],
+    'zeros at the end of a block, where the base has others': [
+      304,
+      (dice, i) => {
+        const base = dice.bytes(blockBytes).map((each) => each | 1)
+        const target = changed(base, 0, Uint8Array.of(base[0]! ^ 2)).fill(0, blockBytes - around(8, i))
+        return [base, target]
+      },
+    ],
     'nodes of which items change, come and go': [
       2976,
       (dice, i) => {
