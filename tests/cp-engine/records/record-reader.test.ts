@@ -110,6 +110,18 @@ test('a part that the device gives at once is not waited for', async () => {
   expect(device.waits).toBe(0)
 })
 
+test('nor is a part whose sums are known, of a record that is large', async () => {
+  const device = new QuickDevice(64)
+  const { raw, pointer, command, place } = await setUp(device, 100_000)
+  await device.write([command])
+  const reader = new RecordReader(place, sums)
+  const part = async () => expect(await reader.part(pointer, 5000, 9000)).toEqual(raw.slice(5000, 9000))
+  await part()
+  const { waits } = device
+  await part()
+  expect(device.waits).toBe(waits)
+})
+
 test('what would have to wait is not read at once', async () => {
   const device = new SlowDevice(64)
   const { pointer, command, place, raw } = await setUp(device, 20_000)

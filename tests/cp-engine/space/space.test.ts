@@ -105,28 +105,6 @@ describe('floors', () => {
     expect(space.available('delete')).toBeGreaterThan(0)
   })
 
-  test('replay lacks blocks when there are fewer than it needs, and the file may still grow', async () => {
-    const geometry = makeGeometry(64 * 2 ** 20, 2 ** 20, 2 ** 20)
-    for (const [blocks, mayGrow] of [
-      [geometry.blocksMax - 1, true],
-      [geometry.blocksMax, false],
-    ] as const) {
-      const allocator = new Allocator(geometry)
-      allocator.extend(blocks)
-      const device = new MemoryDevice(blocks)
-      const space = new Space(allocator, device, geometry, new VirtualClock(), {
-        ...nobody,
-        reclaim: () => Promise.resolve(),
-      })
-      const available = space.available('reclaim')
-      expect([available - 1, available].map((nodes) => space.lacks(nodes))).toEqual([false, false])
-      expect([available + 1, available + 9].map((nodes) => space.lacks(nodes))).toEqual([mayGrow, mayGrow])
-      // A volume at its most that lacks blocks is not grown for ever.
-      await space.growFor(available + 9)
-      expect(allocator.extent).toBe(geometry.blocksMax)
-    }
-  })
-
   test('on a full volume writing is refused, deleting goes on, and after it writing', async () => {
     const { engine, device } = await smallVolume()
     const files = await fill(engine, 12_000)

@@ -337,6 +337,16 @@ describe('bytes of patches', () => {
         return [base, target]
       },
     ],
+    'a part that is put in, and behind it a byte that differs every now and then': [
+      32_313,
+      (dice, i) => {
+        const base = dice.bytes(blockBytes)
+        const target = inserted(base, 500, dice.bytes(1 + i)).subarray(0, blockBytes)
+        const other = Uint8Array.from(target)
+        for (let at = 600 + i; at < blockBytes; at += 12 + (i % 4)) other[at]! ^= 1
+        return [base, other]
+      },
+    ],
     'nodes of which items change, come and go': [
       2976,
       (dice, i) => {
