@@ -5,7 +5,8 @@
 import * as fs from 'node:fs'
 import { StillpointError, systemCodeOf } from '../lib/errors.ts'
 import { DeviceError } from './block-device.ts'
-import { forgetPages, punchHole, reserveSpace, type Reservation } from './libc.ts'
+import { forgetPages, punchHole, reserveSpace } from './libc.ts'
+import type { Reservation } from './reservation.ts'
 
 export interface FileCalls {
   /** Resolves to the number of bytes written, which may be smaller than the number given. */

@@ -25,7 +25,7 @@ import { DeviceError, type BlockDevice, type ReadOptions, type WriteRun } from '
 import { DirectFile } from './direct-file.ts'
 import { isDiskFull, openFile, readWholeSync, reason, systemFileCalls, type FileCalls } from './file-calls.ts'
 import { exemptFromCopyOnWrite } from './host-file-system.ts'
-import { hasHoles, type Reservation } from './libc.ts'
+import { hasHoles } from './libc.ts'
 import { ReadPace } from './read-pace.ts'
 import {
   assertInside,
@@ -386,7 +386,7 @@ export class FileDevice implements BlockDevice {
   private async growTo(blockCount: number): Promise<void> {
     const from = this.sizeBlocks * deviceBlockBytes
     const bytes = (blockCount - this.sizeBlocks) * deviceBlockBytes
-    let reservation: Reservation = 'full'
+    let reservation: ReturnType<FileCalls['reserve']> = 'full'
     if (this.freeBytes() - bytes >= keptFreeBytes)
       reservation = this.calls.reserve(this.descriptor, from, bytes)
     if (reservation === 'unsupported') reservation = await this.writeZeros(from, bytes)

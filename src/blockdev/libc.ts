@@ -1,6 +1,7 @@
 /** The calls of the C library about files that the runtime does not offer; each is optional. */
 import { FFIType, ptr, read } from 'bun:ffi'
 import { symbolsOf } from '../lib/c-library.ts'
+import { type Reservation, reservationOf } from './reservation.ts'
 
 const lockExclusive = 2
 const lockNonBlocking = 4
@@ -8,9 +9,6 @@ const adviceDontNeed = 4
 const again = 11
 const keepSize = 1
 const punch = 2
-const fileTooBig = 27
-const noSpace = 28
-const quotaExceeded = 122
 
 const allocate = symbolsOf({
   posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
@@ -38,17 +36,13 @@ const mapHeadBytes = 32
 const extentBytes = 56
 const extentsPerCall = 512
 
-export type Reservation = 'reserved' | 'full' | 'unsupported'
-
 /**
  * Really allocates [from, from + bytes) and extends the file. posix_fallocate returns its error code, so errno is not
  * read.
  */
 export function reserveSpace(descriptor: number, from: number, bytes: number): Reservation {
   if (!allocate) return 'unsupported'
-  const result = allocate(descriptor, from, bytes)
-  if (result === 0) return 'reserved'
-  return result === noSpace || result === quotaExceeded || result === fileTooBig ? 'full' : 'unsupported'
+  return reservationOf(allocate(descriptor, from, bytes))
 }
 
 /**

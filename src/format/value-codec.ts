@@ -6,12 +6,20 @@ export function valueWriter<N extends string>(
   of: Layout<N>,
   pointers: readonly BlockPointer[],
   sums: ChecksumKind,
-  tailBytes = 0,
 ): { bytes: Uint8Array; w: Writer<N> } {
   const head = valueHead(pointers, sums)
-  const bytes = new Uint8Array(head.length + of.bytes + tailBytes)
+  const bytes = new Uint8Array(head.length + of.bytes)
   bytes.set(head)
   return { bytes, w: new Writer(of, bytes, head.length) }
+}
+
+/** Writes a value that has no pointers. */
+export const bareWriter = <N extends string>(
+  of: Layout<N>,
+  tailBytes = 0,
+): { bytes: Uint8Array; w: Writer<N> } => {
+  const bytes = new Uint8Array(1 + of.bytes + tailBytes)
+  return { bytes, w: new Writer(of, bytes, 1) }
 }
 
 export function valueReader<N extends string>(
@@ -24,14 +32,13 @@ export function valueReader<N extends string>(
   return { r: new Reader(of, value, valueBodyOffset(value, sums)), pointers }
 }
 
-/** Reads a value that has no pointers and no tail. */
+/** Reads a value that has no pointers. */
 export function bareReader<N extends string>(of: Layout<N>, value: Uint8Array): Reader<N> {
   if (value[0] !== 0) throw corrupt(of.title, 'pointers', 'are not expected')
-  const r = new Reader(of, value, 1)
-  exact(r, value)
-  return r
+  return new Reader(of, value, 1)
 }
 
+/** Refuses a tail. */
 export function exact<N extends string>(r: Reader<N>, value: Uint8Array): void {
   if (value.length !== r.base + r.of.bytes) throw corrupt(r.of.title, 'length', 'is another')
 }

@@ -47,7 +47,7 @@ const lengthForms = [
  * this length with the result, because zstd unpacks a stream that was cut off as far as possible, without an error.
  */
 function unpackedLength(packed: Uint8Array): number | null {
-  if (packed.length < 9 || readU32(packed, 0) !== magic) return null
+  if (readU32(packed, 0) !== magic) return null
   const descriptor = packed[4]!
   const form = lengthForms[descriptor >> 6]
   const isSingleSegment = (descriptor & 0x20) !== 0

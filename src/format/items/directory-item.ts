@@ -7,7 +7,7 @@ import { assert } from '../../lib/assert.ts'
 import { encodeUtf8 } from '../../lib/bytes.ts'
 import { Reader, layout, textOf } from '../fields.ts'
 import { structures } from '../kinds.ts'
-import { valueReader, valueWriter } from '../value-codec.ts'
+import { bareReader, bareWriter } from '../value-codec.ts'
 import { nameBytesMax } from '../../lib/entry-limits.ts'
 
 interface DirectoryItem {
@@ -30,7 +30,7 @@ export const directoryItemLayout = layout(
 export function encodeDirectoryItem({ parent, name }: DirectoryItem): Uint8Array {
   const nameBytes = encodeUtf8(name)
   assert(parent > 0 && nameBytes.length > 0 && nameBytes.length <= nameBytesMax, 'a name in a directory')
-  const { bytes, w } = valueWriter(directoryItemLayout, [], 'xxh3', nameBytes.length)
+  const { bytes, w } = bareWriter(directoryItemLayout, nameBytes.length)
   w.head(structures.directoryItem)
   w.number('parent', parent)
   bytes.set(nameBytes, w.base + directoryItemLayout.bytes)
@@ -39,8 +39,7 @@ export function encodeDirectoryItem({ parent, name }: DirectoryItem): Uint8Array
 
 /** Throws `corrupt`. */
 export function decodeDirectoryItem(value: Uint8Array): DirectoryItem {
-  const { r, pointers } = valueReader(directoryItemLayout, value, 'xxh3')
-  if (pointers.length > 0) throw r.problem('kind', 'has pointers')
+  const r = bareReader(directoryItemLayout, value)
   r.head(structures.directoryItem)
   return { parent: r.number('parent', Number.MAX_SAFE_INTEGER, 1), name: nameOf(r, value) }
 }

@@ -39,7 +39,7 @@ import {
   writeBlockPointer,
 } from '../pointer.ts'
 import { openingMax, sequenceMax, timeMsMax, timeMsMin } from '../position.ts'
-import { bareReader, exact, valueReader, valueWriter } from '../value-codec.ts'
+import { bareReader, bareWriter, exact, valueReader, valueWriter } from '../value-codec.ts'
 
 export type EntryKind = 'file' | 'directory' | 'link'
 const entryKinds: readonly EntryKind[] = ['file', 'directory', 'link']
@@ -344,7 +344,7 @@ export const objectItemLayout = layout('object item', 24, [
 
 export function encodeObjectItem(item: ObjectItem): Uint8Array {
   assert(isSpan(item.span), 'a span is a power of two')
-  const { bytes, w } = valueWriter(objectItemLayout, [], 'xxh3')
+  const { bytes, w } = bareWriter(objectItemLayout)
   w.head(structures.objectItem)
   w.number('spanLog', Math.log2(item.span))
   w.number('entries', item.entries)
@@ -356,6 +356,7 @@ export function encodeObjectItem(item: ObjectItem): Uint8Array {
 /** Throws `corrupt`. */
 export function decodeObjectItem(value: Uint8Array): ObjectItem {
   const r = bareReader(objectItemLayout, value)
+  exact(r, value)
   r.head(structures.objectItem)
   r.zero('reserved')
   return {
@@ -392,7 +393,7 @@ export const orphanItemLayout = layout('orphan item', 20, [
 export function encodeOrphanItem(item: OrphanItem): Uint8Array {
   assert(item.id > 0, 'an orphan has an id')
   assert(item.offset === 0 || item.kind === 'tail', 'only a tail has an offset')
-  const { bytes, w } = valueWriter(orphanItemLayout, [], 'xxh3')
+  const { bytes, w } = bareWriter(orphanItemLayout)
   w.head(structures.orphanItem)
   w.number('orphanKind', 1 + orphanKinds.indexOf(item.kind))
   w.number('id', item.id)
@@ -403,6 +404,7 @@ export function encodeOrphanItem(item: OrphanItem): Uint8Array {
 /** Throws `corrupt`. */
 export function decodeOrphanItem(value: Uint8Array): OrphanItem {
   const r = bareReader(orphanItemLayout, value)
+  exact(r, value)
   r.head(structures.orphanItem)
   r.zero('reserved')
   const kind = orphanKinds[r.number('orphanKind', orphanKinds.length, 1) - 1]!

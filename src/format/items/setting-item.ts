@@ -5,7 +5,7 @@ import { assert } from '../../lib/assert.ts'
 import { layout } from '../fields.ts'
 import { itemBytesMax } from '../geometry.ts'
 import { structures } from '../kinds.ts'
-import { valueReader, valueWriter } from '../value-codec.ts'
+import { bareReader, bareWriter } from '../value-codec.ts'
 import { settingKeyBytesMax } from './item-keys.ts'
 
 export const settingItemLayout = layout(
@@ -23,7 +23,7 @@ export const settingBytesMax = itemBytesMax - settingKeyBytesMax - 1 - settingIt
 
 export function encodeSettingItem(setting: Uint8Array): Uint8Array {
   assert(setting.length <= settingBytesMax, 'a setting fits its item')
-  const { bytes, w } = valueWriter(settingItemLayout, [], 'xxh3', setting.length)
+  const { bytes, w } = bareWriter(settingItemLayout, setting.length)
   w.head(structures.settingItem)
   bytes.set(setting, w.base + settingItemLayout.bytes)
   return bytes
@@ -31,8 +31,7 @@ export function encodeSettingItem(setting: Uint8Array): Uint8Array {
 
 /** Throws `corrupt`. */
 export function decodeSettingItem(value: Uint8Array): Uint8Array {
-  const { r, pointers } = valueReader(settingItemLayout, value, 'xxh3')
-  if (pointers.length > 0) throw r.problem('kind', 'has pointers')
+  const r = bareReader(settingItemLayout, value)
   r.head(structures.settingItem)
   const setting = value.slice(r.base + settingItemLayout.bytes)
   if (setting.length > settingBytesMax) throw r.problem('kind', `is followed by ${setting.length} bytes`)

@@ -26,6 +26,7 @@ import {
 } from '../../format/wire/messages.ts'
 import { patchedRunBytes, patchesBytesMax } from '../../format/wire/patches.ts'
 import type { ChecksumKind } from '../../format/pointer.ts'
+import { assert } from '../../lib/assert.ts'
 import { xxh3Bytes } from '../../lib/checksum.ts'
 import { positionOf } from '../link/positions.ts'
 import type { Batch } from '../link/transport.ts'
@@ -39,6 +40,10 @@ const batchBytesMax = 4 * 2 ** 20
  * limit.
  */
 const frameBytesMax = 512 * 1024
+assert(
+  frameBytesMax / blockBytes <= runsPerFrameMax,
+  'a frame that is full of blocks has room for their runs',
+)
 
 export interface OutgoingRun {
   readonly address: number
@@ -114,7 +119,7 @@ export class Outbox {
     while (from < runs.length) {
       let bytes = 0
       let end = from
-      for (; end < runs.length && end - from < runsPerFrameMax; end++) {
+      for (; end < runs.length; end++) {
         const length = runs[end]!.bytes.length
         if (bytes + length > frameBytesMax && end > from) break
         bytes += length
@@ -138,7 +143,8 @@ export class Outbox {
 
   /** Drops blocks that were read for a target that has been given up or reached. */
   dropSent(): void {
-    this.keep(({ body, source }) => body !== null || source === 'live')
+    // A message counts as live.
+    this.keep(({ source }) => source === 'live')
   }
 
   /** Starts again for a new connection: nothing is in flight, and the frame numbers begin again. */
@@ -198,8 +204,7 @@ export class Outbox {
       return
     }
     const { patched, whole } = split(entry, patches)
-    if (patches)
-      for (const runs of patched) yield frame({ kind: 'patches', source, runs }, positionOf(patches.base))
+    for (const runs of patched) yield frame({ kind: 'patches', source, runs }, positionOf(patches!.base))
     if (whole.length === 0) return
     yield frame({ kind: 'blocks', source, runs: whole.map(wireRun) }, base)
     for (const { bytes } of whole) yield bytes

@@ -91,9 +91,8 @@ function lookUp({ base, from, end, target, at, to }: Middle, writer: PatchWriter
   let shift = 0
   while (i < to && !writer.isTooLong) {
     let place = i + shift
-    let length =
-      place >= from && place < end ? matching(base, place, target, i, Math.min(to - i, end - place)) : 0
-    const zeros = target[i] === 0 ? zerosAt(target, i, to) : 0
+    let length = place >= from ? matching(base, place, target, i, Math.min(to - i, end - place)) : 0
+    const zeros = zerosAt(target, i, to)
     if (zeros >= zerosMin && zeros > length) {
       insert(target, done, i, writer)
       writer.zeros(zeros)
@@ -124,7 +123,7 @@ function insert(target: Uint8Array, from: number, end: number, writer: PatchWrit
   let start = from
   let i = from
   while (i < end && !writer.isTooLong) {
-    const zeros = target[i] === 0 ? zerosAt(target, i, end) : 0
+    const zeros = zerosAt(target, i, end)
     if (zeros >= zerosMin) {
       if (i > start) writer.insert(target, start, i)
       writer.zeros(zeros)
@@ -144,7 +143,7 @@ function zerosAt(bytes: Uint8Array, from: number, end: number): number {
 /** Index behind the last byte that is not zero. */
 function endOf(bytes: Uint8Array): number {
   let end = bytes.length
-  while (end > 0 && bytes[end - 1] === 0) end--
+  while (bytes[end - 1] === 0) end--
   return end
 }
 
@@ -153,14 +152,7 @@ function matching(a: Uint8Array, fromA: number, b: Uint8Array, fromB: number, ma
   let i = 0
   while (i < max && i < chunkBytes && a[fromA + i] === b[fromB + i]) i++
   if (i < chunkBytes) return i
-  while (
-    max - i >= blockBytes &&
-    Buffer.compare(
-      a.subarray(fromA + i, fromA + i + blockBytes),
-      b.subarray(fromB + i, fromB + i + blockBytes),
-    ) === 0
-  )
-    i += blockBytes
+  while (max - i >= blockBytes && areBlocksEqual(a, fromA + i, b, fromB + i)) i += blockBytes
   while (i < max && a[fromA + i] === b[fromB + i]) i++
   return i
 }
@@ -168,17 +160,14 @@ function matching(a: Uint8Array, fromA: number, b: Uint8Array, fromB: number, ma
 /** Number of equal bytes before these places. */
 function matchingBack(a: Uint8Array, endA: number, b: Uint8Array, endB: number, max: number): number {
   let i = 0
-  while (
-    max - i >= blockBytes &&
-    Buffer.compare(
-      a.subarray(endA - i - blockBytes, endA - i),
-      b.subarray(endB - i - blockBytes, endB - i),
-    ) === 0
-  )
+  while (max - i >= blockBytes && areBlocksEqual(a, endA - i - blockBytes, b, endB - i - blockBytes))
     i += blockBytes
   while (i < max && a[endA - i - 1] === b[endB - i - 1]) i++
   return i
 }
+
+const areBlocksEqual = (a: Uint8Array, fromA: number, b: Uint8Array, fromB: number): boolean =>
+  Buffer.compare(a.subarray(fromA, fromA + blockBytes), b.subarray(fromB, fromB + blockBytes)) === 0
 
 function hashAt(bytes: Uint8Array, i: number): number {
   const low = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24)

@@ -82,3 +82,20 @@ test('records that come together are cut into groups of 32 MiB, and all are ther
     ),
   ).toBe(true)
 })
+
+test('whoever waits for an operation that is not there yet has nothing written, and is woken with it', async () => {
+  const geometry = makeGeometry(64 * mebibyte, mebibyte, mebibyte)
+  const device = new MemoryDevice(geometry.logAddress + geometry.logBlocks)
+  const failures: unknown[] = []
+  const groups: number[] = []
+  const failed = (error: unknown): void => void failures.push(error)
+  const synced = (_ms: number, bytes: number): void => void groups.push(bytes)
+  const log = newLog(startAt(0), { device, geometry, sealIdleMs: null, failed, synced })
+  const early = log.reach(1)
+  await log.close()
+  expect([failures, groups]).toEqual([[], []])
+  expect(append(log, small(1))).toBe(true)
+  await log.reach(1)
+  await early
+  expect([failures.length, groups.length]).toEqual([0, 1])
+})

@@ -23,6 +23,15 @@ class SlowDevice extends MemoryDevice {
   }
 }
 
+/** Gives all at once, and counts who waits. */
+class QuickDevice extends MemoryDevice {
+  waits = 0
+  override read(address: number, bytes: Uint8Array): Promise<void> {
+    this.waits++
+    return super.read(address, bytes)
+  }
+}
+
 async function setUp(device: MemoryDevice, bytes: number) {
   const raw = seededRandom(1).bytes(bytes)
   const { pointer, command } = encodeRecord({ bytes: raw, encoding: 'raw' }, 5, sums)
@@ -84,6 +93,33 @@ describe.each(ways)('%s', (_name, read) => {
     const reading = (async () => read(new RecordReader(place, sums), beyond))()
     await expect(reading).rejects.toMatchObject({ code: 'corrupt' })
   })
+})
+
+test('a part that the device gives at once is not waited for', async () => {
+  const device = new QuickDevice(64)
+  const { raw, pointer, command, place } = await setUp(device, 20_000)
+  await device.write([command])
+  const reader = new RecordReader(place, sums)
+  // The second time round, sums of the parts are known.
+  for (let round = 0; round < 2; round++)
+    for (const [start, end] of [
+      [0, 100],
+      [5000, 9000],
+    ] as const)
+      expect(await reader.part(pointer, start, end)).toEqual(raw.slice(start, end))
+  expect(device.waits).toBe(0)
+})
+
+test('nor is a part whose sums are known, of a record that is large', async () => {
+  const device = new QuickDevice(64)
+  const { raw, pointer, command, place } = await setUp(device, 100_000)
+  await device.write([command])
+  const reader = new RecordReader(place, sums)
+  const part = async () => expect(await reader.part(pointer, 5000, 9000)).toEqual(raw.slice(5000, 9000))
+  await part()
+  const { waits } = device
+  await part()
+  expect(device.waits).toBe(waits)
 })
 
 test('what would have to wait is not read at once', async () => {

@@ -328,6 +328,28 @@ describe('offers', () => {
       token = tokenOf(scene.answerDrain(again), 'verify')
     }
     expect(scene.applier.status().needs).toBe('sound-blocks')
+    // The next target may arrive whole.
+    scene.event({ kind: 'broken', token, code: 'bad-root', detail: 'x' })
+    expect(scene.applier.status()).toMatchObject({ needs: 'nothing', stage: 'idle' })
+  })
+
+  test.each([
+    ['a block of a retained root', 'broken-hold', 'nothing'],
+    ['a root that is none', 'bad-root', 'nothing'],
+    ['a format that is not known', 'newer-format', 'a-newer-version'],
+  ] as const)('a target that is refused for %s leaves the right need', (_name, code, needs) => {
+    const token = verifying()
+    scene.event({ kind: 'broken', token, code, detail: 'x' })
+    expect(scene.applier.status()).toMatchObject({ needs, stage: 'idle' })
+    scene.offer(rootOf(7, base), 2)
+    expect(scene.applier.status().needs).toBe('nothing')
+  })
+
+  test('what the primary has in common with it is a need that goes when the primary says so', () => {
+    scene.send(6, { kind: 'poll', remark: 'no-common-cp' })
+    expect(scene.applier.status().needs).toBe('a-common-cp')
+    scene.send(6, { kind: 'poll', remark: 'nothing' })
+    expect(scene.applier.status().needs).toBe('nothing')
   })
 
   test('a broken hold is said, and the root is not published', () => {

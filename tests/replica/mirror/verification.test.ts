@@ -51,8 +51,11 @@ async function sceneOf(primary: SimulatedDevice) {
   return { target, device, parts: { volume, pipeline, presence: new Presence(), clock: stillClock } }
 }
 
-async function verdictOf(primary: SimulatedDevice, wantsMax = 1000) {
+/** `retained`: a block that a root uses which the mirror must keep. */
+async function verdictOf(primary: SimulatedDevice, wantsMax = 1000, retained: number | null = null) {
   const { target, parts } = await sceneOf(primary)
+  if (retained !== null)
+    parts.volume.retention.uses = (address, blocks) => retained >= address && retained < address + blocks
   const claimed = new BlockSet()
   return verifyTarget(target, null, { ...parts, claimed, wantsMax, isCancelled: () => false })
 }
@@ -175,4 +178,35 @@ test('a target that is given up during a read: nothing is written, told or kept 
     const { written, fed, isSet } = await givenUp(primary, n)
     expect([n, written.includes(true), fed, isSet]).toEqual([n, false, 0, false])
   }
+})
+
+describe('a block that differs, and that a retained root uses, refuses the target: it cannot be written', () => {
+  const { cp } = many.of(kind).root
+  for (const [i, { address, blocks }] of records.entries())
+    for (let block = address; block < address + blocks; block++)
+      test(`block ${block - address} of record ${i}`, async () => {
+        const where = blocks === 1 ? `block ${address}` : `blocks ${address} to ${address + blocks - 1}`
+        expect(await verdictOf(damaged(address, 0), 1000, block)).toEqual({
+          kind: 'broken',
+          code: 'broken-hold',
+          detail: `${where} of cp ${cp} differ, and a retained root uses them`,
+        })
+      })
+  for (const node of nodes)
+    test(node, async () => {
+      const address = await many.addressOf(kind, paths[node])
+      expect(await verdictOf(damaged(address, 3000), 1000, address)).toMatchObject({
+        kind: 'broken',
+        code: 'broken-hold',
+      })
+    })
+  test('one that a retained root uses and that is sound, or one beside it, is no reason', async () => {
+    const [{ address, blocks }] = [records[0]!]
+    expect(await verdictOf(many.device(), 1000, address)).toMatchObject({ kind: 'complete' })
+    for (const beside of [address - 1, address + blocks])
+      expect(await verdictOf(damaged(address, 0), 1000, beside)).toEqual({
+        kind: 'missing',
+        wanted: [{ address, blocks }],
+      })
+  })
 })

@@ -1,5 +1,5 @@
 /** The roots that are held for a mirror: each that it reported or was offered since, until a later report lets it go. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import type { PublishedRoot } from '../../../src/cp-engine/contract.ts'
 import { rootsHeldMax, rootsPerMemberMax } from '../../../src/format/geometry.ts'
@@ -82,4 +82,80 @@ test('any sequence of offers, reports and greetings', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+describe('the limits', () => {
+  const report = (holds: MemberHolds, count: number, offerSeen = 0) =>
+    holds.report(reportOf(roots.slice(0, count), offerSeen), find)
+
+  test.each([
+    [rootsHeldMax - 2, true],
+    [rootsHeldMax - 1, true],
+    [rootsHeldMax, false],
+    [rootsHeldMax + 1, false],
+  ])('%p reported roots: %p, and a report that is refused changes nothing', (count, isTaken) => {
+    const holds = new MemberHolds()
+    expect(report(holds, 2)).toBe(true)
+    expect(report(holds, count)).toBe(isTaken)
+    expect(holds.roots()).toHaveLength(isTaken ? count : 2)
+  })
+
+  test.each([
+    [rootsPerMemberMax - 2, true],
+    [rootsPerMemberMax - 1, true],
+    [rootsPerMemberMax, false],
+    [rootsPerMemberMax + 1, false],
+  ])('%p roots, reported and offered: a report is taken: %p', (count, isTaken) => {
+    const holds = new MemberHolds()
+    const reported = rootsHeldMax - 1
+    for (const root of roots.slice(reported, count)) holds.offer(root)
+    expect(report(holds, reported)).toBe(isTaken)
+    expect(holds.roots()).toHaveLength(isTaken ? count : count - reported)
+  })
+
+  test('a report of too many positions is refused, also when they are the same or unknown', () => {
+    for (const [count, isTaken] of [
+      [rootsHeldMax - 1, true],
+      [rootsHeldMax, false],
+    ] as const) {
+      const holds = new MemberHolds()
+      const retained = Array.from({ length: count }, () => positionOf(base))
+      expect(holds.report(idleStatus({ retained }), find)).toBe(isTaken)
+      expect(holds.report(idleStatus({ retained }), () => null)).toBe(isTaken)
+      expect(holds.roots()).toHaveLength(0)
+    }
+  })
+
+  test('an offer is held until it is seen; one that is made again until that one is seen', () => {
+    const holds = new MemberHolds()
+    expect(holds.roots()).toEqual([])
+    const [a, b] = [roots[5]!, roots[6]!]
+    expect([a, b, a].map((root) => holds.offer(root))).toEqual([1, 2, 3])
+    report(holds, 1, 1)
+    expect(cpsOf(holds.roots())).toEqual([5, 10, 11])
+    report(holds, 1, 2)
+    expect(cpsOf(holds.roots())).toEqual([5, 10])
+    report(holds, 1, 3)
+    expect(cpsOf(holds.roots())).toEqual([5])
+    holds.offer(b)
+    holds.greeted()
+    expect(cpsOf(holds.roots())).toEqual([5])
+    expect(holds.offer(b)).toBe(1)
+  })
+
+  test('a report that is refused brings offers back that it would have released', () => {
+    const holds = new MemberHolds()
+    holds.offer(roots.at(-1)!)
+    expect(report(holds, rootsHeldMax, 1)).toBe(false)
+    expect(cpsOf(holds.roots())).toEqual([roots.at(-1)!.root.cp])
+  })
+
+  test('there is room up to the most that are held, the same root takes none', () => {
+    const holds = new MemberHolds()
+    for (const root of roots.slice(0, rootsHeldMax - 1)) holds.offer(root)
+    expect(holds.hasRoomFor(roots[rootsHeldMax - 1]!)).toBe(true)
+    holds.offer(roots[rootsHeldMax - 1]!)
+    expect(holds.hasRoomFor(roots[rootsHeldMax]!)).toBe(false)
+    expect(holds.hasRoomFor(roots[0]!)).toBe(true)
+  })
 })

@@ -5,6 +5,7 @@ import { seededRandom } from '../../../src/lib/random.ts'
 import type { HeldBlocks, PrimaryVolume, WriteCommand } from '../../../src/cp-engine/contract.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
 import { type Message, nowhere } from '../../../src/format/wire/messages.ts'
+import { applyPatch } from '../../../src/format/wire/patch-codec.ts'
 import { FrameStream } from '../../../src/replica/link/frame-stream.ts'
 import { Outbox } from '../../../src/replica/primary/outbox.ts'
 import { PatchMaker } from '../../../src/replica/primary/patch-maker.ts'
@@ -25,62 +26,6 @@ const command = (
   replaces: BlockRun | null,
   payloadBytes = bytes.length,
 ): WriteCommand => ({ address, bytes, sum: new Uint8Array(8), payloadBytes, replaces })
-
-describe('replaced runs', () => {
-  const one = new Uint8Array(blockBytes)
-  const run = (address: number): BlockRun => ({ address, blocks: 1 })
-
-  test('lead back to the newest run that the mirror has', () => {
-    const replaced = new ReplacedRuns()
-    replaced.note([command(11, one, run(10))], null)
-    replaced.note([command(12, one, run(11))], null)
-    replaced.note([command(13, one, run(12))], null)
-    expect(replaced.find(run(13), heldOf([10]))).toEqual(run(10))
-    expect(replaced.find(run(13), heldOf([10, 12]))).toEqual(run(12))
-    expect(replaced.find(run(13), heldOf([]))).toBeNull()
-    expect(replaced.find({ address: 13, blocks: 2 }, heldOf([10]))).toBeNull()
-  })
-
-  test('also when addresses come again', () => {
-    const replaced = new ReplacedRuns()
-    const held = heldOf([10])
-    for (const [address, before] of [
-      [11, 10],
-      [12, 11],
-      [13, 12],
-      [11, 13],
-      [12, 11],
-    ] as const)
-      replaced.note([command(address, one, run(before))], held)
-    expect(replaced.find(run(12), held)).toEqual(run(10))
-    replaced.note([command(12, one, null)], held)
-    expect(replaced.find(run(12), held)).toBeNull()
-  })
-
-  test('of a long absence, and of many, take a limited place', () => {
-    const replaced = new ReplacedRuns(100)
-    const held = heldOf([1])
-    for (let i = 2; i < 90; i++) replaced.note([command(i, one, run(i - 1))], held)
-    expect(replaced.find(run(89), held)).toEqual(run(1))
-    for (let i = 1000; i < 1100; i++) replaced.note([command(i, one, run(i - 500))], held)
-    expect(replaced.find(run(89), held)).toBeNull()
-  })
-
-  test('are cut out of what is sent', () => {
-    const replaced = new ReplacedRuns()
-    replaced.note([command(12, new Uint8Array(2 * blockBytes), run(5)), command(18, one, run(6))], null)
-    const cut = (address: number, blocks: number) =>
-      [...replaced.cut({ address, blocks })].map((each) => [each.address, each.blocks])
-    expect(cut(10, 10)).toEqual([
-      [10, 2],
-      [12, 2],
-      [14, 4],
-      [18, 1],
-      [19, 1],
-    ])
-    expect(cut(12, 1)).toEqual([[12, 1]])
-  })
-})
 
 describe('an outbox', () => {
   const old = random.bytes(16 * blockBytes)
@@ -215,5 +160,217 @@ describe('an outbox', () => {
     let batches = 1
     while (take().length > 0) batches++
     expect(batches).toBeGreaterThan(4)
+  })
+})
+
+describe('a patch maker', () => {
+  const recordBlocks = 256
+  /** What is asked of the held blocks, and when; each call of the clock takes a turn of `clocks`. */
+  function maker(options: { old?: Uint8Array | null; clocks?: readonly number[]; isHeld?: boolean } = {}) {
+    const { old = null, clocks = [0], isHeld = true } = options
+    const replaced = new ReplacedRuns()
+    let reads = 0
+    const held = heldOf([100], () => {
+      reads++
+      return old
+    })
+    const primary: Pick<PrimaryVolume, 'held'> = { held: () => (isHeld ? held : null) }
+    const clock = new VirtualClock()
+    let calls = 0
+    clock.monotonic = () => clocks[Math.min(calls++, clocks.length - 1)]!
+    const made = new PatchMaker(primary as PrimaryVolume, replaced, clock)
+    const replace = (address: number, bytes: Uint8Array) =>
+      replaced.note([command(address, bytes, { address: 100, blocks: bytes.length / blockBytes })], held)
+    return { made, replace, readsOf: () => reads }
+  }
+  const claims = {
+    none: null,
+    xxh3: { kind: 'xxh3', payloadBytes: blockBytes, sum: new Uint8Array(8) },
+    sha256: { kind: 'sha256', payloadBytes: blockBytes, sum: new Uint8Array(32) },
+    'short sha256': { kind: 'sha256', payloadBytes: blockBytes - 1, sum: new Uint8Array(32) },
+    'short xxh3': { kind: 'xxh3', payloadBytes: 1000, sum: new Uint8Array(8) },
+  } as const
+
+  test('makes none of a root that is not held', () => {
+    expect(maker({ isHeld: false }).made.begin(base)).toBeNull()
+    expect(maker().made.begin(base)!.base).toBe(base)
+  })
+
+  test.each([
+    [9, true],
+    [10, true],
+    [11, false],
+  ])('at millisecond %p of a batch a patch is made: %p', (ms, isMade) => {
+    const old = random.bytes(blockBytes)
+    const { made, replace } = maker({ old, clocks: [1000, 1000 + ms] })
+    replace(200, old)
+    expect(made.begin(base)!.of({ address: 200, bytes: old, claim: claims.xxh3 }) !== null).toBe(isMade)
+  })
+
+  test.each([-1, 0, 1])('is spent when a megabyte has been compared, %p blocks', (more) => {
+    // Old and new bytes count: 256 blocks are a megabyte.
+    const blocks = 128
+    const old = random.bytes(blocks * blockBytes)
+    const one = random.bytes(blockBytes)
+    const { made, replace } = maker({ old })
+    replace(200, old)
+    const patches = made.begin(base)!
+    expect(patches.isSpent).toBe(false)
+    if (more !== 0) {
+      // A run without a base, as short as it is, counts with its own bytes.
+      const few = new Uint8Array(blockBytes)
+      few.set(one.subarray(0, 10))
+      patches.of({ address: 900, bytes: few, claim: { ...claims.xxh3, payloadBytes: 10 } })
+      expect(patches.isSpent).toBe(false)
+    }
+    if (more >= 0) patches.of({ address: 200, bytes: old, claim: claims.none })
+    expect(patches.isSpent).toBe(more >= 0)
+    expect(made.begin(base)!.isSpent).toBe(false)
+  })
+
+  test('counts nothing for a run that is not compared', () => {
+    const { made } = maker()
+    const patches = made.begin(base)!
+    for (let i = 0; i < 2 * recordBlocks; i++)
+      expect(patches.of({ address: 300 + i, bytes: random.bytes(blockBytes), claim: claims.none })).toBeNull()
+    expect(patches.isSpent).toBe(false)
+  })
+
+  test('says for each run what it starts from, and what sum the pointers to it have', () => {
+    const old = random.bytes(blockBytes)
+    const changed = old.slice()
+    changed.set(random.bytes(10), 500)
+    for (const claim of Object.values(claims)) {
+      const end = claim?.payloadBytes ?? blockBytes
+      const bytes = changed.slice()
+      bytes.fill(0, end)
+      const { made, replace } = maker({ old })
+      replace(200, bytes)
+      const patch = made.begin(base)!.of({ address: 200, bytes, claim })!
+      expect(patch).toMatchObject({
+        address: 200,
+        blocks: 1,
+        base: { address: 100, blocks: 1 },
+        sum: claim && { kind: claim.kind, payloadBytes: claim.payloadBytes },
+      })
+      expect(applyPatch(patch.patch, old, blockBytes)).toEqual(new Uint8Array(bytes))
+    }
+  })
+
+  test.each(['none', 'xxh3', 'sha256', 'short sha256'] as const)(
+    'lets records pass after a failure, and never a block of addresses: %s',
+    (kind) => {
+      const isAddressBlock = kind === 'none' || kind === 'sha256'
+      const { made, replace, readsOf } = maker({ old: random.bytes(blockBytes) })
+      const claim = claims[kind]
+      for (let i = 0; i < 7; i++) {
+        const bytes = random.bytes(blockBytes)
+        replace(200, bytes)
+        made.begin(base)!.of({ address: 200, bytes, claim })
+      }
+      expect(readsOf()).toBe(isAddressBlock ? 7 : 3)
+    },
+  )
+
+  test('neither learns from a run that replaces none, nor reads for it', () => {
+    const { made, replace, readsOf } = maker({ old: random.bytes(2 * blockBytes) })
+    const unrelated = () => {
+      const bytes = random.bytes(2 * blockBytes)
+      replace(200, bytes)
+      made.begin(base)!.of({ address: 200, bytes, claim: null })
+      return readsOf()
+    }
+    expect([unrelated(), unrelated()]).toEqual([1, 1])
+    const short = new Uint8Array(2 * blockBytes)
+    short.set(random.bytes(10))
+    const claim = { ...claims.xxh3, payloadBytes: 10 }
+    expect(made.begin(base)!.of({ address: 900, bytes: short, claim })).toMatchObject({ base: null })
+    expect(
+      made.begin(base)!.of({ address: 900, bytes: random.bytes(2 * blockBytes), claim: null }),
+    ).toBeNull()
+    expect(readsOf()).toBe(1)
+    expect([unrelated(), unrelated(), unrelated(), unrelated(), unrelated()]).toEqual([2, 2, 2, 2, 3])
+    const tooLong = random.bytes(2 * blockBytes)
+    made.begin(base)!.of({ address: 900, bytes: tooLong, claim: { ...claims.xxh3, payloadBytes: 6000 } })
+    expect([unrelated(), unrelated()]).toEqual([3, 3])
+  })
+
+  test('two blocks are a record', () => {
+    const { made, replace, readsOf } = maker({ old: random.bytes(2 * blockBytes) })
+    for (let i = 0; i < 7; i++) {
+      const bytes = random.bytes(2 * blockBytes)
+      replace(200, bytes)
+      made.begin(base)!.of({ address: 200, bytes, claim: null })
+    }
+    expect(readsOf()).toBe(3)
+  })
+
+  test.each([
+    [1, true, true],
+    [0.75 * 4 * blockBytes - 100, true, true],
+    [0.75 * 4 * blockBytes - 1, true, false],
+    [0.75 * 4 * blockBytes, false, false],
+    [0.75 * 4 * blockBytes + 1, false, false],
+  ])(
+    'of %p bytes in four blocks a patch without base is tried: %p, and made: %p',
+    (payloadBytes, isTried, isMade) => {
+      const bytes = new Uint8Array(4 * blockBytes)
+      bytes.set(new Uint8Array(payloadBytes).fill(7))
+      const patches = maker().made.begin(base)!
+      const claim = { ...claims.xxh3, payloadBytes }
+      for (let i = 0; i < 64; i++) {
+        expect(patches.of({ address: 300, bytes, claim: null })).toBeNull()
+        expect(patches.isSpent).toBe(false)
+        expect(patches.of({ address: 300, bytes, claim }) !== null).toBe(isMade)
+      }
+      expect(patches.isSpent).toBe(isTried)
+    },
+  )
+
+  test('of a block of addresses a patch without base is tried, too, when its sum is known', () => {
+    const zeros = new Uint8Array(blockBytes)
+    expect(maker().made.begin(base)!.of({ address: 300, bytes: zeros, claim: claims.sha256 })).toMatchObject({
+      base: null,
+    })
+    expect(maker().made.begin(base)!.of({ address: 300, bytes: zeros, claim: claims.xxh3 })).toBeNull()
+    expect(maker().made.begin(base)!.of({ address: 300, bytes: zeros, claim: null })).toBeNull()
+  })
+
+  test.each([
+    [0.75 * blockBytes, blockBytes],
+    [48 * 1024, recordBlocks * blockBytes],
+  ])('a patch has up to %p bytes of %p', (most, length) => {
+    const old = new Uint8Array(length).fill(1)
+    // Each change costs what it inserts, and so the patch a few bytes more.
+    const lengthOf = (changed: number): number | null => {
+      const bytes = old.slice()
+      bytes.set(random.bytes(changed), 100)
+      const { made, replace } = maker({ old })
+      replace(200, bytes)
+      return made.begin(base)!.of({ address: 200, bytes, claim: null })?.patch.length ?? null
+    }
+    expect(lengthOf(most - 40)).toBeGreaterThan(most - 40)
+    expect(lengthOf(most + 1)).toBeNull()
+  })
+
+  test('a failure is forgotten with a success, and the pause doubles to its limit', () => {
+    const old = random.bytes(2 * blockBytes)
+    const { made, replace, readsOf } = maker({ old })
+    const tried = (bytes: Uint8Array): boolean => {
+      const before = readsOf()
+      replace(200, bytes)
+      made.begin(base)!.of({ address: 200, bytes, claim: null })
+      return readsOf() > before
+    }
+    const pauses: number[] = []
+    for (let passed = 0, i = 0; i < 500; i++) {
+      if (tried(random.bytes(old.length))) {
+        pauses.push(passed)
+        passed = 0
+      } else passed++
+    }
+    expect(pauses.slice(0, 10)).toEqual([0, 1, 3, 7, 15, 31, 63, 63, 63, 63])
+    while (!tried(old));
+    expect([tried(old), tried(old)]).toEqual([true, true])
   })
 })
