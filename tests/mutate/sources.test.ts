@@ -1,7 +1,8 @@
 /** What a test file depends on: all that it imports, whatever it says of folders and of files that are not there. */
 import { expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { Contents } from '../../tools/mutate/sources.ts'
+import { dirname } from 'node:path'
+import { Contents, testFiles } from '../../tools/mutate/sources.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
 
 const folder = temporaryFolders()
@@ -22,4 +23,17 @@ test('imports are followed to files, and a folder or an absent file is empty', (
   ])
   expect(['tests/things', 'tests/none.ts'].map((path) => contents.hash(path))).toEqual(['', ''])
   expect(contents.hash('tests/b.ts')).not.toBe(contents.hash('tests/c.ts'))
+})
+
+test('the tests of packages are none of this project', () => {
+  const root = folder()
+  for (const path of [
+    'tests/a.test.ts',
+    'tests/clients/node_modules/b/b.test.ts',
+    'tests/clients/c.test.ts',
+  ]) {
+    mkdirSync(dirname(`${root}/${path}`), { recursive: true })
+    writeFileSync(`${root}/${path}`, '')
+  }
+  expect(testFiles(root)).toEqual(['tests/a.test.ts', 'tests/clients/c.test.ts'])
 })

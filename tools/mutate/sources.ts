@@ -20,7 +20,10 @@ export const sourceFiles = (root: string): string[] =>
 
 export const testFiles = (root: string): string[] =>
   filesIn(root, 'tests').filter(
-    (path) => path.endsWith('.test.ts') && !otherTests.includes(path.split('/')[1] ?? ''),
+    (path) =>
+      path.endsWith('.test.ts') &&
+      !path.includes('/node_modules/') &&
+      !otherTests.includes(path.split('/')[1] ?? ''),
   )
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
