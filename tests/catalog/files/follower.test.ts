@@ -239,6 +239,21 @@ describe('what is kept', () => {
     expect(roots.pins).toEqual([])
   })
 
+  test('a root is let go that long after it was replaced, however often others come meanwhile', async () => {
+    const { roots, follower, clock } = await started(5, 5)
+    roots.publish(6)
+    await settled()
+    for (let cp = 7; cp < 17; cp++) {
+      await clock.advance(heldMsMax / 10)
+      if (cp < 16) {
+        roots.publish(cp)
+        await settled()
+      }
+    }
+    expect(roots.pins).toEqual([6])
+    await follower.stop()
+  })
+
   test('no older root when space is short: what is there is followed if it can be, and filled otherwise', async () => {
     const { roots, passes, follower, clock } = await started(5, 5)
     follower.spaceShort()

@@ -92,7 +92,7 @@ describe('where a stream begins', () => {
       // The greeting is a piece; the first connection ends behind it, each later one behind the events of one more piece.
       let text = ''
       for (let pieces = 0; pieces < Math.min(cuts + 1, 2); pieces++)
-        text += new TextDecoder().decode((await reader.read()).value as Uint8Array)
+        text += new TextDecoder().decode((await reader.read()).value)
       await reader.cancel()
       for (const [, id] of text.matchAll(/^id: (\d+)$/gm)) lastId = id!
       for (const [, cp] of text.matchAll(/"cp":(\d+)/g)) heard.push(Number(cp))
