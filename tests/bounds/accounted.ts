@@ -13,7 +13,6 @@ export const accounted: Readonly<Record<string, readonly string[]>> = {
     'routes/http/origin-rule.ts#named',
     'routes/http/raw-url.ts#none',
     'routes/openapi.ts#used',
-    'routes/system/metrics.ts#registers',
     'routes/v1/attributes.ts#modes',
     'server/events/event-feed.ts#counts',
     'server/primary.ts#known',
