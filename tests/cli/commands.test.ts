@@ -100,6 +100,21 @@ describe('the command line', () => {
 })
 
 describe('put and get of a file', () => {
+  test.each([
+    ['mirrored', 'committed', 1],
+    ['committed', 'buffered', 1],
+    ['committed', 'mirrored', 0],
+    ['logged', 'logged', 0],
+  ] as const)('%s was asked for, and %s is reached: the exit is %p', async (asked, reached, exit) => {
+    const { run, harness } = serve()
+    harness.reached = reached
+    const { code, out, err } = await run('put', '-', 'a', '--durability', asked)
+    expect([code, harness.content('a')]).toEqual([exit, ''])
+    expect(out).toContain(reached)
+    expect(err).toMatch(exit === 0 ? /^$/ : oneLine)
+    if (exit === 1) expect(err).toContain(`only ${reached}`)
+  })
+
   test('keep bytes, mode and time', async () => {
     const { run, harness } = serve()
     const local = folder()

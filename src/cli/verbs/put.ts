@@ -11,6 +11,7 @@ import { putTree } from '../trees/put-tree.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
 
+/** From the weakest on. */
 const durabilities = ['buffered', 'logged', 'committed', 'mirrored'] as const
 
 interface Flags extends ClientFlags {
@@ -48,6 +49,9 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
       this,
       `${showName(showPath(path))}: ${formatBytes(written.size)}, cp ${written.cp}, ${written.durability}`,
     )
+  const asked = durabilities.indexOf(flags.durability ?? 'buffered')
+  if (durabilities.indexOf(written.durability) < asked)
+    throw new UserError(`stored, but only ${written.durability} in time, and not ${flags.durability}`)
 
   async function putFile() {
     const { kind, size, mode, modified } = await localStat(source, { follow: true })
