@@ -21,19 +21,20 @@ export function nameOpening(answer: Response, opening: string): Response {
   return answer
 }
 
+const header = {
+  description: 'The run of the server on its volume; another one may have lost what was `buffered`',
+  schema: { type: 'string' as const },
+}
+
 export function withOpening(endpoint: Endpoint): Endpoint {
   if (!isMutation(endpoint)) return endpoint
-  const header = {
-    description: 'The run of the server on its volume; another one may have lost what was `buffered`',
-    schema: { type: 'string' as const },
-  }
-  const responses = Object.entries(endpoint.contract.responses).map(([status, response]) => {
-    if (Number(status) >= 300) return [status, response]
-    const headers = 'headers' in response ? response.headers : {}
-    return [status, { ...response, headers: { ...headers, [openingHeader]: header } }]
-  })
-  return {
-    ...endpoint,
-    contract: { ...endpoint.contract, responses: Object.fromEntries(responses) },
-  } as Endpoint
+  const { responses } = endpoint.contract
+  const named = Object.fromEntries(
+    Object.entries(responses).map(([status, response]): [string, (typeof responses)[string]] => {
+      if (Number(status) >= 300 || '$ref' in response) return [status, response]
+      const headers = response.headers as Record<string, typeof header> | undefined
+      return [status, { ...response, headers: { ...headers, [openingHeader]: header } }]
+    }),
+  )
+  return { ...endpoint, contract: { ...endpoint.contract, responses: named } }
 }

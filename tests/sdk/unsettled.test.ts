@@ -1,6 +1,6 @@
 /** Writes in memory of a server: what has to be sent again after a restart, and what has not. */
 import { describe, expect, test } from 'bun:test'
-import { Unsettled } from '../../sdk/src/index.ts'
+import { type ClientError, isClientError, Unsettled } from '../../sdk/src/index.ts'
 import { FakeServers, refusal, written } from './fake-servers.ts'
 
 const cpItem = (cp: number) => ({
@@ -15,6 +15,15 @@ const cpItem = (cp: number) => ({
   retained: true,
 })
 const taken = (): Response => Response.json(cpItem(9), { status: 201 })
+
+const failure = async (work: Promise<unknown>): Promise<ClientError> => {
+  const error: unknown = await work.then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  if (!isClientError(error)) throw new Error(`no failure of a client: ${String(error)}`)
+  return error
+}
 
 describe('writes that are buffered', () => {
   test.each([
@@ -54,7 +63,7 @@ describe('writes that are buffered', () => {
     const unsettled = new Unsettled<number>(servers.client())
     unsettled.note('A', 1)
     unsettled.note('B', 2)
-    expect(await servers.ended(unsettled.settle()).catch((error: Error) => error.message)).toContain('fenced')
+    expect((await failure(servers.ended(unsettled.settle()))).code).toBe('fenced')
     expect((await servers.ended(unsettled.settle())).lost).toEqual([1])
   })
 

@@ -117,10 +117,12 @@ export async function putTree(
         progress.count(0)
       })
 
-  const cp = await sendAll()
-  if (cp < promisedCp)
-    throw new UserError(`the server took consistency point ${cp} and not ${promisedCp}, which has the tree`)
-  return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
+  const takenCp = await sendAll()
+  if (takenCp < promisedCp)
+    throw new UserError(
+      `the server took consistency point ${takenCp} and not ${promisedCp}, which has the tree`,
+    )
+  return { cp: takenCp, ...done, failures: failures.list, failuresTotal: failures.total }
 
   async function sendAll(): Promise<number> {
     let tasks = [putEntry(source, target)]
