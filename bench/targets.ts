@@ -70,6 +70,14 @@ export const targets: readonly Target[] = [
     bound: 0.95,
     says: 'GET 4 KiB with a token: 0.95 × without',
   },
+  ...(['put', 'get'] as const).map((method) => ({
+    row: `views-${method}-4k-64`,
+    metric: 'rate',
+    of: 'stillpoint',
+    against: ['stillpoint without views'],
+    bound: 0.95,
+    says: `${method.toUpperCase()} 4 KiB with views: 0.95 × without`,
+  })),
   {
     row: 'get-1g',
     metric: 'throughput',

@@ -10,6 +10,12 @@ if (problem) {
   process.exit(1)
 }
 mkdirSync(join(root, 'dist'), { recursive: true })
+// The program says which source it was made from, where that is known.
+const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+const commit = status === 0 ? [`--define=STILLPOINT_COMMIT=${JSON.stringify(stdout.trim())}`] : []
 const compile = [
   'build',
   '--compile',
@@ -18,6 +24,7 @@ const compile = [
   '--format=esm',
   '--no-compile-autoload-dotenv',
   '--no-compile-autoload-bunfig',
+  ...commit,
   join(root, 'src/cli/main.ts'),
   join(root, 'src/server/catalog/catalog-worker.ts'),
   `--outfile=${join(root, 'dist/stillpoint')}`,

@@ -48,7 +48,9 @@ async function main() {
   console.log(`primary  http://${primaryAddress}`)
   console.log(`mirror   http://${mirrorAddress}`)
   console.log('Try:')
-  console.log(`  curl -T package.json http://${primaryAddress}/v1/files/docs/package.json`)
+  console.log(
+    `  curl -T package.json "http://${primaryAddress}/v1/files/docs/package.json?durability=mirrored"`,
+  )
   console.log(`  curl http://${mirrorAddress}/v1/files/docs/package.json`)
   console.log(`  curl http://${mirrorAddress}/v1/dirs/docs`)
 }

@@ -27,6 +27,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   'format/wire': { imports: ['lib', 'format'] },
   blockdev: { imports: ['lib', 'lib/gates'] },
   catalog: { imports: ['lib'] },
+  'catalog/sql': { imports: ['lib', 'catalog'] },
   service: { imports: ['lib'] },
   'cp-engine/contract.ts': { imports: [], types: ['lib', 'format', 'format/disk'] },
   'cp-engine/tree': {
@@ -160,8 +161,29 @@ export const rooms: Readonly<Record<string, Room>> = {
   'server/volume-folder.ts': { imports: ['lib'] },
   'server/tls': { imports: ['lib', 'format'] },
   'server/catalog': {
-    imports: ['lib', 'format', 'blockdev', 'catalog', 'catalog/files', 'server/volume-folder.ts'],
-    types: ['cp-engine/contract.ts', 'routes/http'],
+    imports: [
+      'lib',
+      'lib/gates',
+      'format',
+      'blockdev',
+      'catalog',
+      'catalog/sql',
+      'catalog/files',
+      'server/volume-folder.ts',
+    ],
+    types: ['cp-engine/contract.ts', 'routes/limits', 'routes/http'],
+  },
+  'server/events': { imports: ['lib', 'format', 'routes/http'], types: ['cp-engine/contract.ts'] },
+  'server/metrics': {
+    imports: ['lib', 'format', 'routes/http'],
+    types: [
+      'cp-engine/contract.ts',
+      'cp-engine/volume',
+      'cp-engine',
+      'fs',
+      'replica/primary',
+      'replica/mirror',
+    ],
   },
   'server/configuration': { imports: ['lib', 'format', 'cp-engine/tree', 'access'] },
   server: {
@@ -190,6 +212,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       'server/volume-folder.ts',
       'server/tls',
       'server/catalog',
+      'server/events',
+      'server/metrics',
       'server/configuration',
     ],
   },
@@ -200,6 +224,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       'sdk',
       'lib',
       'catalog',
+      'catalog/sql',
       'service',
       'access',
       'routes',
@@ -212,7 +237,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['cp-engine'],
   },
-  cli: { imports: ['sdk', 'lib', 'blockdev', 'routes/http', 'cli/command', 'cli/verbs'] },
+  cli: { imports: ['sdk', 'lib', 'blockdev', 'catalog/sql', 'routes/http', 'cli/command', 'cli/verbs'] },
 }
 
 export interface Ban {
@@ -224,7 +249,8 @@ export interface Ban {
   readonly imports?: boolean
 }
 
-const doors = /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$/
+const doors =
+  /^(?:blockdev|cli|server\/configuration|server\/tls)\/|^server\/volume-folder\.ts$|^catalog\/sql\/confine\.ts$/
 const nowhere = /^$/
 
 export const bans: readonly Ban[] = [

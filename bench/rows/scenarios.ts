@@ -11,6 +11,7 @@ import { memoryUpload } from './sizes.ts'
 import { sparseVolumes } from './sparse-volumes.ts'
 import { tokenReads } from './token-reads.ts'
 import { trees } from './trees.ts'
+import { views } from './views.ts'
 
 export const scenarios: readonly Scenario[] = [
   puts,
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   mirrorSync,
   growth,
   sparseVolumes,
+  views,
   memoryUpload,
   lag,
   trees,

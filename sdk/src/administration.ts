@@ -1,11 +1,12 @@
-/** Requests of administrators and monitors to a primary: consistency points, mirrors, tokens. */
-import { ClientError } from './client-error.ts'
+/** Requests of administrators and monitors: status, consistency points, mirrors, tokens. */
 import type {
   ConsistencyPoint,
   CreatedToken,
   Mirror,
+  MirrorStatus,
   NewToken,
   RevokedToken,
+  ServerStatus,
   Token,
   Whoami,
 } from './contract.ts'
@@ -17,8 +18,10 @@ import {
   consistencyPoints,
   createdToken,
   mirror,
+  mirrorStatus,
   mirrors,
   revokedToken,
+  serverStatus,
   tokens,
   whoami,
 } from './shapes.ts'
@@ -99,27 +102,14 @@ export class Administration {
     return this.ask(whoami, 'GET', '/v1/whoami', {}, { signal })
   }
 
-  /**
-   * Gives the outcome of a question to a server that may not be ready or may have another role: `body` of a success,
-   * or else the code of a refusal. Throws when the answer is neither, and when the client may not ask.
-   */
-  async probe<T>(
-    shape: Shape<T>,
-    address: string,
-    options: Abortable = {},
-  ): Promise<{ body: T } | { body: null; code: string }> {
-    try {
-      return { body: await this.ask(shape, 'GET', address, {}, options) }
-    } catch (error) {
-      if (
-        error instanceof ClientError &&
-        error.status !== null &&
-        error.status !== 401 &&
-        error.status !== 403
-      )
-        return { body: null, code: error.code }
-      throw error
-    }
+  /** State of the server in either role; a server that is not ready answers as well. */
+  status({ signal }: Abortable = {}): Promise<ServerStatus> {
+    return this.ask(serverStatus, 'GET', '/v1/status', {}, { signal })
+  }
+
+  /** Status that a mirror reports about its mirroring. */
+  mirror({ signal }: Abortable = {}): Promise<MirrorStatus> {
+    return this.ask(mirrorStatus, 'GET', '/v1/mirror', {}, { signal })
   }
 
   private ask<T>(

@@ -28,6 +28,7 @@ import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
 import { isBrowser } from './runtime.ts'
 import { cpOf, type Server, Servers } from './servers.ts'
+import { Sql } from './sql.ts'
 import { batchAnswer, listing, patchedFile, stat, writtenEntry } from './shapes.ts'
 import { systemRandom, systemTimers } from './timers.ts'
 import { type Asked, type RequestQuery, Transport, jsonBody, openingOf } from './transport.ts'
@@ -59,6 +60,7 @@ export interface GetOptions extends Reading {
 
 export class Client {
   readonly administration: Administration
+  readonly sql: Sql
   private readonly servers: Servers
 
   constructor(
@@ -76,6 +78,7 @@ export class Client {
       timers,
     })
     this.administration = new Administration(this.servers)
+    this.sql = new Sql(this.servers)
   }
 
   get url(): string {

@@ -10,13 +10,15 @@ import type {
   ConsistencyPoint,
   ConsistencyPoints,
   CreatedToken,
-  Health,
   Listing,
   Mirror,
   MirrorStatus,
   Mirrors,
   PatchedFile,
   RevokedToken,
+  ServerStatus,
+  SqlAnswer,
+  SqlSchema,
   Stat,
   Tokens,
   Whoami,
@@ -163,13 +165,59 @@ export const mirrorStatus: Shape<MirrorStatus> = v.looseObject({
   state: mirrorState,
   cp: count,
   targetCp: v.nullable(count),
+  lagCps: count,
+  lagMs: v.number(),
   needs: v.nullable(v.string()),
   lastSeen: v.nullable(time),
 })
 
-export const health: Shape<Health> = v.looseObject({
-  status: v.literal('ok'),
-  fenced: v.exactOptional(v.string()),
+export const serverStatus: Shape<ServerStatus> = v.looseObject({
+  role: v.picklist(['primary', 'mirror']),
+  ready: v.boolean(),
+  reason: v.nullable(v.string()),
+  cp: count,
+  epoch: count,
+  opening: count,
+  version: v.string(),
+  commit: v.nullable(v.string()),
+  format: count,
+  uptimeMs: count,
+  space: v.looseObject({
+    usedBytes: count,
+    freeBytes: count,
+    writableBytes: count,
+    pendingBytes: count,
+    maxBytes: count,
+    fileBytes: count,
+  }),
+  catalog: v.looseObject({
+    state: v.picklist(['off', 'filling', 'behind', 'current']),
+    cp: v.nullable(count),
+    behindCps: count,
+    behindMs: count,
+  }),
+})
+
+export const sqlAnswer: Shape<SqlAnswer> = v.looseObject({
+  cp: count,
+  columns: v.array(
+    v.looseObject({
+      name: v.string(),
+      type: v.nullable(v.picklist(['integer', 'real', 'text', 'blob'])),
+    }),
+  ),
+  rows: v.array(v.array(v.nullable(v.union([v.string(), v.number()])))),
+  truncated: v.boolean(),
+})
+
+const described = { name: v.string(), description: v.string() } as const
+export const sqlSchema: Shape<SqlSchema> = v.looseObject({
+  views: v.array(
+    v.looseObject({
+      ...described,
+      columns: v.array(v.looseObject({ ...described, type: v.picklist(['integer', 'real', 'text']) })),
+    }),
+  ),
 })
 
 /** Null when the value does not have the shape. */

@@ -14,19 +14,22 @@ import type { TokenRole } from '../format/items/token-setting.ts'
  * - `ask`: needs nobody to be known.
  * - `identify`: every token may ask whose it is.
  * - `read`, `write`: files and directories, on paths.
+ * - `query`: questions in SQL, which are about the whole volume and cost more than an answer. Whoever shows no token
+ *   asks none where a token is needed for anything.
  * - `history`: the list of consistency points.
  * - `checkpoint`: take one now; a write may ask for the same by `?durability=committed`.
  * - `monitor`: metrics, and the state of mirrors.
  * - `administer`: tokens and mirrors.
  */
 export type Action =
-  'ask' | 'identify' | 'read' | 'write' | 'history' | 'checkpoint' | 'monitor' | 'administer'
+  'ask' | 'identify' | 'read' | 'query' | 'write' | 'history' | 'checkpoint' | 'monitor' | 'administer'
 
 const all: readonly TokenRole[] = ['reader', 'writer', 'monitor', 'admin']
 const rolesFor: Readonly<Record<Exclude<Action, 'ask'>, readonly TokenRole[]>> = {
   identify: all,
   history: all,
   read: ['reader', 'writer', 'admin'],
+  query: ['reader', 'writer', 'admin'],
   write: ['writer', 'admin'],
   checkpoint: ['writer', 'admin'],
   monitor: ['monitor', 'admin'],
@@ -62,6 +65,7 @@ type Decision = 'allow' | 401 | 403
 export function decide(who: Who, action: Action, paths: readonly (readonly string[])[]): Decision {
   if (action === 'ask') return 'allow'
   const { token, role, prefix } = who
+  if (action === 'query' && who === anonymousReader) return 401
   if (role !== null && rolesFor[action].includes(role) && paths.every((path) => isWithin(prefix, path)))
     return 'allow'
   return token === null ? 401 : 403

@@ -93,6 +93,15 @@ export class CatalogFile {
     return this.taken
   }
 
+  /** Keeps other transactions away until the caller lets go: its own one waits for readers. */
+  take(): () => void {
+    assert(!this.taken, 'one long work at a time')
+    this.taken = true
+    return () => {
+      this.taken = false
+    }
+  }
+
   /** Opens the file when the next attempt is due; true when the file is open. */
   ready(busyMs = 0): boolean {
     if (this.opened !== null) return true

@@ -1,16 +1,19 @@
 /**
- * The history that people query: one row for each CP, for each transfer to a mirror, and for each event of the audit
- * trail.
+ * The history that people query: one row for each CP, for each transfer to a mirror, for each event, and for each
+ * entry of the audit trail.
  *
  * - `record…` never waits, never throws and never touches SQLite: rows go to a bounded queue that is written in
  *   batches later. Rows that SQLite refuses (locked, full, no file) are tried again; when the queue is full, the
  *   oldest row is dropped and counted. So the catalog never delays an acknowledgement.
  * - Reads never throw either: a read sees the rows of the file, when the file can be read, and the rows of the queue.
- * - Each table keeps at most `rowsMax` rows, the newest; the audit trail none that is older than `auditMsMax`.
+ * - Readers keep a batch waiting for as long as the longest of them takes, and for as long as `commitMsMax`: the
+ *   transaction stays open, so no new reader comes before the batch.
+ * - Each table keeps at most `rowsMax` rows, and events `eventRowsMax`, the newest; the audit trail none that is older
+ *   than `auditMsMax`.
  */
 import type { Clock } from '../lib/clock.ts'
 import { CatalogFile, type CatalogFileOptions, type OpenedFile } from './catalog-file.ts'
-import { transact } from './database.ts'
+import { begin, commitMsMax, commitPauseMs, tryCommit } from './database.ts'
 import type { transferKinds } from './schema.ts'
 
 export interface CpRow {
@@ -71,9 +74,20 @@ export interface AuditRow {
   readonly atMs: number
 }
 
+export interface EventRow {
+  readonly event: string
+  readonly cp: number
+  readonly mirror: string | null
+  /** A JSON object. */
+  readonly facts: string
+  readonly atMs: number
+}
+
 export interface CatalogOptions extends CatalogFileOptions {
   readonly clock: Clock
   readonly rowsMax?: number
+  /** 0 keeps no events. */
+  readonly eventRowsMax?: number
   readonly queueRowsMax?: number
 }
 
@@ -84,20 +98,37 @@ const auditMsMax = 400 * 24 * 3_600_000
 const batchRowsMax = 5_000
 const batchDelayMs = 50
 const retryDelayMs = 1_000
+const closeBusyMs = 2_000
 const listRowsMax = 10_000
 
-type Queued = { readonly cp: CpRow } | { readonly transfer: TransferRow } | { readonly audit: AuditRow }
+type Queued =
+  | { readonly cp: CpRow }
+  | { readonly transfer: TransferRow }
+  | { readonly audit: AuditRow }
+  | { readonly event: EventRow }
+
+/** A batch in a transaction that waits for readers. */
+interface Held {
+  readonly file: OpenedFile
+  readonly batch: readonly Queued[]
+  readonly mirrors: readonly MirrorRow[] | null
+  readonly rows: RowCounts
+  readonly untilMs: number
+  readonly letGo: () => void
+}
 
 interface RowCounts {
   readonly cps: number
   readonly transfers: number
   readonly audits: number
+  readonly events: number
 }
 
 export class Catalog {
   readonly file: CatalogFile
   private readonly clock: Clock
   private readonly rowsMax: number
+  private readonly eventRowsMax: number
   private readonly queueRowsMax: number
   /** Upper bounds for the rows in each table of this opened file. */
   private counted: { readonly file: OpenedFile; readonly rows: RowCounts } | null = null
@@ -107,6 +138,8 @@ export class Catalog {
   private cancelTimer: (() => void) | null = null
   private known: () => readonly CpRow[] = () => []
   private droppedRows = 0
+  private held: Held | null = null
+  private readonly settling: (() => void)[] = []
   private closed = false
 
   /** A file that cannot be used is logged and tried again: see CatalogFile. */
@@ -114,6 +147,7 @@ export class Catalog {
     this.file = new CatalogFile(path, options)
     this.clock = options.clock
     this.rowsMax = options.rowsMax ?? rowsMaxDefault
+    this.eventRowsMax = options.eventRowsMax ?? rowsMaxDefault
     this.queueRowsMax = options.queueRowsMax ?? queueRowsMaxDefault
   }
 
@@ -146,6 +180,10 @@ export class Catalog {
     this.enqueue({ audit })
   }
 
+  recordEvent(event: EventRow): void {
+    if (this.eventRowsMax > 0) this.enqueue({ event })
+  }
+
   /** Gives the newest rows first, only of CPs below `before` when `before` is given; at most `listRowsMax` rows. */
   listCps(limit: number, before: number | null = null): CpRow[] {
     const below = before ?? Number.MAX_SAFE_INTEGER
@@ -174,8 +212,9 @@ export class Catalog {
     if (this.closed) return false
     this.cancelTimer?.()
     this.cancelTimer = null
-    if (this.file.isTaken) {
-      this.schedule(batchDelayMs)
+    const pauseMs = this.commitHeld() ?? (this.file.isTaken ? batchDelayMs : null)
+    if (pauseMs !== null) {
+      this.schedule(pauseMs)
       return false
     }
     for (;;) {
@@ -183,17 +222,68 @@ export class Catalog {
       if (this.file.takeFresh()) for (const cp of this.known()) this.put({ cp })
       const batch = this.queue.slice(0, batchRowsMax)
       if (batch.length === 0 && this.mirrors === null) return true
-      if (this.file.use((file) => this.write(file, batch)) === null) {
+      const { mirrors } = this
+      const written = this.file.use((file) => ({ file, ...this.write(file, batch, mirrors) }))
+      if (written === null) {
         this.schedule(retryDelayMs)
         return false
       }
-      this.queue = this.queue.slice(batch.length)
-      this.mirrors = null
+      const { file, rows, isCommitted } = written
+      if (!isCommitted) {
+        const untilMs = this.clock.monotonic() + commitMsMax
+        this.held = { file, batch, mirrors, rows, untilMs, letGo: this.file.take() }
+        this.schedule(commitPauseMs)
+        return false
+      }
+      this.committed(file, batch, mirrors, rows)
     }
+  }
+
+  /** Resolves when no batch waits for readers any more: until then nobody else can begin a transaction. */
+  settled(): Promise<void> {
+    if (!this.held) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.settling.push(resolve)
+    return promise
+  }
+
+  private committed(
+    file: OpenedFile,
+    batch: readonly Queued[],
+    mirrors: readonly MirrorRow[] | null,
+    rows: RowCounts,
+  ): void {
+    this.counted = { file, rows }
+    const written = new Set(batch)
+    // A full queue may have lost rows of the batch meanwhile.
+    this.queue = this.queue.filter((row) => !written.has(row))
+    if (this.mirrors === mirrors) this.mirrors = null
+  }
+
+  /** Null when no batch waits for readers any more; otherwise the pause until the next attempt, in milliseconds. */
+  private commitHeld(): number | null {
+    const { held } = this
+    if (!held) return null
+    const outcome = this.file.use(({ database }) => {
+      // Another file has been opened meanwhile: the batch is still in the queue.
+      if (database !== held.file.database) return 'gone'
+      if (tryCommit(database)) return 'committed'
+      if (this.clock.monotonic() < held.untilMs) return 'waits'
+      database.run('ROLLBACK')
+      return 'given up'
+    })
+    if (outcome === 'waits') return commitPauseMs
+    if (outcome === 'committed') this.committed(held.file, held.batch, held.mirrors, held.rows)
+    this.held = null
+    held.letGo()
+    for (const resolve of this.settling.splice(0)) resolve()
+    return outcome === 'given up' ? retryDelayMs : null
   }
 
   close(): void {
     if (this.closed) return
+    // The rows cannot be taken later, so this last flush waits for programs that read the file.
+    this.file.use(({ database }) => database.run(`PRAGMA busy_timeout = ${closeBusyMs}`))
     if (!this.flush()) this.droppedRows += this.queue.length
     this.closed = true
     this.cancelTimer?.()
@@ -233,20 +323,27 @@ export class Catalog {
     })
   }
 
-  private write(file: OpenedFile, batch: readonly Queued[]): true {
+  private write(
+    file: OpenedFile,
+    batch: readonly Queued[],
+    mirrors: readonly MirrorRow[] | null,
+  ): { readonly rows: RowCounts; readonly isCommitted: boolean } {
     const { statements } = file
     const before = this.counted?.file === file ? this.counted.rows : countRows(file)
-    const rows = transact(file.database, () => {
-      let { cps, transfers, audits } = before
+    const rows = begin(file.database, () => {
+      let { cps, transfers, audits, events } = before
       let newestAuditMs: number | null = null
-      if (this.mirrors !== null) {
+      if (mirrors !== null) {
         statements.dropMirrors.run()
-        for (const mirror of this.mirrors) statements.putMirror.run({ ...mirror })
+        for (const mirror of mirrors) statements.putMirror.run({ ...mirror })
       }
       for (const row of batch) {
         if ('cp' in row) {
           statements.putCp.run({ ...row.cp })
           cps++
+        } else if ('event' in row) {
+          statements.putEvent.run({ ...row.event })
+          events++
         } else if ('audit' in row) {
           statements.putAudit.run({ ...row.audit })
           audits++
@@ -266,16 +363,20 @@ export class Catalog {
         statements.dropOldestTransfers.run({ surplus: transfers - this.rowsMax })
         transfers = this.rowsMax
       }
+      // An earlier process may have kept more.
+      if (events > this.eventRowsMax) {
+        statements.dropOldestEvents.run({ surplus: events - this.eventRowsMax })
+        events = this.eventRowsMax
+      }
       if (newestAuditMs !== null) statements.dropAuditsBefore.run({ ms: newestAuditMs - auditMsMax })
       if (audits > this.rowsMax) {
         audits = statements.countAudits.get()?.rows ?? 0
         if (audits > this.rowsMax) statements.dropOldestAudits.run({ surplus: audits - this.rowsMax })
         audits = Math.min(audits, this.rowsMax)
       }
-      return { cps, transfers, audits }
+      return { cps, transfers, audits, events }
     })
-    this.counted = { file, rows }
-    return true
+    return { rows, isCommitted: tryCommit(file.database) }
   }
 }
 
@@ -283,6 +384,7 @@ const countRows = ({ statements }: OpenedFile): RowCounts => ({
   cps: statements.countCps.get()?.rows ?? 0,
   transfers: statements.countTransfers.get()?.rows ?? 0,
   audits: statements.countAudits.get()?.rows ?? 0,
+  events: statements.countEvents.get()?.rows ?? 0,
 })
 
 /** Merges two lists, the newest CP first. When both lists have a row of a CP, the row of the first list stays. */

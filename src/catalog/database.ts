@@ -124,7 +124,37 @@ export function transact<T>(database: Database, change: () => T): T {
     .immediate()
 }
 
-export const isBusy = (error: unknown): boolean => systemCodeOf(error)?.startsWith('SQLITE_BUSY') ?? false
+/** A commit is tried again after this time, and for so long: longer than any reader that a server lets in. */
+export const commitPauseMs = 50
+export const commitMsMax = 60_000
+
+/**
+ * False when readers are in the way. The transaction stays open then, and SQLite lets no new reader in before the commit,
+ * so readers that follow each other without a gap keep no commit waiting for longer than the longest of them.
+ */
+export function tryCommit(database: Database): boolean {
+  try {
+    database.run('COMMIT')
+    return true
+  } catch (error) {
+    if (isBusy(error)) return false
+    if (database.inTransaction) database.run('ROLLBACK')
+    throw error
+  }
+}
+
+/** Begins a transaction with a change, all of it or nothing; the caller commits. */
+export function begin<T>(database: Database, change: () => T): T {
+  database.run('BEGIN IMMEDIATE')
+  try {
+    return change()
+  } catch (error) {
+    if (database.inTransaction) database.run('ROLLBACK')
+    throw error
+  }
+}
+
+const isBusy = (error: unknown): boolean => systemCodeOf(error)?.startsWith('SQLITE_BUSY') ?? false
 
 export function unusableReason(error: unknown): UnusableReason | null {
   if (error instanceof Unusable) return error.reason

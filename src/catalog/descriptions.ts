@@ -59,6 +59,21 @@ export const viewDescriptions: Readonly<Record<(typeof publicViews)[number], Vie
       at_ms: timeMs('when it happened'),
     },
   },
+  events: {
+    about: 'What `GET /v1/events` has said, the newest: `--catalog-event-rows-max` says how many.',
+    columns: {
+      id: ['integer', 'order of the events'],
+      at: time('when it happened'),
+      event: [
+        'text',
+        '`published`, `pruned`, `mirrored`, `lag`, `stalled`, `caught-up` or `fenced`: see `operations.md`',
+      ],
+      cp: cp('the consistency point that it is about'),
+      mirror: ['text', 'id of the mirror that it is about; null for any other event'],
+      facts: ['text', "what else is known, a JSON object: `facts ->> 'lagMs'`"],
+      at_ms: timeMs('when it happened'),
+    },
+  },
   mirrors: {
     about:
       'The mirrors as they were seen a second after the last publication; on a mirror, the mirror itself.',
@@ -141,3 +156,14 @@ export const viewDescriptions: Readonly<Record<(typeof publicViews)[number], Vie
     },
   },
 }
+
+/** The same for programs that ask. */
+export const describedViews = Object.entries(viewDescriptions).map(([name, { about, columns }]) => ({
+  name,
+  description: about,
+  columns: Object.entries(columns).map(([column, [type, description]]) => ({
+    name: column,
+    type,
+    description,
+  })),
+}))

@@ -4,6 +4,7 @@
 import first from '../../drizzle/0000_first.sql' with { type: 'text' }
 import audit from '../../drizzle/0001_audit.sql' with { type: 'text' }
 import files from '../../drizzle/0002_files.sql' with { type: 'text' }
+import events from '../../drizzle/0003_events.sql' with { type: 'text' }
 
 export interface Migration {
   readonly name: string
@@ -19,4 +20,5 @@ export const migrations: readonly Migration[] = [
   migration('0000_first', first),
   migration('0001_audit', audit),
   migration('0002_files', files),
+  migration('0003_events', events),
 ]

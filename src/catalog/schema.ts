@@ -70,6 +70,17 @@ export const auditRows = sqliteTable(
   (table) => [index('audit_rows_at').on(table.atMs)],
 )
 
+/** The events that `GET /v1/events` has told. */
+export const eventRows = sqliteTable('event_rows', {
+  id: integer('id').primaryKey(),
+  event: text('event').notNull(),
+  cp: integer('cp').notNull(),
+  mirror: text('mirror'),
+  /** A JSON object. */
+  facts: text('facts').notNull(),
+  atMs: integer('at_ms').notNull(),
+})
+
 /** The mirrors as the server saw them last; on a mirror, the mirror itself. */
 export const mirrorRows = sqliteTable('mirror_rows', {
   id: text('id').primaryKey(),
@@ -205,6 +216,20 @@ export const audit = sqliteView('audit').as((query) =>
     .from(auditRows),
 )
 
+export const events = sqliteView('events').as((query) =>
+  query
+    .select({
+      id: eventRows.id,
+      at: rfc3339(eventRows.atMs).as('at'),
+      event: eventRows.event,
+      cp: eventRows.cp,
+      mirror: eventRows.mirror,
+      facts: eventRows.facts,
+      atMs: eventRows.atMs,
+    })
+    .from(eventRows),
+)
+
 export const catalog = sqliteView('catalog').as((query) =>
   query
     .select({
@@ -289,24 +314,27 @@ export const mirrors = sqliteView('mirrors').as((query) =>
     .from(mirrorRows),
 )
 
-/** The views that a user's query may read, and the tables behind those views. */
+/** The views that a user's query may read. */
 export const publicViews = [
   'cps',
   'transfers',
   'audit',
+  'events',
   'mirrors',
   'catalog',
   'directories',
   'files',
   'changes',
 ] as const
-export const publicViewTables = [
-  'cp_rows',
-  'transfer_rows',
-  'audit_rows',
-  'mirror_rows',
-  'catalog_state',
-  'directory_rows',
-  'file_rows',
-  'change_rows',
-] as const
+/** The tables that each of those views reads. */
+export const viewTables: Readonly<Record<string, readonly string[]>> = {
+  cps: ['cp_rows', 'transfer_rows'],
+  transfers: ['transfer_rows'],
+  audit: ['audit_rows'],
+  events: ['event_rows'],
+  mirrors: ['mirror_rows'],
+  catalog: ['catalog_state'],
+  directories: ['directory_rows'],
+  files: ['file_rows', 'directory_rows'],
+  changes: ['change_rows'],
+}

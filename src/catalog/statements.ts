@@ -2,7 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import { asc, count, desc, eq, inArray, lt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
-import { auditRows, cpRows, mirrorRows, transferRows } from './schema.ts'
+import { auditRows, cpRows, eventRows, mirrorRows, transferRows } from './schema.ts'
 
 export type Statements = ReturnType<typeof prepareStatements>
 
@@ -23,6 +23,11 @@ export function prepareStatements(database: Database) {
     .select({ id: auditRows.id })
     .from(auditRows)
     .orderBy(asc(auditRows.id))
+    .limit(sql.placeholder('surplus'))
+  const oldestEvents = db
+    .select({ id: eventRows.id })
+    .from(eventRows)
+    .orderBy(asc(eventRows.id))
     .limit(sql.placeholder('surplus'))
   return {
     putCp: db
@@ -67,6 +72,16 @@ export function prepareStatements(database: Database) {
         atMs: value('atMs'),
       })
       .prepare(),
+    putEvent: db
+      .insert(eventRows)
+      .values({
+        event: value('event'),
+        cp: value('cp'),
+        mirror: value('mirror'),
+        facts: value('facts'),
+        atMs: value('atMs'),
+      })
+      .prepare(),
     listCps: db
       .select()
       .from(cpRows)
@@ -88,6 +103,7 @@ export function prepareStatements(database: Database) {
       .prepare(),
     countCps: db.select({ rows: count() }).from(cpRows).prepare(),
     countTransfers: db.select({ rows: count() }).from(transferRows).prepare(),
+    countEvents: db.select({ rows: count() }).from(eventRows).prepare(),
     countAudits: db.select({ rows: count() }).from(auditRows).prepare(),
     dropMirrors: db.delete(mirrorRows).prepare(),
     putMirror: db
@@ -106,6 +122,7 @@ export function prepareStatements(database: Database) {
       .prepare(),
     dropOldestCps: db.delete(cpRows).where(inArray(cpRows.cp, oldestCps)).prepare(),
     dropOldestTransfers: db.delete(transferRows).where(inArray(transferRows.id, oldestTransfers)).prepare(),
+    dropOldestEvents: db.delete(eventRows).where(inArray(eventRows.id, oldestEvents)).prepare(),
     dropOldestAudits: db.delete(auditRows).where(inArray(auditRows.id, oldestAudits)).prepare(),
     dropAuditsBefore: db
       .delete(auditRows)

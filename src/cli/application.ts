@@ -14,7 +14,7 @@ import {
   text_en,
   version,
 } from '@stricli/core'
-import packageJson from '../../package.json' with { type: 'json' }
+import { build } from '../lib/build.ts'
 import { ListenError } from '../routes/http/server.ts'
 import { DeviceError } from '../blockdev/block-device.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
@@ -86,7 +86,7 @@ const application = buildApplication(
         onlyRequiredInUsageLine: false,
       },
     }),
-    version: version({ brief: 'Say the version', info: { currentVersion: packageJson.version } }),
+    version: version({ brief: 'Say the version', info: { currentVersion: build.version } }),
   },
 )
 

@@ -1,22 +1,31 @@
 #!/usr/bin/env bun
-/** The program. This file hands to the commands every part of the world that a command may touch. */
+/**
+ * The program. This file hands to the commands every part of the world that a command may touch. The compiled program is
+ * its own sandbox, too, which loads nothing of the commands.
+ */
+import { sandboxArgument } from '../catalog/sql/sandbox-argument.ts'
 import { systemClock } from '../lib/clock.ts'
 import { systemRandom } from '../lib/random.ts'
-import { runCli } from './application.ts'
 
 const nextSignal = (): Promise<string> =>
   new Promise((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, () => resolve(name))
   })
 
-const { stdout, stderr, env } = process
-process.exitCode = await runCli(process.argv.slice(2), {
-  process: { stdout, stderr, env },
-  clock: systemClock,
-  random: systemRandom,
-  fetch,
-  stdin: () => Bun.stdin.stream(),
-  signal: nextSignal,
-  exit: (code) => process.exit(code),
-  showsProgress: stderr.isTTY,
-})
+async function runCommand(): Promise<number> {
+  const { runCli } = await import('./application.ts')
+  const { stdout, stderr, env } = process
+  return runCli(process.argv.slice(2), {
+    process: { stdout, stderr, env },
+    clock: systemClock,
+    random: systemRandom,
+    fetch,
+    stdin: () => Bun.stdin.stream(),
+    signal: nextSignal,
+    exit: (code) => process.exit(code),
+    showsProgress: stderr.isTTY,
+  })
+}
+
+if (process.argv[2] === sandboxArgument) await (await import('../catalog/sql/sandbox-child.ts')).runSandbox()
+else process.exitCode = await runCommand()

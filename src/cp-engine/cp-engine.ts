@@ -111,6 +111,7 @@ export class CpEngine implements contract.Engine {
         clock,
         sealIdleMs: options.logSealIdleMs === undefined ? logSealIdleMsDefault : options.logSealIdleMs,
         isFenced: () => this.fencing.isUp,
+        synced: options.onLogSynced,
         failed,
       },
       parts.logStart,
@@ -162,6 +163,8 @@ export class CpEngine implements contract.Engine {
   view = (published: contract.PublishedRoot) => this.volume.view(published)
   pin = (published: contract.PublishedRoot) => this.volume.pin(published, this.clock.monotonic())
   onPublished = (listener: (event: contract.CpPublished) => void) => this.volume.onPublished(listener)
+  /** The last operation that was applied. */
+  sequence = () => this.state.sequence
 
   openView(): contract.TreeView {
     return new OpenView(this.viewParts)

@@ -10,6 +10,8 @@ export interface EngineOptions {
   readonly packing?: Packing | null
   /** Milliseconds without a new group after which the log is idle and its last group is sealed; null means never. */
   readonly logSealIdleMs?: number | null
+  /** Hears of each durable write of the log: milliseconds, and bytes. */
+  readonly onLogSynced?: (ms: number, bytes: number) => void
   /**
    * Called once, after a failed write or sync: the engine acknowledges nothing any more, and the process should end.
    */

@@ -15,7 +15,7 @@ import { AssertionError } from '../lib/assert.ts'
 import { StillpointError, hasCode } from '../lib/errors.ts'
 import type { Dependencies } from './http/dependencies.ts'
 import { type Document, renderDocs } from './system/docs-page.ts'
-import { AppMetrics } from './system/metrics.ts'
+import { AppMetrics, type EndpointCounts } from './system/metrics.ts'
 import { buildDocument, documentedAddresses } from './openapi.ts'
 import { type AppParts, type Endpoint, isServedBy, makeHandler } from './http/endpoint.ts'
 import { endpoints } from './endpoints.ts'
@@ -43,7 +43,9 @@ function prefixOf(path: string): {
 }
 
 export function makeApp(dependencies: Dependencies): App {
-  const metrics = new AppMetrics(() => dependencies.gauges(), dependencies.resources.refusals)
+  const { refusals, traffic } = dependencies.resources
+  const metrics = new AppMetrics(dependencies.role, () => dependencies.metrics(), refusals, traffic)
+  const unknown = metrics.endpoint('none')
   const document = lazy(() => buildDocument(dependencies.role))
   const openApi = lazy(() => `${JSON.stringify(document(), null, 2)}\n`)
   const docs = lazy(() =>
@@ -56,7 +58,8 @@ export function makeApp(dependencies: Dependencies): App {
   for (const endpoint of endpoints) {
     const handler = makeHandler(endpoint, dependencies, parts)
     if (!handler) continue
-    const run = runner(endpoint, guarded(endpoint, handler, dependencies), dependencies, metrics)
+    const counts = metrics.endpoint(endpoint.contract.operationId ?? endpoint.path)
+    const run = runner(endpoint, guarded(endpoint, handler, dependencies), dependencies, counts)
     const method = endpoint.method.toUpperCase()
     if (endpoint.path === contentPath) direct.set(method, run)
     // hono answers HEAD through GET, so the handlers look at the method of the request itself.
@@ -68,7 +71,7 @@ export function makeApp(dependencies: Dependencies): App {
   }
   hono.notFound(({ req }) => {
     const answer = answerUnknown(req.raw, dependencies)
-    metrics.count('none', answer.status, 0)
+    unknown.count(answer.status, 0)
     return withLength(req.raw, answer)
   })
   hono.onError((error, { req }) => withLength(req.raw, failed(error, dependencies)))
@@ -103,15 +106,19 @@ type Run = (
 /**
  * An answer that a handler gives without a promise is returned without one: an extra promise would only cost time.
  */
-function runner(endpoint: Endpoint, handler: Guarded, dependencies: Dependencies, metrics: AppMetrics): Run {
+function runner(
+  endpoint: Endpoint,
+  handler: Guarded,
+  dependencies: Dependencies,
+  counts: EndpointCounts,
+): Run {
   const { clock } = dependencies
   const { prefix } = prefixOf(endpoint.path)
   const hasParameter = prefix !== endpoint.path
-  const name = endpoint.contract.operationId ?? endpoint.path
   const opening = openingOf(endpoint, dependencies)
   const counted = (answer: Response, start: number): Response => {
     if (opening !== null) nameOpening(answer, opening)
-    metrics.count(name, answer.status, clock.monotonic() - start)
+    counts.count(answer.status, clock.monotonic() - start)
     return answer
   }
   const settled = async (answer: Promise<Response>, start: number): Promise<Response> => {

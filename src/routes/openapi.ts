@@ -3,7 +3,7 @@
  * the same bytes.
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
-import packageJson from '../../package.json' with { type: 'json' }
+import { build } from '../lib/build.ts'
 import type { ServerRole } from './http/dependencies.ts'
 import { securitySchemes } from './access-contract.ts'
 import { type DocumentedOperation, addExamples } from './examples/documented.ts'
@@ -54,7 +54,7 @@ export function buildDocument(role: ServerRole): Record<string, unknown> {
     openapi: '3.1.0',
     info: {
       title: role === 'primary' ? 'Stillpoint' : 'Stillpoint mirror',
-      version: packageJson.version,
+      version: build.version,
       description: `${descriptions[role]} ${sampleSentence}`,
       contact: { name: 'Stillpoint' },
       license,

@@ -15,7 +15,8 @@ import { fromHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Rate } from '../lib/gates/rate-limit.ts'
 import { logger } from '../lib/log.ts'
-import type { Gauge, Limits } from '../routes/http/dependencies.ts'
+import { gauge, type Metric } from '../lib/metric.ts'
+import type { Limits } from '../routes/http/dependencies.ts'
 import { potsDefault } from '../routes/limits/pots.ts'
 import { Refusals } from '../routes/limits/refusals.ts'
 import { Resources } from '../routes/limits/resources.ts'
@@ -78,6 +79,7 @@ export class Door {
       downloadBytesMax,
       clientOf: (request) => this.http.clientOf(request),
       requests: () => this.http.requests(),
+      keepOpen: (request, isKept) => this.http.keepOpen(request, isKept),
     })
   }
 
@@ -157,13 +159,14 @@ export function hostsOf({
 }
 
 /** How much of what is shared is in use. */
-export const doorGauges = ({ resources }: Door): readonly Gauge[] => [
-  { name: 'upload_bytes', help: 'Memory that uploads in progress may take', value: resources.uploads.bytes },
-  { name: 'uploads_waiting', help: 'Uploads that wait for memory', value: resources.uploads.waiters },
-  {
-    name: 'answer_bytes',
-    help: 'Bytes of long answers that clients have yet to take',
-    value: resources.answers.bytes,
-  },
-  { name: 'answers_streaming', help: 'Long answers on their way', value: resources.streaming },
+export const doorMetrics = ({ resources }: Door): readonly Metric[] => [
+  gauge('stillpoint_upload_bytes', 'Memory that uploads in progress may take', resources.uploads.bytes),
+  gauge('stillpoint_uploads_waiting', 'Uploads that wait for memory', resources.uploads.waiters),
+  gauge(
+    'stillpoint_answer_bytes',
+    'Bytes of long answers that clients have yet to take',
+    resources.answers.bytes,
+  ),
+  gauge('stillpoint_answers_streaming', 'Long answers on their way', resources.streaming),
+  gauge('stillpoint_event_streams', 'Clients that follow the events', resources.following),
 ]

@@ -7,8 +7,7 @@ import { AuditTrail, startOf } from './audit.ts'
 import { KeptCatalog, type SeenMirror } from './catalog/kept-catalog.ts'
 import type { RootSource } from '../cp-engine/contract.ts'
 import { Volume, pinMsMax } from '../cp-engine/volume/volume.ts'
-import { blockBytes } from '../format/geometry.ts'
-import { cpsBetween, labelMs } from '../format/position.ts'
+import { labelMs } from '../format/position.ts'
 import { isNowhere, type MirrorNeed } from '../format/wire/messages.ts'
 import { NewestFiles } from '../fs/read/instant-files.ts'
 import { readTree } from '../fs/read/read-view.ts'
@@ -22,14 +21,20 @@ import { MirrorKeyRing } from '../replica/link/peer-keys.ts'
 import { PeerSessions } from '../replica/link/peer-sessions.ts'
 import { MirrorApplier } from '../replica/mirror/mirror-applier.ts'
 import { makeApp } from '../routes/app.ts'
-import type { Gauge, OwnStatus } from '../routes/http/dependencies.ts'
+import type { OwnStatus } from '../routes/http/dependencies.ts'
 import { problem } from '../routes/http/problem.ts'
 import { StillpointError } from '../lib/errors.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorMetrics, Failure, limits } from './door.ts'
+import { ServerEvents } from './events/server-events.ts'
+import { ownMetrics } from './metrics/mirror-metrics.ts'
+import { spaceMetrics, spaceOfImage } from './metrics/space-metrics.ts'
+import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 import { Stopping } from './stopping.ts'
 
 const log = logger('mirror')
@@ -51,6 +56,9 @@ export async function serveMirror(
     nodeCacheBytesMax: configuration.nodeCacheBytesMax,
   })
   const side = formatUuid(volume.superblock.sideUuid)
+  const counted = new VolumeMetrics()
+  volume.onPublished(counted.published)
+  const startedMs = clock.monotonic()
   const publishedCp = () => volume.currentOrNull()?.root.cp ?? 0
   const catalog = opened.openCatalog(side, publishedCp, configuration, clock)
   const trail = new AuditTrail(clock, catalog)
@@ -87,9 +95,18 @@ export async function serveMirror(
   await access.newer()
   refuseShutDoor(known, configuration)
 
+  const own = () => statusOf(volume, applier, labelMs(clock))
   const kept = new KeptCatalog(catalog, source, 'mirror', clock, configuration.catalogFiles, () =>
-    Promise.resolve([seenOf(statusOf(volume, applier, labelMs(clock)))]),
+    Promise.resolve([seenOf(own())]),
   )
+  const events = new ServerEvents({
+    clock,
+    source,
+    mirrors: () => [own()],
+    record: kept.recordEvent,
+  })
+
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
 
   const stopping = new Stopping()
   const { secret } = configuration
@@ -117,12 +134,13 @@ export async function serveMirror(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
     resources: door.resources,
     needsToken: () => known.readsNeedToken,
-    status: () => statusOf(volume, applier, labelMs(clock)),
+    status: own,
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
       if (stopping.hasBegun) return { ok: false, reason: isEnding().message }
@@ -130,7 +148,18 @@ export async function serveMirror(
         ? { ok: true, reason: '' }
         : { ok: false, reason: 'this mirror has not received a consistency point yet' }
     },
-    gauges: () => [...gaugesOf(volume, applier, views), ...doorGauges(door), ...kept.gauges()],
+    events: events.source,
+    serverStatus: () =>
+      statusOfServer(volume, { startedMs, space: spaceOfImage(volume), catalog: kept.status() }),
+    metrics: async () => [
+      ...counted.metrics(source, views.keptCps().length),
+      ...spaceMetrics(spaceOfImage(volume)),
+      ...ownMetrics(applier, own(), labelMs(clock)),
+      ...doorMetrics(door),
+      ...events.metrics(),
+      ...kept.metrics(),
+      ...sql.metrics(),
+    ],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -160,8 +189,10 @@ export async function serveMirror(
     failed: failure.happened,
     async stop() {
       stopping.begin()
+      events.close()
       const drained = door.close(drainMsMax)
       views.close()
+      await sql.close()
       await drained
       await applier.close()
       await access.close()
@@ -171,6 +202,8 @@ export async function serveMirror(
     },
     async abandon() {
       stopping.begin()
+      events.close()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()
@@ -178,13 +211,13 @@ export async function serveMirror(
   }
 }
 
-const seenOf = ({ id, state, cp, targetCp, needs: need }: OwnStatus): SeenMirror => ({
+const seenOf = ({ id, state, cp, lagCps, lagMs, needs: need }: OwnStatus): SeenMirror => ({
   id,
   url: null,
   state,
   cp,
-  lagCps: targetCp === null ? null : cpsBetween(cp, targetCp),
-  lagMs: null,
+  lagCps,
+  lagMs,
   heldBytes: null,
   needs: need,
 })
@@ -212,6 +245,7 @@ function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): OwnSta
   const { volumeUuid } = volume.superblock
   const isAway = silentMs === null || silentMs > silenceMsMax
   const isMissing = isNowhere(published) || (stage === 'idle' && published.cp < primaryCp)
+  const { lagCps, lagMs } = applier.ownLag()
   const isBehind = stage === 'receiving' || stage === 'wanting' || isMissing
   return {
     id: side,
@@ -219,22 +253,9 @@ function statusOf(volume: Volume, applier: MirrorApplier, nowMs: number): OwnSta
     state: isAway ? 'away' : need !== 'nothing' ? 'stalled' : isBehind ? 'catching-up' : 'live',
     cp: published.cp,
     targetCp: isNowhere(target) ? null : target.cp,
+    lagCps,
+    lagMs,
     needs: need === 'space' ? `space: ${needsBytes} bytes` : needs[need],
     lastSeenMs: silentMs === null ? null : Math.max(0, nowMs - silentMs),
   }
-}
-
-function gaugesOf(volume: Volume, applier: MirrorApplier, views: Views): Gauge[] {
-  const received = [...applier.status().receivedBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
-  return [
-    {
-      name: 'published_cp',
-      help: 'The newest published consistency point',
-      value: volume.currentOrNull()?.root.cp ?? 0,
-    },
-    { name: 'readable_cps', help: 'Consistency points that can be read', value: volume.readable().length },
-    { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
-    { name: 'received_bytes', help: 'Bytes of blocks from the primary', value: received },
-    { name: 'file_bytes', help: 'Size of the block file', value: volume.device.blockCount * blockBytes },
-  ]
 }

@@ -114,7 +114,11 @@ export class OpenedVolume {
   openCatalog(
     sideUuid: string,
     publishedCp: () => number,
-    { catalogChangeRowsMax: rowsMax, catalogChangeDaysMax: daysMax }: ServerConfiguration,
+    {
+      catalogChangeRowsMax: rowsMax,
+      catalogChangeDaysMax: daysMax,
+      catalogEventRowsMax: eventRowsMax,
+    }: ServerConfiguration,
     clock: Clock,
   ): CatalogThread {
     this.catalog = new CatalogThread(clock, () => ({
@@ -122,6 +126,7 @@ export class OpenedVolume {
       sideUuid,
       publishedCp: publishedCp(),
       changes: { rowsMax, daysMax },
+      eventRowsMax,
       logLevel: startedLevel(),
     }))
     return this.catalog

@@ -24,14 +24,20 @@ import { parseCode } from '../replica/link/pairing-code.ts'
 import { PrimaryKeyRing } from '../replica/link/peer-keys.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
-import type { CpTaker, Gauge, MirrorMembers } from '../routes/http/dependencies.ts'
+import type { CpTaker, MirrorMembers } from '../routes/http/dependencies.ts'
 import { drawOpening } from '../routes/http/opening-header.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
-import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorMetrics, Failure, limits } from './door.ts'
+import { ServerEvents } from './events/server-events.ts'
+import { membersMetrics } from './metrics/mirror-metrics.ts'
+import { fencedMetric, filesMetrics, spaceMetrics, spaceOfPrimary } from './metrics/space-metrics.ts'
+import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import { isOwnAddress, systemNames } from './own-address.ts'
 import { PairKeys } from './pair-keys.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('primary')
 
@@ -46,6 +52,7 @@ export async function servePrimary(
   const failure = new Failure()
   const stored = PairKeys.open(configuration.data)
   const door = new Door(configuration, clock, wrongCredentials)
+  const counted = new VolumeMetrics()
   const { cpIntervalMs, queueBytesMax, nodeCacheBytesMax, recordEncoding } = configuration
   const engine = await openPrimary(volume.device, {
     clock,
@@ -59,10 +66,13 @@ export async function servePrimary(
     acceptLogLoss: acceptLoss.includes('log'),
     acceptHistoryLoss: acceptLoss.includes('history'),
     acceptEpochLoss: acceptLoss.includes('epoch'),
+    onLogSynced: counted.logSynced,
     onPoisoned: (error) => failure.report('a write to the device failed', error),
   })
   sayWhatWasFound(engine.recovery)
   if (engine.fencedWhy !== null) log.error(engine.fencedWhy)
+  engine.onPublished(counted.published)
+  const startedMs = clock.monotonic()
 
   const { superblock, geometry } = engine.volume
   sayVolumeMax(geometry.blocksMax * blockBytes, configuration.raiseVolumeTo)
@@ -98,12 +108,14 @@ export async function servePrimary(
     clock,
     random,
     onTransfer: (mirror, transfer) => catalog.recordTransfer({ mirror, ...transfer, atMs: labelMs(clock) }),
+    onMirrored: (mirror, cp) => events.mirrored(mirror, cp),
     onAdopted: (mirror, url) => trail.note('adopted', `mirror at ${url}`, mirror),
     onLostCp(mirror, cp) {
       if (engine.isFenced) return
       trail.note('fenced', `the mirror at ${mirror} has a later consistency point, ${cp}`)
       log.error(fences['an older copy'], { mirror, cp, published: engine.current().root.cp })
       engine.fence('an older copy').catch(() => {})
+      events.fenced(fences['an older copy'])
     },
     onUnreached: (url, reason) => log.warn('a mirror is not reached', { url, reason }),
     onHigherEpoch(epoch) {
@@ -112,6 +124,7 @@ export async function servePrimary(
       log.error(fences['another primary'], { epoch: epoch.number })
       // When the fence cannot be written, the engine is poisoned, and reports the poisoning by itself.
       engine.fence().catch(() => {})
+      events.fenced(fences['another primary'])
     },
   })
 
@@ -133,9 +146,16 @@ export async function servePrimary(
       needs,
     })),
   )
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   engine.onSpaceShort(() => {
     kept.spaceShort()
     return false
+  })
+  const events = new ServerEvents({
+    clock,
+    source: engine,
+    mirrors: () => mirrors.standings(),
+    record: kept.recordEvent,
   })
   const members: MirrorMembers = {
     list: () => mirrors.list(),
@@ -166,6 +186,7 @@ export async function servePrimary(
     views,
     newest: files.newest,
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -182,7 +203,21 @@ export async function servePrimary(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return { ok: true, reason: engine.fencedWhy ?? '' }
     },
-    gauges: () => [...gaugesOf(engine, files, views), ...doorGauges(door), ...kept.gauges()],
+    events: events.source,
+    serverStatus: () =>
+      statusOfServer(engine.volume, { startedMs, space: spaceOfPrimary(engine), catalog: kept.status() }),
+    metrics: async () => [
+      ...counted.metrics(engine, views.keptCps().length),
+      ...counted.logMetrics(),
+      ...spaceMetrics(spaceOfPrimary(engine)),
+      ...filesMetrics(files),
+      fencedMetric(engine.isFenced),
+      ...membersMetrics(mirrors.standings(), { source: engine, primary, sequence: engine.sequence }),
+      ...doorMetrics(door),
+      ...events.metrics(),
+      ...kept.metrics(),
+      ...sql.metrics(),
+    ],
     reportBug: (error) => failure.report('a bug', error),
   })
 
@@ -199,10 +234,12 @@ export async function servePrimary(
     failed: failure.happened,
     async stop() {
       isStopping = true
+      events.close()
       const drained = door.close(drainMsMax)
       // Requests that wait for a CP or for a mirror are answered now.
       views.close()
       mirrors.endWaits()
+      await sql.close()
       await drained
       await adding
       try {
@@ -221,7 +258,9 @@ export async function servePrimary(
     },
     async abandon() {
       isStopping = true
+      events.close()
       mirrors.close()
+      await sql.close()
       await door.close(abandonMsMax)
       trail.close('after a failure')
       await kept.abandon()
@@ -276,30 +315,4 @@ async function takeCp(engine: CpEngine, cps: RecordedCps): ReturnType<CpTaker['t
   const before = engine.current().root.cp
   const { root } = await engine.requestCp('requested')
   return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
-}
-
-function gaugesOf(engine: CpEngine, files: VolumeFiles, views: Views): Gauge[] {
-  const { writable, pending, used, max } = engine.space()
-  const { orphans, bytes } = files.pending()
-  const { root } = engine.current()
-  return [
-    { name: 'published_cp', help: 'The newest published consistency point', value: root.cp },
-    { name: 'readable_cps', help: 'Consistency points that can be read', value: engine.readable().length },
-    { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
-    {
-      name: 'fenced',
-      help: '1 when it takes no write any more: another primary has taken over, or it is an older copy',
-      value: engine.isFenced ? 1 : 0,
-    },
-    { name: 'writable_bytes', help: 'Space that can be written now', value: writable * blockBytes },
-    {
-      name: 'pending_bytes',
-      help: 'Space that waits for a consistency point or a reader',
-      value: pending * blockBytes,
-    },
-    { name: 'used_bytes', help: 'Space in use', value: used * blockBytes },
-    { name: 'max_bytes', help: 'The volume never grows beyond this', value: max * blockBytes },
-    { name: 'deleted_pending', help: 'Deleted things whose space has not returned', value: orphans },
-    { name: 'deleted_pending_bytes', help: 'Their bytes, as far as they are known', value: bytes },
-  ]
 }

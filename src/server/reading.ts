@@ -15,21 +15,25 @@ import type { FileSystem } from '../fs/contract.ts'
 import { NewestFiles } from '../fs/read/instant-files.ts'
 import { readTree } from '../fs/read/read-view.ts'
 import { Views } from '../fs/read/image-leases.ts'
-import { blockBytes } from '../format/geometry.ts'
 import { hasCode, StillpointError } from '../lib/errors.ts'
 import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import { makeApp } from '../routes/app.ts'
-import type { Gauge, MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
+import type { MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
 import { drawOpening } from '../routes/http/opening-header.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { AuditTrail, startOf } from './audit.ts'
 import { KeptCatalog } from './catalog/kept-catalog.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
-import { abandonMsMax, drainMsMax, Door, doorGauges, Failure, limits } from './door.ts'
+import { abandonMsMax, drainMsMax, Door, doorMetrics, Failure, limits } from './door.ts'
+import { ServerEvents } from './events/server-events.ts'
+import { fencedMetric, spaceMetrics, spaceOfImage } from './metrics/space-metrics.ts'
+import { VolumeMetrics } from './metrics/volume-metrics.ts'
 import type { OpenedVolume } from './opened-volume.ts'
 import type { RunningServer, StartOptions } from './running-server.ts'
+import { statusOfServer } from './server-status.ts'
+import { openSqlDesk } from './sql.ts'
 
 const log = logger('server')
 
@@ -65,6 +69,10 @@ export async function serveReading(
   const kept = new KeptCatalog(catalog, volume, role, clock, configuration.catalogFiles, () =>
     Promise.resolve([]),
   )
+  const events = new ServerEvents({ clock, source: volume, mirrors: () => [], record: kept.recordEvent })
+  const counted = new VolumeMetrics()
+  const startedMs = clock.monotonic()
+  const sql = openSqlDesk(configuration, kept, door.refusals, clock)
   let isStopping = false
   const common = {
     access,
@@ -72,6 +80,7 @@ export async function serveReading(
     views,
     newest: new NewestFiles(volume.newest),
     cps: kept.cps,
+    sql,
     clock,
     random,
     limits,
@@ -82,7 +91,22 @@ export async function serveReading(
       if (isStopping) return { ok: false, reason: 'the server is stopping' }
       return volume.currentOrNull() ? { ok: true, reason: why } : { ok: false, reason: why }
     },
-    gauges: () => [...gaugesOf(volume, views), ...doorGauges(door), ...kept.gauges()],
+    events: events.source,
+    serverStatus: () =>
+      statusOfServer(volume, {
+        startedMs,
+        space: spaceOfImage(volume),
+        catalog: kept.status(),
+      }),
+    metrics: async () => [
+      ...counted.metrics(volume, views.keptCps().length),
+      ...spaceMetrics(spaceOfImage(volume)),
+      fencedMetric(true),
+      ...doorMetrics(door),
+      ...events.metrics(),
+      ...kept.metrics(),
+      ...sql.metrics(),
+    ],
     reportBug: (error: Error) => failure.report('a bug', error),
   }
   const refuse = (): never => {
@@ -108,8 +132,10 @@ export async function serveReading(
   ])
   const end = async (drainMs: number): Promise<void> => {
     isStopping = true
+    events.close()
     const drained = door.close(drainMs)
     views.close()
+    await sql.close()
     await drained
     trail.close('without a write')
   }
@@ -185,19 +211,9 @@ function statusOf(volume: Volume, side: string, why: string): OwnStatus {
     state: 'stalled',
     cp: volume.currentOrNull()?.root.cp ?? 0,
     targetCp: null,
+    lagCps: 0,
+    lagMs: 0,
     needs: why,
     lastSeenMs: null,
   }
 }
-
-const gaugesOf = (volume: Volume, views: Views): Gauge[] => [
-  {
-    name: 'published_cp',
-    help: 'The newest published consistency point',
-    value: volume.currentOrNull()?.root.cp ?? 0,
-  },
-  { name: 'readable_cps', help: 'Consistency points that can be read', value: volume.readable().length },
-  { name: 'kept_cps', help: 'Of those, kept for readers', value: views.keptCps().length },
-  { name: 'fenced', help: '1 when it takes no write', value: 1 },
-  { name: 'file_bytes', help: 'Size of the block file', value: volume.device.blockCount * blockBytes },
-]

@@ -8,6 +8,7 @@ const actions: readonly Action[] = [
   'ask',
   'identify',
   'read',
+  'query',
   'write',
   'history',
   'checkpoint',
@@ -16,15 +17,16 @@ const actions: readonly Action[] = [
 ]
 /** Each letter is an action in the order above. */
 const letters: Readonly<Record<string, string>> = {
-  reader: 'airh',
-  writer: 'airwhc',
+  reader: 'airqh',
+  writer: 'airqwhc',
   monitor: 'aihm',
-  admin: 'airwhcmA',
+  admin: 'airqwhcmA',
 }
 const letterOf: Readonly<Record<Action, string>> = {
   ask: 'a',
   identify: 'i',
   read: 'r',
+  query: 'q',
   write: 'w',
   history: 'h',
   checkpoint: 'c',

@@ -21,12 +21,15 @@ const groups: Readonly<Record<string, Group>> = {
   whoami: 'tokens',
   listCps: 'tokens',
   getCp: 'tokens',
+  getEvents: 'tokens',
   getFile: 'files',
   headFile: 'files',
   getStat: 'files',
   listDirectory: 'files',
   getRootStat: 'root',
   listRoot: 'root',
+  askSql: 'root',
+  getSqlSchema: 'root',
   putFile: 'changes',
   patchFile: 'changes',
   deleteFile: 'changes',
@@ -36,6 +39,7 @@ const groups: Readonly<Record<string, Group>> = {
   batch: 'changes',
   takeCp: 'taking',
   getMetrics: 'watching',
+  getStatus: 'watching',
   listMirrors: 'watching',
   getMirror: 'watching',
   listTokens: 'ruling',
@@ -105,6 +109,8 @@ function requestOf(endpoint: Endpoint): [path: string, more: RequestInit] {
       return ['/v1/move', json({ from: file, to: file })]
     case 'batch':
       return ['/v1/batch', json({ operations: [{ op: 'mkdir', path: 'home/a' }] })]
+    case 'askSql':
+      return ['/v1/sql', json({ query: 'SELECT 1' })]
     case 'addMirror':
       return ['/v1/mirrors', json({ url: 'nonsense' })]
     case 'createToken':

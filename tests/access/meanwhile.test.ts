@@ -92,7 +92,7 @@ async function during(name: string, text: string | null, meanwhile: (h: Harness)
 
 test('every endpoint that changes something is in the table', () => {
   const changing = endpoints
-    .filter(({ method }) => method !== 'get' && method !== 'head')
+    .filter(({ method, access }) => method !== 'get' && method !== 'head' && access.action !== 'query')
     .map(({ contract }) => contract.operationId!)
   const covered = new Set([...Object.values(rows).map(({ of }) => of), ...atOnce])
   expect(changing.filter((of) => !covered.has(of))).toEqual([])

@@ -7,6 +7,7 @@ import { reads } from '../../bench/rows/reads.ts'
 import { memoryUpload } from '../../bench/rows/sizes.ts'
 import { tokenReads } from '../../bench/rows/token-reads.ts'
 import { trees } from '../../bench/rows/trees.ts'
+import { views } from '../../bench/rows/views.ts'
 import { expectWorked, runSmall } from './bench-run.ts'
 
 const msMax = 120_000
@@ -30,6 +31,8 @@ test('large PUTs', async () => expectWorked(await runSmall(largePuts, /./), 2), 
 test('reads', async () => expectWorked(await runSmall(reads, /./), 7), msMax)
 
 test('reads with a token', async () => expectWorked(await runSmall(tokenReads, /./), 1), msMax)
+
+test('what views cost', async () => expectWorked(await runSmall(views, /./), 7), msMax)
 
 test('trees through the command line', async () => expectWorked(await runSmall(trees, /./), 2), msMax)
 

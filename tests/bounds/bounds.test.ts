@@ -9,9 +9,10 @@ import { expectBounded } from './bounds.ts'
 import { heldBy } from './held.ts'
 import { catalogRows } from './catalog-rows.ts'
 import { remembered } from './remembered.ts'
+import { told } from './told.ts'
 import { ofVolumes } from './volumes.ts'
 
-const all = [...remembered, ...catalogRows, ...ofVolumes]
+const all = [...remembered, ...told, ...catalogRows, ...ofVolumes]
 
 describe('past its bound', () => {
   for (const bound of all) test(`${bound.file}: ${bound.what}`, () => expectBounded(bound))

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { migrations } from '../../src/catalog/migrations.ts'
 import { FileTables } from '../../src/catalog/files/file-tables.ts'
 import { LeavingEntries } from '../../src/catalog/files/leaving-entries.ts'
-import { cpRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
+import { cpRow, eventRow, open as openCatalog, transferRow, untilWrittenMs } from '../catalog/rows.ts'
 import type { Bound } from './bounds.ts'
 
 export const catalogRows: readonly Bound[] = [
@@ -59,7 +59,12 @@ export const catalogRows: readonly Bound[] = [
     make: () => {
       const folder = mkdtempSync(join(tmpdir(), 'stillpoint-'))
       const isFile = where === 'the file'
-      const bounds = { rowsMax: isFile ? 100 : 1e6, queueRowsMax: 100, publishedCp: () => 1e6 }
+      const bounds = {
+        rowsMax: isFile ? 100 : 1e6,
+        eventRowsMax: 50,
+        queueRowsMax: 100,
+        publishedCp: () => 1e6,
+      }
       const { catalog, clock } = openCatalog(join(folder, 'catalog.db'), bounds)
       const { file } = catalog as unknown as { file: unknown }
       const reader = new Database(join(folder, 'catalog.db'), { readonly: true })
@@ -67,6 +72,7 @@ export const catalogRows: readonly Bound[] = [
         add: (i) => {
           catalog.recordCp(cpRow(i + 1))
           catalog.recordTransfer(transferRow(i + 1))
+          catalog.recordEvent(eventRow(i + 1))
           // Each batch is synced.
           if (isFile && i % 20 === 19) clock.jump(untilWrittenMs)
         },

@@ -102,6 +102,8 @@ export async function atTheDoor(): Promise<Scene> {
     await leaves('PUT', `/v1/files/${d}/left`)
     await leaves('GET', '/v1/files/kept')
     await answers(200, ask('GET', '/metrics'))
+    await answers(200, ask('GET', '/v1/status'))
+    for (const url of [primary, mirror]) await follows(url)
     await answers(200, ask('GET', '/healthz'))
     await tokens(i)
     await answers(200, ask('DELETE', `/v1/dirs/${d}?recursive=true`).then(okay))
@@ -116,6 +118,14 @@ export async function atTheDoor(): Promise<Scene> {
     await answers(200, ask('GET', '/v1/stat/kept'))
     control.abort()
     await left
+  }
+
+  /** Hears a first piece, and leaves. */
+  async function follows(url: string): Promise<void> {
+    const control = new AbortController()
+    const answer = await fetch(`${url}/v1/events`, { headers: own, signal: control.signal })
+    await answer.body!.getReader().read()
+    control.abort()
   }
 
   async function listed(path: string): Promise<void> {

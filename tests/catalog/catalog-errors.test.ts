@@ -75,26 +75,30 @@ function expectAll(path: string): void {
   expect(transfers).toEqual({ n: 1 })
 }
 
-test.each(codes)('%s of any query: nothing is lost, doubled or thrown', (code) => {
-  for (const times of [1, 3])
-    for (let at = 0, queries = Infinity; at < queries; at++) {
-      const path = join(folder(), 'catalog.db')
-      // As many rows as are kept, so that old ones are dropped as well.
-      const { catalog, clock } = open(path, { rowsMax: 10 })
-      for (let cp = 1; cp <= 10; cp++) catalog.recordCp(cpRow(cp))
-      expect(catalog.flush()).toBe(true)
-      const queriesMade = failQueries(catalog, at, times, code)
-      use(catalog, clock)
-      queries = queriesMade()
-      // What is left of the failures happens now; a read that fails shows what is queued.
-      for (let i = 0; i < times; i++) catalog.listCps(1)
-      clock.jump(untilWrittenMs)
-      expect(catalog.listCps(100).map(({ cp }) => cp)).toEqual(wanted)
-      expect(catalog.dropped).toBe(0)
-      catalog.close()
-      expectAll(path)
-    }
-})
+test.each(codes)(
+  '%s of any query: nothing is lost, doubled or thrown',
+  (code) => {
+    for (const times of [1, 3])
+      for (let at = 0, queries = Infinity; at < queries; at++) {
+        const path = join(folder(), 'catalog.db')
+        // As many rows as are kept, so that old ones are dropped as well.
+        const { catalog, clock } = open(path, { rowsMax: 10 })
+        for (let cp = 1; cp <= 10; cp++) catalog.recordCp(cpRow(cp))
+        expect(catalog.flush()).toBe(true)
+        const queriesMade = failQueries(catalog, at, times, code)
+        use(catalog, clock)
+        queries = queriesMade()
+        // What is left of the failures happens now; a read that fails shows what is queued.
+        for (let i = 0; i < times; i++) catalog.listCps(1)
+        clock.jump(untilWrittenMs)
+        expect(catalog.listCps(100).map(({ cp }) => cp)).toEqual(wanted)
+        expect(catalog.dropped).toBe(0)
+        catalog.close()
+        expectAll(path)
+      }
+  },
+  30_000,
+)
 
 test('a full disk: rows wait, and are written when there is space', () => {
   const path = join(folder(), 'catalog.db')

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transact } from '../../src/catalog/database.ts'
 import { temporaryFolders } from '../cli/temporary-folder.ts'
-import { auditRow, cpRow, day, open, transferRow, untilWrittenMs } from './rows.ts'
+import { auditRow, cpRow, day, eventRow, open, transferRow, untilWrittenMs } from './rows.ts'
 
 const folder = temporaryFolders()
 const file = () => join(folder(), 'catalog.db')
@@ -98,6 +98,62 @@ describe('recording', () => {
     clock.jump(10_000 + untilWrittenMs)
     expect(catalog.dropped).toBe(3)
     expect(catalog.listCps(10).map((row) => row.cp)).toEqual([8, 7, 6, 5, 4])
+    catalog.close()
+  })
+
+  test('readers keep a batch waiting, let no new reader in before it, and cannot keep it out', async () => {
+    const path = file()
+    const { catalog, clock } = open(path)
+    catalog.recordCp(cpRow(1))
+    expect(catalog.flush()).toBe(true)
+    const first = new Database(path, { readonly: true })
+    first.run('BEGIN')
+    expect(first.query('SELECT count(*) AS n FROM cp_rows').get()).toEqual({ n: 1 })
+    catalog.recordCp(cpRow(2))
+    expect(catalog.flush()).toBe(false)
+    let isSettled = false
+    const settled = catalog.settled().then(() => (isSettled = true))
+    // The rows are read all the same, and no other transaction may begin.
+    expect(catalog.listCps(10).map((row) => row.cp)).toEqual([2, 1])
+    expect(catalog.file.isTaken).toBe(true)
+    clock.jump(1000)
+    const second = new Database(path, { readonly: true })
+    expect(() => second.query('SELECT count(*) FROM cp_rows').get()).toThrow('locked')
+    expect(isSettled).toBe(false)
+    first.run('ROLLBACK')
+    clock.jump(50)
+    await settled
+    expect(second.query('SELECT count(*) AS n FROM cp_rows').get()).toEqual({ n: 2 })
+    expect(catalog.file.isTaken).toBe(false)
+    first.close()
+    second.close()
+    catalog.recordCp(cpRow(3))
+    expect(catalog.flush()).toBe(true)
+    expect(catalog.dropped).toBe(0)
+    catalog.close()
+  })
+
+  test('a reader without an end keeps a batch waiting for a minute, then others are let in between', () => {
+    const path = file()
+    const { catalog, clock } = open(path)
+    const reader = new Database(path, { readonly: true })
+    reader.run('BEGIN')
+    reader.query('SELECT count(*) FROM cp_rows').get()
+    catalog.recordCp(cpRow(1))
+    expect(catalog.flush()).toBe(false)
+    expect(catalog.file.isTaken).toBe(true)
+    clock.jump(59_000)
+    expect(catalog.file.isTaken).toBe(true)
+    for (let ms = 0; ms < 60_000 && catalog.file.isTaken; ms += 10) clock.jump(10)
+    const other = new Database(path, { readonly: true })
+    expect(other.query('SELECT count(*) AS n FROM cp_rows').get()).toEqual({ n: 0 })
+    other.close()
+    reader.run('ROLLBACK')
+    reader.close()
+    clock.jump(untilWrittenMs)
+    expect(catalog.flush()).toBe(true)
+    expect(catalog.listCps(10)).toEqual([cpRow(1)])
+    expect(catalog.dropped).toBe(0)
     catalog.close()
   })
 
@@ -259,6 +315,27 @@ describe('retention', () => {
     second.catalog.recordAudit(auditRow(day + 402.5 * days))
     second.catalog.close()
     expect(kept()).toEqual([3, 4, 402.5])
+  })
+
+  test('events keep their newest rows, as many as are asked for, or none', () => {
+    const path = file()
+    const kept = () => {
+      const reader = new Database(path, { readonly: true })
+      const rows = reader.query<{ cp: number }, []>('SELECT cp FROM events ORDER BY id').all()
+      reader.close()
+      return rows.map(({ cp }) => cp)
+    }
+    const told = (eventRowsMax: number, cps: readonly number[]): number[] => {
+      const { catalog } = open(path, { rowsMax: 100, eventRowsMax })
+      catalog.recordCp(cpRow(1))
+      for (const cp of cps) catalog.recordEvent(eventRow(cp))
+      catalog.close()
+      return kept()
+    }
+    expect(told(3, [1, 2, 3, 4])).toEqual([2, 3, 4])
+    expect(told(2, [5])).toEqual([4, 5])
+    // What an earlier process has kept goes, too.
+    expect(told(0, [6])).toEqual([])
   })
 
   test('a repeated row never costs another one', () => {

@@ -34,20 +34,32 @@ test('the migrations make the public views and what is behind them', () => {
       .all(type)
       .map((row) => row.name)
   expect(names('view')).toEqual([...schema.publicViews].sort())
-  expect(names('table')).toEqual(['meta', ...schema.publicViewTables].sort())
-  const { cpRows, transferRows, auditRows, mirrorRows, catalogState, directoryRows, fileRows, changeRows } =
-    schema
+  const tables = [...new Set(Object.values(schema.viewTables).flat())].sort()
+  expect(names('table')).toEqual(['meta', ...tables].sort())
+  expect(Object.keys(schema.viewTables).sort()).toEqual([...schema.publicViews].sort())
+  const {
+    cpRows,
+    transferRows,
+    auditRows,
+    eventRows,
+    mirrorRows,
+    catalogState,
+    directoryRows,
+    fileRows,
+    changeRows,
+  } = schema
   const behind = [
     cpRows,
     transferRows,
     auditRows,
+    eventRows,
     mirrorRows,
     catalogState,
     directoryRows,
     fileRows,
     changeRows,
   ]
-  expect([...schema.publicViewTables]).toEqual(behind.map((table) => getTableName(table)))
+  expect(tables).toEqual(behind.map((table) => getTableName(table)).sort())
   const made = database
     .query<{ sql: string }, []>(`SELECT sql FROM sqlite_schema WHERE name = 'file_rows'`)
     .get()

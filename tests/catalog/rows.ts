@@ -4,6 +4,7 @@ import {
   Catalog,
   type CatalogOptions,
   type CpRow,
+  type EventRow,
   type TransferRow,
 } from '../../src/catalog/catalog.ts'
 import type { UnusableReason } from '../../src/catalog/database.ts'
@@ -40,6 +41,14 @@ export const transferRow = (cp: number, change: Partial<TransferRow> = {}): Tran
   ms: 4.5,
   atMs: day + cp * 1000,
   ...change,
+})
+
+export const eventRow = (cp: number): EventRow => ({
+  event: 'mirrored',
+  cp,
+  mirror: '00000000-0000-4000-8000-00000000000a',
+  facts: '{}',
+  atMs: day + cp * 1000,
 })
 
 export const auditRow = (atMs: number): AuditRow => ({

@@ -43,7 +43,13 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   serve: 'asks no server',
   mirror: 'asks no server',
   check: 'asks no server',
-  sql: 'asks no server',
+  sql: [
+    { inputs: ['sql', 'SELECT 1'] },
+    { inputs: ['sql', '--json', 'SELECT 1'] },
+    { inputs: ['sql', '--csv', 'SELECT 1'] },
+    { inputs: ['sql', '--ndjson', 'SELECT 1'] },
+    { inputs: ['sql', '.schema'] },
+  ],
   openapi: 'asks no server',
   certificate: 'asks no server',
   mirrors: [

@@ -114,7 +114,7 @@ test(
       expect(readFileSync(join(back, `d${i % 10}`, `f${i}`), 'utf8')).toBe(`content ${i} `.repeat(i))
     for (const { url } of [primary, mirror]) {
       const status = await runProcess('status', '--url', url, '--json')
-      expect(JSON.parse(status.out)).toMatchObject({ ready: true, cp: { cp } })
+      expect(JSON.parse(status.out)).toMatchObject({ ready: true, cp, newest: { cp } })
     }
     const refused = await fetch(`${mirror.url}/v1/files/x`, { method: 'PUT', body: 'x' })
     expect(refused.status).toBe(405)

@@ -29,7 +29,9 @@ export const recipes: readonly Recipe[] = page
   .slice(1)
   .map((section) => {
     const block = (language: string): string =>
-      new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(section)?.[1] ?? ''
+      new RegExp(`^\`\`\`${language} by tests/clients/clients.test.ts\\n(.*?)^\`\`\``, 'ms').exec(
+        section,
+      )?.[1] ?? ''
     const source = block('ts')
     const title = section.slice(0, section.indexOf('\n'))
     return { title, command: block('sh'), source, file: /^\/\/ (\S+\.ts)\n/.exec(source)?.[1] ?? '' }

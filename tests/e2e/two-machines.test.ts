@@ -16,7 +16,7 @@ interface Command {
 }
 
 /** The block of the chapter; a line that ends in a backslash goes on in the next one. */
-const commands: readonly Command[] = /### On two machines\n[^]*?```sh\n([^]*?)\n```/
+const commands: readonly Command[] = /### On two machines\n[^]*?```sh by .*\n([^]*?)\n```/
   .exec(readme)![1]!
   .replace(/\\\n\s*/g, '')
   .split('\n')

@@ -5,6 +5,9 @@
  * 1. Safety: everything goes wrong that the profile has, and the invariants hold all the time.
  * 2. Liveness: faults stop. Primary and mirrors come to the same root, no block is lost, and every file is on all of them.
  */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { toHex } from '../../src/lib/bytes.ts'
 import { AssertionError } from '../../src/lib/assert.ts'
 import { StillpointError } from '../../src/lib/errors.ts'
@@ -38,6 +41,8 @@ export interface RunReport {
 const addMsMax = 60_000
 const convergeMsMax = 120_000
 const urls = ['mirror-0', 'mirror-1']
+/** Files of SQLite are real; in memory, where there is such a folder, their syncs cost nothing. */
+const memoryFolder = '/dev/shm'
 
 export class Laboratory {
   readonly loop = new EventLoop()
@@ -49,6 +54,8 @@ export class Laboratory {
   readonly primary: PrimaryMachine
   readonly mirrors: readonly MirrorMachine[]
   readonly counts = new Map<string, number>()
+  /** Of the files that are real. */
+  readonly folder = mkdtempSync(join(existsSync(memoryFolder) ? memoryFolder : tmpdir(), 'stillpoint-lab-'))
   /** The safety phase; clients stop with it. */
   isUnderWay = true
 
@@ -64,10 +71,15 @@ export class Laboratory {
   }
 
   async run(): Promise<RunReport> {
-    await this.begin()
-    await this.safety()
-    await this.liveness()
-    return this.report()
+    try {
+      await this.begin()
+      await this.safety()
+      await this.liveness()
+      return this.report()
+    } finally {
+      for (const machine of [this.primary, ...this.mirrors]) machine.files.cut()
+      rmSync(this.folder, { recursive: true, force: true })
+    }
   }
 
   note(what: string): void {
@@ -137,7 +149,11 @@ export class Laboratory {
       const { process } = this.primary
       return process !== null && isHeldByReaders(process.engine.volume)
     }
+    // A catalog keeps the newest root for as long as it is open.
+    const machines = [this.primary, ...this.mirrors]
+    for (const { files } of machines) await this.must(files.close(), 'the catalogs end')
     await this.until(() => !isRead(), 'the slow readers end')
+    for (const machine of machines) machine.openFiles()
     if (this.primary.isSound) await this.converge()
     else await this.lookAround()
   }
@@ -178,6 +194,8 @@ export class Laboratory {
     await this.must(compareAll(view, tree, history, 'the primary'), 'the primary is read')
     view.release()
     await this.must(mustBeSound(primary.disk.copy(), 'the primary'), 'the primary is checked')
+    for (const { files } of [primary, ...sound]) await this.must(files.finish(), 'the catalogs catch up')
+    for (const { files } of this.mirrors) await this.must(files.close(), 'the catalogs end')
     await this.must(this.checkSpace(process), 'the space is checked')
   }
 

@@ -18,6 +18,7 @@ import type { Chance } from './chance.ts'
 import { Disk } from './disk.ts'
 import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
+import { KeptFiles } from './kept-files.ts'
 import type { Laboratory } from './laboratory.ts'
 import type { KnownCp } from './primary-machine.ts'
 import { pinsFew } from './profile.ts'
@@ -45,6 +46,8 @@ const refusalsMax = 3
 export class MirrorMachine {
   process: MirrorProcess | null = null
   readonly disk: Disk
+  /** Of its catalog. */
+  readonly files: KeptFiles
   /** What it has published, durably. */
   cp = 0
   sequence = 0
@@ -74,6 +77,7 @@ export class MirrorMachine {
       onViolation: (violation) => lab.loop.fail(violation),
     })
     this.clock = new ProcessClock(lab.loop, this.wall)
+    this.files = new KeptFiles(lab, url, this.isSound)
   }
 
   get isSound(): boolean {
@@ -95,6 +99,7 @@ export class MirrorMachine {
     this.lab.trace.note(`${this.url} ends: ${how}`)
     this.end = how
     this.clock.die()
+    this.files.cut()
     this.process = null
     this.endProcess()
     this.line.listen(null)
@@ -166,10 +171,12 @@ export class MirrorMachine {
       random: this.sessions,
       onFailed: (error) => this.failed(clock, error),
       onSpaceShort: () => {
+        this.files.spaceShort()
         volume.cutPins(clock.monotonic() - pinMsMax)
         lab.note('mirror short of space')
       },
       onTooManyRoots: (root) => {
+        this.files.spaceShort()
         this.process?.readers.cut(root)
         lab.note('readers cut')
       },
@@ -189,7 +196,12 @@ export class MirrorMachine {
     this.endProcess = resolve
     this.process = { clock, volume, applier, views, readers, access, ended: promise }
     this.line.listen({ applier, clock })
+    this.openFiles()
     lab.trace.note(`${this.url} serves cp ${cp}`)
+  }
+
+  openFiles(): void {
+    if (this.process) this.files.open(this.clock, this.process.volume, this.disk.device)
   }
 
   private failed(clock: ProcessClock, error: unknown): void {

@@ -25,6 +25,7 @@ import { durableLooks, forecast, mustBeDurable, mustBeForecast, mustBeSound } fr
 import { Disk } from './disk.ts'
 import { ProcessClock } from './event-loop.ts'
 import { HeldReaders } from './held-readers.ts'
+import { KeptFiles } from './kept-files.ts'
 import type { Laboratory } from './laboratory.ts'
 import { observedEngine, sequenceOf } from './observed-engine.ts'
 import { zstdInTurn } from './packing.ts'
@@ -66,6 +67,8 @@ const refusalsMax = 3
 export class PrimaryMachine {
   process: PrimaryProcess | null = null
   readonly disk: Disk
+  /** Of its catalog. */
+  readonly files: KeptFiles
   /** By the hash of the root. */
   readonly known = new Map<string, KnownCp>()
   private highestCp = 0
@@ -89,6 +92,7 @@ export class PrimaryMachine {
       onViolation: (violation) => lab.loop.fail(violation),
     })
     this.clock = new ProcessClock(lab.loop, this.wall)
+    this.files = new KeptFiles(lab, 'primary', this.isSound)
   }
 
   get isSound(): boolean {
@@ -125,6 +129,7 @@ export class PrimaryMachine {
     this.lab.trace.note(`primary ends: ${how}`)
     this.end = how
     this.clock.die()
+    this.files.cut()
     for (const line of this.lab.network.lines.values()) line.forgetConnections()
     if (this.process) this.ended()
     else this.lab.loop.after(0, () => this.restart(how))
@@ -232,6 +237,10 @@ export class PrimaryMachine {
     const observed = observedEngine(engine, history)
     const files = new VolumeFiles(observed, clock)
     engine.onSpaceShort(() => files.hurry())
+    engine.onSpaceShort(() => {
+      this.files.spaceShort()
+      return false
+    })
     engine.onPublished(({ published }) => this.published(published))
     const mirrors = engineMirrors(engine, {
       clock,
@@ -254,7 +263,12 @@ export class PrimaryMachine {
     this.process = { clock, engine, files, mirrors, readers, ended: promise }
     files.start()
     mirrors.start()
+    this.openFiles()
     lab.trace.note(`primary serves at cp ${engine.current().root.cp}`)
+  }
+
+  openFiles(): void {
+    if (this.process) this.files.open(this.clock, this.process.engine, this.disk.device)
   }
 
   private poisoned(clock: ProcessClock, error: unknown): void {

@@ -49,6 +49,8 @@ export interface Profile {
   /** Of 100 openings: those by which the operator gives up later consistency points, which begins an epoch. */
   readonly newEpochs: number
   readonly age: Age
+  /** Every machine has a catalog. */
+  readonly hasCatalogs: boolean
   /** Roots that the readers of one machine keep at once. */
   readonly pinsMax: number
   /** Of 100 openings: those that lose their power too. */
@@ -137,6 +139,7 @@ export function someProfile(chance: Chance): Profile {
     compatibleBits: chance.pick([0, 0, 1, 0x80000001]),
     newEpochs: chance.pick([0, 0, 20, 100]),
     age: someAge(chance.of('age')),
+    hasCatalogs: chance.of('catalogs').below(3) === 0,
     pinsMax,
   }
 }

@@ -47,12 +47,13 @@ const gateCounts = (name: string, gate: ByteGate): Counts => ({
 const bytesIn = (commands: Iterable<{ readonly bytes: Uint8Array }>): number =>
   [...commands].reduce((sum, { bytes }) => sum + bytes.length, 0)
 
-const resourceCounts = ({ uploads, answers, streaming }: Resources): Counts => ({
+const resourceCounts = ({ uploads, answers, streaming, following }: Resources): Counts => ({
   'memory of uploads': uploads.bytes,
   'uploads that wait': uploads.waiters,
   'memory of answers': answers.bytes,
   'answers that wait': answers.waiters,
   'long answers': streaming,
+  'streams of events': following,
 })
 
 function engineCounts(engine: CpEngine): Counts {

@@ -141,7 +141,18 @@ const longMeta = { 'Stillpoint-Meta-A': 'v'.repeat(3000) }
 const wrongDigest = { 'Content-Digest': `sha-256=:${btoa('x'.repeat(32))}:` }
 
 /** Kept apart from the general ones: how a code comes about at one endpoint. */
+const askSql = (code: ErrorCode): Record<string, Provoke> => ({
+  [code]: (app) => app.json('POST', '/v1/sql', { query: code }),
+})
+
 const special: Readonly<Record<string, Record<string, Provoke>>> = {
+  askSql: {
+    ...jsonBodies('/v1/sql'),
+    ...askSql('bad-sql'),
+    ...askSql('sql-limit'),
+    ...askSql('catalog-unready'),
+    'not-yet': (app) => app.json('POST', '/v1/sql?minCp=999999', { query: 'SELECT 1' }),
+  },
   getFile: {
     ...reading('/v1/files/a'),
     'bad-path': one('GET', '/v1/files/a%00b'),

@@ -14,7 +14,9 @@ import { type JsonDoor, jsonDoors } from './json-doors.ts'
 import type { Ask, RealApp } from './real-app.ts'
 import { jsonAsk, ok, scene, usual, usualAsk } from './usual.ts'
 
-const writes = ({ method }: Endpoint): boolean => method !== 'get' && method !== 'head'
+/** A question in SQL is a POST, and changes nothing. */
+const writes = ({ method, access }: Endpoint): boolean =>
+  method !== 'get' && method !== 'head' && access.action !== 'query'
 const writing = endpoints.filter(writes)
 const schemasOf = (endpoint: Endpoint, part: 'query' | 'headers'): readonly string[] => {
   const schema = endpoint.contract.request?.[part]
@@ -108,6 +110,8 @@ describe('a mirror', () => {
     for (const id of Object.keys(usual)) {
       const { path } = await usualAsk(id, app)
       for (const method of ['PUT', 'PATCH', 'POST', 'DELETE', 'PROPFIND']) {
+        // A question changes nothing.
+        if (id === 'askSql' && method === 'POST') continue
         const answer = await harness.mirror.fetch(new Request(`http://test${path}`, { method }))
         await expectProblem(answer, 'method-not-allowed')
       }

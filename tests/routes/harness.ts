@@ -14,16 +14,37 @@ import type {
   DurabilityWish,
   MirrorRecord,
   PrimaryDependencies,
+  ServerStatus,
   ViewSource,
 } from '../../src/routes/http/dependencies.ts'
 import { seededRandom } from '../../src/lib/random.ts'
+import { gauge } from '../../src/lib/metric.ts'
+import { EventFeed } from '../../src/server/events/event-feed.ts'
 import { knownTokens } from '../access/issued.ts'
 import { expectDeclared } from './declared.ts'
 import { VirtualClock } from '../simulated/clock.ts'
+import { FakeSql } from './fake-sql.ts'
 import { FakeFileSystem, type Image } from './fake-file-system.ts'
 import { resourcesFor } from './resources.ts'
 
 const stepMs = 1000
+
+/** Status of a server of which nothing is known. */
+export const noStatus: ServerStatus = {
+  epoch: 0,
+  opening: 1,
+  format: 1,
+  startedMs: 0,
+  space: {
+    usedBytes: 4096,
+    freeBytes: 8192,
+    writableBytes: 4096,
+    pendingBytes: 0,
+    maxBytes: 2 ** 30,
+    fileBytes: 12_288,
+  },
+  catalog: { state: 'current', cp: 1, behindCps: 0, behindMs: 0.5 },
+}
 
 /** A mirror that has not been heard of. */
 export const awayMirror = (id: string, url: string): MirrorRecord => ({
@@ -52,6 +73,12 @@ export class Harness {
   needsToken = false
   private readonly random = seededRandom(2)
   readonly resources = resourcesFor({ clock: this.clock })
+  readonly feed = new EventFeed(
+    () => this.files.published,
+    this.clock,
+    () => {},
+  )
+  readonly sql = new FakeSql(() => this.files.published)
   ready = { ok: true, reason: '' }
   /** Wall clock that the expiry of tokens is compared with. */
   nowMs = 0
@@ -77,6 +104,7 @@ export class Harness {
         newestAt: async (ms: number) =>
           [...this.images.keys()].filter((cp) => this.committedAt(cp) <= ms).pop() ?? null,
       },
+      sql: this.sql,
       clock: this.clock,
       random: this.random,
       resources: this.resources,
@@ -84,7 +112,9 @@ export class Harness {
       limits: { bufferedBytesMax: 128 * 1024, mirrorUrlBytesMax: 240, mirrorsMax: 8 },
       audit: (entry: AuditEntry) => void this.audited.push(entry),
       ready: () => this.ready,
-      gauges: () => [{ name: 'published_cp', help: 'The last one', value: this.files.published }],
+      events: this.feed,
+      serverStatus: () => noStatus,
+      metrics: async () => [gauge('stillpoint_published_cp', 'The last one', this.files.published)],
       reportBug: (error: Error) => void this.bugs.push(error),
     }
     const dependencies: PrimaryDependencies = {
@@ -135,6 +165,8 @@ export class Harness {
         state: 'live',
         cp: this.files.published,
         targetCp: null,
+        lagCps: 0,
+        lagMs: 0,
         needs: null,
         lastSeenMs: 0,
       }),

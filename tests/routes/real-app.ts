@@ -31,6 +31,9 @@ import { scribbleFreed } from '../noticing/scribbled.ts'
 import { knownTokens } from '../access/issued.ts'
 import { engineMirrors } from '../replica/engine-mirrors.ts'
 import { cacheLimit, engineLimits } from '../engine-limits.ts'
+import { EventFeed } from '../../src/server/events/event-feed.ts'
+import { noStatus } from './harness.ts'
+import { FakeSql } from './fake-sql.ts'
 import { resourcesFor } from './resources.ts'
 
 const mebibyte = 2 ** 20
@@ -87,6 +90,7 @@ export class RealApp {
   readonly device = new LyingDevice()
   readonly appClock = new BrokenClock()
   readonly known = knownTokens()
+  readonly sql = new FakeSql(() => this.engine.current().root.cp)
   engine!: CpEngine
   private files!: VolumeFiles
   private app!: App
@@ -157,6 +161,7 @@ export class RealApp {
       views,
       newest: files.newest,
       cps: this.cps,
+      sql: this.sql,
       clock: this.appClock,
       limits,
       resources: this.resources,
@@ -176,7 +181,13 @@ export class RealApp {
       },
       reach: (applied, wish) => reachLevel(reaching, applied, wish),
       ready: () => ({ ok: !engine.isPoisoned, reason: engine.isPoisoned ? 'poisoned' : '' }),
-      gauges: () => [],
+      events: new EventFeed(
+        () => engine.current().root.cp,
+        clock,
+        () => {},
+      ),
+      serverStatus: () => noStatus,
+      metrics: async () => [],
       reportBug: () => {},
     })
     files.start()
@@ -208,6 +219,7 @@ export class RealApp {
       views: new Views({ source: volume, clock, view: (tree) => readTree(volume, tree) }),
       newest: new NewestFiles(volume.newest),
       cps: this.cps,
+      sql: this.sql,
       clock,
       limits,
       access: this.known,
@@ -217,7 +229,13 @@ export class RealApp {
         throw new Error('nobody asks for the status')
       },
       ready: () => ({ ok: true, reason: '' }),
-      gauges: () => [],
+      events: new EventFeed(
+        () => volume.current().root.cp,
+        clock,
+        () => {},
+      ),
+      serverStatus: () => noStatus,
+      metrics: async () => [],
       reportBug: () => {},
     })
   }

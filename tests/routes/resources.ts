@@ -20,4 +20,5 @@ export const resourcesFor = ({ clock, uploadBytesMax, downloadBytesMax, requests
     downloadBytesMax: downloadBytesMax ?? 64 * 2 ** 20,
     clientOf: (request) => request.headers.get(clientHeader) ?? 'somebody',
     requests: requests ?? (() => 0),
+    keepOpen: () => {},
   })

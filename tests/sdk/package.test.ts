@@ -60,7 +60,9 @@ test.skipIf(problem !== null)(named('Node imports it by its name'), () => {
 })
 
 const readme = readFileSync(join(sdk, 'README.md'), 'utf8')
-const blocks = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code!)
+const blocks = [...readme.matchAll(/^```ts by tests\/sdk\/package\.test\.ts\n([\s\S]*?)^```$/gm)].map(
+  ([, code]) => code!,
+)
 /** Blocks after the first one go on with its client. */
 const begun = `declare const client: import('@stillpoint/client').Client\n`
 /** What the README takes of Node, in the types that it uses: types of Node are no package of this one. */

@@ -3,13 +3,13 @@ import { expect, test } from 'bun:test'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditRow } from '../../src/catalog/catalog.ts'
-import { runReadOnlyQuery } from '../../src/catalog/read-only-query.ts'
 import { startLogging } from '../../src/lib/log.ts'
 import type { AuditEntry } from '../../src/routes/http/dependencies.ts'
 import { AuditTrail, auditSourcesMax } from '../../src/server/audit.ts'
 import { catalogPath } from '../../src/server/volume-folder.ts'
 import { VirtualClock } from '../simulated/clock.ts'
 import { served } from './served.ts'
+import { rowsOf } from '../catalog/ask-catalog.ts'
 
 const { folder, start, stop } = served()
 
@@ -118,8 +118,8 @@ async function logged(work: () => Promise<void>): Promise<string> {
   return text
 }
 
-const auditOf = (data: string) =>
-  runReadOnlyQuery(catalogPath(data), 'SELECT event, what FROM audit ORDER BY id').rows
+const auditOf = (data: string): readonly (readonly unknown[])[] =>
+  rowsOf(catalogPath(data), 'SELECT event, what FROM audit ORDER BY id')
 
 test('a pair writes what happened on both sides, and no secret is in any file or line', async () => {
   const place = folder()

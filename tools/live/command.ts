@@ -38,8 +38,8 @@ export async function runSuccessfully(args: readonly string[], msMax = msDefault
 /** The rows of a query on the catalog of a volume, also while it is being served. */
 export async function queryCatalog(data: string, query: string): Promise<Record<string, unknown>[]> {
   const out = await runSuccessfully(['sql', '--data', data, '--json', query])
-  const { columns, rows } = JSON.parse(out) as { columns: string[]; rows: unknown[][] }
-  return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])))
+  const { columns, rows } = JSON.parse(out) as { columns: { name: string }[]; rows: unknown[][] }
+  return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index]])))
 }
 
 /** Every invariant of a volume that nobody serves; an error names what does not hold. */

@@ -4,7 +4,7 @@ import { join, posix } from 'node:path'
 import { importsOf } from '../source-code.ts'
 
 /** These start servers, look at the text of sources, or test the tools: none is asked to notice an edit. */
-const otherTests = ['bench', 'e2e', 'mutants', 'mutate', 'project', 'scripts', 'torture']
+const otherTests = ['bench', 'documents', 'e2e', 'mutants', 'mutate', 'project', 'scripts', 'torture']
 
 const filesIn = (root: string, folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

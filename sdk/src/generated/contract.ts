@@ -9,7 +9,7 @@ export interface components {
             readonly title: string;
             readonly status: number;
             /** @enum {string} */
-            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "opening-changed" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "unsupported-media-type" | "not-yet" | "busy" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
+            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "bad-sql" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "opening-changed" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "sql-limit" | "unsupported-media-type" | "not-yet" | "busy" | "catalog-unready" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
             readonly detail: string;
             /** @description Of the operation of a batch that failed */
             readonly index?: number;
@@ -156,6 +156,64 @@ export interface components {
             /** @description Readable now, with ?cp= */
             readonly retained: boolean;
         };
+        readonly SqlAnswer: {
+            /**
+             * @description The consistency point that the files are true for
+             * @example 42
+             */
+            readonly cp: number;
+            readonly columns: readonly {
+                /** @example path */
+                readonly name: string;
+                /**
+                 * @description As declared, otherwise that of the first value that is not null
+                 * @enum {string|null}
+                 */
+                readonly type: "integer" | "real" | "text" | "blob" | null;
+            }[];
+            /**
+             * @description An integer beyond 2^53 is text, and so is a blob, in hexadecimal
+             * @example [
+             *       [
+             *         "docs/readme.txt",
+             *         120
+             *       ]
+             *     ]
+             */
+            readonly rows: readonly (readonly (string | number | null)[])[];
+            /** @description True when there are more rows */
+            readonly truncated: boolean;
+        };
+        readonly SqlQuestion: {
+            /**
+             * @description One SELECT over the views of the schema
+             * @example SELECT path, size FROM files WHERE kind = ? ORDER BY size DESC LIMIT 10
+             */
+            readonly query: string;
+            /**
+             * @description Values of the parameters ?, in their order
+             * @example [
+             *       "file"
+             *     ]
+             */
+            readonly params?: readonly (string | number | boolean | null)[];
+            /** @description Rows of the answer at most */
+            readonly maxRows?: number;
+        };
+        readonly SqlSchema: {
+            readonly views: readonly {
+                /** @example files */
+                readonly name: string;
+                readonly description: string;
+                readonly columns: readonly {
+                    /** @example path */
+                    readonly name: string;
+                    /** @enum {string} */
+                    readonly type: "integer" | "real" | "text";
+                    readonly description: string;
+                }[];
+            }[];
+        };
         readonly MirrorStatus: {
             readonly id: string;
             readonly volume: string | null;
@@ -171,6 +229,10 @@ export interface components {
              * @example 42
              */
             readonly targetCp: number | null;
+            /** @description Consistency points of its primary that it has heard of and lacks */
+            readonly lagCps: number;
+            /** @description Since it has first heard of one that it lacks */
+            readonly lagMs: number;
             readonly needs: string | null;
             /**
              * Format: date-time
@@ -224,6 +286,73 @@ export interface components {
              * @example 2026-01-31T12:00:00.000Z
              */
             readonly expiresAt: string | null;
+        };
+        readonly Status: {
+            /** @enum {string} */
+            readonly role: "primary" | "mirror";
+            /** @description Whether reads are served */
+            readonly ready: boolean;
+            /** @description Why it is not ready, or takes no writes, and what helps */
+            readonly reason: string | null;
+            /**
+             * @description The newest published consistency point; 0 before the first
+             * @example 42
+             */
+            readonly cp: number;
+            /**
+             * @description It is raised when another primary takes over
+             * @example 0
+             */
+            readonly epoch: number;
+            /**
+             * @description How often the volume was opened for writing
+             * @example 7
+             */
+            readonly opening: number;
+            /** @example 0.1.0 */
+            readonly version: string;
+            /** @description Null when it runs from its source */
+            readonly commit: string | null;
+            /**
+             * @description Of volumes that it writes
+             * @example 1
+             */
+            readonly format: number;
+            /**
+             * @description Since the volume was opened
+             * @example 86400000
+             */
+            readonly uptimeMs: number;
+            readonly space: components["schemas"]["Space"];
+            readonly catalog: components["schemas"]["CatalogState"];
+        };
+        readonly Space: {
+            readonly usedBytes: number;
+            /** @description Up to `maxBytes`, as far as the disk has it */
+            readonly freeBytes: number;
+            /** @description What clients can write before the block file grows; 0 on a mirror */
+            readonly writableBytes: number;
+            /** @description What a consistency point or a reader gives back */
+            readonly pendingBytes: number;
+            /** @description The volume never grows beyond this */
+            readonly maxBytes: number;
+            /** @description Size of the block file */
+            readonly fileBytes: number;
+        };
+        readonly CatalogState: {
+            /**
+             * @description `off` with `--catalog-files off`; `filling` while the files are filled anew
+             * @enum {string}
+             */
+            readonly state: "off" | "filling" | "behind" | "current";
+            /**
+             * @description What the files of the catalog are true for
+             * @example 42
+             */
+            readonly cp: number | null;
+            readonly behindCps: number;
+            /** @description Since the first publication that the catalog lacks */
+            readonly behindMs: number;
         };
         readonly Health: {
             /** @enum {string} */

@@ -6,7 +6,7 @@
  * - The same entry is told by its identity: the object of a file, or the version, which a move keeps.
  */
 import { type EntryItem, decodeEntryItem } from '../../format/items/items.ts'
-import { etagOf } from '../../fs/tree/attributes.ts'
+import { equalVersions, etagOf } from '../../fs/tree/attributes.ts'
 import { type ChangeFact, type FileTables, joinPath } from './file-tables.ts'
 import type { ImageReader, ImageRoot } from './image.ts'
 import { LeavingEntries, type LeavingEntry } from './leaving-entries.ts'
@@ -37,7 +37,7 @@ export class EntryChanges {
     await this.reader.walk(this.base, this.target, namedEntries, (key, value, now) => {
       const place = placeOf(key)
       const item = decodeEntryItem(value, sums)
-      const isSame = now !== null && identityOf(decodeEntryItem(now, sums)) === identityOf(item)
+      const isSame = now !== null && isSameEntry(decodeEntryItem(now, sums), item)
       if (!isSame) this.remember(place, item, now === null)
       if (now === null) tables.deleteFile(place.directory, place.name)
     })
@@ -70,12 +70,12 @@ export class EntryChanges {
   }
 
   private arrived(place: EntryPlace, item: EntryItem, before: EntryItem | null): void {
-    const identity = identityOf(item)
-    const isSame = before !== null && identityOf(before) === identity
-    const left = isSame ? null : this.leaving.find(identity)
+    const isSame = before !== null && isSameEntry(before, item)
+    const identity = isSame ? null : identityOf(item)
+    const left = identity === null ? null : this.leaving.find(identity)
     const known = isSame ? this.tables.cpOfFile(place.directory, place.name) : (left?.cp ?? null)
     this.tables.putFile(rowOf(place, item, this.reader, this.cps.cpOf(item) ?? known))
-    if (left) this.leaving.arrived(identity)
+    if (identity !== null && left) this.leaving.arrived(identity)
     const path = this.pathOf(place)
     if (path === null) return
     const { kind, size } = item
@@ -107,6 +107,12 @@ export class EntryChanges {
     }
     return path === null ? null : joinPath(path, name)
   }
+}
+
+/** The same as equal identities, without two texts for each change. */
+function isSameEntry(a: EntryItem, b: EntryItem): boolean {
+  if ((a.kind === 'directory') !== (b.kind === 'directory') || a.id !== b.id) return false
+  return a.id !== 0 || equalVersions(a.version, b.version)
 }
 
 function identityOf({ kind, id, version }: EntryItem): string {

@@ -15,7 +15,7 @@ import { decodeDirectoryItem } from '../../format/items/directory-item.ts'
 import { decodeKey, kindRange, rootDirectoryId } from '../../format/items/item-keys.ts'
 import { decodeEntryItem } from '../../format/items/items.ts'
 import type { CatalogFile, OpenedFile } from '../catalog-file.ts'
-import { isBusy } from '../database.ts'
+import { commitMsMax, commitPauseMs } from '../database.ts'
 import { DirectoryChanges, type MovedDirectory } from './directory-changes.ts'
 import { EntryChanges } from './entry-changes.ts'
 import { type CatalogState, type ChangeFact, type FileRow, FileTables } from './file-tables.ts'
@@ -49,9 +49,6 @@ interface FileCatalogOptions {
 /** Rows that a fill inserts in one transaction. */
 const fillRowsMax = 20_000
 const dayMs = 86_400_000
-/** A commit waits for programs that read the file, so often and so long; other work goes on meanwhile. */
-const commitTriesMax = 1_200
-const commitPauseMs = 50
 
 class Stop extends Error {
   constructor(readonly outcome: PassOutcome) {
@@ -122,14 +119,19 @@ export class FileCatalog {
     for (const moved of directories.apply()) tell(changeOf(moved))
     entries.directoriesSwitched()
     await entries.arrive()
-    const changesAfter = keepsChanges ? this.dropChanges(tables, target, before.changesAfter) : target.cp
+    const changesAfter = this.dropChanges(tables, target, before.changesAfter)
     tables.setState({ cp: target.cp, rootHash: target.hash, changesAfter })
     await this.commit(tables)
   }
 
-  private dropChanges(tables: FileTables, { committedMs }: ImageRoot, after: number | null): number | null {
+  private dropChanges(
+    tables: FileTables,
+    { cp, committedMs }: ImageRoot,
+    after: number | null,
+  ): number | null {
     const { rowsMax, daysMax } = this.options.changes
     const dropped = tables.dropChanges(rowsMax, committedMs - daysMax * dayMs)
+    if (rowsMax === 0) return cp
     return dropped === null ? after : Math.max(dropped, after ?? 0)
   }
 
@@ -173,15 +175,12 @@ export class FileCatalog {
   }
 
   private async commit(tables: FileTables): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    const { clock } = this.options
+    const untilMs = clock.monotonic() + commitMsMax
+    while (!tables.tryCommit()) {
       this.assertGoesOn()
-      try {
-        tables.run('COMMIT')
-        return
-      } catch (error) {
-        if (!isBusy(error) || tries === commitTriesMax) throw error
-      }
-      await this.options.clock.sleep(commitPauseMs)
+      if (clock.monotonic() > untilMs) throw new Stop('no-file')
+      await clock.sleep(commitPauseMs)
     }
   }
 

@@ -5,6 +5,7 @@
 import type { Database, SQLQueryBindings, Statement } from 'bun:sqlite'
 import { rootDirectoryId } from '../../format/items/item-keys.ts'
 import type { EntryKind } from '../../format/items/items.ts'
+import { tryCommit } from '../database.ts'
 import type { changeKinds } from '../schema.ts'
 import type { Moment } from './image.ts'
 
@@ -66,7 +67,12 @@ export class FileTables {
 
   constructor(private readonly database: Database) {}
 
-  run(change: 'BEGIN IMMEDIATE' | 'COMMIT' | 'ROLLBACK'): void {
+  /** False when readers are in the way; the transaction stays open then. */
+  tryCommit(): boolean {
+    return tryCommit(this.database)
+  }
+
+  run(change: 'BEGIN IMMEDIATE' | 'ROLLBACK'): void {
     this.database.run(change)
   }
 

@@ -29,6 +29,8 @@ interface FollowerStatus {
   /** The CP that the rows are true for; null while they are filled. */
   readonly cp: number | null
   readonly behindCps: number
+  /** Time since the first publication that the rows lack. */
+  readonly behindMs: number
   readonly isFilling: boolean
   /** Fills since the start. */
   readonly fills: number
@@ -36,13 +38,22 @@ interface FollowerStatus {
 
 /** Longest time that a root which is no longer the newest is kept for the catalog. */
 export const heldMsMax = 60_000
-/** A pass is followed by a rest of so many times its length, and at most of `restMsMax`. */
-const restTimes = 9
+/**
+ * A pass is followed by a rest of so many times its length, and at most of `restMsMax`: a twentieth of one processor,
+ * which a server that has no other processor left can spare.
+ */
+const restTimes = 19
 const restMsMax = 10_000
 /** Pause after a pass that the image or the file has refused. */
 export const retryMs = 10_000
 
 const log = logger('catalog')
+
+interface Waiter {
+  /** Null means the newest one. */
+  readonly cp: number | null
+  readonly resolve: () => void
+}
 
 interface Held {
   readonly published: PublishedRoot
@@ -63,8 +74,11 @@ export class FileFollower {
   private wake: (() => void) | null = null
   /** Ends every sleep. */
   private interrupt: (() => void) | null = null
-  private readonly waiters: (() => void)[] = []
+  private readonly waiters = new Set<Waiter>()
   private cancelHold: (() => void) | null = null
+  /** When the first CP that the rows lack was published, and the first since the pass began that runs. */
+  private behindSinceMs: number | null = null
+  private newerSinceMs: number | null = null
   private said = ''
   private stopListening = () => {}
 
@@ -84,16 +98,34 @@ export class FileFollower {
   status(): FollowerStatus {
     const newest = this.newest()
     const { cp, isFilling, fills } = this
-    return { cp, behindCps: newest ? cpsBetween(cp ?? 0, newest.root.cp) : 0, isFilling, fills }
+    const behindMs = this.behindSinceMs === null ? 0 : this.clock.monotonic() - this.behindSinceMs
+    return { cp, behindCps: newest ? cpsBetween(cp ?? 0, newest.root.cp) : 0, behindMs, isFilling, fills }
   }
 
   /** Resolves when the rows are those of the newest root; never rests until then. */
   caughtUp(): Promise<void> {
-    if (this.isAtNewest() || this.isStopped) return Promise.resolve()
+    return this.isAtNewest() ? Promise.resolve() : this.wait(null)
+  }
+
+  /**
+   * Resolves when the rows are those of this CP or of a later one, when the follower stops, or when the caller has left;
+   * never rests until then.
+   */
+  reached(cp: number, left: AbortSignal): Promise<void> {
+    return this.isAt(cp) ? Promise.resolve() : this.wait(cp, left)
+  }
+
+  private async wait(cp: number | null, left?: AbortSignal): Promise<void> {
+    if (this.isStopped || left?.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.waiters.push(resolve)
+    const waiter = { cp, resolve }
+    this.waiters.add(waiter)
+    const leave = (): void => resolve()
+    left?.addEventListener('abort', leave, { once: true })
     this.wakeUp()
-    return promise
+    await promise
+    this.waiters.delete(waiter)
+    left?.removeEventListener('abort', leave)
   }
 
   /** Lets go of all roots but the newest, at once. */
@@ -115,6 +147,7 @@ export class FileFollower {
   }
 
   private async work(kept: readonly Held[]): Promise<void> {
+    this.behindSinceMs = this.clock.monotonic()
     const { rootHash, cp } = await this.passes.state()
     this.cp = cp
     for (const held of kept) {
@@ -124,6 +157,7 @@ export class FileFollower {
     while (!this.isStopped) {
       const newest = this.newest()
       if (newest === null || this.isAtNewest()) {
+        this.behindSinceMs = null
         this.answer()
         await this.sleep(null)
         continue
@@ -131,8 +165,9 @@ export class FileFollower {
       const beganMs = this.clock.monotonic()
       const isDone = await this.step(newest)
       const tookMs = this.clock.monotonic() - beganMs
+      this.answer()
       if (!isDone) await this.sleep(retryMs)
-      else if (this.waiters.length === 0) await this.sleep(Math.min(restMsMax, restTimes * tookMs))
+      else if (this.waiters.size === 0) await this.sleep(Math.min(restMsMax, restTimes * tookMs))
     }
   }
 
@@ -141,6 +176,7 @@ export class FileFollower {
     const { base } = this
     const target = this.hold(newest)
     this.target = target
+    this.newerSinceMs = null
     if (base === null) {
       this.isFilling = true
       this.fills++
@@ -154,6 +190,7 @@ export class FileFollower {
     this.target = null
     this.letGo()
     if (outcome === 'done') {
+      this.behindSinceMs = this.newerSinceMs
       // The volume may have cut the pin, or space may have been short: the rows are right, and the root may be gone.
       if (this.isReadable(newest)) this.base = target
       if (!this.isAtNewest()) this.armHold()
@@ -183,6 +220,9 @@ export class FileFollower {
   }
 
   private published(): void {
+    const nowMs = this.clock.monotonic()
+    this.newerSinceMs ??= nowMs
+    this.behindSinceMs ??= nowMs
     if (this.base !== null && this.cancelHold === null) this.armHold()
     this.wake?.()
   }
@@ -216,8 +256,14 @@ export class FileFollower {
     return this.source.readable().includes(published)
   }
 
+  private isAt(cp: number): boolean {
+    return this.cp !== null && this.cp >= cp
+  }
+
   private answer(): void {
-    for (const resolve of this.waiters.splice(0)) resolve()
+    for (const { cp, resolve } of this.waiters)
+      if (this.isStopped || (cp === null ? this.newest() === null || this.isAtNewest() : this.isAt(cp)))
+        resolve()
   }
 
   /** Sleeps until a wake-up, and at most so long; a publication alone ends only a sleep without an end. */

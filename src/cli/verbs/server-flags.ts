@@ -19,6 +19,14 @@ interface CommonFlags {
   readonly catalogFiles?: string
   readonly catalogChangeRowsMax?: string
   readonly catalogChangeDaysMax?: string
+  readonly catalogEventRowsMax?: string
+  readonly sqlMsMax?: string
+  readonly sqlRowsMax?: string
+  readonly sqlAnswerBytesMax?: string
+  readonly sqlValueBytesMax?: string
+  readonly sqlMemoryBytesMax?: string
+  readonly sqlQueriesMax?: string
+  readonly sqlWaitingMax?: string
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly insecureHttp?: string
@@ -76,6 +84,14 @@ const commonFlags = {
   catalogFiles: flag('catalogFiles'),
   catalogChangeRowsMax: flag('catalogChangeRowsMax'),
   catalogChangeDaysMax: flag('catalogChangeDaysMax'),
+  catalogEventRowsMax: flag('catalogEventRowsMax'),
+  sqlMsMax: flag('sqlMsMax'),
+  sqlRowsMax: flag('sqlRowsMax'),
+  sqlAnswerBytesMax: flag('sqlAnswerBytesMax'),
+  sqlValueBytesMax: flag('sqlValueBytesMax'),
+  sqlMemoryBytesMax: flag('sqlMemoryBytesMax'),
+  sqlQueriesMax: flag('sqlQueriesMax'),
+  sqlWaitingMax: flag('sqlWaitingMax'),
   tlsCert: flag('tlsCert'),
   tlsKey: flag('tlsKey'),
   insecureHttp: flag('insecureHttp'),

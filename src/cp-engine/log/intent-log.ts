@@ -61,6 +61,8 @@ export interface LogContext {
    * The log is idle when no group has been written for this many milliseconds; null means that no group is sealed.
    */
   readonly sealIdleMs: number | null
+  /** Hears of each group that is durable: how long its writing and syncing took, and its bytes. */
+  readonly synced?: ((ms: number, bytes: number) => void) | undefined
   /** A fenced primary writes nothing that it need not write. */
   isFenced(): boolean
   failed(error: unknown): void
@@ -279,11 +281,13 @@ export class IntentLog {
   }
 
   private async writeRing(position: number, bytes: Uint8Array): Promise<void> {
-    const { device, geometry } = this.context
+    const { clock, device, geometry } = this.context
+    const began = clock.monotonic()
     const offset = position % this.ringBytes
     const first = Math.min(bytes.length, this.ringBytes - offset)
     await device.writeDurable(geometry.logAddress + offset / blockBytes, [bytes.subarray(0, first)])
     if (first < bytes.length) await device.writeDurable(geometry.logAddress, [bytes.subarray(first)])
+    this.context.synced?.(clock.monotonic() - began, bytes.length)
   }
 
   private durable(sequence: number): void {

@@ -76,6 +76,8 @@ export class Applier {
     return this.actions
   }
 
+  /** The root that the mirror is being brought to. */
+  readonly aim = (): Target | null => this.target
   /** Blocks that the verification of a target claims; null when nobody asks for that verification any more. */
   claimsOf(token = this.targetToken): BlockSet | null {
     return this.target && token === this.targetToken ? this.target.claimed : null

@@ -16,6 +16,7 @@ import type { SpaceMap } from '../../cp-engine/space/space-map.ts'
 import type { Volume } from '../../cp-engine/volume/volume.ts'
 import { blockBytes, fixedPart, rootsHeldMax } from '../../format/geometry.ts'
 import { type BlockSource, type MirrorStatus, isFrom, wantsPerFrameMax } from '../../format/wire/messages.ts'
+import { Lag } from '../link/lag.ts'
 import { encodeFrame } from '../../format/wire/frames.ts'
 import { Applier } from './applier.ts'
 import type { Adoption, ApplierAction, ApplierEvent, ApplierFacts } from './applier-events.ts'
@@ -50,6 +51,15 @@ interface MirrorApplierOptions {
   readonly onAdopted?: (volume: string, epoch: number) => void
 }
 
+interface OwnLag {
+  readonly lagCps: number
+  /** Since the mirror has first heard of a consistency point that it lacks. */
+  readonly lagMs: number
+  /** Bytes of blocks that are still to come. */
+  readonly bytes: number
+  readonly operations: number
+}
+
 /** Limit for answers that wait. Above the limit the oldest are dropped: the mirror repeats an answer that matters. */
 const answersMax = 256
 
@@ -71,8 +81,9 @@ export class MirrorApplier {
   private lastHeardMs: number | null = null
   private readonly receiving = new Turn()
   private readonly breaks: Breaks
-  /** The CP that the primary has published, according to the primary's last hello or poll. */
+  /** The CP that the primary has published, according to the primary's last hello, poll or offer. */
   private primaryCp = 0
+  private readonly lag = new Lag()
   private isClosed = false
   private hasFailed = false
 
@@ -127,18 +138,23 @@ export class MirrorApplier {
     switch (message.kind) {
       case 'hello':
       case 'poll':
-        this.primaryCp = message.cp
-        return
+        return this.heardOf(message.cp)
       case 'blocks':
       case 'patches': {
         const blocks = message.runs.reduce((sum, run) => sum + run.blocks, 0)
         return this.transfers.sent(message.source, message.cp, blocks, bytes, nowMs)
       }
       case 'offer':
+        this.heardOf(Math.max(message.cp, this.primaryCp))
         return this.transfers.sent(null, message.cp, 0, bytes, nowMs)
       default:
         return unreachable(message)
     }
+  }
+
+  private heardOf(cp: number): void {
+    if (cp > this.primaryCp) this.lag.published(cp, this.clock.monotonic())
+    this.primaryCp = cp
   }
 
   /** The frame together with the blocks that its patches make, if the frame has patches that are of use. */
@@ -176,6 +192,21 @@ export class MirrorApplier {
     const silentMs = this.lastHeardMs === null ? null : this.clock.monotonic() - this.lastHeardMs
     const { primaryCp } = this
     return { ...this.applier.status(), silentMs, primaryCp, receivedBytes: this.transfers.bytesBySource }
+  }
+
+  /**
+   * How far this mirror is behind, by what it has heard: while its primary is silent, the mirror knows of nothing new.
+   * Bytes and operations are those of the target alone.
+   */
+  ownLag(): OwnLag {
+    const published = this.volume.currentOrNull()?.root
+    const target = this.applier.aim()
+    const blocks = Math.max(0, (target?.blocks ?? 0) - this.blocksSincePublished)
+    return {
+      ...this.lag.of(published?.cp ?? null, this.primaryCp, this.clock.monotonic()),
+      bytes: blocks * blockBytes,
+      operations: target ? target.root.root.sequence - (published?.sequence ?? 0) : 0,
+    }
   }
 
   /** Waits for the work that has begun; nothing is accepted any more. */

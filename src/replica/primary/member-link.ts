@@ -42,7 +42,8 @@ interface LinkEvents {
    * An unknown mirror answers: the listener makes the mirror a durable member, or rejects with the reason why not.
    */
   adopt(link: MemberLink, side: string): Promise<void>
-  mirrored(): void
+  /** The mirror is known to have another CP than before. */
+  mirrored(link: MemberLink): void
   transferred(link: MemberLink, transfer: Transfer): void
   metHigherEpoch(epoch: FrameHead['epoch']): void
   metLostCp(link: MemberLink, cp: number): void
@@ -95,6 +96,11 @@ export class MemberLink {
   /** A write waits for space: the mirror is asked to end readers that keep space for long. */
   spaceShort(): void {
     this.dispatch({ kind: 'space-short' })
+  }
+
+  /** The root that the mirror is known to have and that this side keeps, too; null when there is none. */
+  get base(): PublishedRoot | null {
+    return this.shipper.base
   }
 
   /** CP that the mirror is known to have and that this side has too; 0 when there is none. */
@@ -156,7 +162,7 @@ export class MemberLink {
       case 'unreached':
         return this.events.unreached(this, action.reason)
       case 'mirrored':
-        return this.events.mirrored()
+        return this.events.mirrored(this)
       case 'transfer':
         return this.events.transferred(this, action.transfer)
       default:

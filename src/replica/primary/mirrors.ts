@@ -10,14 +10,14 @@
 import { StillpointError } from '../../lib/errors.ts'
 import { formatUuid } from '../../lib/random.ts'
 import { Turn } from '../../lib/gates/turns.ts'
-import type { CpPublished, HoldListener, WriteCommand } from '../../cp-engine/contract.ts'
+import type { CpPublished, HoldListener, PublishedRoot, WriteCommand } from '../../cp-engine/contract.ts'
 import { membersMax } from '../../format/geometry.ts'
 import { labelMs } from '../../format/position.ts'
 import type { FrameHead } from '../../format/wire/messages.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type LinkParts, MemberLink } from './member-link.ts'
 import type { Transfer } from '../link/transfer-log.ts'
-import { type MirrorState, type ShipperLimits, shipperLimits } from './shipper-events.ts'
+import { type MirrorState, type ShipperLimits, type ShipperStatus, shipperLimits } from './shipper-events.ts'
 
 interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly limits?: Partial<ShipperLimits>
@@ -26,6 +26,8 @@ interface MirrorsOptions extends Omit<LinkParts, 'limits'> {
   readonly onAdopted?: (mirrorId: string, url: string) => void
   /** Called when this volume is an older copy: the mirror at the URL has a CP of the volume that is lost here. */
   readonly onLostCp?: (url: string, cp: number) => void
+  /** Called when a mirror is known to have another CP than before. */
+  readonly onMirrored?: (mirrorId: string, cp: number) => void
   readonly onHigherEpoch?: (epoch: FrameHead['epoch']) => void
   /** Called when a mirror is not reached for another reason than before. Whoever asks for the list hears no reason. */
   readonly onUnreached?: (url: string, reason: string) => void
@@ -43,6 +45,13 @@ interface MirrorInfo {
   readonly heldBytes: number
   /** Wall clock; null when the mirror was never heard. */
   readonly lastSeenMs: number | null
+}
+
+export interface MirrorStanding extends ShipperStatus {
+  readonly id: string
+  readonly url: string
+  /** The root that the mirror has. */
+  readonly base: PublishedRoot | null
 }
 
 interface AddedMirror {
@@ -155,6 +164,11 @@ export class Mirrors {
     this.heldBytes.forget(member.id)
   }
 
+  /** How far each mirror is, at once. */
+  standings(): MirrorStanding[] {
+    return this.members.map(({ id, link }) => ({ id, url: link.url, base: link.base, ...link.describe() }))
+  }
+
   async list(): Promise<readonly MirrorInfo[]> {
     const infos: MirrorInfo[] = []
     for (const member of this.members.slice())
@@ -232,7 +246,10 @@ export class Mirrors {
       this.parts,
       {
         adopt: (adopting, side) => this.adopt(adopting, side),
-        mirrored: () => this.wake(),
+        mirrored: (of) => {
+          this.wake()
+          if (of.member !== null) this.options.onMirrored?.(of.member, of.mirroredCp)
+        },
         transferred: ({ member }, transfer) => this.options.onTransfer?.(member ?? id, transfer),
         metLostCp: (lost, cp) => this.options.onLostCp?.(lost.url, cp),
         metHigherEpoch: (epoch) => this.options.onHigherEpoch?.(epoch),

@@ -21,8 +21,10 @@ export interface Example {
     readonly headers?: Readonly<Record<string, string | number>>
     /** Text where the answer is no JSON. */
     readonly body?: unknown
-    /** The answer has more lines, or more members of the outermost object, than the example shows. */
+    /** The answer has more lines, more members of the outermost object, or more elements of its lists, than the example shows. */
     readonly isPart?: true
+    /** Members that differ from server to server, other than by the rules. */
+    readonly varies?: readonly string[]
   }
 }
 

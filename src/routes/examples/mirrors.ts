@@ -50,6 +50,8 @@ export const mirrorExamples = {
           state: 'live',
           cp,
           targetCp: null,
+          lagCps: 0,
+          lagMs: 0,
           needs: null,
           lastSeen: time,
         },

@@ -9,6 +9,7 @@ import { type ErrorCode, StillpointError } from '../../lib/errors.ts'
 import { type HeaderValues, headerValues } from './header-values.ts'
 import { type Digest, parseDigests } from './digest.ts'
 import type { Permit } from './permit.ts'
+import type { Traffic } from '../limits/traffic.ts'
 
 /** A body up to this size is read in one piece: a stream would cost more than it saves. */
 const wholeBodyBytesMax = 64 * 1024
@@ -33,6 +34,7 @@ export function fileBody(
   headers: HeaderValues,
   whole: boolean,
   permit: Permit,
+  traffic: Traffic,
 ): Body | Promise<Uint8Array> {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
@@ -50,10 +52,10 @@ export function fileBody(
       ? noDigests
       : [...parseDigests(reprDigest, 'Repr-Digest'), ...parseDigests(contentDigest, 'Content-Digest')]
   // Asking for `request.body` makes a stream, even where no stream is wanted.
-  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests)
+  if (length !== null && length <= wholeBodyBytesMax) return wholeBody(request, length, digests, traffic)
   const { body } = request
   if (body !== null) {
-    const pieces = checked(body, length, digests, permit)
+    const pieces = checked(body, length, digests, permit, (bytes) => (traffic.receivedBytes += bytes))
     return { [Symbol.asyncIterator]: () => pieces, release }
   }
   if (length !== null) bad('bad-parameter', 'the body was cut short')
@@ -71,13 +73,19 @@ function release(piece: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && piece.length === buffer.byteLength) buffer.transfer(0)
 }
 
-async function wholeBody(request: Request, length: number, digests: readonly Digest[]): Promise<Uint8Array> {
+async function wholeBody(
+  request: Request,
+  length: number,
+  digests: readonly Digest[],
+  traffic: Traffic,
+): Promise<Uint8Array> {
   let bytes: Uint8Array
   try {
     bytes = await request.bytes()
   } catch (error) {
     throw cutShort(error)
   }
+  traffic.receivedBytes += bytes.length
   if (bytes.length < length) bad('bad-parameter', 'the body was cut short')
   if (bytes.length > length) bad('bad-parameter', 'the body is longer than declared')
   for (const digest of digests) digest.update(bytes)
@@ -93,6 +101,7 @@ async function* checked(
   length: number | null,
   digests: readonly Digest[],
   permit: Permit,
+  arrived: (bytes: number) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader()
   let received = 0
@@ -104,6 +113,7 @@ async function* checked(
       })
       if (next.done) break
       received += next.value.length
+      arrived(next.value.length)
       if (length !== null && received > length) bad('bad-parameter', 'the body is longer than declared')
       for (const digest of digests) digest.update(next.value)
       if (next.value.length > 0) yield next.value

@@ -68,6 +68,7 @@ export async function streamFile(
           if (!permit.isCurrent) await permit.renew()
           if (keepsUp && room.isRoomy) stream.readAhead()
           const written: number | Promise<number> = controller.write(piece)
+          room.sent(piece.length)
           keepsUp = typeof written === 'number'
           if (!keepsUp) {
             stream.rest()

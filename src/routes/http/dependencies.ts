@@ -7,7 +7,9 @@ import type { TokenRole } from '../../format/items/token-setting.ts'
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { FileSystem, NewestSource, ReadView } from '../../fs/contract.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { Metric } from '../../lib/metric.ts'
 import type { Random } from '../../lib/random.ts'
+import type { EventSource } from './event-source.ts'
 import type { Resources } from '../limits/resources.ts'
 
 /** Source of the images that requests read; `Views` of fs/ implements this interface. */
@@ -58,6 +60,50 @@ export interface CpHistory {
   newestAt(ms: number): Promise<number | null>
 }
 
+export type SqlFormat = 'json' | 'csv' | 'ndjson'
+
+export interface SqlView {
+  readonly name: string
+  readonly description: string
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly description: string }[]
+}
+
+export interface SqlQuestion {
+  readonly query: string
+  readonly params: readonly (string | number | boolean | null)[]
+  /** Null means as many as the server gives. */
+  readonly rowsMax: number | null
+  readonly format: SqlFormat
+  /** Names of the views that the sender may read. */
+  readonly views: readonly string[]
+  /** The files of the answer are those of this CP or of a later one. */
+  readonly minCp: number
+  readonly waitMs: number
+}
+
+export interface SqlAnswer {
+  /** The CP that the files of the answer are true for. */
+  readonly cp: number
+  readonly columns: readonly { readonly name: string; readonly type: string | null }[]
+  readonly truncated: boolean
+  /** The rows in the format that was asked for; in JSON an array of arrays. */
+  readonly body: Uint8Array
+}
+
+export interface SqlDoor {
+  readonly views: readonly SqlView[]
+  /**
+   * `deliver` runs while the question still has its place, so that answers which wait for their clients take no more memory
+   * than there are places. Throws `bad-sql`, `sql-limit`, `catalog-unready`, `not-yet`, `busy`, `too-many-requests`.
+   */
+  ask<T>(
+    question: SqlQuestion,
+    client: string,
+    left: AbortSignal,
+    deliver: (answer: SqlAnswer) => Promise<T>,
+  ): Promise<T>
+}
+
 export interface CpTaker {
   /** Names this run of a server on its volume. */
   readonly opening: string
@@ -106,15 +152,46 @@ export interface OwnStatus {
   readonly cp: number
   /** The CP that the mirror is receiving; null when there is none. */
   readonly targetCp: number | null
+  /** By what the mirror has heard of its primary. */
+  readonly lagCps: number
+  readonly lagMs: number
   readonly needs: string | null
   readonly lastSeenMs: number | null
 }
 
-export interface Gauge {
-  /** Name without the prefix `stillpoint_`. */
-  readonly name: string
-  readonly help: string
-  readonly value: number
+export interface SpaceStatus {
+  readonly usedBytes: number
+  /** Space up to the limit of the volume, whether its block file has grown so far or not. */
+  readonly freeBytes: number
+  /** Space that clients can write before the block file grows. */
+  readonly writableBytes: number
+  /** Space that is free once a consistency point or a reader has ended. */
+  readonly pendingBytes: number
+  readonly maxBytes: number
+  readonly fileBytes: number
+}
+
+export const catalogStates = ['off', 'filling', 'behind', 'current'] as const
+
+/** How far the files of the catalog are. */
+export interface CatalogStatus {
+  readonly state: (typeof catalogStates)[number]
+  /** The CP that the rows are true for; null while they are filled, and when they are not kept. */
+  readonly cp: number | null
+  readonly behindCps: number
+  readonly behindMs: number
+}
+
+/** The server as a whole; how mirroring goes is said by the mirrors, and by a mirror of itself. */
+export interface ServerStatus {
+  readonly epoch: number
+  readonly opening: number
+  /** Format number of volumes that the server writes. */
+  readonly format: number
+  /** Monotonic milliseconds of the clock. */
+  readonly startedMs: number
+  readonly space: SpaceStatus
+  readonly catalog: CatalogStatus
 }
 
 export interface Limits {
@@ -190,6 +267,7 @@ interface Common {
   readonly views: ViewSource
   readonly newest: NewestSource
   readonly cps: CpHistory
+  readonly sql: SqlDoor
   readonly clock: Clock
   readonly random: Pick<Random, 'bytes'>
   readonly limits: Limits
@@ -201,7 +279,10 @@ interface Common {
    * server takes no writes.
    */
   ready(): { readonly ok: boolean; readonly reason: string }
-  gauges(): readonly Gauge[]
+  serverStatus(): ServerStatus
+  readonly events: EventSource
+  /** Metrics of everything behind the door. */
+  metrics(): Promise<readonly Metric[]>
   /** Reports a failed assertion: the process must stop. The request still gets its answer. */
   reportBug(error: Error): void
 }

@@ -21,8 +21,10 @@ export type Handler = (
  * before the handler runs; a handler gets a path of a body from its permit.
  */
 type Access =
-  | { readonly action: Exclude<Action, 'read' | 'write'> }
+  | { readonly action: Exclude<Action, 'read' | 'query' | 'write'> }
   | { readonly action: 'read' | 'write'; readonly paths: 'in the address' | 'in the body' }
+  /** The root. */
+  | { readonly action: 'query'; readonly paths: 'in the address' }
 
 type Method = 'get' | 'head' | 'put' | 'patch' | 'post' | 'delete'
 

@@ -4,7 +4,7 @@
  * - The action is decided first, then the path of the address, before the handler looks at anything.
  * - A request that had to wait, a read for its image or a write for its body, is decided again when the tokens have
  *   changed meanwhile, or its own token has expired: the newest tokens decide, whatever image an answer shows, and
- *   however slowly a body comes. A read is decided again before its answer begins, and between the pieces of a long
+ *   however slowly a body comes. A read, or a question in SQL, is decided again before its answer begins, and between the pieces of a long
  *   one; a write directly before it changes anything.
  */
 import { nobody, type Who } from '../../access/decide.ts'
@@ -41,7 +41,7 @@ export function guarded(
   const door = dependencies.access
   const { action } = access
   const isOnPath = 'paths' in access && access.paths === 'in the address'
-  const isRead = method === 'get' || method === 'head'
+  const isRead = method === 'get' || method === 'head' || action === 'query'
   const answer = (
     request: Request,
     target: RequestTarget,

@@ -72,6 +72,11 @@ export class Permit {
     return this.isCurrent ? work() : this.renew().then(work)
   }
 
+  /** True when the sender may do this, too, with the whole volume; a refusal is no event. */
+  may(action: Action): boolean {
+    return decide(this.sender, action, [rootPath]) === 'allow'
+  }
+
   /** Parses and decides a path of a JSON body. Throws `bad-path`, `unauthorized`, `forbidden`. */
   path(text: string): Path {
     const path = parsePlainPath(text)

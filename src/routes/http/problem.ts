@@ -15,6 +15,7 @@ const reserved = new Set(['type', 'title', 'status', 'code', 'detail', 'instance
 const retryAfterSeconds: Partial<Record<ErrorCode, string>> = {
   'not-yet': '1',
   busy: '1',
+  'catalog-unready': '2',
   'too-many-pins': '5',
   'too-many-requests': '1',
 }

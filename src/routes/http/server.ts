@@ -66,6 +66,8 @@ export interface HttpServer {
   requests(): number
   /** Name of the client of a request that is in progress. */
   clientOf(request: Request): string
+  /** Keeps the connection of a request open, however little it moves, or no longer. */
+  keepOpen(request: Request, isKept: boolean): void
   /** Serves new connections with another certificate; connections that are open keep theirs until they end. */
   renew(tls: Tls): void
   stop(graceMs?: number): Promise<void>
@@ -174,6 +176,8 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
     url: `${scheme}://${host}:${port}`,
     requests: () => all().reduce((sum, { pendingRequests }) => sum + pendingRequests, 0),
     clientOf,
+    keepOpen: (request, isKept) =>
+      current.timeout(request, isKept ? 0 : (options.idleSeconds ?? idleSecondsDefault)),
     async stop(graceMs = graceMsDefault) {
       const listeners = all()
       const cancel = clock.after(graceMs, () => {

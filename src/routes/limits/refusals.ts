@@ -13,7 +13,11 @@ export const refusalReasons = [
   'uploads-of-client',
   'answers',
   'answers-of-client',
+  'events',
+  'events-of-client',
   'forced-cps',
+  'queries',
+  'queries-of-client',
   'credentials',
   'pins',
 ] as const

@@ -9,6 +9,7 @@ import { RateLimit } from '../../lib/gates/rate-limit.ts'
 import { type GateRefusal, SharedGate } from '../../lib/gates/shared-gate.ts'
 import { clientsRememberedMax } from './clients.ts'
 import type { Refusals } from './refusals.ts'
+import { Traffic } from './traffic.ts'
 
 /** Memory that one long body takes at most until it is stored, in bytes: records on their way, and what the socket has read. */
 const uploadHeldBytesMax = 3 * 2 ** 20
@@ -21,6 +22,8 @@ export const uploadsLimits = {
 const answersLimits = { waitingMax: Infinity, clientWaitingMax: Infinity } as const
 /** Long answers that are on their way. */
 export const streamsLimits = { most: 2048, mostOfClient: 512 } as const
+/** Streams of events. */
+export const eventStreamsLimits = { most: 256, mostOfClient: 16 } as const
 export const forcedCpsRate = { burst: 500, perSecond: 50 } as const
 /**
  * With more requests than this in progress, an answer above `crowdedBufferedBytesMax` is streamed: one that is made
@@ -38,6 +41,8 @@ interface ResourcesOptions {
   clientOf(request: Request): string
   /** Number of requests in progress, those included whose answer is being sent. */
   requests(): number
+  /** Keeps the connection of a request open, however little it moves, or no longer. */
+  keepOpen(request: Request, isKept: boolean): void
 }
 
 /** Room for the pieces of one long answer. */
@@ -45,15 +50,24 @@ export interface AnswerRoom {
   /** Null: the bytes may be sent at once. False: the client has left. */
   enter(bytes: number): Promise<boolean> | null
   letGo(bytes: number): void
+  /** Counts bytes that have left. */
+  sent(bytes: number): void
   /** True as long as there is memory for larger pieces. */
   readonly isRoomy: boolean
+  end(): void
+}
+
+/** Place of one stream of events. */
+export interface EventRoom {
   end(): void
 }
 
 export class Resources {
   readonly uploads: SharedGate
   readonly answers: SharedGate
+  readonly traffic = new Traffic()
   private readonly streams: Pot<Request>
+  private readonly events: Pot<Request>
   private readonly forced: RateLimit
 
   constructor(private readonly options: ResourcesOptions) {
@@ -61,6 +75,7 @@ export class Resources {
     this.uploads = new SharedGate({ ...uploadsLimits, ...halves(uploadBytesMax) })
     this.answers = new SharedGate({ ...answersLimits, ...halves(downloadBytesMax) })
     this.streams = new Pot(streamsLimits, (request) => this.clientOf(request))
+    this.events = new Pot(eventStreamsLimits, (request) => this.clientOf(request))
     this.forced = new RateLimit(options.clock, forcedCpsRate, clientsRememberedMax)
   }
 
@@ -77,9 +92,14 @@ export class Resources {
     return this.streams.size
   }
 
+  /** Clients that follow the events. */
+  get following(): number {
+    return this.events.size
+  }
+
   /** True when answers that are made whole, and wait for slow clients, would take too much memory together. */
   get isCrowded(): boolean {
-    return this.options.requests() > crowdedRequests
+    return this.options.requests() - this.events.size > crowdedRequests
   }
 
   /** Limit for an answer that is made in one piece, where `usual` is the limit while few requests are in progress. */
@@ -127,7 +147,7 @@ export class Resources {
           )
     }
     const client = this.clientOf(request)
-    const { answers, streams } = this
+    const { answers, streams, traffic } = this
     streams.enter(request)
     let isOver = false
     return {
@@ -136,12 +156,40 @@ export class Resources {
         return waiting && waiting.then((refusal) => refusal === null)
       },
       letGo: (bytes) => answers.letGo(client, bytes),
+      sent: (bytes) => void (traffic.sentBytes += bytes),
       get isRoomy() {
         return answers.isRoomy
       },
       end() {
         if (!isOver) streams.leave(request)
         isOver = true
+      },
+    }
+  }
+
+  /** Throws `busy`, `too-many-requests`. The caller ends the room when the stream has ended. */
+  eventRoom(request: Request): EventRoom {
+    const { events, options } = this
+    const why = events.refusal(request)
+    if (why !== null) {
+      this.refusals.count(why === 'full' ? 'events' : 'events-of-client')
+      throw why === 'full'
+        ? new StillpointError('busy', `at most ${eventStreamsLimits.most} streams of events at once`)
+        : new StillpointError(
+            'too-many-requests',
+            `at most ${eventStreamsLimits.mostOfClient} streams of events of one client at once`,
+          )
+    }
+    events.enter(request)
+    options.keepOpen(request, true)
+    let isOver = false
+    return {
+      end() {
+        if (isOver) return
+        isOver = true
+        events.leave(request)
+        // A client that has not taken what it was sent has as long as any other connection.
+        options.keepOpen(request, false)
       },
     }
   }

@@ -29,6 +29,7 @@ const batchHandler = (dependencies: PrimaryDependencies): Handler => {
     refuseTooMany(value)
     const { operations } = parseShape(BatchBody, value)
     const parsed = operations.map((item, index) => parseOperation(item, index, permit))
+    for (const item of parsed) if (item.op === 'put') resources.traffic.receivedBytes += item.content.length
     return permit.change(() => files.batch(parsed))
   }
   return async (request, target, permit) => {

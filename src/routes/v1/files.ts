@@ -61,7 +61,7 @@ const putHandler = (dependencies: PrimaryDependencies): Handler => {
     const conditions = known instanceof Promise ? await known : known
     let written: Written
     if (link === undefined) {
-      const coming = fileBody(request, headers, true, permit)
+      const coming = fileBody(request, headers, true, permit, resources.traffic)
       const body = coming instanceof Promise ? await coming : coming
       if (body instanceof Uint8Array)
         written = await permit.change(() => files.putFile(path, body, attributes, conditions))
@@ -105,7 +105,7 @@ const patchHandler = (dependencies: PrimaryDependencies): Handler => {
       const mutation = writtenMutation(formatPath(path), written, { offset: written.stat.size })
       return answerMutation(dependencies, wish, { ...mutation, status: 200 })
     }
-    const body = await fileBody(request, headers, false, permit)
+    const body = await fileBody(request, headers, false, permit, resources.traffic)
     const patch = () => permit.change(() => files.patchFile(path, offset, body, conditions))
     const written = await (body instanceof Uint8Array
       ? patch()

@@ -19,6 +19,8 @@ const statusHandler =
       state: known.state,
       cp: known.cp,
       targetCp: known.targetCp,
+      lagCps: known.lagCps,
+      lagMs: known.lagMs,
       needs: known.needs,
       lastSeen: lastSeenMs === null ? null : toRfc3339(lastSeenMs),
     }

@@ -26,6 +26,8 @@ export const readingQuery = {
   }),
 }
 
+export const minCpQuery = { minCp: readingQuery.minCp, wait: readingQuery.wait }
+
 export const durabilityQuery = {
   durability: z
     .enum(durabilityLevels)

@@ -16,6 +16,7 @@ import { problem } from '../http/problem.ts'
 import { type ByteRange, parseRange } from '../http/ranges.ts'
 import { Query, type RequestTarget } from '../http/raw-url.ts'
 import type { Resources } from '../limits/resources.ts'
+import type { Traffic } from '../limits/traffic.ts'
 import { openWanted, parseWanted, readingParameters } from './reading.ts'
 
 /** Path of a file as the URL has it, still percent-encoded. An empty path is refused, because the root is no file. */
@@ -31,17 +32,24 @@ type Method = 'GET' | 'HEAD'
 export const readHandler =
   (method: Method) =>
   (dependencies: Dependencies): Handler => {
-    const { newest } = dependencies
+    const { newest, resources } = dependencies
+    const { traffic } = resources
     return (request, target, permit) =>
-      (target.query === '' && readNow(request.headers, method, urlPathOf(target), newest)) ||
+      (target.query === '' && readNow(request.headers, method, urlPathOf(target), newest, traffic)) ||
       readLater(request, method, target, permit, dependencies)
   }
 
 /** Answers the usual request, when the file's path can be resolved in memory. Null when the answer has to wait. */
-function readNow(headers: Headers, method: Method, urlPath: string, newest: NewestSource): Response | null {
+function readNow(
+  headers: Headers,
+  method: Method,
+  urlPath: string,
+  newest: NewestSource,
+  traffic: Traffic,
+): Response | null {
   try {
     const file = newest.open(urlPath)
-    return file && answerNow(headers, method, file)
+    return file && answerNow(headers, method, file, traffic)
   } catch (error) {
     // A malformed path names nothing in any CP, so the answer names no CP.
     if (hasCode(error, 'bad-path')) throw error
@@ -53,18 +61,23 @@ function readNow(headers: Headers, method: Method, urlPath: string, newest: Newe
  * Null when the request wants more bytes than the file gives at once. A Response copies its bytes at once, so the
  * bytes may lie in memory that is used again.
  */
-function answerNow(headers: Headers, method: Method, file: ReadyFile): Response | null {
+function answerNow(headers: Headers, method: Method, file: ReadyFile, traffic: Traffic): Response | null {
   if (isUnconditional(headers)) {
     if (method === 'HEAD') return new Response(null, keptHead(file, 'head'))
     const header = headers.get('Range')
     const range = header === null ? null : parseRange(header, file.stat.size)
     const bytes = range ? file.read(range.start, range.end) : file.read(0, Infinity)
-    return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, keptHead(file, range ?? 'whole'))
+    return bytes && contentAnswer(bytes, keptHead(file, range ?? 'whole'), traffic)
   }
   const head = headOf(headers, method, file.stat, file.cp)
   if (head.answer) return head.answer
   const bytes = file.read(head.start, head.end)
-  return bytes && new Response(bytes as Uint8Array<ArrayBuffer>, head.init)
+  return bytes && contentAnswer(bytes, head.init, traffic)
+}
+
+function contentAnswer(bytes: Uint8Array, init: ResponseInit, traffic: Traffic): Response {
+  traffic.sentBytes += bytes.length
+  return new Response(bytes as Uint8Array<ArrayBuffer>, init)
 }
 
 const isUnconditional = (headers: Headers): boolean =>
@@ -134,7 +147,7 @@ async function readLater(
   let file: OpenFile
   try {
     const ready = query === Query.none ? null : view.openNow(path)
-    const answer = ready && answerNow(headers, method, ready)
+    const answer = ready && answerNow(headers, method, ready, resources.traffic)
     if (answer) return finish(answer)
     file = await view.open(path)
   } catch (error) {
@@ -178,7 +191,7 @@ async function readFile(
   const { start, end, init } = head
   if (end - start <= resources.bufferedBytesMax(bufferedBytesMax)) {
     const bytes = start === end ? new Uint8Array(0) : await file.read(start, end)
-    return { response: new Response(bytes as Uint8Array<ArrayBuffer>, init), keepsFile: false }
+    return { response: contentAnswer(bytes, init, resources.traffic), keepsFile: false }
   }
   const content = await streamFile(file, start, end, resources.answerRoom(request), permit)
   return { response: new Response(content, init), keepsFile: true }

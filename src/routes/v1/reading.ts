@@ -74,7 +74,7 @@ export async function openWanted(
   return views.open()
 }
 
-function notYet(wanted: number, cp: number): StillpointError {
+export function notYet(wanted: number, cp: number): StillpointError {
   return new StillpointError('not-yet', `consistency point ${wanted} is not published here yet`, { cp })
 }
 

@@ -9,8 +9,9 @@
 import { type RouteConfig, z } from '@hono/zod-openapi'
 import { tokenRoles } from '../../format/items/token-setting.ts'
 import { batchOperationsMax } from '../../fs/contract.ts'
+import { build } from '../../lib/build.ts'
 import { StillpointError, type ErrorCode, errorCodes } from '../../lib/errors.ts'
-import { durabilityLevels, mirrorStates } from '../http/dependencies.ts'
+import { catalogStates, durabilityLevels, mirrorStates } from '../http/dependencies.ts'
 
 const integer = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const cp = integer.openapi({ description: 'Number of a consistency point', example: 42 })
@@ -190,10 +191,57 @@ export const MirrorStatusShape = z
     state: z.enum(mirrorStates),
     cp,
     targetCp: cp.nullable(),
+    lagCps: integer.openapi({
+      description: 'Consistency points of its primary that it has heard of and lacks',
+    }),
+    lagMs: z.number().openapi({ description: 'Since it has first heard of one that it lacks' }),
     needs: z.string().nullable(),
     lastSeen: time.nullable(),
   })
   .openapi('MirrorStatus')
+
+export const ServerStatusShape = z
+  .object({
+    role: z.enum(['primary', 'mirror']),
+    ready: z.boolean().openapi({ description: 'Whether reads are served' }),
+    reason: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Why it is not ready, or takes no writes, and what helps' }),
+    cp: integer.openapi({
+      description: 'The newest published consistency point; 0 before the first',
+      example: 42,
+    }),
+    epoch: integer.openapi({ description: 'It is raised when another primary takes over', example: 0 }),
+    opening: integer.openapi({ description: 'How often the volume was opened for writing', example: 7 }),
+    version: z.string().openapi({ example: build.version }),
+    commit: z.string().nullable().openapi({ description: 'Null when it runs from its source' }),
+    format: integer.openapi({ description: 'Of volumes that it writes', example: 1 }),
+    uptimeMs: integer.openapi({ description: 'Since the volume was opened', example: 86_400_000 }),
+    space: z
+      .object({
+        usedBytes: integer,
+        freeBytes: integer.openapi({ description: 'Up to `maxBytes`, as far as the disk has it' }),
+        writableBytes: integer.openapi({
+          description: 'What clients can write before the block file grows; 0 on a mirror',
+        }),
+        pendingBytes: integer.openapi({ description: 'What a consistency point or a reader gives back' }),
+        maxBytes: integer.openapi({ description: 'The volume never grows beyond this' }),
+        fileBytes: integer.openapi({ description: 'Size of the block file' }),
+      })
+      .openapi('Space'),
+    catalog: z
+      .object({
+        state: z.enum(catalogStates).openapi({
+          description: '`off` with `--catalog-files off`; `filling` while the files are filled anew',
+        }),
+        cp: cp.nullable().openapi({ description: 'What the files of the catalog are true for' }),
+        behindCps: integer,
+        behindMs: integer.openapi({ description: 'Since the first publication that the catalog lacks' }),
+      })
+      .openapi('CatalogState'),
+  })
+  .openapi('Status')
 
 const role = z.enum(tokenRoles)
 const tokenShape = {
@@ -253,6 +301,58 @@ export const WhoamiShape = z
     expiresAt: time.nullable(),
   })
   .openapi('Whoami')
+
+const sqlValue = z.union([z.string(), z.number(), z.null()])
+export const SqlBody = z
+  .strictObject({
+    query: z.string().openapi({
+      description: 'One SELECT over the views of the schema',
+      example: 'SELECT path, size FROM files WHERE kind = ? ORDER BY size DESC LIMIT 10',
+    }),
+    params: z
+      .array(z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .optional()
+      .openapi({ description: 'Values of the parameters ?, in their order', example: ['file'] }),
+    maxRows: integer.optional().openapi({ description: 'Rows of the answer at most' }),
+  })
+  .openapi('SqlQuestion')
+
+export const SqlAnswerShape = z
+  .object({
+    cp: integer.openapi({ description: 'The consistency point that the files are true for', example: 42 }),
+    columns: z.array(
+      z.object({
+        name: z.string().openapi({ example: 'path' }),
+        type: z.enum(['integer', 'real', 'text', 'blob']).nullable().openapi({
+          description: 'As declared, otherwise that of the first value that is not null',
+        }),
+      }),
+    ),
+    rows: z.array(z.array(sqlValue)).openapi({
+      description: 'An integer beyond 2^53 is text, and so is a blob, in hexadecimal',
+      example: [['docs/readme.txt', 120]],
+    }),
+    truncated: z.boolean().openapi({ description: 'True when there are more rows' }),
+  })
+  .openapi('SqlAnswer')
+
+export const SqlSchemaShape = z
+  .object({
+    views: z.array(
+      z.object({
+        name: z.string().openapi({ example: 'files' }),
+        description: z.string(),
+        columns: z.array(
+          z.object({
+            name: z.string().openapi({ example: 'path' }),
+            type: z.enum(['integer', 'real', 'text']),
+            description: z.string(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .openapi('SqlSchema')
 
 export const Health = z
   .object({

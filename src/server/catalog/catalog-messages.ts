@@ -2,7 +2,7 @@
  * The messages between the server and the thread of its catalog. They arrive in the order in which they were sent, and
  * the thread answers each call with the same number.
  */
-import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
+import type { AuditRow, CpRow, EventRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
 import type { ChangesKept, Pass } from '../../catalog/files/file-catalog.ts'
 import type { CatalogState } from '../../catalog/files/file-tables.ts'
 import type { ImageRoot } from '../../catalog/files/image.ts'
@@ -14,6 +14,7 @@ export interface CatalogSetting {
   readonly sideUuid: string
   readonly publishedCp: number
   readonly changes: ChangesKept
+  readonly eventRowsMax: number
   /** Null while the process is silent. */
   readonly logLevel: LogLevel | null
 }
@@ -24,6 +25,7 @@ export type CatalogWord =
   | { readonly kind: 'cp'; readonly row: CpRow }
   | { readonly kind: 'transfer'; readonly row: TransferRow }
   | { readonly kind: 'audit'; readonly row: AuditRow }
+  | { readonly kind: 'event'; readonly row: EventRow }
   | { readonly kind: 'mirrors'; readonly rows: readonly MirrorRow[] }
   | { readonly kind: 'cancel' }
 

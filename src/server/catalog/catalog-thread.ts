@@ -5,7 +5,7 @@
  *   new thread is begun for a call that comes `restartMs` later.
  * - Rows that are told while there is no thread are counted as dropped.
  */
-import type { AuditRow, CpRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
+import type { AuditRow, CpRow, EventRow, MirrorRow, TransferRow } from '../../catalog/catalog.ts'
 import type { Pass } from '../../catalog/files/file-catalog.ts'
 import type { CatalogState } from '../../catalog/files/file-tables.ts'
 import type { FilePasses } from '../../catalog/files/follower.ts'
@@ -62,6 +62,10 @@ export class CatalogThread implements FilePasses {
 
   recordAudit(row: AuditRow): void {
     if (!this.tell({ kind: 'audit', row })) this.droppedHere++
+  }
+
+  recordEvent(row: EventRow): void {
+    if (!this.tell({ kind: 'event', row })) this.droppedHere++
   }
 
   recordMirrors(rows: readonly MirrorRow[]): void {

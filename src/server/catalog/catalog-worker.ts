@@ -59,12 +59,13 @@ class CatalogService {
   private readonly blocks: VolumeBlocks
   private known: readonly CpRow[] = []
 
-  constructor({ folder, sideUuid, publishedCp, changes }: CatalogSetting) {
+  constructor({ folder, sideUuid, publishedCp, changes, eventRowsMax }: CatalogSetting) {
     this.blocks = new VolumeBlocks(folder)
     this.catalog = new Catalog(catalogPath(folder), {
       sideUuid,
       publishedCp: () => this.known.at(-1)?.cp ?? publishedCp,
       clock: systemClock,
+      eventRowsMax,
       makePrivate,
       setAside: setCatalogAside,
     })
@@ -87,6 +88,9 @@ class CatalogService {
         return
       case 'audit':
         this.catalog.recordAudit(word.row)
+        return
+      case 'event':
+        this.catalog.recordEvent(word.row)
         return
       case 'mirrors':
         this.catalog.recordMirrors(word.rows)
@@ -123,6 +127,7 @@ class CatalogService {
       await this.blocks.ready(target)
       // The rows of CPs tell which CP has changed an entry.
       this.catalog.flush()
+      await this.catalog.settled()
       return await work()
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error

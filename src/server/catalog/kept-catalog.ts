@@ -4,7 +4,9 @@ import { FileFollower } from '../../catalog/files/follower.ts'
 import type { RootSource } from '../../cp-engine/contract.ts'
 import { labelMs } from '../../format/position.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Gauge, ServerRole } from '../../routes/http/dependencies.ts'
+import { counter, gauge, type Metric } from '../../lib/metric.ts'
+import type { CatalogStatus, ServerRole } from '../../routes/http/dependencies.ts'
+import type { KeptEvent } from '../../routes/http/event-source.ts'
 import type { CatalogThread } from './catalog-thread.ts'
 import { RecordedCps } from './cp-history.ts'
 
@@ -37,41 +39,63 @@ export class KeptCatalog {
     })
   }
 
-  gauges(): readonly Gauge[] {
+  /** The follower of the roots; null when the files are switched off. */
+  get files(): FileFollower | null {
+    return this.follower
+  }
+
+  status(): CatalogStatus {
     const status = this.follower?.status()
-    const files: Gauge[] = status
-      ? [
-          {
-            name: 'catalog_cp',
-            help: 'The consistency point that the files of the catalog are true for; 0 while they are filled',
-            value: status.cp ?? 0,
-          },
-          {
-            name: 'catalog_behind_cps',
-            help: 'Consistency points that the files of the catalog are behind',
-            value: status.behindCps,
-          },
-          {
-            name: 'catalog_filling',
-            help: '1 while the files of the catalog are filled anew',
-            value: status.isFilling ? 1 : 0,
-          },
-          {
-            name: 'catalog_fills',
-            help: 'How often the files of the catalog were filled anew since the start',
-            value: status.fills,
-          },
-        ]
-      : []
+    if (!status) return { state: 'off', cp: null, behindCps: 0, behindMs: 0 }
+    const { cp, behindCps, behindMs, isFilling } = status
+    const state = isFilling || cp === null ? 'filling' : behindCps > 0 ? 'behind' : 'current'
+    return { state, cp, behindCps, behindMs }
+  }
+
+  metrics(): readonly Metric[] {
+    const { cp, behindCps, behindMs, state } = this.status()
+    const files =
+      this.follower === null
+        ? []
+        : [
+            gauge(
+              'stillpoint_catalog_cp',
+              'The consistency point that the files of the catalog are true for; 0 while they are filled',
+              cp ?? 0,
+            ),
+            gauge(
+              'stillpoint_catalog_behind_cps',
+              'Consistency points that the files of the catalog are behind',
+              behindCps,
+            ),
+            gauge(
+              'stillpoint_catalog_behind_seconds',
+              'Time since the first publication that the files of the catalog lack',
+              behindMs / 1000,
+            ),
+            gauge(
+              'stillpoint_catalog_filling',
+              '1 while the files of the catalog are filled anew',
+              state === 'filling' ? 1 : 0,
+            ),
+            counter(
+              'stillpoint_catalog_fills_total',
+              'How often the files of the catalog were filled anew since the start',
+              this.follower.status().fills,
+            ),
+          ]
     return [
       ...files,
-      {
-        name: 'catalog_dropped_rows',
-        help: 'Rows that the catalog could not take in time',
-        value: this.catalog.dropped,
-      },
+      counter(
+        'stillpoint_catalog_dropped_rows_total',
+        'Rows that the catalog could not take in time',
+        this.catalog.dropped,
+      ),
     ]
   }
+
+  readonly recordEvent = ({ event, cp, mirror, facts, atMs }: KeptEvent): void =>
+    this.catalog.recordEvent({ event, cp, mirror, facts: JSON.stringify(facts), atMs })
 
   /** Keeps no older root for the files. */
   spaceShort(): void {

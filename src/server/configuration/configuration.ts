@@ -57,6 +57,14 @@ export interface ServerConfiguration {
   readonly catalogFiles: boolean
   readonly catalogChangeRowsMax: number
   readonly catalogChangeDaysMax: number
+  readonly catalogEventRowsMax: number
+  readonly sqlMsMax: number
+  readonly sqlRowsMax: number
+  readonly sqlAnswerBytesMax: number
+  readonly sqlValueBytesMax: number
+  readonly sqlMemoryBytesMax: number
+  readonly sqlQueriesMax: number
+  readonly sqlWaitingMax: number
   /** Null means plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null
   /** Names in Host headers that are answered besides loopback and the address itself. */
@@ -88,7 +96,7 @@ const text = v.pipe(v.string('is not text'), v.minLength(1, 'is empty'), v.maxLe
 const whole = (
   least: number,
   most: number,
-  unit: 'ms' | 'bytes' | 'rows' | 'days' | 'seconds' | 'requests',
+  unit: 'ms' | 'bytes' | 'rows' | 'days' | 'seconds' | 'requests' | 'queries',
 ) =>
   v.pipe(
     v.union([v.string(), v.number()], 'is not a number'),
@@ -186,6 +194,14 @@ const schemas = {
   catalogFiles: choice(switchChoices),
   catalogChangeRowsMax: whole(0, bounds.catalogChangeRowsLimit, 'rows'),
   catalogChangeDaysMax: whole(1, bounds.catalogChangeDaysLimit, 'days'),
+  catalogEventRowsMax: whole(0, bounds.catalogEventRowsLimit, 'rows'),
+  sqlMsMax: whole(bounds.sqlMsMin, bounds.sqlMsLimit, 'ms'),
+  sqlRowsMax: whole(1, bounds.sqlRowsLimit, 'rows'),
+  sqlAnswerBytesMax: whole(bounds.sqlAnswerBytesMin, bounds.sqlAnswerBytesLimit, 'bytes'),
+  sqlValueBytesMax: whole(bounds.sqlValueBytesMin, bounds.sqlValueBytesLimit, 'bytes'),
+  sqlMemoryBytesMax: whole(bounds.sqlMemoryBytesMin, bounds.sqlMemoryBytesLimit, 'bytes'),
+  sqlQueriesMax: whole(0, bounds.sqlQueriesLimit, 'queries'),
+  sqlWaitingMax: whole(0, bounds.sqlWaitingLimit, 'queries'),
   tlsCert: text,
   tlsKey: text,
   insecureHttp: choice(plainChoices),
@@ -268,6 +284,14 @@ export function readConfiguration(
     catalogFiles: option('catalogFiles', defaultOf('catalogFiles')) === 'on',
     catalogChangeRowsMax: option('catalogChangeRowsMax', defaultOf('catalogChangeRowsMax'))!,
     catalogChangeDaysMax: option('catalogChangeDaysMax', defaultOf('catalogChangeDaysMax'))!,
+    catalogEventRowsMax: option('catalogEventRowsMax', defaultOf('catalogEventRowsMax'))!,
+    sqlMsMax: option('sqlMsMax', defaultOf('sqlMsMax'))!,
+    sqlRowsMax: option('sqlRowsMax', defaultOf('sqlRowsMax'))!,
+    sqlAnswerBytesMax: option('sqlAnswerBytesMax', defaultOf('sqlAnswerBytesMax'))!,
+    sqlValueBytesMax: option('sqlValueBytesMax', defaultOf('sqlValueBytesMax'))!,
+    sqlMemoryBytesMax: option('sqlMemoryBytesMax', defaultOf('sqlMemoryBytesMax'))!,
+    sqlQueriesMax: option('sqlQueriesMax', defaultOf('sqlQueriesMax'))!,
+    sqlWaitingMax: option('sqlWaitingMax', defaultOf('sqlWaitingMax'))!,
     tls: tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey },
     allowedHosts: option('allowedHosts', [])!,
     corsOrigins: option('corsOrigins', [])!,

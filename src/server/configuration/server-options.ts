@@ -45,6 +45,19 @@ export const bounds = {
   logShareMax: 1 / 4,
   catalogChangeRowsLimit: 1e9,
   catalogChangeDaysLimit: 36_500,
+  catalogEventRowsLimit: 1e9,
+  sqlMsMin: 100,
+  /** A commit of the catalog waits for a reader twice as long. */
+  sqlMsLimit: 30_000,
+  sqlRowsLimit: 1_000_000,
+  sqlAnswerBytesMin: 64 * 1024,
+  sqlAnswerBytesLimit: 64 * 2 ** 20,
+  sqlValueBytesMin: 64 * 1024,
+  sqlValueBytesLimit: 64 * 2 ** 20,
+  sqlMemoryBytesMin: 64 * 2 ** 20,
+  sqlMemoryBytesLimit: 4 * 2 ** 30,
+  sqlQueriesLimit: 16,
+  sqlWaitingLimit: 1_024,
   secretBytesMin: 16,
   secretBytesMax: 4096,
   fileBytesMax: 64 * 1024,
@@ -163,6 +176,54 @@ export const serverOptions = [
     default: '30',
   },
   {
+    name: 'catalogEventRowsMax',
+    placeholder: 'ROWS',
+    brief: 'Events that the catalog keeps, the newest; 0 keeps none',
+    default: '100000',
+  },
+  {
+    name: 'sqlMsMax',
+    placeholder: 'MS',
+    brief: 'Longest time of a query in SQL; a commit of the catalog may have to wait so long',
+    default: '5000',
+  },
+  {
+    name: 'sqlRowsMax',
+    placeholder: 'ROWS',
+    brief: 'Rows of an answer in SQL; further ones are left out, and the answer says so',
+    default: '100000',
+  },
+  {
+    name: 'sqlAnswerBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Bytes of the rows of an answer in SQL',
+    default: mib(8 * 2 ** 20),
+  },
+  {
+    name: 'sqlValueBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Bytes of one text or blob in a query in SQL',
+    default: mib(2 ** 20),
+  },
+  {
+    name: 'sqlMemoryBytesMax',
+    placeholder: 'BYTES',
+    brief: 'Memory that a query in SQL may take beyond that of its process',
+    default: mib(256 * 2 ** 20),
+  },
+  {
+    name: 'sqlQueriesMax',
+    placeholder: 'NUMBER',
+    brief: 'Queries in SQL at once, each in a process; one client gets half of them; 0 answers none',
+    default: '2',
+  },
+  {
+    name: 'sqlWaitingMax',
+    placeholder: 'NUMBER',
+    brief: 'Queries in SQL that may wait for their turn; one client gets half of them',
+    default: '32',
+  },
+  {
     name: 'tlsCert',
     placeholder: 'FILE',
     brief:
@@ -228,6 +289,15 @@ export const serverOptions = [
     default: 'info',
   },
 ] as const satisfies readonly ServerOption[]
+
+/** Bounds of a query that no server takes: those of a server, with the longest time that a reader may have. */
+export const sqlBoundsOffline = {
+  msMax: bounds.sqlMsLimit,
+  rowsMax: 100_000,
+  answerBytesMax: bounds.sqlAnswerBytesLimit,
+  valueBytesMax: 2 ** 20,
+  memoryBytesMax: 256 * 2 ** 20,
+} as const
 
 export type ServerOptionName = (typeof serverOptions)[number]['name']
 

@@ -1,114 +1,11 @@
 /** One pass at a time, over a volume in memory: what becomes of the rows, and what is said to have changed. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { Database } from 'bun:sqlite'
 import { cpSync, existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { type ChangesKept, FileCatalog } from '../../../src/catalog/files/file-catalog.ts'
-import { CatalogFile } from '../../../src/catalog/catalog-file.ts'
-import { imageOf, type ImageRoot } from '../../../src/catalog/files/image.ts'
-import type { PublishedRoot } from '../../../src/cp-engine/contract.ts'
 import { blockBytes } from '../../../src/format/geometry.ts'
-import { parsePlainPath } from '../../../src/fs/paths.ts'
-import { settled } from '../../simulated/clock.ts'
-import { temporaryFolders } from '../../cli/temporary-folder.ts'
-import { RealVolume } from '../../fs/real-volume.ts'
-import { sideUuid } from '../rows.ts'
+import { type Subject, subjects } from './subject.ts'
 
-const folder = temporaryFolders()
-const opened: Subject[] = []
-afterEach(async () => {
-  for (const subject of opened.splice(0)) await subject.close()
-})
-
-class Subject {
-  /** In every break of a pass. */
-  onBreak: () => void = () => {}
-  /** While a commit waits. */
-  onWait: () => void = () => {}
-  /** Blocks that read as something else. */
-  readonly wrong = new Map<number, Uint8Array>()
-  readonly path = join(folder(), 'catalog.db')
-  private readonly file: CatalogFile
-  readonly files: FileCatalog
-  private readonly pins: { release(): void }[] = []
-
-  private constructor(
-    readonly volume: RealVolume,
-    changes: ChangesKept,
-  ) {
-    this.file = new CatalogFile(this.path, {
-      clock: { monotonic: () => 0 },
-      sideUuid,
-      publishedCp: () => 1e9,
-      makePrivate: () => {},
-      setAside: () => {},
-    })
-    let ms = 0
-    const { device } = volume as unknown as {
-      device: { blockCount: number; readSync(address: number, target: Uint8Array): void }
-    }
-    this.files = new FileCatalog(this.file, {
-      clock: {
-        monotonic: () => (ms += 10),
-        yield: async () => {
-          await settled()
-          this.onBreak()
-        },
-        sleep: async () => {
-          await settled()
-          this.onWait()
-        },
-      },
-      blocks: {
-        get blockCount() {
-          return device.blockCount
-        },
-        readSync: (address, target) => {
-          device.readSync(address, target)
-          const other = this.wrong.get(address)
-          if (other) target.set(other)
-        },
-      },
-      changes,
-    })
-  }
-
-  static async make(changes: ChangesKept = { rowsMax: 1000, daysMax: 1000 }): Promise<Subject> {
-    const subject = new Subject(await RealVolume.create({ seed: 1 }), changes)
-    opened.push(subject)
-    return subject
-  }
-
-  put(path: string, bytes = 1) {
-    return this.volume.files.putFile(parsePlainPath(path), new Uint8Array(bytes), {})
-  }
-
-  move(from: string, to: string) {
-    return this.volume.files.move(parsePlainPath(from), parsePlainPath(to), { overwrite: true })
-  }
-
-  /** The root of everything that was done, kept until the end. */
-  async cp(): Promise<ImageRoot> {
-    const published: PublishedRoot = await this.volume.engine.requestCp('requested')
-    this.pins.push(this.volume.engine.pin(published))
-    return imageOf(published)
-  }
-
-  query(text: string): unknown[][] {
-    const database = new Database(this.path, { readonly: true })
-    try {
-      return database.query(text).values()
-    } finally {
-      database.close()
-    }
-  }
-
-  async close(): Promise<void> {
-    this.file.close()
-    for (const pin of this.pins) pin.release()
-    await this.volume.close()
-  }
-}
+const make = subjects()
 
 const changesOf = (subject: Subject, cp: number): unknown[][] =>
   subject.query(
@@ -117,7 +14,7 @@ const changesOf = (subject: Subject, cp: number): unknown[][] =>
 
 describe('the rows', () => {
   test('a difference is applied to the rows of its base, and to no others', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     await subject.put('a')
     const first = await subject.cp()
     await subject.put('b')
@@ -136,7 +33,7 @@ describe('the rows', () => {
   })
 
   test('a fill that is cut names nothing, whatever was named before, and a kill leaves it so', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     for (let i = 0; i < 300; i++) await subject.put(`d/${i}`)
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -158,7 +55,7 @@ describe('the rows', () => {
   })
 
   test('a kill at any break of a pass leaves the rows and the changes of the CP that is named', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     for (let i = 0; i < 200; i++) await subject.put(`d/${i}`)
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -181,7 +78,7 @@ describe('the rows', () => {
   })
 
   test('an image with a block that does not match its checksum is never shown, and the rows stay', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     for (let i = 0; i < 300; i++) await subject.put(`d/${i}`)
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -200,7 +97,7 @@ describe('the rows', () => {
   })
 
   test('a commit waits for a program that reads the file', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     await subject.put('a')
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -222,7 +119,7 @@ describe('the rows', () => {
   })
 
   test('each entry has the CP that last changed it, also when several are taken together, and a move keeps it', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     await subject.put('old')
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -286,7 +183,7 @@ describe('the changes', () => {
     ['a file into a directory', [['a', 'd/a']], [['moved', 'd/a', 'a', 1, 1]]],
     ['a directory with all that is in it', [['d', 'e']], [['renamed', 'e', 'd', 0, 0]]],
   ] as const)('%s', async (_name, moves, expected) => {
-    const subject = await Subject.make()
+    const subject = await make()
     await subject.put('a', 1)
     await subject.put('b', 2)
     await subject.put('d/f', 3)
@@ -299,7 +196,7 @@ describe('the changes', () => {
   })
 
   test('a file that takes the name of one that was renamed is created', async () => {
-    const subject = await Subject.make()
+    const subject = await make()
     await subject.put('log', 10)
     const first = await subject.cp()
     await subject.files.fill(first)
@@ -311,41 +208,5 @@ describe('the changes', () => {
       ['created', 'log', null, null, 3],
       ['renamed', 'log.1', 'log', 10, 10],
     ])
-  })
-
-  test('they are kept by rows and by age, all of a CP or none, and the catalog says from where on', async () => {
-    const subject = await Subject.make({ rowsMax: 3, daysMax: 10 })
-    const roots = [await subject.cp()]
-    await subject.files.fill(roots[0]!)
-    const dayMs = 86_400_000
-    const follow = async (day: number, ...paths: string[]): Promise<void> => {
-      for (const path of paths) await subject.put(path)
-      const target = { ...(await subject.cp()), committedMs: day * dayMs }
-      await subject.files.follow(roots.at(-1)!, target)
-      roots.push(target)
-    }
-    const after = (n: number) => [[roots[n]!.cp]]
-    await follow(0, 'a', 'b')
-    expect(subject.query('SELECT changes_after FROM catalog')).toEqual(after(0))
-    await follow(5, 'c', 'd')
-    expect(subject.query('SELECT path FROM changes')).toEqual([['c'], ['d']])
-    expect(subject.query('SELECT changes_after FROM catalog')).toEqual(after(1))
-    await follow(15, 'e')
-    expect(subject.query('SELECT count(*) FROM changes')).toEqual([[3]])
-    await follow(16, 'f')
-    expect(subject.query('SELECT path FROM changes')).toEqual([['e'], ['f']])
-    expect(subject.query('SELECT changes_after FROM catalog')).toEqual(after(2))
-  })
-
-  test('none is kept where none is wanted', async () => {
-    const subject = await Subject.make({ rowsMax: 0, daysMax: 10 })
-    const first = await subject.cp()
-    await subject.files.fill(first)
-    await subject.put('a')
-    const second = await subject.cp()
-    await subject.files.follow(first, second)
-    expect(subject.query('SELECT path FROM files')).toEqual([['a']])
-    expect(subject.query('SELECT count(*) FROM changes')).toEqual([[0]])
-    expect(subject.query('SELECT changes_after FROM catalog')).toEqual([[second.cp]])
   })
 })

@@ -2,10 +2,11 @@
 import { cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Database } from 'bun:sqlite'
-import type { BlockDevice } from '../../../src/blockdev/block-device.ts'
+import { DeviceError } from '../../../src/blockdev/block-device.ts'
 import { Catalog } from '../../../src/catalog/catalog.ts'
-import { type ChangesKept, FileCatalog } from '../../../src/catalog/files/file-catalog.ts'
-import { FileFollower } from '../../../src/catalog/files/follower.ts'
+import { type ChangesKept, FileCatalog, type Pass } from '../../../src/catalog/files/file-catalog.ts'
+import type { Blocks } from '../../../src/catalog/files/image.ts'
+import { type FilePasses, FileFollower } from '../../../src/catalog/files/follower.ts'
 import type { PublishedRoot, RootSource } from '../../../src/cp-engine/contract.ts'
 import { epochOfCp } from '../../../src/format/position.ts'
 import type { ReadView } from '../../../src/fs/contract.ts'
@@ -25,13 +26,26 @@ export type Tree = ReadonlyMap<string, Entry>
 
 interface Options {
   readonly source: RootSource
-  readonly device: () => BlockDevice
+  readonly device: () => Blocks
   readonly clock: Clock
   readonly folder: string
   readonly changes?: ChangesKept
+  /** In every break of a pass, instead of `onBreak`. */
+  readonly pause?: () => Promise<void>
+  /** Passes with a witness. */
+  readonly observe?: (passes: FilePasses) => FilePasses
 }
 
 const companions = ['', '-journal']
+
+export function removeCatalog(path: string): void {
+  for (const suffix of companions) rmSync(path + suffix, { force: true })
+}
+
+export function copyCatalog(from: string, to: string): void {
+  removeCatalog(to)
+  for (const suffix of companions) if (existsSync(from + suffix)) cpSync(from + suffix, to + suffix)
+}
 
 export class FollowedSide {
   /** Called in every break of a pass. */
@@ -39,10 +53,13 @@ export class FollowedSide {
   catalog!: Catalog
   files!: FileCatalog
   follower!: FileFollower
-  private number = 0
   private stopRecording = () => {}
 
-  constructor(readonly options: Options) {}
+  constructor(
+    readonly options: Options,
+    /** Of the file: a kill is followed by a copy with the next number. */
+    private number = 0,
+  ) {}
 
   get path(): string {
     return join(this.options.folder, `catalog-${this.number}.db`)
@@ -68,10 +85,7 @@ export class FollowedSide {
       clock: {
         // Every node is followed by a break.
         monotonic: () => (ms += 10),
-        yield: async () => {
-          await settled()
-          await this.onBreak()
-        },
+        yield: this.options.pause ?? (() => this.pause()),
         sleep: clock.sleep,
       },
       blocks: {
@@ -82,23 +96,8 @@ export class FollowedSide {
       },
       changes: this.options.changes ?? { rowsMax: 100_000, daysMax: 1000 },
     })
-    const { files, catalog } = this
-    this.follower = new FileFollower(
-      source,
-      {
-        state: () => Promise.resolve(files.state()),
-        follow: (base, target) => {
-          catalog.flush()
-          return files.follow(base, target)
-        },
-        fill: (target) => {
-          catalog.flush()
-          return files.fill(target)
-        },
-        cancel: () => files.cancel(),
-      },
-      clock,
-    )
+    const { observe = (passes) => passes } = this.options
+    this.follower = new FileFollower(source, observe(this.passes()), clock)
     this.follower.start()
   }
 
@@ -111,13 +110,17 @@ export class FollowedSide {
 
   /** As a kill at this moment leaves the files; then all is opened again, over what was damaged meanwhile. */
   async kill(damage: (path: string) => void = () => {}): Promise<void> {
-    const before = this.path
-    this.number++
-    for (const suffix of companions)
-      if (existsSync(before + suffix)) cpSync(before + suffix, this.path + suffix)
+    this.copy()
     await this.close()
     damage(this.path)
     this.open()
+  }
+
+  /** As a kill at this moment leaves the files, for another `FollowedSide` of the next number: nothing is waited for. */
+  cut(): void {
+    this.copy()
+    this.stopRecording()
+    this.catalog.close()
   }
 
   query<T>(text: string): T[] {
@@ -168,6 +171,37 @@ export class FollowedSide {
     }
   }
 
+  private copy(): void {
+    const before = this.path
+    this.number++
+    copyCatalog(before, this.path)
+  }
+
+  private async pause(): Promise<void> {
+    await settled()
+    await this.onBreak()
+  }
+
+  /** As the thread of a server makes them. */
+  private passes(): FilePasses {
+    const { files, catalog } = this
+    const pass = async (work: () => Promise<Pass>): Promise<Pass> => {
+      catalog.flush()
+      try {
+        return await work()
+      } catch (error) {
+        if (!(error instanceof DeviceError)) throw error
+        return { outcome: 'unreadable', reason: error.message, state: files.state() }
+      }
+    }
+    return {
+      state: () => Promise.resolve(files.state()),
+      follow: (base, target) => pass(() => files.follow(base, target)),
+      fill: (target) => pass(() => files.fill(target)),
+      cancel: () => files.cancel(),
+    }
+  }
+
   private record({ root, hash }: PublishedRoot): void {
     const { cp, opening, sequence, committedAtMs } = root
     this.catalog.recordCp(
@@ -199,12 +233,7 @@ async function listAll(view: ReadView) {
 
 /** Damages that a file of SQLite may have: each is met at the open. */
 export const damages: readonly (readonly [name: string, damage: (path: string) => void])[] = [
-  [
-    'deleted',
-    (path) => {
-      for (const suffix of companions) rmSync(path + suffix, { force: true })
-    },
-  ],
+  ['deleted', removeCatalog],
   ['cut in half', (path) => writeFileSync(path, readFileSync(path).subarray(0, statSync(path).size >> 1))],
   [
     'garbage in its middle',

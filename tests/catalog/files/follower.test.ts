@@ -101,14 +101,26 @@ describe('which way', () => {
     expect(known.passes.begun).toEqual(['5 to 6'])
     const unknown = await started(4, 5)
     expect(unknown.passes.begun).toEqual(['fill 5'])
-    expect(unknown.follower.status()).toEqual({ cp: null, behindCps: 5, isFilling: true, fills: 1 })
+    expect(unknown.follower.status()).toEqual({
+      cp: null,
+      behindCps: 5,
+      behindMs: 0,
+      isFilling: true,
+      fills: 1,
+    })
     for (const { follower } of [known, unknown]) await follower.stop()
   })
 
   test('a mirror that has received nothing waits for its first root', async () => {
     const { roots, passes, follower } = await started(null, null)
     expect(passes.begun).toEqual([])
-    expect(follower.status()).toEqual({ cp: null, behindCps: 0, isFilling: false, fills: 0 })
+    expect(follower.status()).toEqual({
+      cp: null,
+      behindCps: 0,
+      behindMs: 0,
+      isFilling: false,
+      fills: 0,
+    })
     roots.publish(9)
     await settled()
     expect(passes.begun).toEqual(['fill 9'])
@@ -144,14 +156,14 @@ describe('which way', () => {
     await follower.stop()
   })
 
-  test('consistency points are coalesced: a pass is followed by nine times its length of rest', async () => {
+  test('consistency points are coalesced: a pass is followed by nineteen times its length of rest', async () => {
     const { roots, passes, follower, clock } = await started(5, 5)
     roots.publish(6)
     await settled()
     await clock.advance(100)
     await passes.finish()
     for (const cp of [7, 8, 9]) roots.publish(cp)
-    await clock.advance(899)
+    await clock.advance(1899)
     expect(passes.begun).toEqual(['5 to 6'])
     expect(follower.status()).toMatchObject({ cp: 6, behindCps: 3 })
     await clock.advance(1)

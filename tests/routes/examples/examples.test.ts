@@ -60,10 +60,10 @@ function compared({ answer: documented }: Example, sent: Answer): string | null 
     const found = difference(String(value), sent.headers.get(name), false, name)
     if (found !== null) return found
   }
-  const { body, isPart = false } = documented
+  const { body, isPart = false, varies = [] } = documented
   const text = world.asDocumented(sent.text)
   if (body === undefined) return difference('', text)
-  if (typeof body !== 'string') return difference(body, JSON.parse(text), isPart)
+  if (typeof body !== 'string') return difference(body, JSON.parse(text), isPart, '', varies)
   return isPart ? missingLine(body, text) : difference(body, text)
 }
 

@@ -30,6 +30,18 @@ test('a part needs its own members only', () => {
   expect(difference({ a: { b: 1 } }, { a: { b: 1, c: 2 } }, true)).not.toBeNull()
 })
 
+test('of a part a list has its elements among others, in any order, each whole', () => {
+  expect(difference({ a: [{ b: 1 }] }, { a: [{ b: 2 }, { b: 1 }] }, true)).toBeNull()
+  expect(difference({ a: [{ b: 1 }] }, { a: [{ b: 1, c: 2 }] }, true)).not.toBeNull()
+  expect(difference({ a: [{ b: [1] }] }, { a: [{ b: [1, 2] }] }, true)).not.toBeNull()
+})
+
+test('what varies is there, with any value', () => {
+  expect(difference({ role: 'primary' }, { role: 'mirror' }, false, '', ['role'])).toBeNull()
+  expect(difference({ role: 'primary' }, {}, false, '', ['role'])).not.toBeNull()
+  expect(difference({ role: 'primary', a: 1 }, { role: 'mirror', a: 2 }, false, '', ['role'])).not.toBeNull()
+})
+
 test('of a text every line has to be there, whatever its numbers are', () => {
   expect(missingLine('id: 42\n', 'event: x\nid: 7\n\n')).toBeNull()
   expect(missingLine('id: 42\n', 'event: x\nid: seven\n')).toBe('the answer lacks the line "id: 42"')

@@ -48,22 +48,42 @@ const rules: Readonly<Record<string, Rule>> = {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Null when both mean the same, else one sentence. With `isPart` the answer may have more members. */
-export function difference(documented: unknown, sent: unknown, isPart = false, at = ''): string | null {
+/** Null when both mean the same, else one sentence. With `isPart` the answer may have more members, and its lists more elements. */
+export function difference(
+  documented: unknown,
+  sent: unknown,
+  isPart = false,
+  at = '',
+  varies: readonly string[] = [],
+): string | null {
   const name = at.replace(/^.*\./, '')
+  if (varies.includes(name) && documented !== undefined && sent !== undefined) return null
   const rule = rules[name] ?? (unit.test(name) ? measured : undefined)
   if (rule) {
     if ((documented === null && sent === null) || (rule(documented) && rule(sent))) return null
     return `${at}: ${JSON.stringify(documented)} and ${JSON.stringify(sent)} are not both of the form of this member`
   }
   if (Array.isArray(documented) && Array.isArray(sent)) {
+    if (isPart)
+      return first(
+        documented.map((each) =>
+          sent.some((other) => difference(each, other, false, '', varies) === null)
+            ? null
+            : `${at}: ${JSON.stringify(each)} is documented, and is not among what is sent`,
+        ),
+      )
     if (documented.length !== sent.length)
       return `${at}: ${documented.length} are documented, ${sent.length} are sent: ${JSON.stringify(sent)}`
-    return first(documented.map((each, i) => difference(each, sent[i], false, `${at}[${i}]`)))
+    return first(documented.map((each, i) => difference(each, sent[i], false, `${at}[${i}]`, varies)))
   }
   if (isObject(documented) && isObject(sent)) {
     const names = new Set([...Object.keys(documented), ...(isPart ? [] : Object.keys(sent))])
-    return first([...names].map((name) => difference(documented[name], sent[name], false, `${at}.${name}`)))
+    return first(
+      [...names].map((each) => {
+        const isList = isPart && at === '' && Array.isArray(documented[each])
+        return difference(documented[each], sent[each], isList, `${at}.${each}`, varies)
+      }),
+    )
   }
   if (Object.is(documented, sent)) return null
   return `${at}: ${JSON.stringify(documented)} is documented, ${JSON.stringify(sent)} is sent`

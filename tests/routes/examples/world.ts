@@ -104,7 +104,8 @@ export class World {
       [nowhere]: this.nowhereUrl,
     }
     for (const [said, is] of Object.entries(pairs)) this.names.set(said, is)
-    for (const before of ['cp=', '/v1/cps/']) this.parameters.set(`${before}${cp}`, `${before}${newest}`)
+    for (const before of ['cp=', 'minCp=', '/v1/cps/'])
+      this.parameters.set(`${before}${cp}`, `${before}${newest}`)
   }
 
   /** By their addresses. */

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { assert } from '../../../src/lib/assert.ts'
+import { endpoints } from '../../../src/routes/endpoints.ts'
+import { ServerStatusShape } from '../../../src/routes/v1/schemas.ts'
 import { Harness, expectProblem, readJson } from '../harness.ts'
 
 describe('consistency points', () => {
@@ -79,6 +81,8 @@ describe('mirrors', () => {
       state: 'live',
       cp: 1,
       targetCp: null,
+      lagCps: 0,
+      lagMs: 0,
       needs: null,
       lastSeen: '1970-01-01T00:00:00.000Z',
     })
@@ -98,7 +102,7 @@ describe('what is not there', () => {
       '/v1/filesystem/a',
       '/healthz/',
       '/v1/copy',
-      '/v1/sql',
+      '/v1/sql/',
     ]
     unknown.push(
       '/v1/%66iles/a',
@@ -161,6 +165,51 @@ describe('what is not there', () => {
   })
 })
 
+interface Example {
+  readonly content: { readonly 'application/json': { readonly example: unknown } }
+}
+
+describe('status', () => {
+  test('of both roles', async () => {
+    const h = new Harness()
+    await h.clock.advance(1500)
+    const answer = await h.request('GET', '/v1/status')
+    expect(answer.headers.get('Stillpoint-CP')).toBe('1')
+    const shown = await readJson(answer)
+    expect(shown).toEqual({
+      role: 'primary',
+      ready: true,
+      reason: null,
+      cp: 1,
+      epoch: 0,
+      opening: 1,
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      commit: null,
+      format: 1,
+      uptimeMs: 1500,
+      space: {
+        usedBytes: 4096,
+        freeBytes: 8192,
+        writableBytes: 4096,
+        pendingBytes: 0,
+        maxBytes: 2 ** 30,
+        fileBytes: 12_288,
+      },
+      catalog: { state: 'current', cp: 1, behindCps: 0, behindMs: 0 },
+    })
+    expect(ServerStatusShape.parse(shown)).toEqual(shown as never)
+    const { contract } = endpoints.find(({ path }) => path === '/v1/status')!
+    const { example } = (contract.responses[200] as Example).content['application/json']
+    expect(ServerStatusShape.parse(example)).toEqual(example as never)
+    h.ready = { ok: false, reason: 'still opening' }
+    expect(await readJson(h.onMirror('GET', '/v1/status'))).toMatchObject({
+      role: 'mirror',
+      ready: false,
+      reason: 'still opening',
+    })
+  })
+})
+
 describe('health', () => {
   test('alive, ready, counted', async () => {
     const h = new Harness()
@@ -176,6 +225,11 @@ describe('health', () => {
     expect(text).toContain('stillpoint_http_requests_total{endpoint="putFile",status="201"} 1')
     expect(text).toContain('stillpoint_http_requests_total{endpoint="none",status="404"} 1')
     expect(text).toContain('stillpoint_published_cp 1')
+    expect(text).toContain(
+      'stillpoint_http_request_duration_seconds_bucket{le="0.0001",endpoint="putFile"} 1',
+    )
+    expect(text).toContain('stillpoint_http_request_duration_seconds_count{endpoint="putFile"} 1')
+    expect(text).toMatch(/^process_resident_memory_bytes \d+$/m)
     expect(await (await h.onMirror('GET', '/metrics')).text()).not.toContain('putFile')
   })
 

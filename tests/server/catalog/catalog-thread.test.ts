@@ -13,6 +13,7 @@ function threadOn(path: string): { readonly thread: CatalogThread; readonly cloc
     sideUuid,
     publishedCp: 100,
     changes: { rowsMax: 10, daysMax: 1 },
+    eventRowsMax: 10,
     logLevel: null,
   }))
   return { thread, clock }
@@ -41,6 +42,6 @@ test('a thread that fails answers nothing, and another one is begun after a whil
 test('without files there are the history and its gauges alone', async () => {
   const { url } = await start(folder(), { flags: { catalogFiles: 'off' } })
   const text = await (await fetch(`${url}/metrics`)).text()
-  expect(text).toContain('stillpoint_catalog_dropped_rows 0')
+  expect(text).toContain('stillpoint_catalog_dropped_rows_total 0')
   expect(text).not.toContain('stillpoint_catalog_cp')
 })

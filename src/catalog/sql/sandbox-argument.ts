@@ -1,0 +1,2 @@
+/** Argument that makes the compiled program a sandbox. */
+export const sandboxArgument = 'sql-sandbox'
