@@ -1,4 +1,6 @@
 /** The closed list of error codes of the public contract, with the HTTP status and the title of each. */
+import { getSystemErrorMap } from 'node:util'
+
 export const errorCodes = {
   'bad-path': [400, 'The path is not valid'],
   'bad-parameter': [400, 'A parameter is not valid'],
@@ -66,3 +68,13 @@ export function hasCode<C extends ErrorCode>(
 export function systemCodeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
+
+/** The reason of a failed call of the system in words, with its code: `no such file or directory (ENOENT)`. */
+export function reasonOf(error: unknown): string {
+  const code = systemCodeOf(error)
+  if (code === undefined) return error instanceof Error ? error.message : String(error)
+  const words = wordsOf.get(code)
+  return words === undefined ? code : `${words} (${code})`
+}
+
+const wordsOf: ReadonlyMap<string, string> = new Map(getSystemErrorMap().values())

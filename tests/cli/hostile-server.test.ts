@@ -52,6 +52,7 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   ],
   openapi: 'asks no server',
   certificate: 'asks no server',
+  completion: 'asks no server',
   mirrors: [
     { inputs: ['mirrors', 'list'] },
     { inputs: ['mirrors', 'add', 'http://127.0.0.1:8'] },
@@ -83,6 +84,9 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   ],
   rm: [{ inputs: ['rm', 'd/a'] }, { inputs: ['rm', '-r', 'd', 'odd/file'] }],
   mv: [{ inputs: ['mv', 'd/a', 'new/a', '--json'] }],
+  cat: [{ inputs: ['cat', 'd/a'] }, { inputs: ['cat', 'd/a', 'd/large'] }],
+  stat: [{ inputs: ['stat', 'd/a'] }, { inputs: ['stat', '--json', 'd'] }],
+  mkdir: [{ inputs: ['mkdir', 'new/one', 'new/two'] }],
 }
 const asking = Object.values(cases).flatMap((of) => (of === 'asks no server' ? [] : of))
 const nameOf = ({ inputs }: Case): string => inputs.join(' ')

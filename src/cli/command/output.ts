@@ -1,4 +1,6 @@
 /** Prints answers on stdout: text for people, or JSON for programs. */
+import { reasonOf } from '../../lib/errors.ts'
+import { UserError } from '../../lib/user-error.ts'
 import type { CliContext } from './context.ts'
 
 export function printJson(context: CliContext, value: unknown): void {
@@ -7,6 +9,16 @@ export function printJson(context: CliContext, value: unknown): void {
 
 export function printLine(context: CliContext, line: string): void {
   context.process.stdout.write(`${line}\n`)
+}
+
+/** Resolves when there is room for more. */
+export function writeOut(context: CliContext, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    context.process.stdout.write(chunk, (error) => {
+      if (error) reject(new UserError(`standard output: ${reasonOf(error)}`, { cause: error }))
+      else resolve()
+    })
+  })
 }
 
 /** A name may have characters that a terminal obeys; a line for people shows such characters escaped. */

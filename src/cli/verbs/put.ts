@@ -1,7 +1,7 @@
 /** `put SOURCE TARGET`: writes a file, standard input (`-`), or with `-r` a tree. */
 import { basename } from 'node:path'
 import { buildCommand } from '@stricli/core'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { contentTypeOf, localBody, localStat } from '../trees/local-tree.ts'
@@ -21,13 +21,13 @@ interface Flags extends ClientFlags {
 
 async function put(this: CliContext, flags: Flags, source: string, target: string): Promise<void> {
   if (source === '-' && flags.tokenFile === '-')
-    throw new UserError(
+    throw new UsageError(
       'standard input is either the content or the token: give the token by --token-file FILE',
     )
   const client = await clientFor(this, flags)
   if (flags.recursive) {
     if (flags.durability !== undefined)
-      throw new UserError('--durability is for one file: a tree ends in a published CP')
+      throw new UsageError('--durability is for one file: a tree ends in a published CP')
     const { kind } = await localStat(source, { follow: true })
     if (kind !== 'directory') throw new UserError(`${source}: is not a directory (leave out -r)`)
     const progress = startProgress(this, 'put', flags.json)
@@ -39,7 +39,7 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
   }
   const isInput = source === '-'
   if (isInput && target.endsWith('/'))
-    throw new UserError('standard input has no name: end the target with one')
+    throw new UsageError('standard input has no name: end the target with one')
   const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
   const writing = { durability: flags.durability }
   const written = isInput ? await client.put(showPath(path), this.stdin(), writing) : await putFile()
