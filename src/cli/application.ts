@@ -107,9 +107,7 @@ export async function runCli(inputs: readonly string[], context: CliContext): Pr
   switch (asked.what) {
     case 'help':
       process.stdout.write(
-        asked.target === null
-          ? mainPage(brief, verbs)
-          : verbPage(asked.path, asked.target),
+        asked.target === null ? mainPage(brief, verbs) : verbPage(asked.path, asked.target),
       )
       return 0
     case 'version':

@@ -16,7 +16,7 @@ interface Flag {
   readonly brief: string
   readonly placeholder?: string
   readonly values?: readonly string[]
-  readonly default?: string | boolean
+  readonly default?: string | boolean | readonly string[] | undefined
   readonly optional?: boolean
   readonly variadic?: boolean | string
 }
