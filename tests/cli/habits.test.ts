@@ -7,6 +7,7 @@ import { verbs } from '../../src/cli/application.ts'
 import { examples } from '../../src/cli/help/examples.ts'
 import { unknownVariables } from '../../src/cli/help/variables.ts'
 import { serverOptions, environmentName, flagName } from '../../src/server/configuration/server-options.ts'
+import { formatAge } from '../../src/cli/command/output.ts'
 import { oneLine, runCommand, servers } from './cli-harness.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
@@ -215,6 +216,29 @@ describe('verbs for one entry', () => {
     await harness.request('PUT', '/v1/files/f', { body: '' })
     expect((await run('mkdir', 'f/x')).code).toBe(1)
   })
+})
+
+test.each([
+  [0, '0 s'],
+  [999, '0 s'],
+  [12_345, '12 s'],
+  [60_000, '1 min'],
+  [61_000, '1 min 1 s'],
+  [3_600_000, '1 h'],
+  [3_659_000, '1 h'],
+  [2 * 3_600_000 + 300_000, '2 h 5 min'],
+  [3 * 86_400_000 + 4 * 3_600_000, '3 d 4 h'],
+])('an age of %p ms is %p', (ms, text) => {
+  expect(formatAge(ms)).toBe(text)
+})
+
+test('status says role, age, version, commit, format and space', async () => {
+  const { run } = serve()
+  const { code, out } = await run('status')
+  expect(code).toBe(0)
+  expect(out).toMatch(/ primary {2}ready {2}up \d+ \w+/)
+  expect(out).toMatch(/^version \S+ \(commit \S+, format \d+\)$/m)
+  expect(out).toMatch(/^space .* used, .* free, at most /m)
 })
 
 describe('variables', () => {

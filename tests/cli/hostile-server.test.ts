@@ -167,10 +167,10 @@ async function runCase({ inputs, input, isClosed }: Case, spoil: Spoil | null, a
   return { code, out: unnamed(out), err: unnamed(err), files, requests, answers, spoiled, wasReadWithoutEnd }
 }
 
-/** Some lines for entries of a tree, and one sentence at the end. */
+/** Some lines for entries of a tree, and one sentence at the end; with `--json` that is JSON. */
 const clearSentence =
   // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
-  /^(?:[^\n\x00-\x1f\x7f-\x9f]{1,4000}\n){0,8}stillpoint: [^\n\x00-\x1f\x7f-\x9f]{1,800}\n$/
+  /^(?:[^\n\x00-\x1f\x7f-\x9f]{1,4000}\n){0,8}(?:stillpoint: [^\n\x00-\x1f\x7f-\x9f]{1,800}|\{"error":\{"code":"[a-z-]+","message":"[^\n\x00-\x1f\x7f-\x9f]{1,800}"\}\})\n$/
 
 function expectFailure(ran: Ran, honest: Ran): void {
   expect(ran.err).toMatch(clearSentence)

@@ -44,3 +44,26 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
       .trimEnd()
   return [line(columns), ...rows.map(line)].map((text) => `${text}\n`).join('')
 }
+
+const ages = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+] as const
+
+/** The two largest units of an age: `3 d 4 h`, `12 s`. */
+export function formatAge(ms: number): string {
+  const from = ages.findIndex(([, unit]) => ms >= unit)
+  const shown = from < 0 ? ages.slice(-1) : ages.slice(from, from + 2)
+  let left = ms
+  const parts = shown.map(([name, unit]) => {
+    const count = Math.floor(left / unit)
+    left -= count * unit
+    return [count, name] as const
+  })
+  return parts
+    .filter(([count], at) => at === 0 || count > 0)
+    .map(([count, name]) => `${count} ${name}`)
+    .join(' ')
+}
