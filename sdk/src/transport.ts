@@ -6,6 +6,7 @@
 import { Answer } from './answer.ts'
 import { AnswerWait, type Body } from './answer-wait.ts'
 import { ClientError, type ClientErrorCode, isServerCode } from './client-error.ts'
+import type { Opened } from './contract.ts'
 import { isBrowser } from './runtime.ts'
 import { type Shape, shaped } from './shapes.ts'
 import type { Timers } from './timers.ts'
@@ -71,7 +72,16 @@ export class Transport {
   }
 
   async json<T>(shape: Shape<T>, asked: Asked): Promise<T> {
+    return this.read(shape, asked, await this.request(asked))
+  }
+
+  /** Does the same as `json`, for a change. */
+  async changed<T extends object>(shape: Shape<T>, asked: Asked): Promise<Opened<T>> {
     const answer = await this.request(asked)
+    return { ...(await this.read(shape, asked, answer)), opening: openingOf(answer) }
+  }
+
+  private async read<T>(shape: Shape<T>, asked: Asked, answer: Answer): Promise<T> {
     const { text, isWhole } = await answer.text(asked.bytesMax ?? answerBytesMax)
     const value = isWhole && isJson(answer.headers) ? parsed(text) : undefined
     if (value === undefined)
@@ -137,6 +147,9 @@ function baseOf(url: string): string {
   return `${address.origin}${address.pathname.replace(/\/+$/, '')}`
 }
 
+/** The run of the server that has given an answer to a change. */
+export const openingOf = ({ headers }: Answer): string | null => headers.get('Stillpoint-Opening')
+
 const isJson = (headers: Headers): boolean =>
   /^application\/json\s*(?:;|$)/i.test(headers.get('Content-Type') ?? '')
 
@@ -186,8 +199,28 @@ function noAnswer(url: string, cause: unknown): ClientError {
   const code = systemCodeOf(cause)
   if (localCodes.has(code))
     return new ClientError('bad-body', `the file could not be read: ${code}`, { cause })
-  const reason = code !== '' ? code : cause instanceof Error ? oneLine(cause.message) : String(cause)
+  const said = code !== '' ? code : cause instanceof Error ? oneLine(cause.message) : String(cause)
+  const reason = Object.hasOwn(inWords, code) ? `${inWords[code]} (${code})` : said
   return new ClientError('unreachable', `cannot reach ${url}: ${reason}`, { cause })
+}
+
+/** Codes of the runtimes for a connection that did not come about. */
+const inWords: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there; is a server running?',
+  ConnectionRefused: 'nothing listens there; is a server running?',
+  ECONNRESET: 'the connection broke',
+  ECONNCLOSED: 'the connection broke',
+  EPIPE: 'the connection broke',
+  ENOTFOUND: 'no host has this name',
+  EAI_AGAIN: 'the name of the host could not be looked up',
+  EHOSTUNREACH: 'no way leads to this host',
+  ENETUNREACH: 'no way leads to this network',
+  ETIMEDOUT: 'the host does not answer',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed, and not one that was given',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is self-signed, and not one that was given',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known vouches for its certificate',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names',
 }
 
 /** On Node the code is that of the cause of the cause. */

@@ -91,3 +91,5 @@ export function servers(): (intercept?: (request: Request) => Response | null) =
 
 /** One line, and it ends: what a person sees when something is wrong. */
 export const oneLine = /^stillpoint: [^\n]+\n$/
+/** The same with `--json`. */
+export const oneJsonLine = /^\{"error":\{"code":"[a-z-]+","message":"[^\n]+"\}\}\n$/

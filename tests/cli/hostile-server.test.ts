@@ -52,6 +52,7 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   ],
   openapi: 'asks no server',
   certificate: 'asks no server',
+  completion: 'asks no server',
   mirrors: [
     { inputs: ['mirrors', 'list'] },
     { inputs: ['mirrors', 'add', 'http://127.0.0.1:8'] },
@@ -83,6 +84,9 @@ const cases: Record<keyof typeof verbs, readonly Case[] | 'asks no server'> = {
   ],
   rm: [{ inputs: ['rm', 'd/a'] }, { inputs: ['rm', '-r', 'd', 'odd/file'] }],
   mv: [{ inputs: ['mv', 'd/a', 'new/a', '--json'] }],
+  cat: [{ inputs: ['cat', 'd/a'] }, { inputs: ['cat', 'd/a', 'd/large'] }],
+  stat: [{ inputs: ['stat', 'd/a'] }, { inputs: ['stat', '--json', 'd'] }],
+  mkdir: [{ inputs: ['mkdir', 'new/one', 'new/two'] }],
 }
 const asking = Object.values(cases).flatMap((of) => (of === 'asks no server' ? [] : of))
 const nameOf = ({ inputs }: Case): string => inputs.join(' ')
@@ -163,10 +167,10 @@ async function runCase({ inputs, input, isClosed }: Case, spoil: Spoil | null, a
   return { code, out: unnamed(out), err: unnamed(err), files, requests, answers, spoiled, wasReadWithoutEnd }
 }
 
-/** Some lines for entries of a tree, and one sentence at the end. */
+/** Some lines for entries of a tree, and one sentence at the end; with `--json` that is JSON. */
 const clearSentence =
   // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
-  /^(?:[^\n\x00-\x1f\x7f-\x9f]{1,4000}\n){0,8}stillpoint: [^\n\x00-\x1f\x7f-\x9f]{1,800}\n$/
+  /^(?:[^\n\x00-\x1f\x7f-\x9f]{1,4000}\n){0,8}(?:stillpoint: [^\n\x00-\x1f\x7f-\x9f]{1,800}|\{"error":\{"code":"[a-z-]+","message":"[^\n\x00-\x1f\x7f-\x9f]{1,800}"\}\})\n$/
 
 function expectFailure(ran: Ran, honest: Ran): void {
   expect(ran.err).toMatch(clearSentence)

@@ -7,7 +7,8 @@
 import * as fs from 'node:fs/promises'
 import * as sync from 'node:fs'
 import { constants } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import types from 'mime'
 import { UserError } from '../../lib/user-error.ts'
 import { systemCodeOf } from '../../lib/errors.ts'
 import { sayTime, timeToSet } from './local-time.ts'
@@ -69,10 +70,16 @@ export async function readSmall(path: string): Promise<Uint8Array<ArrayBuffer>> 
   })
 }
 
-/** Guesses the content type from the name; undefined where the name says nothing. */
+/** Two formats have this extension, and the one of the table is the rarer one among trees of files. */
+const ambiguous = /\.m?ts$/i
+
+/**
+ * The content type that goes with a name, of a table that others maintain; undefined where the name says nothing. No
+ * charset is claimed: nobody has looked at the content, and the header would beat what the content says of itself.
+ */
 export function contentTypeOf(name: string): string | undefined {
-  const { type } = Bun.file(name)
-  return type === '' || type.startsWith('application/octet-stream') ? undefined : type
+  // A name without a folder is an extension to the library.
+  return ambiguous.test(name) ? undefined : (types.getType(`/${basename(name)}`) ?? undefined)
 }
 
 interface TemporaryFile {

@@ -1,7 +1,7 @@
 /** `get SOURCE [TARGET]`: reads a file, to a name or to standard output (`-`), or with `-r` a tree. */
 import { dirname, join } from 'node:path'
 import { buildCommand } from '@stricli/core'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import {
   type ClientFlags,
   clientFlags,
@@ -12,7 +12,7 @@ import {
 import type { CliContext } from '../command/context.ts'
 import { getTree, receive, temporaryNames } from '../trees/get-tree.ts'
 import { createTemporary, isAbsent, localStat } from '../trees/local-tree.ts'
-import { printJson, printLine, showName } from '../command/output.ts'
+import { printJson, printLine, showName, writeOut } from '../command/output.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
@@ -27,16 +27,16 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(source)
   if (flags.recursive) {
-    if (target === undefined || target === '-') throw new UserError('get -r needs a directory as TARGET')
+    if (target === undefined || target === '-') throw new UsageError('get -r needs a directory as TARGET')
     const progress = startProgress(this, 'get', flags.json)
     const report = await getTree(client, this, path, target, reading, progress).finally(() => progress.end())
     reportTree(this, report, flags.json)
     return
   }
   const name = path.at(-1)
-  if (name === undefined) throw new UserError('the root is a directory (use -r)')
+  if (name === undefined) throw new UsageError('the root is a directory (use -r)')
   if (target === '-') {
-    if (flags.json) throw new UserError('--json and the content do not both fit standard output')
+    if (flags.json) throw new UsageError('--json and the content do not both fit standard output')
     await receive(client, path, reading, {}, (chunk) => writeOut(this, chunk))
     return
   }
@@ -86,15 +86,6 @@ function attributesOf(headers: Headers): { mode?: number; modified?: string } {
     ...(mode === null ? {} : { mode: Number.parseInt(mode, 8) }),
     ...(modified === null ? {} : { modified }),
   }
-}
-
-function writeOut(context: CliContext, chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    context.process.stdout.write(chunk, (error) => {
-      if (error) reject(new UserError(`standard output: ${error.message}`, { cause: error }))
-      else resolve()
-    })
-  })
 }
 
 export const getCommand = buildCommand<Flags, [string, string?], CliContext>({

@@ -1,7 +1,7 @@
 /** `put SOURCE TARGET`: writes a file, standard input (`-`), or with `-r` a tree. */
 import { basename } from 'node:path'
 import { buildCommand } from '@stricli/core'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { contentTypeOf, localBody, localStat } from '../trees/local-tree.ts'
@@ -11,6 +11,7 @@ import { putTree } from '../trees/put-tree.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
 
+/** From the weakest on. */
 const durabilities = ['buffered', 'logged', 'committed', 'mirrored'] as const
 
 interface Flags extends ClientFlags {
@@ -20,13 +21,13 @@ interface Flags extends ClientFlags {
 
 async function put(this: CliContext, flags: Flags, source: string, target: string): Promise<void> {
   if (source === '-' && flags.tokenFile === '-')
-    throw new UserError(
+    throw new UsageError(
       'standard input is either the content or the token: give the token by --token-file FILE',
     )
   const client = await clientFor(this, flags)
   if (flags.recursive) {
     if (flags.durability !== undefined)
-      throw new UserError('--durability is for one file: a tree ends in a published CP')
+      throw new UsageError('--durability is for one file: a tree ends in a published CP')
     const { kind } = await localStat(source, { follow: true })
     if (kind !== 'directory') throw new UserError(`${source}: is not a directory (leave out -r)`)
     const progress = startProgress(this, 'put', flags.json)
@@ -38,7 +39,7 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
   }
   const isInput = source === '-'
   if (isInput && target.endsWith('/'))
-    throw new UserError('standard input has no name: end the target with one')
+    throw new UsageError('standard input has no name: end the target with one')
   const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
   const writing = { durability: flags.durability }
   const written = isInput ? await client.put(showPath(path), this.stdin(), writing) : await putFile()
@@ -48,6 +49,9 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
       this,
       `${showName(showPath(path))}: ${formatBytes(written.size)}, cp ${written.cp}, ${written.durability}`,
     )
+  const asked = durabilities.indexOf(flags.durability ?? 'buffered')
+  if (durabilities.indexOf(written.durability) < asked)
+    throw new UserError(`stored, but only ${written.durability} in time, and not ${flags.durability}`)
 
   async function putFile() {
     const { kind, size, mode, modified } = await localStat(source, { follow: true })
