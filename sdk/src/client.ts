@@ -38,8 +38,8 @@ import type {
 
 /** Largest number of entries that a page may have. */
 export const pageEntries = 1000
-/** A page has at most 1000 entries with their metadata, and some MiB of contents. */
-const pageBytesMax = 64 * 2 ** 20
+/** A page has at most 1000 entries, each with its path and metadata, and a MiB of contents. */
+const pageBytesMax = 16 * 2 ** 20
 
 export interface PutOptions extends SentAttributes, Writing, Conditions, Watched {}
 

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { Harness } from '../routes/harness.ts'
+import { hurried } from './hurried-clock.ts'
 
 export interface Ended {
   readonly code: number
@@ -16,7 +17,11 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   readonly clock?: Clock
+  /** Signals to the process (default: one to a server, which ends at once, and none to another command). */
+  readonly signal?: () => Promise<string>
 }
+
+const isServer = (verb: string | undefined): boolean => verb === 'serve' || verb === 'mirror'
 
 export async function runCommand(inputs: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const out: Uint8Array[] = []
@@ -33,11 +38,12 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
       stderr: { write: (text) => void (err += text) },
       env: options.env ?? {},
     },
-    clock: options.clock ?? systemClock,
+    clock: options.clock ?? hurried(systemClock),
     random: systemRandom,
     fetch,
     stdin: () => new Blob([options.input ?? '']).stream(),
-    signal: () => Promise.resolve('SIGTERM'),
+    signal:
+      options.signal ?? (() => (isServer(inputs[0]) ? Promise.resolve('SIGTERM') : new Promise(() => {}))),
     exit: (given) => void (exited = given),
     showsProgress: false,
   })

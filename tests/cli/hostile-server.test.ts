@@ -23,6 +23,7 @@ import {
 } from './hostile-answers.ts'
 import { type HonestAnswer, HostileServer, type Spoil } from './hostile-server.ts'
 import { bearer } from '../access/issued.ts'
+import { hurried } from './hurried-clock.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
 interface Case {
@@ -141,7 +142,7 @@ async function runCase({ inputs, input, isClosed }: Case, spoil: Spoil | null, a
   )
   const state = { hasEnded: false }
   const ended = runCommand([...named, '--url', server.url], {
-    clock,
+    clock: hurried(clock),
     ...(input ? { input } : {}),
     ...(isClosed ? { env: { STILLPOINT_TOKEN: tokens.admin } } : {}),
   }).finally(() => {

@@ -96,8 +96,11 @@ function parseCount(text: string): number {
   return value
 }
 
-/** Throws a UserError that never shows what the file or the variable holds. */
-export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
+/**
+ * Throws a UserError that never shows what the file or the variable holds. By default a request is sent once: a person
+ * sees a failure at once, and repeats the command.
+ */
+export async function clientFor(context: CliContext, flags: ClientFlags, retriesMax = 0): Promise<Client> {
   const { env } = context.process
   const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
   const token = await tokenFor(context, flags)
@@ -105,8 +108,7 @@ export async function clientFor(context: CliContext, flags: ClientFlags): Promis
   const ca = path === '' ? null : readCa(path)
   const fetch: CliFetch = (target, init) =>
     context.fetch(target, ca === null ? init : { ...init, tls: { ca } })
-  // A person sees a failure at once, and repeats the command.
-  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax: 0 })
+  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax })
 }
 
 /** Null when the command has no token to show. */

@@ -6,9 +6,9 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import type { Client } from '../../../sdk/src/client.ts'
+import type { BatchStep } from '../../../sdk/src/batch-step.ts'
 import { ClientError } from '../../../sdk/src/client-error.ts'
-import type { SentAttributes, Writing } from '../../../sdk/src/wishes.ts'
+import type { SentAttributes } from '../../../sdk/src/wishes.ts'
 import { showPath } from '../command/server-path.ts'
 
 export interface SmallFile {
@@ -29,8 +29,7 @@ export class SmallFiles {
   private fatal: { readonly error: unknown } | null = null
 
   constructor(
-    private readonly client: Client,
-    private readonly writing: Writing,
+    private readonly sendBatch: (steps: readonly BatchStep[]) => Promise<{ readonly cp: number }>,
     /** Called for each file that a batch has stored, with the CP that will have the file. */
     private readonly onStored: (file: SmallFile, cp: number) => void,
     /** Sends one file alone and reports the result; an error that this function throws ends the copy. */
@@ -70,7 +69,7 @@ export class SmallFiles {
   private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
-        const { cp } = await this.client.batch(files.map(operationOf), this.writing)
+        const { cp } = await this.sendBatch(files.map(operationOf))
         for (const file of files) this.onStored(file, cp)
         return
       } catch (error) {

@@ -4,12 +4,17 @@ import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { contentTypeOf, localBody, localStat } from '../trees/local-tree.ts'
+import { LocalFile } from '../trees/local-file.ts'
+import { contentTypeOf, localStat } from '../trees/local-stat.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
 import { putTree } from '../trees/put-tree.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
+import { patienceOf } from '../trees/tree-tools.ts'
+
+/** A file above this size is sent as a stream. */
+const wholeFileBytesMax = 1024 * 1024
 
 const durabilities = ['buffered', 'logged', 'committed', 'mirrored'] as const
 
@@ -27,12 +32,11 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
   if (flags.recursive) {
     if (flags.durability !== undefined)
       throw new UserError('--durability is for one file: a tree ends in a published CP')
-    const { kind } = await localStat(source, { follow: true })
+    const { kind } = localStat(source, { follow: true })
     if (kind !== 'directory') throw new UserError(`${source}: is not a directory (leave out -r)`)
     const progress = startProgress(this, 'put', flags.json)
-    const report = await putTree(client, source, parseServerPath(target), progress).finally(() =>
-      progress.end(),
-    )
+    const tools = { client, patience: patienceOf(this), progress }
+    const report = await putTree(tools, source, parseServerPath(target)).finally(() => progress.end())
     reportTree(this, report, flags.json)
     return
   }
@@ -50,12 +54,19 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     )
 
   async function putFile() {
-    const { kind, size, mode, modified } = await localStat(source, { follow: true })
+    const { kind } = localStat(source, { follow: true })
     if (kind === 'directory') throw new UserError(`${source}: is a directory (use -r)`)
-    if (kind !== 'file') throw new UserError(`${source}: is not a file`)
-    const contentType = contentTypeOf(source)
-    const attributes = { mode, modified, ...(contentType === undefined ? {} : { contentType }) }
-    return client.put(showPath(path), await localBody(source, size), { ...attributes, ...writing })
+    if (kind !== 'file') throw new UserError(`${source}: is not a file (use - for what is piped)`)
+    const file = LocalFile.open(source, source, { follow: true })
+    try {
+      const body = file.stat.size <= wholeFileBytesMax ? file.whole() : file.stream()
+      const { mode, modified } = file.stat
+      const contentType = contentTypeOf(source)
+      const attributes = { mode, modified, ...(contentType === undefined ? {} : { contentType }) }
+      return await client.put(showPath(path), body, { ...attributes, ...writing })
+    } finally {
+      file.close()
+    }
   }
 }
 
