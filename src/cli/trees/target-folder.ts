@@ -6,6 +6,7 @@
  * - A link or a file in the place of the folder is an error.
  */
 import * as fs from 'node:fs'
+import { dirname } from 'node:path'
 import { BlindNames, isCaseBlind } from './case-blindness.ts'
 import { textOfBytes } from './entry-names.ts'
 import { errorCode, localError } from './local-errors.ts'
@@ -105,13 +106,9 @@ async function closeOnFailure<T>(folder: LocalFolder, work: () => Promise<T>): P
 
 function makeRoot(path: string): boolean {
   const trimmed = path.replace(/(?<=.)\/+$/, '')
+  const parent = dirname(trimmed)
   try {
-    return makeFolder(trimmed, path)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-  }
-  try {
-    fs.mkdirSync(trimmed.replace(/\/[^/]*$/, ''), { recursive: true })
+    if (parent !== trimmed) fs.mkdirSync(parent, { recursive: true })
   } catch (error) {
     throw localError(path, error)
   }
