@@ -19,7 +19,15 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const nothingYet = 77
-const packageFolders = ['.', 'sdk', 'tools/documents', 'tools/mutate', 'tests/browser', 'tests/clients', 'tests/sdk']
+const packageFolders = [
+  '.',
+  'sdk',
+  'tools/documents',
+  'tools/mutate',
+  'tests/browser',
+  'tests/clients',
+  'tests/sdk',
+]
 
 const parts = {
   lock() {

@@ -23,3 +23,5 @@ export type RevokedToken = Schemas['RevokedToken']
 export type Whoami = Schemas['Whoami']
 export type Health = Schemas['Health']
 export type Durability = WrittenEntry['durability']
+/** Answer to a change, with the run of the server that gave it; null where the server, or a proxy, does not say. */
+export type Opened<T> = T & { readonly opening: string | null }

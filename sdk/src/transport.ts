@@ -6,6 +6,7 @@
 import { Answer } from './answer.ts'
 import { AnswerWait, type Body } from './answer-wait.ts'
 import { ClientError, type ClientErrorCode, isServerCode } from './client-error.ts'
+import type { Opened } from './contract.ts'
 import { isBrowser } from './runtime.ts'
 import { type Shape, shaped } from './shapes.ts'
 import type { Timers } from './timers.ts'
@@ -83,7 +84,16 @@ export class Transport {
   }
 
   async json<T>(shape: Shape<T>, asked: Asked): Promise<T> {
+    return this.read(shape, asked, await this.request(asked))
+  }
+
+  /** Does the same as `json`, for a change. */
+  async changed<T extends object>(shape: Shape<T>, asked: Asked): Promise<Opened<T>> {
     const answer = await this.request(asked)
+    return { ...(await this.read(shape, asked, answer)), opening: openingOf(answer) }
+  }
+
+  private async read<T>(shape: Shape<T>, asked: Asked, answer: Answer): Promise<T> {
     const { text, isWhole } = await answer.text(asked.bytesMax ?? answerBytesMax)
     const value = isWhole && isJson(answer.headers) ? parsed(text) : undefined
     if (value === undefined)
@@ -161,6 +171,9 @@ function baseOf(url: string): string {
 
 const isPacked = (headers: Headers): boolean =>
   !/^(?:identity)?$/i.test((headers.get('Content-Encoding') ?? '').trim())
+
+/** The run of the server that has given an answer to a change. */
+export const openingOf = ({ headers }: Answer): string | null => headers.get('Stillpoint-Opening')
 
 const isJson = (headers: Headers): boolean =>
   /^application\/json\s*(?:;|$)/i.test(headers.get('Content-Type') ?? '')

@@ -12,7 +12,7 @@
  */
 import { ClientError, isClientError } from './client-error.ts'
 import type { Content } from './content.ts'
-import type { PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import type { Opened, PatchedFile, Stat, WrittenEntry } from './contract.ts'
 import { type Part, type Source, bytesOfPart, partsOf, totalOf } from './parts.ts'
 import { splitPath } from './paths.ts'
 import { isInDoubt } from './retry.ts'
@@ -33,9 +33,17 @@ export interface UploadOptions extends Omit<SentAttributes, 'modified'>, Writing
 
 /** The requests that an upload is made of. */
 export interface UploadRequests {
-  put(path: string, content: Content, options: SentAttributes & Writing & Conditions): Promise<WrittenEntry>
+  put(
+    path: string,
+    content: Content,
+    options: SentAttributes & Writing & Conditions,
+  ): Promise<Opened<WrittenEntry>>
   patch(path: string, offset: number, content: Content, options: Writing & Conditions): Promise<PatchedFile>
-  move(from: string, to: string, options: Writing & { readonly overwrite?: boolean }): Promise<WrittenEntry>
+  move(
+    from: string,
+    to: string,
+    options: Writing & { readonly overwrite?: boolean },
+  ): Promise<Opened<WrittenEntry>>
   remove(path: string): Promise<unknown>
   stat(path: string, signal: AbortSignal | undefined): Promise<Stat>
   delay(attempt: number, error: unknown, signal: AbortSignal | undefined): Promise<void>
@@ -50,7 +58,7 @@ export async function upload(
   path: string,
   source: Source,
   options: UploadOptions,
-): Promise<WrittenEntry> {
+): Promise<Opened<WrittenEntry>> {
   const { id = randomId(), partBytes = partBytesDefault, overwrite = true, signal, onProgress } = options
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(id))
     throw new ClientError(
@@ -93,7 +101,7 @@ export async function upload(
       }
     }
   }
-  const finish = async (arrived: NonNullable<Arrived>): Promise<WrittenEntry> => {
+  const finish = async (arrived: NonNullable<Arrived>): Promise<Opened<WrittenEntry>> => {
     const wish = { durability, mirrors, wait, signal }
     for (let attempt = 0; ; attempt++) {
       try {

@@ -15,6 +15,7 @@ export const errorCodes = {
   exists: [409, 'The target exists'],
   'into-itself': [409, 'A directory cannot be moved into itself'],
   'directory-not-empty': [409, 'The directory is not empty'],
+  'opening-changed': [409, 'The server was started anew in between'],
   'method-not-allowed': [405, 'The method is not allowed here'],
   'precondition-failed': [412, 'A precondition failed'],
   'cp-gone': [410, 'This consistency point is no longer readable'],

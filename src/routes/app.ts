@@ -21,6 +21,7 @@ import { type AppParts, type Endpoint, isServedBy, makeHandler } from './http/en
 import { endpoints } from './endpoints.ts'
 import { type Guarded, guarded } from './http/guard.ts'
 import { methodNotAllowed, problem } from './http/problem.ts'
+import { nameOpening, openingOf } from './opening.ts'
 import { splitUrl } from './http/raw-url.ts'
 
 export interface App {
@@ -107,7 +108,9 @@ function runner(endpoint: Endpoint, handler: Guarded, dependencies: Dependencies
   const { prefix } = prefixOf(endpoint.path)
   const hasParameter = prefix !== endpoint.path
   const name = endpoint.contract.operationId ?? endpoint.path
+  const opening = openingOf(endpoint, dependencies)
   const counted = (answer: Response, start: number): Response => {
+    if (opening !== null) nameOpening(answer, opening)
     metrics.count(name, answer.status, clock.monotonic() - start)
     return answer
   }

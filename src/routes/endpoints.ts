@@ -12,6 +12,7 @@ import type { Endpoint } from './http/endpoint.ts'
 import { statEndpoints } from './v1/stat.ts'
 import { tokenEndpoints } from './v1/tokens.ts'
 import { withAccess } from './access-contract.ts'
+import { withOpening } from './opening.ts'
 
 const listed: readonly Endpoint[] = [
   ...fileEndpoints,
@@ -27,4 +28,4 @@ const listed: readonly Endpoint[] = [
   ...documentEndpoints,
 ]
 
-export const endpoints = listed.map(withAccess)
+export const endpoints = listed.map(withAccess).map(withOpening)

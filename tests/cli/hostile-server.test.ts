@@ -280,7 +280,8 @@ describe.each(asking.map((of) => [nameOf(of), of] as const))('%s', (_name, of) =
             honest,
             spoil,
             (ran) => {
-              if (!isStoredAlone(ran) && !isRemoved(of, ran) && !isResumed(of, ran, honest)) expectFailure(ran, honest)
+              if (!isStoredAlone(ran) && !isRemoved(of, ran) && !isResumed(of, ran, honest))
+                expectFailure(ran, honest)
             },
             name in hugeFaults && !of.inputs.includes('ls'),
           )

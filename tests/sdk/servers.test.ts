@@ -67,15 +67,15 @@ describe('what is sent again', () => {
   })
   test('a read that gets no answer, and no change that gets none', async () => {
     const servers = new FakeServers(() => 'reset')
-    for (const change of [
+    const changes: (() => Promise<unknown>)[] = [
       () => servers.client().put('a', 'x'),
       () => servers.client().patch('a', 'end', 'x'),
       () => servers.client().move('a', 'b'),
       () => servers.client().deleteFile('a'),
       () => servers.client().batch([{ op: 'delete', path: 'a' }]),
       () => servers.client().administration.takeCp(),
-    ])
-      expect((await failure(servers.ended(change()))).code).toBe('unreachable')
+    ]
+    for (const change of changes) expect((await failure(servers.ended(change()))).code).toBe('unreachable')
     expect(servers.heard.length).toBe(6)
     await failure(servers.ended(servers.client().stat('a')))
     expect(servers.heard.length).toBe(6 + 5)

@@ -64,6 +64,22 @@ export class LocalFolder {
     named(this.path, () => fs.utimesSync(this.self, time, time))
   }
 
+  /** Opens the folder below, name by name, and follows no link. The caller releases it. */
+  descend(names: readonly string[]): LocalFolder {
+    let within: LocalFolder = this.hold()
+    for (const name of names) {
+      try {
+        const below = LocalFolder.open(within.at(name), within.pathOf(name), { follow: false })
+        within.release()
+        within = below
+      } catch (error) {
+        within.releaseQuietly()
+        throw error
+      }
+    }
+    return within
+  }
+
   /** The folder stays open until everybody who holds it has released it. */
   hold(): this {
     this.users++
