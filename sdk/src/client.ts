@@ -23,6 +23,7 @@ import type {
   Stat,
   WrittenEntry,
 } from './contract.ts'
+import { comesAfter } from './listing-order.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
@@ -327,13 +328,18 @@ export class Client {
     options: PageOptions & Abortable,
   ): AsyncGenerator<ListedEntry> {
     let { page } = first
+    let before: string | null = null
     for (;;) {
       // The next page is on its way while the caller works through this page.
       const next =
         page.next === null ? null : this.pageAt(path, { ...options, cursor: page.next }, first.server)
       // The caller hears of a failure at the `await` below; a caller that stops earlier does not need to.
       next?.catch(() => {})
-      yield* page.entries
+      for (const entry of page.entries) {
+        this.servers.primary.expect(comesAfter(before, entry.path))
+        before = entry.path
+        yield entry
+      }
       if (!next) return
       const { cp } = page
       page = (await next).page

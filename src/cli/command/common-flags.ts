@@ -90,7 +90,7 @@ export const readingFlags = {
   },
 } as const
 
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(value)) throw new UserError('a whole number is expected')
   return value

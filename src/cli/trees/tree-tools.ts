@@ -15,9 +15,11 @@ const signalExit = 128
 /** Temporary files that a signal to this process removes before the process ends. */
 export function temporariesOf(context: CliContext): TemporaryFiles {
   const temporaries = new TemporaryFiles(context.random)
-  void context.signal().then((name) => {
+  const removeAtSignal = async (): Promise<void> => {
+    const name = await context.signal()
     temporaries.removeAll()
-    context.exit(signalExit + (signalNumbers[name] ?? signalNumbers['SIGTERM']!))
-  })
+    context.exit(signalExit + (signalNumbers[name] ?? 0))
+  }
+  void removeAtSignal()
   return temporaries
 }

@@ -2,11 +2,12 @@
 import { basename } from 'node:path'
 import { buildCommand } from '@stricli/core'
 import { UserError } from '../../lib/user-error.ts'
-import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
+import { type ClientFlags, clientFlags, clientFor, parseCount } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { LocalFile } from '../trees/local-file.ts'
 import { contentTypeOf, localStat } from '../trees/local-stat.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
+import { isMirrored, mirroredSecondsDefault } from '../trees/mirrored.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
 import { putTree } from '../trees/put-tree.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
@@ -21,6 +22,7 @@ const durabilities = ['buffered', 'logged', 'committed', 'mirrored'] as const
 interface Flags extends ClientFlags {
   readonly recursive: boolean
   readonly durability?: (typeof durabilities)[number]
+  readonly wait?: number
 }
 
 async function put(this: CliContext, flags: Flags, source: string, target: string): Promise<void> {
@@ -30,21 +32,34 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     )
   const client = await clientFor(this, flags)
   if (flags.recursive) {
-    if (flags.durability !== undefined)
-      throw new UserError('--durability is for one file: a tree ends in a published CP')
+    const { durability = 'committed', wait = mirroredSecondsDefault } = flags
+    if (durability !== 'committed' && durability !== 'mirrored')
+      throw new UserError(
+        'a tree ends in a published consistency point: its --durability is committed or mirrored',
+      )
     const { kind } = localStat(source, { follow: true })
     if (kind !== 'directory') throw new UserError(`${source}: is not a directory (leave out -r)`)
     const progress = startProgress(this, 'put', flags.json)
     const tools = { client, patience: patienceOf(this), progress }
-    const report = await putTree(tools, source, parseServerPath(target)).finally(() => progress.end())
+    const sending = async () => {
+      const report = await putTree(tools, source, parseServerPath(target))
+      if (durability !== 'mirrored') return { report, hasMirror: true }
+      return { report, hasMirror: await isMirrored({ ...tools, clock: this.clock }, report.cp, wait) }
+    }
+    const { report, hasMirror } = await sending().finally(() => progress.end())
     reportTree(this, report, flags.json)
+    if (!hasMirror)
+      throw new UserError(
+        `all of it is in consistency point ${report.cp} of the primary, and no mirror has that after ${wait} s: ` +
+          'look at the mirrors (mirrors list), or wait longer (--wait SECONDS)',
+      )
     return
   }
   const isInput = source === '-'
   if (isInput && target.endsWith('/'))
     throw new UserError('standard input has no name: end the target with one')
   const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
-  const writing = { durability: flags.durability }
+  const writing = { durability: flags.durability, wait: flags.wait }
   const written = isInput ? await client.put(showPath(path), this.stdin(), writing) : await putFile()
   if (flags.json) printJson(this, written)
   else
@@ -82,6 +97,13 @@ export const putCommand = buildCommand<Flags, [string, string], CliContext>({
         withNegated: false,
       },
       durability: { kind: 'enum', values: durabilities, brief: 'What the answer waits for', optional: true },
+      wait: {
+        kind: 'parsed',
+        parse: parseCount,
+        placeholder: 'SECONDS',
+        brief: `Wait so long for the durability (a tree: default ${mirroredSecondsDefault})`,
+        optional: true,
+      },
     },
     aliases: { r: 'recursive' },
     positional: {
