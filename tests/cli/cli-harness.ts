@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly clock?: Clock
   /** Signals to the process (default: one to a server, which ends at once, and none to another command). */
   readonly signal?: () => Promise<string>
+  /** Hears of an end at once, before the command goes on: a process would not. */
+  readonly onExit?: (code: number) => void
 }
 
 const isServer = (verb: string | undefined): boolean => verb === 'serve' || verb === 'mirror'
@@ -44,7 +46,10 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
     stdin: () => new Blob([options.input ?? '']).stream(),
     signal:
       options.signal ?? (() => (isServer(inputs[0]) ? Promise.resolve('SIGTERM') : new Promise(() => {}))),
-    exit: (given) => void (exited = given),
+    exit: (given) => {
+      exited = given
+      options.onExit?.(given)
+    },
     showsProgress: false,
   })
   return { code: exited ?? code, out: Buffer.concat(out).toString(), err }

@@ -16,6 +16,7 @@ import { UserError } from '../../lib/user-error.ts'
 import { showPath } from '../command/server-path.ts'
 import { checkedNames } from './entry-names.ts'
 import { OpenFolders } from './open-folders.ts'
+import type { Patience } from './patience.ts'
 import type { Progress } from './progress.ts'
 import { requestsMax } from './put-tree.ts'
 import { listedContent, receive } from './received-content.ts'
@@ -36,8 +37,9 @@ const attemptsMax = 3
 const pageOptions: PageOptions = { recursive: true, limit: pageEntries, content: 64 * 1024 }
 
 export interface GetTools {
-  /** Fails at once, for the first requests: the address may be wrong. */
+  /** Asks once, for the first requests: the address may be wrong. */
   readonly client: Client
+  readonly patience: Patience
   /** Waits for a server that is away. */
   readonly patient: Client
   readonly progress: Progress
@@ -46,14 +48,14 @@ export interface GetTools {
 }
 
 export async function getTree(
-  { client, patient, progress, clock, temporaries }: GetTools,
+  { client, patience, patient, progress, clock, temporaries }: GetTools,
   source: readonly string[],
   target: string,
   reading: Reading,
 ): Promise<TreeReport> {
   const failures = new Failures()
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
-  const { page, cp } = await firstPage(client, source, reading)
+  const { page, cp } = await patience.of(() => firstPage(client, source, reading))
   const root = await TargetFolder.openRoot(target, temporaries)
   const folders = new OpenFolders(root, (path, folder) =>
     failures.gatherNow(showPath([...source, path]), () => folder.finish()),

@@ -36,6 +36,8 @@ export class Patience {
         this.awaySinceMs = null
         return result
       } catch (error) {
+        // A refusal is a word of the server, too.
+        if (error instanceof ClientError && error.status !== null) this.hasHeard = true
         if (!isAway(error) || this.isOver()) throw error
         const delay = delayMs(Math.min(attempt, attemptsGrowing), error, this.chance())
         await pause(this.clock, delay)

@@ -15,11 +15,12 @@ const signalExit = 128
 /** Temporary files that a signal to this process removes before the process ends. */
 export function temporariesOf(context: CliContext): TemporaryFiles {
   const temporaries = new TemporaryFiles(context.random)
-  const removeAtSignal = async (): Promise<void> => {
-    const name = await context.signal()
-    temporaries.removeAll()
-    context.exit(signalExit + (signalNumbers[name] ?? 0))
-  }
-  void removeAtSignal()
+  context.signal().then(
+    (name) => {
+      temporaries.removeAll()
+      context.exit(signalExit + (signalNumbers[name] ?? 0))
+    },
+    () => undefined,
+  )
   return temporaries
 }

@@ -20,7 +20,7 @@ import { formatBytes, startProgress } from '../trees/progress.ts'
 import { receive } from '../trees/received-content.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
-import { temporariesOf } from '../trees/tree-tools.ts'
+import { patienceOf, temporariesOf } from '../trees/tree-tools.ts'
 import { WrittenFile } from '../trees/written-file.ts'
 
 interface Flags extends ClientFlags, ReadingFlags {
@@ -36,7 +36,9 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
     if (target === undefined || target === '-') throw new UserError('get -r needs a directory as TARGET')
     const progress = startProgress(this, 'get', flags.json)
     const patient = await clientFor(this, flags, retriesMax)
-    const tools = { client, patient, progress, clock: this.clock, temporaries: temporariesOf(this) }
+    const temporaries = temporariesOf(this)
+    const patience = patienceOf(this)
+    const tools = { client, patience, patient, progress, clock: this.clock, temporaries }
     const report = await getTree(tools, path, target, reading).finally(() => progress.end())
     reportTree(this, report, flags.json)
     return
