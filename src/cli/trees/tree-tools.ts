@@ -12,15 +12,20 @@ export const patienceOf = ({ clock, random }: { readonly clock: Clock; readonly 
 const signalNumbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
 const signalExit = 128
 
+/** Calls back when a signal asks this process to end, with the exit code that says so. */
+export function atSignal(context: CliContext, work: (exitCode: number) => void): void {
+  context.signal().then(
+    (name) => work(signalExit + (signalNumbers[name] ?? 0)),
+    () => undefined,
+  )
+}
+
 /** Temporary files that a signal to this process removes before the process ends. */
 export function temporariesOf(context: CliContext): TemporaryFiles {
   const temporaries = new TemporaryFiles(context.random)
-  context.signal().then(
-    (name) => {
-      temporaries.removeAll()
-      context.exit(signalExit + (signalNumbers[name] ?? 0))
-    },
-    () => undefined,
-  )
+  atSignal(context, (exitCode) => {
+    temporaries.removeAll()
+    context.exit(exitCode)
+  })
   return temporaries
 }

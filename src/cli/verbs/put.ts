@@ -9,10 +9,12 @@ import { contentTypeOf, localStat } from '../trees/local-stat.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
 import { isMirrored, mirroredSecondsDefault } from '../trees/mirrored.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
+import { retriesMax } from '../trees/patience.ts'
+import { putInput } from '../trees/put-input.ts'
 import { putTree } from '../trees/put-tree.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
-import { patienceOf } from '../trees/tree-tools.ts'
+import { atSignal, patienceOf } from '../trees/tree-tools.ts'
 
 /** A file above this size is sent as a stream. */
 const wholeFileBytesMax = 1024 * 1024
@@ -60,13 +62,31 @@ async function put(this: CliContext, flags: Flags, source: string, target: strin
     throw new UserError('standard input has no name: end the target with one')
   const path = parseServerPath(target.endsWith('/') ? `${target}${basename(source)}` : target)
   const writing = { durability: flags.durability, wait: flags.wait }
-  const written = isInput ? await client.put(showPath(path), this.stdin(), writing) : await putFile()
+  const written = isInput ? await putPiped(this) : await putFile()
   if (flags.json) printJson(this, written)
   else
     printLine(
       this,
       `${showName(showPath(path))}: ${formatBytes(written.size)}, cp ${written.cp}, ${written.durability}`,
     )
+
+  async function putPiped(context: CliContext) {
+    const aborting = new AbortController()
+    let exitCode: number | null = null
+    // An upload that is given up removes what it has sent.
+    atSignal(context, (code) => {
+      exitCode = code
+      aborting.abort(new UserError('interrupted'))
+    })
+    const tools = { client, patient: await clientFor(context, flags, retriesMax) }
+    const { signal } = aborting
+    try {
+      return await putInput(tools, showPath(path), context.stdin(), { ...writing, signal })
+    } catch (error) {
+      if (exitCode !== null) context.exit(exitCode)
+      throw error
+    }
+  }
 
   async function putFile() {
     const { kind } = localStat(source, { follow: true })
