@@ -25,6 +25,7 @@ import { UserError } from '../lib/user-error.ts'
 import type { CliContext } from './command/context.ts'
 import { exitFailed, exitNewerFormat, exitPoisoned, exitUsage } from './command/exit-codes.ts'
 import { showName } from './command/output.ts'
+import { withPlainOutput } from './command/plain-output.ts'
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
@@ -96,12 +97,13 @@ function exitCodeOf(error: unknown): number {
 }
 
 /** Resolves with the exit code. */
-export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(inputs: readonly string[], given: CliContext): Promise<number> {
+  const context = withPlainOutput(given)
   const usage: string[] = []
   const { process } = context
   const stderr = {
-    write: (line: string): unknown =>
-      line.startsWith(usageMark)
+    write: (line: string | Uint8Array): unknown =>
+      typeof line === 'string' && line.startsWith(usageMark)
         ? usage.push(line.slice(usageMark.length).trimEnd())
         : process.stderr.write(line),
   }

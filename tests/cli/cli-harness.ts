@@ -37,7 +37,9 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
           done?.()
         },
       },
-      stderr: { write: (text) => void (err += text) },
+      stderr: {
+        write: (text) => void (err += typeof text === 'string' ? text : Buffer.from(text).toString()),
+      },
       env: options.env ?? {},
     },
     clock: options.clock ?? hurried(systemClock),
