@@ -36,7 +36,7 @@ const attemptsMax = 3
  */
 const pageOptions: PageOptions = { recursive: true, limit: pageEntries, content: 64 * 1024 }
 
-export interface GetTools {
+interface GetTools {
   /** Asks once, for the first requests: the address may be wrong. */
   readonly client: Client
   readonly patience: Patience

@@ -1,14 +1,14 @@
 /**
  * A local file that is read to be sent, through one descriptor.
  *
- * - What was looked at is what is read: no link is followed that took the file's place meanwhile.
+ * - The file that was looked at is the file that is read: no link that took its place meanwhile is followed.
  * - As many bytes are sent as were counted when the file was opened. A file that grows meanwhile is sent as it was; a
  *   file that shrinks, or is written over, is no content, and the server gets none.
  */
 import * as fs from 'node:fs'
 import { UserError } from '../../lib/user-error.ts'
 import { closeQuietly, named } from './local-errors.ts'
-import { type LocalStat, statOf } from './local-stat.ts'
+import { type LocalStat, localStatOf } from './local-stat.ts'
 
 const chunkBytes = 256 * 1024
 /** A small file that changes while it is read is read again. */
@@ -38,7 +38,7 @@ export class LocalFile {
   }
 
   get stat(): LocalStat {
-    return statOf(this.found)
+    return localStatOf(this.found)
   }
 
   close(): void {
@@ -91,7 +91,7 @@ export class LocalFile {
     return named(this.path, () => fs.fstatSync(this.descriptor, { bigint: true }))
   }
 
-  /** What is appended leaves the counted bytes as they were. */
+  /** An append leaves the counted bytes as they were. */
   private isWrittenOver(now: fs.BigIntStats): boolean {
     return now.size < this.found.size || (now.size === this.found.size && now.mtimeNs !== this.found.mtimeNs)
   }

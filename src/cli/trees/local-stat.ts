@@ -1,4 +1,4 @@
-/** What an entry of a local tree is. */
+/** Kind and attributes of an entry of a local tree. */
 import * as fs from 'node:fs'
 import { sayTime } from './local-time.ts'
 import { named } from './local-errors.ts'
@@ -17,14 +17,14 @@ export interface LocalStat {
 /** `reached` is for the system, `path` for people. */
 export function localStat(reached: string, options: { follow: boolean }, path = reached): LocalStat {
   const bigint = true
-  return statOf(
+  return localStatOf(
     named(path, () =>
       options.follow ? fs.statSync(reached, { bigint }) : fs.lstatSync(reached, { bigint }),
     ),
   )
 }
 
-export function statOf(found: fs.BigIntStats): LocalStat {
+export function localStatOf(found: fs.BigIntStats): LocalStat {
   const kind = found.isFile()
     ? 'file'
     : found.isDirectory()

@@ -12,7 +12,7 @@ import type { Writing } from '../../../sdk/src/wishes.ts'
 
 const partBytesDefault = 8 * 2 ** 20
 
-export interface InputTools {
+interface InputTools {
   /** Asks once. */
   readonly client: Client
   /** Waits for a server that is away. */

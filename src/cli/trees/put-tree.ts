@@ -19,7 +19,7 @@ import { escapedBytes, textOfBytes } from './entry-names.ts'
 import { named } from './local-errors.ts'
 import { LocalFile } from './local-file.ts'
 import { LocalFolder } from './local-folder.ts'
-import { contentTypeOf, type LocalStat, localStat, statOf } from './local-stat.ts'
+import { contentTypeOf, type LocalStat, localStat, localStatOf } from './local-stat.ts'
 import { isSayable } from './local-time.ts'
 import type { Patience } from './patience.ts'
 import { runPool, type Task } from './pool.ts'
@@ -33,7 +33,7 @@ const unsettledMaxDefault = 20_000
 /** A server that was started anew so often while entries were sent again does not stay up. */
 const roundsMax = 10
 
-export interface PutTools {
+interface PutTools {
   readonly client: Client
   readonly patience: Patience
   readonly progress: Progress
@@ -173,7 +173,7 @@ class TreeSending {
     add: Add,
     again: Task,
   ): Promise<void> {
-    const stat = statOf(folder.stat())
+    const stat = localStatOf(folder.stat())
     const { mode, modified } = stat
     // The root of the server is always there, and keeps its own attributes.
     if (remote.length > 0)

@@ -41,7 +41,7 @@ export async function receive(
       await take(piece)
     }
   } catch (error) {
-    // Nobody reads the rest, and nothing of the rest is to be kept meanwhile.
+    // The rest is not wanted, and must not gather in memory meanwhile.
     content.cancel()
     throw error
   }

@@ -13,7 +13,7 @@ import { errorCode, localError } from './local-errors.ts'
 import { LocalFolder } from './local-folder.ts'
 import { timeToSet } from './local-time.ts'
 import { isLeftBehind, type TemporaryFiles } from './temporary-files.ts'
-import { modeHere, type Place } from './written-file.ts'
+import { modeHere, type LocalPlace } from './written-file.ts'
 
 const ownerOnly = 0o700
 
@@ -66,7 +66,7 @@ export class TargetFolder {
     return this.filling.isNew
   }
 
-  placeFor(name: string): Place {
+  placeFor(name: string): LocalPlace {
     this.filling.blindNames?.take(name)
     const temporary = this.folder.at(this.temporaries.newName())
     return { reached: this.folder.at(name), temporary, path: this.folder.pathOf(name) }

@@ -15,15 +15,15 @@ import { timeToSet } from './local-time.ts'
 import type { TemporaryFiles } from './temporary-files.ts'
 
 /** Where a file is written: paths for the system, and the one that a person knows. */
-export interface Place {
-  /** Of the final name. */
+export interface LocalPlace {
+  /** Path of the final name. */
   readonly reached: string
-  /** Of the temporary name, in the same folder. */
+  /** Path of the temporary name, in the same folder. */
   readonly temporary: string
   readonly path: string
 }
 
-export interface WrittenAttributes {
+interface WrittenAttributes {
   readonly mode?: number | undefined
   /** RFC 3339. */
   readonly modified?: string | undefined
@@ -41,12 +41,12 @@ export class WrittenFile {
   private isThere = true
 
   private constructor(
-    private readonly place: Place,
+    private readonly place: LocalPlace,
     private readonly temporaries: TemporaryFiles,
     private readonly descriptor: number,
   ) {}
 
-  static create(place: Place, temporaries: TemporaryFiles): WrittenFile {
+  static create(place: LocalPlace, temporaries: TemporaryFiles): WrittenFile {
     refuseForeign(place, ['file'])
     try {
       const descriptor = sync.openSync(place.temporary, temporaryFlags, 0o600)
@@ -102,7 +102,7 @@ export class WrittenFile {
 }
 
 export function writeWhole(
-  place: Place,
+  place: LocalPlace,
   temporaries: TemporaryFiles,
   bytes: Uint8Array,
   attributes: WrittenAttributes,
@@ -118,7 +118,12 @@ export function writeWhole(
 }
 
 /** Makes a symbolic link in the same way. A link is replaced too. */
-export function writeLink(place: Place, temporaries: TemporaryFiles, target: string, modified: string): void {
+export function writeLink(
+  place: LocalPlace,
+  temporaries: TemporaryFiles,
+  target: string,
+  modified: string,
+): void {
   if (target === '' || target.includes('\0') || !target.isWellFormed())
     throw new UserError(`${place.path}: the server gave a target that no link has`)
   refuseForeign(place, ['file', 'link'])
@@ -141,7 +146,7 @@ const here: Readonly<Record<LocalKind, string>> = {
   other: 'is a device, a pipe or a socket here, and stays',
 }
 
-function refuseForeign({ reached, path }: Place, replaced: readonly LocalKind[]): void {
+function refuseForeign({ reached, path }: LocalPlace, replaced: readonly LocalKind[]): void {
   try {
     const { kind } = localStat(reached, { follow: false }, path)
     if (!replaced.includes(kind)) throw new UserError(`${path}: ${here[kind]}`)
