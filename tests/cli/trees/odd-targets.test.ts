@@ -296,7 +296,15 @@ describe('folders that take two names for one', () => {
 
   test('two names of the server are one file here: the second is refused by its name', async () => {
     const served = serve()
-    await filled(served, { A: 'first', a: 'second', 'Sub/f': 'third', 'sub/f': 'fourth', b: 'fifth' })
+    await filled(served, {
+      A: 'first',
+      a: 'second',
+      'Sub/f': 'third',
+      'sub/f': 'fourth',
+      b: 'fifth',
+      'new/N': 'sixth',
+      'new/n': 'seventh',
+    })
     const target = folder()
     // Stands for a file system that finds a file by its name in capitals.
     const real = fs.lstatSync
@@ -309,8 +317,8 @@ describe('folders that take two names for one', () => {
     spy.mockRestore()
     expect(code).toBe(1)
     const { failures, files } = JSON.parse(out) as TreeReport
-    expect(failures.map(({ path }) => path)).toEqual(['d/a', 'd/sub', 'd/sub/f'])
-    expect(files).toBe(3)
+    expect(failures.map(({ path }) => path)).toEqual(['d/a', 'd/new/n', 'd/sub', 'd/sub/f'])
+    expect(files).toBe(4)
   })
 })
 
