@@ -180,6 +180,7 @@ export const health: Shape<Health> = v.looseObject({
 
 /** Null when the value does not have the shape. */
 export function shaped<T>(shape: Shape<T>, value: unknown): T | null {
-  const parsed = v.safeParse(shape, value)
+  // Without an early end, each of the millions of values in a page would have its list of complaints.
+  const parsed = v.safeParse(shape, value, { abortEarly: true, abortPipeEarly: true })
   return parsed.success ? parsed.output : null
 }

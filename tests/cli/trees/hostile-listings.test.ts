@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { comesAfter } from '../../../sdk/src/listing-order.ts'
+import { listing as shapeOfListing, shaped } from '../../../sdk/src/shapes.ts'
 import type { TreeReport } from '../../../src/cli/trees/tree-report.ts'
 import { oneLine, servers } from '../cli-harness.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
@@ -103,6 +104,16 @@ describe('a listing that does not get on ends the command', () => {
         expect([before, path, comesAfter(before, path)]).toEqual([before, path, other > at])
     expect(comesAfter(null, '')).toBe(true)
   })
+})
+
+test('a page of millions of values that are no entries is refused without a list of what is wrong with each', async () => {
+  const complained: string[] = []
+  // Each entry says when somebody looks at it; only the first one is worth a look.
+  const entries = Array.from({ length: 1000 }, (_, at) =>
+    Object.defineProperty({}, 'path', { enumerable: true, get: () => void complained.push(String(at)) }),
+  )
+  expect(shaped(shapeOfListing, { cp: 1, path: '', next: null, entries })).toBeNull()
+  expect(new Set(complained)).toEqual(new Set(['0']))
 })
 
 describe('an entry that this version cannot make', () => {
