@@ -8,8 +8,8 @@ const serve = servers()
 const folder = temporaryFolders()
 /** Clear the screen, the 8-bit form of it, a title, turned text, a tag that nobody sees. */
 const bad = '\u001b[2J\u009b2J\u001b]0;title\u0007\u202e\u2066\u200f\ufeff\u{e0041}\r\b'
-// oxlint-disable-next-line no-control-regex -- control characters are what must not be there
 const obeyed =
+  // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\u{e0041}/u
 
 test('plain text stays, and what is obeyed is shown; for JSON it is the same text', () => {

@@ -138,7 +138,8 @@ test('a tree with odd names goes there and back by the command line', async () =
   }
   const listed = await run('ls', 'd', '--json')
   const { entries } = JSON.parse(listed.out) as { entries: readonly { name: string }[] }
-  expect(entries.map(({ name }) => name)).toEqual(expect.arrayContaining(names))
+  const shown = new Set(entries.map(({ name }) => name))
+  expect([...names].filter((name) => !shown.has(name))).toEqual([])
   for (const name of [`${byteOrderMark}b`, `a${byteOrderMark}`, '\u00a0b', 'a\u200b']) {
     expect((await run('get', `d/${name}`, '-')).out).toBe(name)
     expect(await run('put', join(source, name), name)).toMatchObject({ code: 0 })
