@@ -23,6 +23,7 @@ import type {
   Stat,
   WrittenEntry,
 } from './contract.ts'
+import { comesAfter } from './listing-order.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
 import { RemoteFile } from './remote-file.ts'
@@ -47,8 +48,8 @@ import type {
 
 /** Largest number of entries that a page may have. */
 export const pageEntries = 1000
-/** A page has at most 1000 entries with their metadata, and some MiB of contents. */
-const pageBytesMax = 64 * 2 ** 20
+/** A page has at most 1000 entries, each with its path and metadata, and a MiB of contents. */
+const pageBytesMax = 16 * 2 ** 20
 
 export interface PutOptions extends SentAttributes, Writing, Conditions, Watched {}
 
@@ -330,13 +331,18 @@ export class Client {
     options: PageOptions & Abortable,
   ): AsyncGenerator<ListedEntry> {
     let { page } = first
+    let before: string | null = null
     for (;;) {
       // The next page is on its way while the caller works through this page.
       const next =
         page.next === null ? null : this.pageAt(path, { ...options, cursor: page.next }, first.server)
       // The caller hears of a failure at the `await` below; a caller that stops earlier does not need to.
       next?.catch(() => {})
-      yield* page.entries
+      for (const entry of page.entries) {
+        this.servers.primary.expect(comesAfter(before, entry.path))
+        before = entry.path
+        yield entry
+      }
       if (!next) return
       const { cp } = page
       page = (await next).page

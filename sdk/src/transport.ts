@@ -11,10 +11,17 @@ import { isBrowser } from './runtime.ts'
 import { type Shape, shaped } from './shapes.ts'
 import type { Timers } from './timers.ts'
 
-/** The part of `fetch` that is used. `duplex` is for streams on Node, `timeout` for Bun; others ignore them. */
+/**
+ * The part of `fetch` that is used. `duplex` is for streams on Node, `timeout` and `decompress` for Bun; others ignore
+ * them.
+ */
 export type Fetch = (
   url: string,
-  init: RequestInit & { readonly duplex?: 'half'; readonly timeout?: false },
+  init: RequestInit & {
+    readonly duplex?: 'half'
+    readonly timeout?: false
+    readonly decompress?: false
+  },
 ) => Promise<Response>
 
 export type RequestQuery = Readonly<Record<string, string | number | boolean | undefined>>
@@ -38,6 +45,11 @@ export interface Asked {
  * The cache of a browser keeps no copy of large files, and hides the body of a 416.
  */
 const ownInit = isBrowser ? ({ cache: 'no-store' } as const) : {}
+
+/**
+ * No answer is packed: a few packed bytes may be gigabytes. A browser packs and unpacks as it likes.
+ */
+const plain: Readonly<Record<string, string>> = isBrowser ? {} : { 'Accept-Encoding': 'identity' }
 
 /** Limit for the text of a refusal: an error page of another kind of server may be long. */
 const errorBytesMax = 64 * 1024
@@ -113,22 +125,32 @@ export class Transport {
     const abort = (reason: Error): void => aborting.abort(reason)
     const askedMs = Number(query['wait'] ?? 0) * 1000
     const wait = new AnswerWait(this.timers, askedMs, () => abort(new Error('the server does not answer')))
+    let bodyFailure: { readonly error: unknown } | null = null
     try {
-      const body = wait.watched(asked.body, onSent)
+      const body = wait.watched(asked.body, onSent, (error) => {
+        bodyFailure = { error }
+      })
       const response = await this.fetch(url, {
         method,
-        headers: { ...asked.headers, ...this.authorization },
+        headers: { ...asked.headers, ...plain, ...this.authorization },
         redirect: 'error',
         ...ownInit,
         timeout: false,
+        decompress: false,
         signal: signal ? AbortSignal.any([signal, aborting.signal]) : aborting.signal,
         ...(body === undefined ? {} : { body }),
         ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
       })
-      return new Answer(response, this.timers, abort, signal)
+      const answer = new Answer(response, this.timers, abort, signal)
+      if (!isBrowser && isPacked(answer.headers)) {
+        answer.cancel()
+        throw new ClientError('bad-answer', `${this.url} packed its answer, which nobody asked for`)
+      }
+      return answer
     } catch (error) {
       signal?.throwIfAborted()
-      throw noAnswer(this.url, error)
+      if (error instanceof ClientError) throw error
+      throw bodyFailure === null ? noAnswer(this.url, error) : noBody(bodyFailure)
     } finally {
       wait.end()
     }
@@ -146,6 +168,9 @@ function baseOf(url: string): string {
     throw new ClientError('bad-parameter', `not an http or https URL: ${url}`)
   return `${address.origin}${address.pathname.replace(/\/+$/, '')}`
 }
+
+const isPacked = (headers: Headers): boolean =>
+  !/^(?:identity)?$/i.test((headers.get('Content-Encoding') ?? '').trim())
 
 /** The run of the server that has given an answer to a change. */
 export const openingOf = ({ headers }: Answer): string | null => headers.get('Stillpoint-Opening')
@@ -222,6 +247,11 @@ const inWords: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names',
 }
+
+const noBody = ({ error }: { readonly error: unknown }): ClientError =>
+  new ClientError('bad-body', error instanceof Error ? oneLine(error.message) : String(error), {
+    cause: error,
+  })
 
 /** On Node the code is that of the cause of the cause. */
 function systemCodeOf(error: unknown): string {

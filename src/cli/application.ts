@@ -26,6 +26,7 @@ import { askedBy, wantsJson } from './help/inputs.ts'
 import { mainPage, verbPage } from './help/page.ts'
 import { unknownVariables } from './help/variables.ts'
 import { printJson, printLine } from './command/output.ts'
+import { withPlainOutput } from './command/plain-output.ts'
 import { getCommand } from './verbs/get.ts'
 import { lsCommand } from './verbs/ls.ts'
 import { mirrorCommand } from './verbs/mirror.ts'
@@ -94,7 +95,8 @@ function applicationFor(failures: SaidFailure[]) {
 }
 
 /** Resolves with the exit code. */
-export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(inputs: readonly string[], given: CliContext): Promise<number> {
+  const context = withPlainOutput(given)
   const { process } = context
   for (const name of unknownVariables(process.env))
     process.stderr.write(
@@ -129,7 +131,8 @@ async function runCommand(inputs: readonly string[], context: CliContext, isJson
   const { process } = context
   const failures: SaidFailure[] = []
   const stderr = {
-    write: (line: string): unknown => (line.startsWith(noted) ? true : process.stderr.write(line)),
+    write: (line: string | Uint8Array): unknown =>
+      typeof line === 'string' && line.startsWith(noted) ? true : process.stderr.write(line),
   }
   // A request that is still under way when the command has ended keeps no process alive.
   const ending = new AbortController()

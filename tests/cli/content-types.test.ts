@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { contentTypeOf } from '../../src/cli/trees/local-tree.ts'
+import { contentTypeOf } from '../../src/cli/trees/local-stat.ts'
 import { servers } from './cli-harness.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 

@@ -137,12 +137,16 @@ describe('who is asked', () => {
     expect([error.code, servers.hosts]).toEqual(['not-yet', ['primary', 'm1', 'm2']])
   })
   test('the next page is asked of the server that gave the page before', async () => {
-    const page = (next: string | null) =>
-      Response.json({ cp: 1, path: '', entries: [{ ...statOf('a', 1), name: 'a' }], next })
+    const page = (name: string, next: string | null) =>
+      Response.json({ cp: 1, path: '', entries: [{ ...statOf(name, 1), name }], next })
     const servers = new FakeServers(({ host, query: { cursor } }) =>
       host === 'primary'
         ? 'away'
-        : page(cursor === undefined ? 'second' : cursor === 'second' ? 'third' : null),
+        : cursor === undefined
+          ? page('a', 'second')
+          : cursor === 'second'
+            ? page('b', 'third')
+            : page('c', null),
     )
     const entries = servers.client({ mirrors }).list('')
     await entries.next()

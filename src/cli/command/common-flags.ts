@@ -90,14 +90,17 @@ export const readingFlags = {
   },
 } as const
 
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(value)) throw new UsageError('a whole number is expected')
   return value
 }
 
-/** Throws a UserError that never shows what the file or the variable holds. */
-export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
+/**
+ * Throws a UserError that never shows what the file or the variable holds. By default a request is sent once: a person
+ * sees a failure at once, and repeats the command.
+ */
+export async function clientFor(context: CliContext, flags: ClientFlags, retriesMax = 0): Promise<Client> {
   const { env } = context.process
   const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
   const token = await tokenFor(context, flags)
@@ -107,8 +110,7 @@ export async function clientFor(context: CliContext, flags: ClientFlags): Promis
     context.fetch(target, ca === null ? init : { ...init, tls: { ca } })
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
     throw new UsageError(`not an http or https URL: ${url}`)
-  // A person sees a failure at once, and repeats the command.
-  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax: 0 })
+  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax })
 }
 
 /** Null when the command has no token to show. */

@@ -6,10 +6,10 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import type { Client } from '../../../sdk/src/client.ts'
+import type { BatchStep } from '../../../sdk/src/batch-step.ts'
 import { ClientError } from '../../../sdk/src/client-error.ts'
 import type { BatchAnswer, Opened } from '../../../sdk/src/contract.ts'
-import type { SentAttributes, Writing } from '../../../sdk/src/wishes.ts'
+import type { SentAttributes } from '../../../sdk/src/wishes.ts'
 import { showPath } from '../command/server-path.ts'
 import type { Task } from './pool.ts'
 
@@ -34,8 +34,7 @@ export class SmallFiles {
   private fatal: { readonly error: unknown } | null = null
 
   constructor(
-    private readonly client: Client,
-    private readonly writing: Writing,
+    private readonly sendBatch: (steps: readonly BatchStep[]) => Promise<Opened<BatchAnswer>>,
     /** Called for each file that a batch has stored, with the answer of the batch. */
     private readonly onStored: (file: SmallFile, answer: Opened<BatchAnswer>) => void,
     /** Sends one file alone and reports the result; an error that this function throws ends the copy. */
@@ -75,7 +74,7 @@ export class SmallFiles {
   private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
-        const answer = await this.client.batch(files.map(operationOf), this.writing)
+        const answer = await this.sendBatch(files.map(operationOf))
         for (const file of files) this.onStored(file, answer)
         return
       } catch (error) {

@@ -10,7 +10,7 @@ import {
 import type { CliContext } from '../command/context.ts'
 import { writeOut } from '../command/output.ts'
 import { parseServerPath } from '../command/server-path.ts'
-import { receive } from '../trees/get-tree.ts'
+import { receive } from '../trees/received-content.ts'
 import { UsageError } from '../../lib/user-error.ts'
 
 interface Flags extends ClientFlags, ReadingFlags {}

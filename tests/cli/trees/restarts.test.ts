@@ -6,8 +6,10 @@ import { describe, expect, test } from 'bun:test'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { Client } from '../../../sdk/src/client.ts'
+import { Patience } from '../../../src/cli/trees/patience.ts'
 import { putTree } from '../../../src/cli/trees/put-tree.ts'
 import type { TreeReport } from '../../../src/cli/trees/tree-report.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { Harness } from '../../routes/harness.ts'
 import { oneLine, servers } from '../cli-harness.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
@@ -52,7 +54,9 @@ test('a large tree: what a consistency point has is not sent again', async () =>
     },
   })
   let hasRestarted = false
-  const report = await putTree(client, source, ['t'], { count() {}, end() {} }, 20)
+  const patience = new Patience(systemClock, () => 0)
+  const tools = { client, patience, progress: { count() {}, end() {} }, unsettledMax: 20 }
+  const report = await putTree(tools, source, ['t'])
   expect(report).toMatchObject({ files: 200, failures: [] })
   expect(harness.files.keys().length).toBe(201)
   expect(hasRestarted).toBe(true)
