@@ -10,11 +10,10 @@ import { reasonOf, systemCodeOf } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
 
 /** A server ends by its own rules, also when nobody reads its output any more. */
-let isServing = false
+const isServing = /^(?:serve|mirror)$/.test(process.argv.slice(2).find((word) => !word.startsWith('-')) ?? '')
 
 const nextSignal = (): Promise<string> =>
   new Promise((resolve) => {
-    isServing = true
     for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, () => resolve(name))
   })
 

@@ -271,9 +271,9 @@ test('errors of the system are words', async () => {
 describe('standard output', () => {
   let harness: ReturnType<typeof Bun.serve>
   beforeAll(() => {
-    const entries = Array.from({ length: 1000 }, (_, at) => ({
-      name: `f${at}`,
-      path: `f${at}`,
+    const entry = (name: string) => ({
+      name,
+      path: name,
       kind: 'file',
       size: 0,
       etag: '"1-2-3"',
@@ -283,17 +283,16 @@ describe('standard output', () => {
       mode: '0644',
       cp: 1,
       meta: {},
-    }))
-    let page = 0
+    })
     harness = Bun.serve({
       port: 0,
       hostname: '127.0.0.1',
-      fetch: ({ url }) =>
-        Response.json(
-          url.includes('/v1/stat')
-            ? { ...entries[0], path: '', kind: 'directory' }
-            : { cp: 1, path: '', entries, next: page < 200 ? `c${page++}` : null },
-        ),
+      fetch: ({ url }) => {
+        if (url.includes('/v1/stat')) return Response.json({ ...entry(''), kind: 'directory' })
+        const page = Number(new URL(url).searchParams.get('cursor') ?? 100)
+        const entries = Array.from({ length: 1000 }, (_, at) => entry(`f${page * 1000 + at}`))
+        return Response.json({ cp: 1, path: '', entries, next: page < 300 ? String(page + 1) : null })
+      },
     })
   })
   afterAll(() => harness.stop(true))
@@ -309,13 +308,15 @@ describe('standard output', () => {
   const ls = '"$BUN" "$MAIN" ls --url "$URL"'
   test('`ls | head` ends quietly, before all is listed', async () => {
     const { code, out, err } = await shell(`set -o pipefail; ${ls} | head -1`)
-    expect({ code, out, err }).toEqual({ code: 0, out: 'f0\n', err: '' })
+    expect({ code, out, err }).toEqual({ code: 0, out: 'f100000\n', err: '' })
   })
   test.skipIf(!existsSync('/dev/full'))('a full one is one line, and 1', async () => {
     for (const line of [
       `${ls} > /dev/full`,
       `${ls} --json > /dev/full`,
       '"$BUN" "$MAIN" --help > /dev/full',
+      // A command that hears signals is no server.
+      `"$BUN" "$MAIN" put - a --url ${serve().url} < /dev/null > /dev/full`,
     ]) {
       const { code, err } = await shell(line)
       expect(code).toBe(1)

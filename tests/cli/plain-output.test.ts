@@ -13,7 +13,7 @@ const obeyed =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\u{e0041}/u
 
 test('plain text stays, and what is obeyed is shown; for JSON it is the same text', () => {
-  const kept = 'ünï — 文件 👩‍👩‍👧 می‌خواهم\ta\nb \\ "'
+  const kept = 'ünï — 文件 👩‍👩‍👧 می‌خواهم\ta\nb,c\r\n \\ "'
   expect(plainText(kept)).toBe(kept)
   expect(plainText(bad)).not.toMatch(obeyed)
   expect(JSON.parse(plainText(JSON.stringify(bad + kept)))).toBe(bad + kept)

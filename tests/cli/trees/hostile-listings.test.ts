@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { comesAfter } from '../../../sdk/src/listing-order.ts'
 import { listing as shapeOfListing, shaped } from '../../../sdk/src/shapes.ts'
 import type { TreeReport } from '../../../src/cli/trees/tree-report.ts'
-import { oneLine, servers } from '../cli-harness.ts'
+import { oneJsonLine, oneLine, servers } from '../cli-harness.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
 
 const serve = servers()
@@ -78,7 +78,7 @@ describe('a listing that does not get on ends the command', () => {
           .map((text) => (text === 'TARGET' ? join(folder(), 'in') : text)),
       )
       expect(code).toBe(1)
-      expect(err).toMatch(oneLine)
+      expect(err).toMatch(inputs.flat().includes('--json') ? oneJsonLine : oneLine)
       expect(asked.length).toBeLessThan(6)
     })
 

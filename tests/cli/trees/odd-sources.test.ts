@@ -29,7 +29,7 @@ function makeSource(): string {
 async function putBeside(served: Served, root: string): Promise<TreeReport> {
   const { code, out, err } = await served.run('put', '-r', root, 't', '--json')
   expect(code).toBe(1)
-  expect(err).toMatch(/^stillpoint: [^\n]+ failed\n$/)
+  expect(err).toMatch(/^\{"error":\{"code":"failed","message":"[^\n]+ failed"\}\}\n$/)
   expect([served.harness.content('t/good'), served.harness.content('t/sub/too')]).toEqual([
     'good',
     'good too',
