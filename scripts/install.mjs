@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bun = join(root, 'node_modules', '.bin', 'bun')
 
-/** Returns null when all is well, else one sentence. What npm says goes to stderr. */
-export function installMissing() {
+/** Returns null when all is well, else one sentence. What npm says goes to stderr; `said` before, when something is missing. */
+export function installMissing(said = null) {
+  if (said !== null && !isInstalled(root)) console.error(said)
   const problem = installPackages(root)
   if (problem) return problem
   if (runsBun()) return null
@@ -42,12 +43,9 @@ function isInstalled(folder) {
   }
 }
 
-/**
- * What the lock file says, without changing it. Not `npm ci`: it refuses a lock file that leaves out packages of other
- * platforms, which npm does where its registry has none of them.
- */
+/** Exactly what the lock file says. */
 function npmInstall(folder) {
-  const done = spawnSync('npm', ['install', '--no-save'], { cwd: folder, stdio: ['ignore', 2, 2] })
+  const done = spawnSync('npm', ['ci'], { cwd: folder, stdio: ['ignore', 2, 2] })
   return done.status === 0
 }
 

@@ -17,13 +17,45 @@ import { bun, installMissing, root } from './install.mjs'
 const readyMsMax = 60_000
 const stopMsMax = 60_000
 
-const { values } = parseArgs({
-  options: {
-    port: { type: 'string', default: '7070' },
-    'mirror-port': { type: 'string', default: '7071' },
-    data: { type: 'string', default: join(root, 'data') },
-  },
-})
+const help = `USAGE
+  npm start -- [--port PORT] [--mirror-port PORT] [--data DIR]
+
+A primary and its mirror on this machine, until Ctrl-C
+
+FLAGS
+  --port PORT             Port of the primary (default 7070)
+  --mirror-port PORT      Port of the mirror (default 7071)
+  --data DIR              Folder of both volumes (default data)
+  -h, --help              Say this
+`
+
+const values = givenFlags()
+
+function givenFlags() {
+  try {
+    const given = parseArgs({
+      options: {
+        port: { type: 'string', default: '7070' },
+        'mirror-port': { type: 'string', default: '7071' },
+        data: { type: 'string', default: join(root, 'data') },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values
+    if (given.help) {
+      console.log(help.trimEnd())
+      process.exit(0)
+    }
+    for (const port of [given.port, given['mirror-port']])
+      if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+        throw new Error(`a port is 1 to 65535, and not '${port}'`)
+    if (Number(given.port) === Number(given['mirror-port'])) throw new Error('both cannot have the same port')
+    return given
+  } catch (error) {
+    // Node goes on with what else one could have meant.
+    console.error(`npm start: ${error.message.split('. ')[0]} (npm start -- --help)`)
+    process.exit(2)
+  }
+}
 const primaryAddress = `127.0.0.1:${values.port}`
 const mirrorAddress = `127.0.0.1:${values['mirror-port']}`
 
@@ -32,12 +64,13 @@ const running = []
 let stopping = false
 
 async function main() {
-  const problem = installMissing()
+  const problem = installMissing('installing the packages, once: this takes up to a minute')
   if (problem) return fail(problem)
   for (const port of [values.port, values['mirror-port']]) {
     const taken = await portProblem(Number(port))
     if (taken) return fail(taken)
   }
+  if (!existsSync(values.data)) console.log(`making two volumes in ${values.data}`)
   const secret = ['--secret-file', ownSecret(values.data)]
   const mirrorArgs = ['mirror', '--data', join(values.data, 'mirror'), '--listen', mirrorAddress, ...secret]
   const primaryArgs = ['serve', '--data', join(values.data, 'primary'), '--listen', primaryAddress, ...secret]

@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bun, installMissing, installPackages, root } from './install.mjs'
+import { skippedIn } from './skipped.mjs'
 
 const skipCode = 77
 const checkMsMax = 10 * 60_000
@@ -19,6 +20,8 @@ const testFilesAtOnce = 2
 /** Of a test that names none itself: a test that hangs is ended, and a loaded machine decides nothing. */
 const testMsMax = 60_000
 const counts = { passed: 0, failed: 0, skipped: 0 }
+/** Names of what is skipped, which stand above the last line. */
+const skipped = []
 
 function check(name, command, args) {
   const began = Date.now()
@@ -33,6 +36,7 @@ function check(name, command, args) {
   const outcome = done.status === 0 ? 'passed' : done.status === skipCode ? 'skipped' : 'failed'
   counts[outcome]++
   console.log(`${outcome.padEnd(8)}${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`)
+  if (outcome === 'skipped') skipped.push(name)
   if (outcome === 'failed') console.log(done.error?.message ?? `${done.stdout}${done.stderr}`)
 }
 
@@ -56,6 +60,7 @@ function runTests(patterns) {
     killSignal: 'SIGKILL',
     env: { ...process.env, NO_COLOR: '1' },
   })
+  if (existsSync(report)) skipped.push(...skippedIn(readFileSync(report, 'utf8')))
   const total = existsSync(report) ? /<testsuites ([^>]*)>/.exec(readFileSync(report, 'utf8')) : null
   if (!total) {
     counts.failed++
@@ -93,8 +98,10 @@ if (problem) {
     // The tests of generated clients say by name that they are skipped when this fails.
     installPackages(join(root, 'tests/clients'))
     check('documents: rules of redocly and spectral', process.execPath, ['tools/documents/lint.mjs'])
+    check('Dockerfile: rules', process.execPath, ['tools/documents/dockerfile.mjs'])
   }
   runTests(patterns)
 }
+for (const name of skipped) console.log(`skipped ${name}`)
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1

@@ -11,6 +11,12 @@ const syncNames = [
   'openSync',
   'closeSync',
   'readFileSync',
+  'readSync',
+  'readlinkSync',
+  'statSync',
+  'symlinkSync',
+  'lutimesSync',
+  'ftruncateSync',
   'writeFileSync',
   'writeSync',
   'fstatSync',
@@ -90,9 +96,15 @@ export class FailingCalls {
   private concerns(given: readonly unknown[]): boolean {
     return given.some(
       (value) =>
-        (typeof value === 'string' && value.startsWith(this.folder)) ||
+        (typeof value === 'string' && (value.startsWith(this.folder) || this.isBelow(value))) ||
         (typeof value === 'number' && value === given[0] && this.descriptors.has(value)),
     )
+  }
+
+  /** True for a path that begins at a descriptor of the folder. */
+  private isBelow(path: string): boolean {
+    const descriptor = /^\/proc\/self\/fd\/(\d+)/.exec(path)?.[1]
+    return descriptor !== undefined && this.descriptors.has(Number(descriptor))
   }
 
   private atOnce(name: string, real: Call, given: readonly unknown[]): unknown {

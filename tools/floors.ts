@@ -218,6 +218,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   'cli/command': { imports: ['sdk', 'lib', 'fs/paths.ts', 'access', 'server/configuration'] },
+  'cli/help': { imports: ['server/configuration', 'cli/command'] },
   'cli/trees': { imports: ['sdk', 'lib', 'cli/command'] },
   'cli/verbs': {
     imports: [
@@ -237,7 +238,19 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['cp-engine'],
   },
-  cli: { imports: ['sdk', 'lib', 'blockdev', 'catalog/sql', 'routes/http', 'cli/command', 'cli/verbs'] },
+  cli: {
+    imports: [
+      'sdk',
+      'lib',
+      'format',
+      'blockdev',
+      'catalog/sql',
+      'routes/http',
+      'cli/command',
+      'cli/help',
+      'cli/verbs',
+    ],
+  },
 }
 
 export interface Ban {

@@ -32,10 +32,16 @@ import type { Abortable } from './wishes.ts'
 export class Administration {
   constructor(private readonly servers: Servers) {}
 
-  /** Takes a consistency point now and waits for it; when nothing is dirty, the result is the last one. */
-  async takeCp({ signal }: Abortable = {}): Promise<ConsistencyPoint> {
+  /**
+   * Takes a consistency point now and waits for it; when nothing is dirty, the result is the last one. With the `opening`
+   * of an earlier answer it throws `opening-changed` when the server was started anew since.
+   */
+  async takeCp({
+    opening,
+    signal,
+  }: Abortable & { readonly opening?: string | undefined } = {}): Promise<ConsistencyPoint> {
     const asked = { statuses: [200, 201], signal }
-    return this.servers.saw(await this.ask(consistencyPoint, 'POST', '/v1/cps', {}, asked))
+    return this.servers.saw(await this.ask(consistencyPoint, 'POST', '/v1/cps', { opening }, asked))
   }
 
   async newestCp(options: Abortable = {}): Promise<ConsistencyPoint | null> {

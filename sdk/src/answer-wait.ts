@@ -24,18 +24,35 @@ export class AnswerWait {
     this.stop = this.begin(0)
   }
 
-  /** Returns the body as the request sends it. `onSent` hears of each piece of a stream. */
-  watched(body: Body, onSent: (bytes: number) => void): Body {
+  /**
+   * Returns the body as the request sends it. Of a stream, `onSent` hears of each piece, and `onFailure` of the reason
+   * for which there is no more of the stream: the request that fails then says nothing about the server.
+   */
+  watched(body: Body, onSent: (bytes: number) => void, onFailure: (error: unknown) => void): Body {
     if (body instanceof Blob) this.again(body.size)
     if (!(body instanceof ReadableStream)) return body
-    const watch = new TransformStream<Uint8Array, Uint8Array>({
-      transform: (piece, controller) => {
-        this.again(piece.length)
-        onSent(piece.length)
-        controller.enqueue(piece)
+    const reader = body.getReader()
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          try {
+            const { value, done } = await reader.read()
+            if (done) {
+              controller.close()
+              return
+            }
+            this.again(value.length)
+            onSent(value.length)
+            controller.enqueue(value)
+          } catch (error) {
+            onFailure(error)
+            throw error
+          }
+        },
+        cancel: (reason) => reader.cancel(reason),
       },
-    })
-    return body.pipeThrough(watch)
+      { highWaterMark: 0 },
+    )
   }
 
   end(): void {

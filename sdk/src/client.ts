@@ -13,8 +13,17 @@ import { conditionHeaders, headersOf, withPlainMeta } from './attributes.ts'
 import { type BatchStep, operationOf } from './batch-step.ts'
 import { bodyOf, type Content, sizeOf } from './content.ts'
 import { ClientError } from './client-error.ts'
-import type { BatchAnswer, ListedEntry, Listing, PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import type {
+  BatchAnswer,
+  ListedEntry,
+  Listing,
+  Opened,
+  PatchedFile,
+  Stat,
+  WrittenEntry,
+} from './contract.ts'
 import { isRange, rangeHeader } from './extent.ts'
+import { comesAfter } from './listing-order.ts'
 import { checkNumbers } from './numbers.ts'
 import type { ClientOptions } from './options.ts'
 import { addressOf, encodePath, encodeText } from './paths.ts'
@@ -24,7 +33,7 @@ import { cpOf, type ReadingRules, type Server, Servers } from './servers.ts'
 import { Sql } from './sql.ts'
 import { batchAnswer, listing, patchedFile, stat, writtenEntry } from './shapes.ts'
 import { systemRandom, systemTimers } from './timers.ts'
-import { type Asked, type RequestQuery, Transport, jsonBody } from './transport.ts'
+import { type Asked, type RequestQuery, Transport, jsonBody, openingOf } from './transport.ts'
 import type { Source } from './parts.ts'
 import { type UploadOptions, upload } from './upload.ts'
 import type {
@@ -40,8 +49,8 @@ import type {
 
 /** Largest number of entries that a page may have. */
 export const pageEntries = 1000
-/** A page has at most 1000 entries with their metadata, and some MiB of contents. */
-const pageBytesMax = 64 * 2 ** 20
+/** A page has at most 1000 entries, each with its path and metadata, and a MiB of contents. */
+const pageBytesMax = 16 * 2 ** 20
 
 export interface PutOptions extends SentAttributes, Writing, Conditions, Watched {}
 
@@ -122,7 +131,7 @@ export class Client {
    * Writes a whole file, atomically. A stream is sent as it comes, once; a browser cannot send streams, and there a
    * stream goes in parts, as by `upload`.
    */
-  async put(path: string, content: Content, options: PutOptions = {}): Promise<WrittenEntry> {
+  async put(path: string, content: Content, options: PutOptions = {}): Promise<Opened<WrittenEntry>> {
     const { onProgress, signal, ifMatch, ifNoneMatch } = options
     if (content instanceof ReadableStream && isBrowser) {
       if (ifMatch !== undefined || ifNoneMatch !== undefined)
@@ -151,14 +160,14 @@ export class Client {
     offset: number | 'end',
     content: Content,
     options: Writing & Conditions = {},
-  ): Promise<PatchedFile> {
+  ): Promise<Opened<PatchedFile>> {
     if (offset !== 'end') checkNumbers({ offset })
     const asked = { body: bodyOf(content), headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { offset, ...writingQuery(options) }, asked)
   }
 
   /** Truncates a file, or extends it with zeros. */
-  async resize(path: string, size: number, options: Writing & Conditions = {}): Promise<PatchedFile> {
+  async resize(path: string, size: number, options: Writing & Conditions = {}): Promise<Opened<PatchedFile>> {
     checkNumbers({ size })
     const asked = { headers: conditionHeaders(options), signal: options.signal }
     return this.patched(path, { size, ...writingQuery(options) }, asked)
@@ -168,7 +177,7 @@ export class Client {
    * Writes a large file in parts, beside its path, and puts it there in one step. A part that fails is sent again; an
    * upload that was cut altogether goes on when it is called again with the same `id`.
    */
-  async upload(path: string, source: Source, options: UploadOptions = {}): Promise<WrittenEntry> {
+  async upload(path: string, source: Source, options: UploadOptions = {}): Promise<Opened<WrittenEntry>> {
     const { primary } = this.servers
     return upload(
       {
@@ -197,7 +206,7 @@ export class Client {
     path: string,
     target: string,
     options: SentAttributes & Writing & Conditions = {},
-  ): Promise<WrittenEntry> {
+  ): Promise<Opened<WrittenEntry>> {
     const link = { 'Stillpoint-Link': encodeText(target, 'bad-parameter') }
     const headers = { ...headersOf(options), ...conditionHeaders(options), ...link }
     const asked = { headers, signal: options.signal }
@@ -205,13 +214,16 @@ export class Client {
   }
 
   /** Does nothing where the directory exists. */
-  async makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<WrittenEntry> {
+  async makeDirectory(path: string, options: SentAttributes & Writing = {}): Promise<Opened<WrittenEntry>> {
     const asked = { headers: headersOf(options), signal: options.signal }
     return this.written('PUT', addressOf('/v1/dirs', path), writingQuery(options), path, asked)
   }
 
   /** Deletes a file or a link. Resolves with the CP that will be without it. */
-  async deleteFile(path: string, options: Writing & Conditions = {}): Promise<{ readonly cp: number }> {
+  async deleteFile(
+    path: string,
+    options: Writing & Conditions = {},
+  ): Promise<Opened<{ readonly cp: number }>> {
     return this.removed(`/v1/files/${encodePath(path)}`, {}, options)
   }
 
@@ -219,7 +231,7 @@ export class Client {
   async deleteDirectory(
     path: string,
     options: Writing & Conditions & { readonly recursive?: boolean } = {},
-  ): Promise<{ readonly cp: number }> {
+  ): Promise<Opened<{ readonly cp: number }>> {
     const query: RequestQuery = options.recursive === true ? { recursive: true } : {}
     return this.removed(`/v1/dirs/${encodePath(path)}`, query, options)
   }
@@ -229,14 +241,14 @@ export class Client {
     from: string,
     to: string,
     options: Writing & Pick<Conditions, 'ifMatch'> & { readonly overwrite?: boolean } = {},
-  ): Promise<WrittenEntry> {
+  ): Promise<Opened<WrittenEntry>> {
     const { overwrite = false, ifMatch, signal } = options
     const asked = { ...jsonBody({ from, to, overwrite, ifMatch }), signal }
     return this.written('POST', '/v1/move', writingQuery(options), to, asked)
   }
 
   /** At most 1,000 operations and 8 MiB, in order, all or none. */
-  async batch(steps: readonly BatchStep[], options: Writing = {}): Promise<BatchAnswer> {
+  async batch(steps: readonly BatchStep[], options: Writing = {}): Promise<Opened<BatchAnswer>> {
     const { signal } = options
     const asked: Asked = {
       method: 'POST',
@@ -245,7 +257,7 @@ export class Client {
       ...jsonBody({ operations: steps.map(operationOf) }),
       signal,
     }
-    const answer = await this.servers.change(asked, (primary) => primary.json(batchAnswer, asked))
+    const answer = await this.servers.change(asked, (primary) => primary.changed(batchAnswer, asked))
     this.servers.primary.expect(answer.results.length === steps.length)
     return this.servers.saw(answer)
   }
@@ -349,13 +361,18 @@ export class Client {
     options: PageOptions & Abortable,
   ): AsyncGenerator<ListedEntry> {
     let { page } = first
+    let before: string | null = null
     for (;;) {
       // The next page is on its way while the caller works through this page.
       const next =
         page.next === null ? null : this.pageAt(path, { ...options, cursor: page.next }, first.server)
       // The caller hears of a failure at the `await` below; a caller that stops earlier does not need to.
       next?.catch(() => {})
-      yield* page.entries
+      for (const entry of page.entries) {
+        this.servers.primary.expect(comesAfter(before, entry.path))
+        before = entry.path
+        yield entry
+      }
       if (!next) return
       const { cp } = page
       page = (await next).page
@@ -363,9 +380,13 @@ export class Client {
     }
   }
 
-  private async patched(path: string, query: RequestQuery, init: Partial<Asked>): Promise<PatchedFile> {
+  private async patched(
+    path: string,
+    query: RequestQuery,
+    init: Partial<Asked>,
+  ): Promise<Opened<PatchedFile>> {
     const asked = { ...init, method: 'PATCH', address: addressOf('/v1/files', path), query }
-    const answer = await this.servers.change(asked, (primary) => primary.json(patchedFile, asked))
+    const answer = await this.servers.change(asked, (primary) => primary.changed(patchedFile, asked))
     this.servers.primary.expect(answer.path === path)
     return this.servers.saw(answer)
   }
@@ -376,9 +397,9 @@ export class Client {
     query: RequestQuery,
     path: string,
     init: Partial<Asked>,
-  ): Promise<WrittenEntry> {
+  ): Promise<Opened<WrittenEntry>> {
     const asked = { ...init, method, address, query, statuses: [200, 201] }
-    const answer = await this.servers.change(asked, (primary) => primary.json(writtenEntry, asked))
+    const answer = await this.servers.change(asked, (primary) => primary.changed(writtenEntry, asked))
     this.servers.primary.expect(answer.path === path)
     return this.servers.saw(answer)
   }
@@ -387,7 +408,7 @@ export class Client {
     address: string,
     query: RequestQuery,
     options: Writing & Conditions,
-  ): Promise<{ readonly cp: number }> {
+  ): Promise<Opened<{ readonly cp: number }>> {
     const asked: Asked = {
       method: 'DELETE',
       address,
@@ -398,7 +419,8 @@ export class Client {
     }
     return this.servers.change(asked, async (primary) => {
       // The server says which CP will have the change; another kind of server says nothing of the kind.
-      return this.servers.saw({ cp: cpOf(await primary.request(asked)) })
+      const answer = await primary.request(asked)
+      return this.servers.saw({ cp: cpOf(answer), opening: openingOf(answer) })
     })
   }
 }

@@ -25,3 +25,5 @@ export type SqlAnswer = Schemas['SqlAnswer']
 export type SqlSchema = Schemas['SqlSchema']
 export type ServerStatus = Schemas['Status']
 export type Durability = WrittenEntry['durability']
+/** Answer to a change, with the run of the server that gave it; null where the server, or a proxy, does not say. */
+export type Opened<T> = T & { readonly opening: string | null }

@@ -10,6 +10,7 @@ export type { Source } from './parts.ts'
 export { type CreateHash, RemoteFile } from './remote-file.ts'
 export type { Sql, SqlOptions, SqlParameter, SqlText, SqlTextFormat } from './sql.ts'
 export type { Timers } from './timers.ts'
+export { Unsettled } from './unsettled.ts'
 export type { Fetch } from './transport.ts'
 export type { UploadOptions } from './upload.ts'
 export type {

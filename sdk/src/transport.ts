@@ -6,14 +6,22 @@
 import { Answer } from './answer.ts'
 import { AnswerWait, type Body } from './answer-wait.ts'
 import { ClientError, type ClientErrorCode, isServerCode } from './client-error.ts'
+import type { Opened } from './contract.ts'
 import { isBrowser } from './runtime.ts'
 import { type Shape, shaped } from './shapes.ts'
 import type { Timers } from './timers.ts'
 
-/** The part of `fetch` that is used. `duplex` is for streams on Node, `timeout` for Bun; others ignore them. */
+/**
+ * The part of `fetch` that is used. `duplex` is for streams on Node, `timeout` and `decompress` for Bun; others ignore
+ * them.
+ */
 export type Fetch = (
   url: string,
-  init: RequestInit & { readonly duplex?: 'half'; readonly timeout?: false },
+  init: RequestInit & {
+    readonly duplex?: 'half'
+    readonly timeout?: false
+    readonly decompress?: false
+  },
 ) => Promise<Response>
 
 export type RequestQuery = Readonly<Record<string, string | number | boolean | undefined>>
@@ -37,6 +45,11 @@ export interface Asked {
  * The cache of a browser keeps no copy of large files, and hides the body of a 416.
  */
 const ownInit = isBrowser ? ({ cache: 'no-store' } as const) : {}
+
+/**
+ * No answer is packed: a few packed bytes may be gigabytes. A browser packs and unpacks as it likes.
+ */
+const plain: Readonly<Record<string, string>> = isBrowser ? {} : { 'Accept-Encoding': 'identity' }
 
 /** Limit for the text of a refusal: an error page of another kind of server may be long. */
 const errorBytesMax = 64 * 1024
@@ -71,7 +84,16 @@ export class Transport {
   }
 
   async json<T>(shape: Shape<T>, asked: Asked): Promise<T> {
+    return this.read(shape, asked, await this.request(asked))
+  }
+
+  /** Does the same as `json`, for a change. */
+  async changed<T extends object>(shape: Shape<T>, asked: Asked): Promise<Opened<T>> {
     const answer = await this.request(asked)
+    return { ...(await this.read(shape, asked, answer)), opening: openingOf(answer) }
+  }
+
+  private async read<T>(shape: Shape<T>, asked: Asked, answer: Answer): Promise<T> {
     const { text, isWhole } = await answer.text(asked.bytesMax ?? answerBytesMax)
     const value = isWhole && isJson(answer.headers) ? parsed(text) : undefined
     if (value === undefined)
@@ -103,22 +125,32 @@ export class Transport {
     const abort = (reason: Error): void => aborting.abort(reason)
     const askedMs = Number(query['wait'] ?? 0) * 1000
     const wait = new AnswerWait(this.timers, askedMs, () => abort(new Error('the server does not answer')))
+    let bodyFailure: { readonly error: unknown } | null = null
     try {
-      const body = wait.watched(asked.body, onSent)
+      const body = wait.watched(asked.body, onSent, (error) => {
+        bodyFailure = { error }
+      })
       const response = await this.fetch(url, {
         method,
-        headers: { ...asked.headers, ...this.authorization },
+        headers: { ...asked.headers, ...plain, ...this.authorization },
         redirect: 'error',
         ...ownInit,
         timeout: false,
+        decompress: false,
         signal: signal ? AbortSignal.any([signal, aborting.signal]) : aborting.signal,
         ...(body === undefined ? {} : { body }),
         ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
       })
-      return new Answer(response, this.timers, abort, signal)
+      const answer = new Answer(response, this.timers, abort, signal)
+      if (!isBrowser && isPacked(answer.headers)) {
+        answer.cancel()
+        throw new ClientError('bad-answer', `${this.url} packed its answer, which nobody asked for`)
+      }
+      return answer
     } catch (error) {
       signal?.throwIfAborted()
-      throw noAnswer(this.url, error)
+      if (error instanceof ClientError) throw error
+      throw bodyFailure === null ? noAnswer(this.url, error) : noBody(bodyFailure)
     } finally {
       wait.end()
     }
@@ -136,6 +168,12 @@ function baseOf(url: string): string {
     throw new ClientError('bad-parameter', `not an http or https URL: ${url}`)
   return `${address.origin}${address.pathname.replace(/\/+$/, '')}`
 }
+
+const isPacked = (headers: Headers): boolean =>
+  !/^(?:identity)?$/i.test((headers.get('Content-Encoding') ?? '').trim())
+
+/** The run of the server that has given an answer to a change. */
+export const openingOf = ({ headers }: Answer): string | null => headers.get('Stillpoint-Opening')
 
 const isJson = (headers: Headers): boolean =>
   /^application\/json\s*(?:;|$)/i.test(headers.get('Content-Type') ?? '')
@@ -186,9 +224,34 @@ function noAnswer(url: string, cause: unknown): ClientError {
   const code = systemCodeOf(cause)
   if (localCodes.has(code))
     return new ClientError('bad-body', `the file could not be read: ${code}`, { cause })
-  const reason = code !== '' ? code : cause instanceof Error ? oneLine(cause.message) : String(cause)
+  const said = code !== '' ? code : cause instanceof Error ? oneLine(cause.message) : String(cause)
+  const reason = Object.hasOwn(inWords, code) ? `${inWords[code]} (${code})` : said
   return new ClientError('unreachable', `cannot reach ${url}: ${reason}`, { cause })
 }
+
+/** Codes of the runtimes for a connection that did not come about. */
+const inWords: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there; is a server running?',
+  ConnectionRefused: 'nothing listens there; is a server running?',
+  ECONNRESET: 'the connection broke',
+  ECONNCLOSED: 'the connection broke',
+  EPIPE: 'the connection broke',
+  ENOTFOUND: 'no host has this name',
+  EAI_AGAIN: 'the name of the host could not be looked up',
+  EHOSTUNREACH: 'no way leads to this host',
+  ENETUNREACH: 'no way leads to this network',
+  ETIMEDOUT: 'the host does not answer',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed, and not one that was given',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is self-signed, and not one that was given',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known vouches for its certificate',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names',
+}
+
+const noBody = ({ error }: { readonly error: unknown }): ClientError =>
+  new ClientError('bad-body', error instanceof Error ? oneLine(error.message) : String(error), {
+    cause: error,
+  })
 
 /** On Node the code is that of the cause of the cause. */
 function systemCodeOf(error: unknown): string {

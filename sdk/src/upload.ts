@@ -15,7 +15,7 @@ import { differingAttribute } from './attributes.ts'
 import { isSame } from './bytes.ts'
 import { ClientError, isClientError } from './client-error.ts'
 import type { Content } from './content.ts'
-import type { PatchedFile, Stat, WrittenEntry } from './contract.ts'
+import type { Opened, PatchedFile, Stat, WrittenEntry } from './contract.ts'
 import { checkNumbers } from './numbers.ts'
 import { type Part, type Source, bytesOf, bytesOfPart, partsOf, sliceOf, totalOf } from './parts.ts'
 import { splitPath } from './paths.ts'
@@ -40,13 +40,17 @@ export interface UploadOptions extends Omit<SentAttributes, 'modified'>, Writing
 
 /** The requests that an upload is made of. */
 export interface UploadRequests {
-  put(path: string, content: Content, options: SentAttributes & Writing & Conditions): Promise<WrittenEntry>
+  put(
+    path: string,
+    content: Content,
+    options: SentAttributes & Writing & Conditions,
+  ): Promise<Opened<WrittenEntry>>
   patch(path: string, offset: number, content: Content, options: Writing & Conditions): Promise<PatchedFile>
   move(
     from: string,
     to: string,
     options: Writing & Pick<Conditions, 'ifMatch'> & { readonly overwrite?: boolean },
-  ): Promise<WrittenEntry>
+  ): Promise<Opened<WrittenEntry>>
   remove(path: string): Promise<unknown>
   stat(path: string, signal: AbortSignal | undefined): Promise<Stat>
   /** A part of one version, from the primary. */
@@ -68,7 +72,7 @@ export async function upload(
   path: string,
   source: Source,
   options: UploadOptions,
-): Promise<WrittenEntry> {
+): Promise<Opened<WrittenEntry>> {
   // The wishes for the last step, too: no upload runs for an hour to find out about them.
   const { mode, contentType, meta, durability, mirrors, wait } = options
   checkNumbers({ partBytes: options.partBytes, mirrors, wait, mode })
@@ -130,7 +134,7 @@ export async function upload(
       }
     }
   }
-  const finish = async (arrived: NonNullable<Arrived>): Promise<WrittenEntry> => {
+  const finish = async (arrived: NonNullable<Arrived>): Promise<Opened<WrittenEntry>> => {
     const wish = { durability, mirrors, wait, signal }
     for (let attempt = 0; ; attempt++) {
       try {

@@ -4,8 +4,13 @@
  * its own sandbox, too, which loads nothing of the commands.
  */
 import { sandboxArgument } from '../catalog/sql/sandbox-argument.ts'
+import { exitFailed } from './command/exit-codes.ts'
 import { systemClock } from '../lib/clock.ts'
+import { reasonOf, systemCodeOf } from '../lib/errors.ts'
 import { systemRandom } from '../lib/random.ts'
+
+/** A server ends by its own rules, also when nobody reads its output any more. */
+const isServing = /^(?:serve|mirror)$/.test(process.argv.slice(2).find((word) => !word.startsWith('-')) ?? '')
 
 const nextSignal = (): Promise<string> =>
   new Promise((resolve) => {
@@ -15,6 +20,14 @@ const nextSignal = (): Promise<string> =>
 async function runCommand(): Promise<number> {
   const { runCli } = await import('./application.ts')
   const { stdout, stderr, env } = process
+  stdout.on('error', (error) => {
+    if (isServing) return
+    // A reader that has seen enough, such as `head`, is no failure.
+    if (systemCodeOf(error) === 'EPIPE') process.exit(0)
+    stderr.write(`stillpoint: standard output: ${reasonOf(error)}\n`)
+    process.exit(exitFailed)
+  })
+  stderr.on('error', () => {})
   return runCli(process.argv.slice(2), {
     process: { stdout, stderr, env },
     clock: systemClock,

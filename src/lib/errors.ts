@@ -1,4 +1,6 @@
 /** The closed list of error codes of the public contract, with the HTTP status and the title of each. */
+import { getSystemErrorMap } from 'node:util'
+
 export const errorCodes = {
   'bad-path': [400, 'The path is not valid'],
   'bad-parameter': [400, 'A parameter is not valid'],
@@ -16,6 +18,7 @@ export const errorCodes = {
   exists: [409, 'The target exists'],
   'into-itself': [409, 'A directory cannot be moved into itself'],
   'directory-not-empty': [409, 'The directory is not empty'],
+  'opening-changed': [409, 'The server was started anew in between'],
   'method-not-allowed': [405, 'The method is not allowed here'],
   'precondition-failed': [412, 'A precondition failed'],
   'cp-gone': [410, 'This consistency point is no longer readable'],
@@ -65,3 +68,13 @@ export function hasCode<C extends ErrorCode>(
 export function systemCodeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
+
+/** The reason of a failed call of the system in words, with its code: `no such file or directory (ENOENT)`. */
+export function reasonOf(error: unknown): string {
+  const code = systemCodeOf(error)
+  if (code === undefined) return error instanceof Error ? error.message : String(error)
+  const words = wordsOf.get(code)
+  return words === undefined ? code : `${words} (${code})`
+}
+
+const wordsOf: ReadonlyMap<string, string> = new Map(getSystemErrorMap().values())

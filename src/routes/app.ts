@@ -21,6 +21,7 @@ import { type AppParts, type Endpoint, isServedBy, makeHandler } from './http/en
 import { endpoints } from './endpoints.ts'
 import { type Guarded, guarded } from './http/guard.ts'
 import { methodNotAllowed, problem } from './http/problem.ts'
+import { nameOpening, openingOf } from './opening.ts'
 import { splitUrl } from './http/raw-url.ts'
 
 export interface App {
@@ -114,7 +115,9 @@ function runner(
   const { clock } = dependencies
   const { prefix } = prefixOf(endpoint.path)
   const hasParameter = prefix !== endpoint.path
+  const opening = openingOf(endpoint, dependencies)
   const counted = (answer: Response, start: number): Response => {
+    if (opening !== null) nameOpening(answer, opening)
     counts.count(answer.status, clock.monotonic() - start)
     return answer
   }

@@ -15,6 +15,7 @@ import { statEndpoints } from './v1/stat.ts'
 import { statusEndpoints } from './v1/status.ts'
 import { tokenEndpoints } from './v1/tokens.ts'
 import { withAccess } from './access-contract.ts'
+import { withOpening } from './opening.ts'
 
 const listed: readonly Endpoint[] = [
   ...fileEndpoints,
@@ -33,4 +34,4 @@ const listed: readonly Endpoint[] = [
   ...documentEndpoints,
 ]
 
-export const endpoints = listed.map(withAccess)
+export const endpoints = listed.map(withAccess).map(withOpening)

@@ -25,6 +25,7 @@ import { PrimaryKeyRing } from '../replica/link/peer-keys.ts'
 import { Mirrors } from '../replica/primary/mirrors.ts'
 import { makeApp } from '../routes/app.ts'
 import type { CpTaker, MirrorMembers } from '../routes/http/dependencies.ts'
+import { drawOpening } from '../routes/http/opening-header.ts'
 import { knownTokensOf, refuseShutDoor } from './access.ts'
 import { isLoopback } from './configuration/listen.ts'
 import { abandonMsMax, drainMsMax, Door, doorMetrics, Failure, limits } from './door.ts'
@@ -195,7 +196,7 @@ export async function servePrimary(
     mirrors: members,
     access: known,
     tokens: new TokenDesk(files, known, random),
-    taker: takerOf(engine, kept.cps),
+    taker: { opening: drawOpening(random), take: () => takeCp(engine, kept.cps) },
     reach: (applied, wish) => reachLevel(reaching, applied, wish),
     ready() {
       if (failure.first) return { ok: false, reason: failure.first.message }
@@ -309,13 +310,9 @@ function codeOf(text: string): Uint8Array {
   throw new StillpointError('bad-json', 'code: the pairing code as the mirror shows it')
 }
 
-function takerOf(engine: CpEngine, cps: RecordedCps): CpTaker {
-  return {
-    async take() {
-      engine.assertWritable()
-      const before = engine.current().root.cp
-      const { root } = await engine.requestCp('requested')
-      return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
-    },
-  }
+async function takeCp(engine: CpEngine, cps: RecordedCps): ReturnType<CpTaker['take']> {
+  engine.assertWritable()
+  const before = engine.current().root.cp
+  const { root } = await engine.requestCp('requested')
+  return { taken: root.cp !== before, record: await cps.recordOf(root.cp) }
 }

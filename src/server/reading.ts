@@ -20,6 +20,7 @@ import { logger } from '../lib/log.ts'
 import { formatUuid } from '../lib/random.ts'
 import { makeApp } from '../routes/app.ts'
 import type { MirrorRecord, OwnStatus } from '../routes/http/dependencies.ts'
+import { drawOpening } from '../routes/http/opening-header.ts'
 import { problem } from '../routes/http/problem.ts'
 import type { ServerConfiguration } from './configuration/configuration.ts'
 import { AuditTrail, startOf } from './audit.ts'
@@ -120,7 +121,7 @@ export async function serveReading(
           files: closedFiles(views, refuse),
           mirrors: { list: () => Promise.resolve(membersOf(volume)), add: refuse, remove: refuse },
           tokens: { create: refuse, revoke: refuse },
-          taker: { take: refuse },
+          taker: { opening: drawOpening(random), take: refuse },
           reach: refuse,
         })
       : makeApp({ ...common, role, status: () => statusOf(volume, side, why) })

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { startHttpServer } from '../../src/routes/http/server.ts'
 import { Harness } from '../routes/harness.ts'
+import { hurried } from './hurried-clock.ts'
 
 export interface Ended {
   readonly code: number
@@ -16,7 +17,13 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   readonly clock?: Clock
+  /** Signals to the process (default: one to a server, which ends at once, and none to another command). */
+  readonly signal?: () => Promise<string>
+  /** Hears of an end at once, before the command goes on: a process would not. */
+  readonly onExit?: (code: number) => void
 }
+
+const isServer = (verb: string | undefined): boolean => verb === 'serve' || verb === 'mirror'
 
 export async function runCommand(inputs: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const out: Uint8Array[] = []
@@ -30,15 +37,21 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
           done?.()
         },
       },
-      stderr: { write: (text) => void (err += text) },
+      stderr: {
+        write: (text) => void (err += typeof text === 'string' ? text : Buffer.from(text).toString()),
+      },
       env: options.env ?? {},
     },
-    clock: options.clock ?? systemClock,
+    clock: options.clock ?? hurried(systemClock),
     random: systemRandom,
     fetch,
     stdin: () => new Blob([options.input ?? '']).stream(),
-    signal: () => Promise.resolve('SIGTERM'),
-    exit: (given) => void (exited = given),
+    signal:
+      options.signal ?? (() => (isServer(inputs[0]) ? Promise.resolve('SIGTERM') : new Promise(() => {}))),
+    exit: (given) => {
+      exited = given
+      options.onExit?.(given)
+    },
     showsProgress: false,
   })
   return { code: exited ?? code, out: Buffer.concat(out).toString(), err }
@@ -91,3 +104,5 @@ export function servers(): (intercept?: (request: Request) => Response | null) =
 
 /** One line, and it ends: what a person sees when something is wrong. */
 export const oneLine = /^stillpoint: [^\n]+\n$/
+/** The same with `--json`. */
+export const oneJsonLine = /^\{"error":\{"code":"[a-z-]+","message":"[^\n]+"\}\}\n$/

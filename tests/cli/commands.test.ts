@@ -47,7 +47,7 @@ describe('the command line', () => {
       'sql',
       'openapi',
     ])
-      expect(out).toContain(`stillpoint ${verb}`)
+      expect(out).toContain(`\n  ${verb} `)
   })
 
   test.each([
@@ -99,6 +99,21 @@ describe('the command line', () => {
 })
 
 describe('put and get of a file', () => {
+  test.each([
+    ['mirrored', 'committed', 1],
+    ['committed', 'buffered', 1],
+    ['committed', 'mirrored', 0],
+    ['logged', 'logged', 0],
+  ] as const)('%s was asked for, and %s is reached: the exit is %p', async (asked, reached, exit) => {
+    const { run, harness } = serve()
+    harness.reached = reached
+    const { code, out, err } = await run('put', '-', 'a', '--durability', asked)
+    expect([code, harness.content('a')]).toEqual([exit, ''])
+    expect(out).toContain(reached)
+    expect(err).toMatch(exit === 0 ? /^$/ : oneLine)
+    if (exit === 1) expect(err).toContain(`only ${reached}`)
+  })
+
   test('keep bytes, mode and time', async () => {
     const { run, harness } = serve()
     const local = folder()
@@ -172,9 +187,7 @@ describe('put and get of a file', () => {
     [['put', 'package.json', 'a/../b'], 'bad-path'],
     [['put', 'package.json', 'a//b'], 'bad-path'],
     [['get', 'nothing', '-'], 'not-found'],
-    [['get', '/', '-'], 'use -r'],
     [['get', '-r', 'nothing', '/tmp/x'], 'not-found'],
-    [['get', '-r', 'a'], 'needs a directory'],
   ])('%p fails in one line', async (inputs, reason) => {
     const { run } = serve()
     const { code, err } = await run(...inputs)

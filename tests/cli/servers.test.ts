@@ -186,7 +186,7 @@ describe('what cannot be served ends in one line', () => {
 
   test('a public address without a secret', async () => {
     const { code, err } = await runProcess('serve', '--data', folder(), '--listen', '0.0.0.0:0')
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(err).toMatch(oneLine)
   })
 })

@@ -61,6 +61,35 @@ test('every devDependency is imported, run or configured somewhere', () => {
   expect(names.filter((name) => !imported.has(name) && !peers.has(name) && !isNamed(name))).toEqual([])
 })
 
+test('the lock file has what every platform needs, so `npm ci` takes it on all of them', () => {
+  for (const folder of [
+    '.',
+    'sdk',
+    'tools/documents',
+    'tools/mutate',
+    'tests/browser',
+    'tests/clients',
+    'tests/sdk',
+  ]) {
+    const { packages } = JSON.parse(read(join(folder, 'package-lock.json'))) as {
+      packages: Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>
+    }
+    const isThere = (of: string, name: string): boolean =>
+      `${of}/node_modules/${name}` in packages || `node_modules/${name}` in packages
+    const missing = Object.entries(packages).flatMap(([of, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter((name) => !isThere(of, name)),
+    )
+    expect([folder, missing]).toEqual([folder, []])
+  }
+})
+
+test('the versions of Node that will do are declared', () => {
+  const engines = (own as { readonly engines?: { readonly node?: string } }).engines
+  expect(engines?.node).toBe((packageIn('sdk') as typeof own & { engines: { node: string } }).engines.node)
+  const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, { engines?: object }> }
+  expect(lock.packages['']!.engines).toEqual(engines)
+})
+
 test.each(['.', 'sdk', 'tools/documents', 'tools/mutate', 'tests/browser', 'tests/clients', 'tests/sdk'])(
   'the lock file of %s is of its packages, in exact versions',
   (folder) => {

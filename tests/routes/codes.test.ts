@@ -251,6 +251,7 @@ const special: Readonly<Record<string, Record<string, Provoke>>> = {
   },
   listCps: { 'bad-cursor': one('GET', '/v1/cps?cursor=abc') },
   getCp: { 'not-found': one('GET', '/v1/cps/999999') },
+  takeCp: { 'opening-changed': one('POST', '/v1/cps?opening=another') },
   createToken: jsonBodies('/v1/tokens'),
   revokeToken: { 'not-found': one('DELETE', '/v1/tokens/none') },
   addMirror: jsonBodies('/v1/mirrors'),

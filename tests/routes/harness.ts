@@ -84,7 +84,8 @@ export class Harness {
   /** Wall clock that the expiry of tokens is compared with. */
   nowMs = 0
   readonly known: KnownTokens
-  readonly primary: App
+  primary: App
+  private restarts = 0
   /** Another door to the same files, that nobody has asked yet. */
   readonly newDoor: () => App
   readonly mirror: App
@@ -138,6 +139,7 @@ export class Harness {
         remove: async (id) => this.mirrors.splice(0).some((mirror) => mirror.id === id),
       },
       taker: {
+        opening: `run-${this.restarts}`,
         take: async () => {
           const taken = this.files.dirty
           return { taken, record: this.record(this.publish()) }
@@ -148,7 +150,8 @@ export class Harness {
         return this.reached ?? wish.level
       },
     }
-    this.newDoor = () => makeApp(dependencies)
+    const { take } = dependencies.taker
+    this.newDoor = () => makeApp({ ...dependencies, taker: { opening: `run-${this.restarts}`, take } })
     this.primary = this.newDoor()
     this.mirror = makeApp({
       ...common,
@@ -170,6 +173,15 @@ export class Harness {
         lastSeenMs: 0,
       }),
     })
+  }
+
+  /** The server is killed and comes back: what no consistency point has is lost, and its number is not given again. */
+  restart(): void {
+    this.files.image = new Map(this.images.get(this.files.published))
+    if (this.files.dirty) this.images.set(++this.files.published, new Map(this.files.image))
+    this.files.dirty = false
+    this.restarts++
+    this.primary = this.newDoor()
   }
 
   content(path: string): string | undefined {

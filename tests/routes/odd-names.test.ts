@@ -137,7 +137,9 @@ test('a tree with odd names goes there and back by the command line', async () =
     expect(fs.readlinkSync(join(target, `l${name}`))).toBe(name)
   }
   const listed = await run('ls', 'd', '--json')
-  for (const name of names) expect(listed.out).toContain(JSON.stringify(name))
+  const { entries } = JSON.parse(listed.out) as { entries: readonly { name: string }[] }
+  const shown = new Set(entries.map(({ name }) => name))
+  expect([...names].filter((name) => !shown.has(name))).toEqual([])
   for (const name of [`${byteOrderMark}b`, `a${byteOrderMark}`, '\u00a0b', 'a\u200b']) {
     expect((await run('get', `d/${name}`, '-')).out).toBe(name)
     expect(await run('put', join(source, name), name)).toMatchObject({ code: 0 })

@@ -8,7 +8,7 @@ import { Harness } from './harness.ts'
 const promised: readonly string[] =
   `bad-path bad-parameter bad-json bad-sql sql-limit catalog-unready bad-cursor digest-mismatch metadata-too-large
   unauthorized forbidden not-found is-a-directory not-a-directory is-a-link exists into-itself directory-not-empty
-  method-not-allowed precondition-failed cp-gone cp-lost range-not-satisfiable too-large unsupported-media-type not-yet
+  method-not-allowed opening-changed precondition-failed cp-gone cp-lost range-not-satisfiable too-large unsupported-media-type not-yet
   busy too-many-pins too-many-requests wrong-host fenced poisoned newer-format older-format corrupt disk-full internal`.split(
     /\s+/,
   )

@@ -171,6 +171,7 @@ export class RealApp {
       access: this.known,
       tokens: new TokenDesk(files, this.known, this.random),
       taker: {
+        opening: 'the-first',
         async take() {
           engine.assertWritable()
           const before = engine.current().root.cp

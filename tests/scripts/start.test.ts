@@ -29,6 +29,31 @@ function start() {
   return child
 }
 
+test.each([
+  [['--help'], 0],
+  [['-h'], 0],
+  [['--bogus'], 2],
+  [['extra'], 2],
+  [['--port'], 2],
+  [['--port', 'x'], 2],
+  [['--port', '0'], 2],
+  [['--port', '65536'], 2],
+  [['--port', '7071'], 2],
+])('%p ends with %p before anything is started', (args, code) => {
+  const done = Bun.spawnSync(['node', project.file('scripts/start.mjs'), ...args])
+  const [out, err] = [done.stdout.toString(), done.stderr.toString()]
+  expect(done.exitCode).toBe(code)
+  expect(readdirSync(project.path)).not.toContain('data')
+  if (code === 0) {
+    for (const flag of ['--port PORT', '--mirror-port PORT', '--data DIR']) expect(out).toContain(flag)
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  } else
+    expect([out, err]).toEqual([
+      '',
+      expect.stringMatching(/^npm start: [^\n]+ \(npm start -- --help\)\n$/) as string,
+    ])
+})
+
 /** What it printed up to the last of its lines. */
 async function whenReady(child: ReturnType<typeof start>): Promise<string> {
   let text = ''

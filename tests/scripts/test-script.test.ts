@@ -35,6 +35,18 @@ test('what passes and what is skipped is counted on the last line', () => {
   expect(code).toBe(0)
 })
 
+test('what is skipped is named above the last line, as it is written', () => {
+  write('a', [...passing, "test.skip('three & \\'four\\' <5>', () => undefined)", "test.todo('six')"])
+  write('b', [
+    "import { describe } from 'bun:test'",
+    "describe('outer', () => test.skipIf(true)('inner', () => {}))",
+  ])
+  const { lines } = run()
+  expect(lines.filter((line) => line.startsWith('skipped ')).join('\n')).toContain(
+    'tests/b.test.ts: outer > inner',
+  )
+})
+
 test('a failure is counted, shown, and an error', () => {
   write('a', passing)
   write('b', ["test('the broken one', () => expect(1).toBe(2))"])

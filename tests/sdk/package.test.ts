@@ -54,7 +54,7 @@ test.skipIf(problem !== null)(named('Node imports it by its name'), () => {
   const script = `import * as all from '@stillpoint/client'; console.log(Object.keys(all).sort().join())`
   const done = spawnSync('node', ['--input-type=module', '-e', script], { cwd: folder, encoding: 'utf8' })
   expect([done.stdout.trim(), done.stderr]).toEqual([
-    'Administration,Client,ClientError,RemoteFile,isClientError',
+    'Administration,Client,ClientError,RemoteFile,Unsettled,isClientError',
     '',
   ])
 })

@@ -79,15 +79,15 @@ describe('what is sent again', () => {
   })
   test('a read that gets no answer, and no change that gets none', async () => {
     const servers = new FakeServers(() => 'reset')
-    for (const change of [
+    const changes: (() => Promise<unknown>)[] = [
       () => servers.client().put('a', 'x'),
       () => servers.client().patch('a', 'end', 'x'),
       () => servers.client().move('a', 'b'),
       () => servers.client().deleteFile('a'),
       () => servers.client().batch([{ op: 'delete', path: 'a' }]),
       () => servers.client().administration.takeCp(),
-    ])
-      expect((await failure(servers.ended(change()))).code).toBe('unreachable')
+    ]
+    for (const change of changes) expect((await failure(servers.ended(change()))).code).toBe('unreachable')
     expect(servers.heard.length).toBe(6)
     await failure(servers.ended(servers.client().stat('a')))
     expect(servers.heard.length).toBe(6 + 5)
@@ -149,12 +149,16 @@ describe('who is asked', () => {
     expect([error.code, servers.hosts]).toEqual(['not-yet', ['primary', 'm1', 'm2']])
   })
   test('the next page is asked of the server that gave the page before', async () => {
-    const page = (next: string | null) =>
-      Response.json({ cp: 1, path: '', entries: [{ ...statOf('a', 1), name: 'a' }], next })
+    const page = (name: string, next: string | null) =>
+      Response.json({ cp: 1, path: '', entries: [{ ...statOf(name, 1), name }], next })
     const servers = new FakeServers(({ host, query: { cursor } }) =>
       host === 'primary'
         ? 'away'
-        : page(cursor === undefined ? 'second' : cursor === 'second' ? 'third' : null),
+        : cursor === undefined
+          ? page('a', 'second')
+          : cursor === 'second'
+            ? page('b', 'third')
+            : page('c', null),
     )
     const entries = servers.client({ mirrors }).list('')
     await entries.next()

@@ -16,6 +16,7 @@ export const serverCodes = [
   'exists',
   'into-itself',
   'directory-not-empty',
+  'opening-changed',
   'method-not-allowed',
   'precondition-failed',
   'cp-gone',

@@ -9,7 +9,7 @@ export interface components {
             readonly title: string;
             readonly status: number;
             /** @enum {string} */
-            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "bad-sql" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "sql-limit" | "unsupported-media-type" | "not-yet" | "busy" | "catalog-unready" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
+            readonly code: "bad-path" | "bad-parameter" | "bad-json" | "bad-cursor" | "bad-sql" | "digest-mismatch" | "metadata-too-large" | "unauthorized" | "forbidden" | "not-found" | "is-a-directory" | "not-a-directory" | "is-a-link" | "exists" | "into-itself" | "directory-not-empty" | "opening-changed" | "method-not-allowed" | "precondition-failed" | "cp-gone" | "cp-lost" | "range-not-satisfiable" | "wrong-host" | "too-many-requests" | "too-large" | "sql-limit" | "unsupported-media-type" | "not-yet" | "busy" | "catalog-unready" | "too-many-pins" | "fenced" | "poisoned" | "newer-format" | "older-format" | "corrupt" | "disk-full" | "internal";
             readonly detail: string;
             /** @description Of the operation of a batch that failed */
             readonly index?: number;

@@ -4,8 +4,8 @@ import { parseToken } from '../../access/token.ts'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Client } from '../../../sdk/src/client.ts'
-import { systemCodeOf } from '../../lib/errors.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { reasonOf } from '../../lib/errors.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { readPrivateFile, tokenFileLimits } from '../../server/configuration/secret-file.ts'
 import { clientUrlDefault } from '../../server/configuration/server-options.ts'
 
@@ -90,14 +90,17 @@ export const readingFlags = {
   },
 } as const
 
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw new UserError('a whole number is expected')
+  if (!Number.isSafeInteger(value)) throw new UsageError('a whole number is expected')
   return value
 }
 
-/** Throws a UserError that never shows what the file or the variable holds. */
-export async function clientFor(context: CliContext, flags: ClientFlags): Promise<Client> {
+/**
+ * Throws a UserError that never shows what the file or the variable holds. By default a request is sent once: a person
+ * sees a failure at once, and repeats the command.
+ */
+export async function clientFor(context: CliContext, flags: ClientFlags, retriesMax = 0): Promise<Client> {
   const { env } = context.process
   const url = flags.url ?? (env['STILLPOINT_URL'] || clientUrlDefault)
   const token = await tokenFor(context, flags)
@@ -105,8 +108,9 @@ export async function clientFor(context: CliContext, flags: ClientFlags): Promis
   const ca = path === '' ? null : readCa(path)
   const fetch: CliFetch = (target, init) =>
     context.fetch(target, ca === null ? init : { ...init, tls: { ca } })
-  // A person sees a failure at once, and repeats the command.
-  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax: 0 })
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    throw new UsageError(`not an http or https URL: ${url}`)
+  return new Client(url, { token, fetch, createHash, timers: context.clock, retriesMax })
 }
 
 /** Null when the command has no token to show. */
@@ -129,6 +133,6 @@ function readCa(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UserError(`cannot read the certificate ${path}: ${systemCodeOf(error)}`, { cause: error })
+    throw new UserError(`cannot read the certificate ${path}: ${reasonOf(error)}`, { cause: error })
   }
 }

@@ -9,7 +9,7 @@ export type CliFetch = (url: string, init: BunFetchRequestInit) => Promise<Respo
 export interface CliContext extends CommandContext {
   readonly process: {
     readonly stdout: { write(text: string | Uint8Array, done?: (error?: Error | null) => void): unknown }
-    readonly stderr: { write(text: string): unknown }
+    readonly stderr: { write(text: string | Uint8Array): unknown }
     readonly env: Readonly<Record<string, string | undefined>>
     exitCode?: number | string | null | undefined
   }

@@ -1,4 +1,6 @@
 /** Prints answers on stdout: text for people, or JSON for programs. */
+import { reasonOf } from '../../lib/errors.ts'
+import { UserError } from '../../lib/user-error.ts'
 import type { CliContext } from './context.ts'
 
 export function printJson(context: CliContext, value: unknown): void {
@@ -7,6 +9,16 @@ export function printJson(context: CliContext, value: unknown): void {
 
 export function printLine(context: CliContext, line: string): void {
   context.process.stdout.write(`${line}\n`)
+}
+
+/** Resolves when there is room for more. */
+export function writeOut(context: CliContext, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    context.process.stdout.write(chunk, (error) => {
+      if (error) reject(new UserError(`standard output: ${reasonOf(error)}`, { cause: error }))
+      else resolve()
+    })
+  })
 }
 
 /** A name may have characters that a terminal obeys; a line for people shows such characters escaped. */
@@ -31,4 +43,27 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
       .join('  ')
       .trimEnd()
   return [line(columns), ...rows.map(line)].map((text) => `${text}\n`).join('')
+}
+
+const ages = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+] as const
+
+/** The two largest units of an age: `3 d 4 h`, `12 s`. */
+export function formatAge(ms: number): string {
+  const from = ages.findIndex(([, unit]) => ms >= unit)
+  const shown = from < 0 ? ages.slice(-1) : ages.slice(from, from + 2)
+  let left = ms
+  const parts = shown.map(([name, unit]) => {
+    const count = Math.floor(left / unit)
+    left -= count * unit
+    return [count, name] as const
+  })
+  return parts
+    .filter(([count], at) => at === 0 || count > 0)
+    .map(([count, name]) => `${count} ${name}`)
+    .join(' ')
 }

@@ -5,30 +5,25 @@
  *   stays readable however long one file takes.
  * - A name of the server is never trusted to be a local name: the copy makes nothing outside of a folder that this
  *   run made or found to be a folder.
- * - Folders get their mode and time last, the deepest first, because every entry that is made in a folder changes the
- *   folder.
+ * - Folders get their time and mode when all below them is there (`target-folder.ts`).
  */
 import type { Clock } from '../../lib/clock.ts'
-import { formatUuid, newUuid, type Random } from '../../lib/random.ts'
 import { type Client, pageEntries } from '../../../sdk/src/client.ts'
 import { isClientError } from '../../../sdk/src/client-error.ts'
 import type { ListedEntry, Listing } from '../../../sdk/src/contract.ts'
 import type { PageOptions, Reading } from '../../../sdk/src/wishes.ts'
 import { UserError } from '../../lib/user-error.ts'
-import {
-  createTemporary,
-  ensureFolder,
-  isAbsent,
-  localStat,
-  replaceWithLink,
-  setFolderAttributes,
-  wholeFileBytesMax,
-  writeSmall,
-} from './local-tree.ts'
-import { requestsMax } from './put-tree.ts'
-import type { Progress } from './progress.ts'
 import { showPath } from '../command/server-path.ts'
+import { checkedNames } from './entry-names.ts'
+import { OpenFolders } from './open-folders.ts'
+import type { Patience } from './patience.ts'
+import type { Progress } from './progress.ts'
+import { requestsMax } from './put-tree.ts'
+import { listedContent, receive } from './received-content.ts'
+import { type FolderAttributes, TargetFolder } from './target-folder.ts'
+import type { TemporaryFiles } from './temporary-files.ts'
 import { Failures, type TreeReport } from './tree-report.ts'
+import { WrittenFile, writeLink, writeWhole } from './written-file.ts'
 
 /** A third of the time for which a CP stays readable after its last use. */
 const renewMs = 10_000
@@ -41,78 +36,84 @@ const attemptsMax = 3
  */
 const pageOptions: PageOptions = { recursive: true, limit: pageEntries, content: 64 * 1024 }
 
+interface GetTools {
+  /** Asks once, for the first requests: the address may be wrong. */
+  readonly client: Client
+  readonly patience: Patience
+  /** Waits for a server that is away. */
+  readonly patient: Client
+  readonly progress: Progress
+  readonly clock: Clock
+  readonly temporaries: TemporaryFiles
+}
+
 export async function getTree(
-  client: Client,
-  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  { client, patience, patient, progress, clock, temporaries }: GetTools,
   source: readonly string[],
   target: string,
   reading: Reading,
-  progress: Progress,
 ): Promise<TreeReport> {
   const failures = new Failures()
   const done = { files: 0, directories: 0, links: 0, bytes: 0 }
-  const folders = new Map<string, { local: string; mode: number; modified: string }>()
-  const temporaryName = temporaryNames(random)
-  let cp = 0
-  let stopRenewing = (): void => {}
+  const { page, cp } = await patience.of(() => firstPage(client, source, reading))
+  const root = await TargetFolder.openRoot(target, temporaries)
+  const folders = new OpenFolders(root, (path, folder) =>
+    failures.gatherNow(showPath([...source, path]), () => folder.finish()),
+  )
 
+  const getFile = async (
+    entry: ListedEntry,
+    path: readonly string[],
+    folder: TargetFolder,
+  ): Promise<void> => {
+    const place = folder.placeFor(path.at(-1)!)
+    const attributes = attributesOf(entry)
+    if (entry.content !== undefined)
+      writeWhole(place, temporaries, listedContent(entry.content, entry.size), attributes)
+    else {
+      const file = WrittenFile.create(place, temporaries)
+      try {
+        await receive(patient, path, { cp }, entry, (chunk) => file.write(chunk))
+        file.finish(attributes)
+      } finally {
+        file.discard()
+      }
+    }
+    done.files++
+    done.bytes += entry.size
+  }
   const getEntry = async (entry: ListedEntry, names: readonly string[]): Promise<void> => {
-    const within = names.length === 1 ? target : folders.get(names.slice(0, -1).join('/'))?.local
-    if (within === undefined) throw new UserError('its directory was not made')
-    // The names are checked, so the path needs no resolving.
-    const local = `${within}/${names.at(-1)!}`
-    const mode = Number.parseInt(entry.mode, 8)
-    const { modified } = entry
+    const name = names.at(-1)!
+    const within = folders.enter(names.slice(0, -1).join('/'))
+    if (within === null) throw new UserError('its directory was not made')
     switch (entry.kind) {
       case 'directory':
-        ensureFolder(local)
-        folders.set(names.join('/'), { local, mode, modified })
+        folders.push(names.join('/'), await within.folder.openBelow(name, attributesOf(entry)), within)
         done.directories++
         break
-      case 'link': {
-        await refuseFolder(local)
-        await replaceWithLink(entry.target ?? '', `${within}/${temporaryName()}`, local, modified)
+      case 'link':
+        writeLink(within.folder.placeFor(name), temporaries, entry.target ?? '', entry.modified)
         done.links++
         break
-      }
-      case 'file': {
-        if (entry.size <= wholeFileBytesMax) {
-          const bytes =
-            entry.content === undefined
-              ? await receiveWhole(client, [...source, ...names], { cp }, entry)
-              : listedContent(entry.content, entry.size)
-          // A rename onto a folder fails, so the copy replaces no folder.
-          writeSmall(`${within}/${temporaryName()}`, local, bytes, { mode, modified })
-          done.files++
-          done.bytes += entry.size
-          break
-        }
-        await refuseFolder(local)
-        const file = await createTemporary(within, temporaryName(), local)
-        try {
-          await receive(client, [...source, ...names], { cp }, entry, (chunk) => file.write(chunk))
-          await file.finish({ mode, modified })
-        } finally {
-          await file.discard()
-        }
-        done.files++
-        done.bytes += entry.size
+      case 'file':
+        folders.begin(within)
+        await getFile(entry, [...source, ...names], within.folder).finally(() => folders.end(within))
         break
-      }
+      default:
+        // A newer server may have kinds that this version knows nothing of.
+        entry.kind satisfies never
+        throw new UserError(`is of a kind that this version does not know: ${String(entry.kind)}`)
     }
     progress.count(entry.kind === 'file' ? entry.size : 0)
   }
 
+  const stopRenewing = keepReadable(patient, clock, source, cp)
+  const running = new Set<Promise<void>>()
+  let fatal: unknown = null
   try {
-    const { page, ...image } = await firstPage(client, source, reading)
-    cp = image.cp
-    const entries = client.entriesFrom(showPath(source), page, pageOptions)
-    stopRenewing = keepReadable(client, clock, source, cp)
-    const running = new Set<Promise<void>>()
-    let fatal: unknown = null
-    const isNew = ensureFolder(target)
-    for await (const entry of entries) {
+    for await (const entry of patient.entriesFrom(showPath(source), page, pageOptions)) {
       if (fatal !== null) break
+      // A server that lists what cannot be is no server to go on with.
       const names = checkedNames(entry.path)
       const work = failures
         .gather(showPath([...source, ...names]), () => getEntry(entry, names))
@@ -122,24 +123,32 @@ export async function getTree(
         .finally(() => running.delete(work))
       // A directory comes before its content, so no entry may overtake a directory. A content that came with the
       // listing needs no request.
-      if (entry.kind === 'directory' || entry.content !== undefined) await work
+      if (entry.kind !== 'file' || entry.content !== undefined) await work
       else running.add(work)
       while (running.size >= requestsMax) await Promise.race(running)
     }
     await Promise.all(running)
     if (fatal !== null) throw fatal as Error
-    for (const [path, { local, mode, modified }] of [...folders].toReversed())
-      await failures.gather(path, async () => setFolderAttributes(local, mode, modified))
+    folders.leaveAll()
     // A folder that was there keeps its mode and time, as the server's root does when a tree is put into the root.
-    if (isNew && source.length > 0) {
-      const { mode, modified } = await client.stat(showPath(source), { cp })
-      setFolderAttributes(target, Number.parseInt(mode, 8), modified)
-    }
+    const isNew = root.isNew && source.length > 0
+    const wanted = isNew ? attributesOf(await patient.stat(showPath(source), { cp })) : undefined
+    failures.gatherNow(showPath(source), () => {
+      root.finish(wanted)
+      folders.close()
+    })
     return { cp, ...done, failures: failures.list, failuresTotal: failures.total }
   } finally {
     stopRenewing()
+    await Promise.all(running)
+    folders.abandon()
   }
 }
+
+const attributesOf = ({ mode, modified }: Pick<ListedEntry, 'mode' | 'modified'>): FolderAttributes => ({
+  mode: Number.parseInt(mode, 8),
+  modified,
+})
 
 /**
  * The CP of the first answer may be yet to come (a primary shows the newest writes at once); the listing waits for
@@ -162,88 +171,6 @@ async function firstPage(
       if (!isClientError(error, 'cp-gone') || attempt === attemptsMax) throw error
     }
   }
-}
-
-async function receiveWhole(
-  client: Client,
-  path: readonly string[],
-  reading: Reading,
-  entry: ListedEntry,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  await receive(client, path, reading, entry, async (chunk) => void chunks.push(chunk))
-  return Buffer.concat(chunks)
-}
-
-function listedContent(content: string, size: number): Uint8Array {
-  let bytes: Uint8Array
-  try {
-    bytes = Uint8Array.fromBase64(content, { lastChunkHandling: 'strict' })
-  } catch (error) {
-    throw new UserError('the listed content is no base64', { cause: error })
-  }
-  if (bytes.length !== size) throw new UserError(`got ${bytes.length} bytes instead of ${size}`)
-  return bytes
-}
-
-interface Received {
-  readonly bytes: number
-  readonly cp: number
-  readonly etag: string
-  readonly headers: Headers
-}
-
-/**
- * Receives the whole content or throws: an answer that ends early is not a file, and neither is an answer with
- * another size or entity tag than the caller knows.
- */
-export async function receive(
-  client: Client,
-  path: readonly string[],
-  reading: Reading,
-  known: { readonly size?: number; readonly etag?: string },
-  take: (chunk: Uint8Array) => Promise<void>,
-): Promise<Received> {
-  const content = await client.get(showPath(path), reading)
-  const { cp, etag, headers } = content
-  if (known.etag !== undefined && etag !== known.etag) {
-    content.cancel()
-    throw new UserError('the server answered with another file than it listed')
-  }
-  const { size } = known
-  let bytes = 0
-  for await (const piece of content) {
-    bytes += piece.length
-    if (size !== undefined && bytes > size) throw new UserError(`got more than ${size} bytes`)
-    await take(piece)
-  }
-  if (size !== undefined && bytes !== size) throw new UserError(`got ${bytes} bytes instead of ${size}`)
-  return { bytes, cp, etag, headers }
-}
-
-function checkedNames(path: string): string[] {
-  const names = path.split('/')
-  for (const name of names)
-    if (name === '' || name === '.' || name === '..' || name.includes('\0'))
-      throw new UserError(`the server listed a name that cannot be: ${JSON.stringify(path)}`)
-  return names
-}
-
-/** Throws where a folder is in the way: a rename replaces a file or a link, but cannot replace a folder. */
-async function refuseFolder(local: string): Promise<void> {
-  try {
-    const { kind } = await localStat(local, { follow: false })
-    if (kind === 'directory') throw new UserError(`${local}: is a directory here`)
-  } catch (error) {
-    if (!isAbsent(error)) throw error
-  }
-}
-
-/** Makes names that no other file has, in this run or in another. */
-export function temporaryNames(random: Random): () => string {
-  const run = formatUuid(newUuid(random))
-  let count = 0
-  return () => `.stillpoint-${run}-${count++}.part`
 }
 
 function keepReadable(client: Client, clock: Clock, path: readonly string[], cp: number): () => void {

@@ -14,6 +14,9 @@ const nanosPerMs = 1_000_000n
 const nanosMin = BigInt(Date.parse('0000-01-01T00:00:00.000Z')) * nanosPerMs
 const nanosMax = BigInt(Date.parse('9999-12-31T23:59:59.999Z')) * nanosPerMs + 999_999n
 
+/** False for a time that `sayTime` replaces by the nearest one. */
+export const isSayable = (nanos: bigint): boolean => nanos >= nanosMin && nanos <= nanosMax
+
 /** Formats nanoseconds since 1970. */
 export function sayTime(nanos: bigint): string {
   const clamped = nanos < nanosMin ? nanosMin : nanos > nanosMax ? nanosMax : nanos

@@ -13,7 +13,8 @@ export interface Progress {
 
 const silent: Progress = { count: () => {}, end: () => {} }
 const redrawMs = 100
-const eraseLine = '\r\u001b[K'
+/** Bytes, because text never has what a terminal obeys. */
+const eraseLine = new TextEncoder().encode('\r\u001b[K')
 
 export function startProgress(context: CliContext, verb: string, isJson: boolean): Progress {
   if (!context.showsProgress || isJson) return silent
@@ -25,7 +26,8 @@ export function startProgress(context: CliContext, verb: string, isJson: boolean
   const draw = (): void => {
     if (clock.monotonic() - drawnMs < redrawMs) return
     drawnMs = clock.monotonic()
-    stderr.write(`${eraseLine}${verb}: ${entries} entries, ${formatBytes(bytes)}`)
+    stderr.write(eraseLine)
+    stderr.write(`${verb}: ${entries} entries, ${formatBytes(bytes)}`)
   }
   draw()
   return {

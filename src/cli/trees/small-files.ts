@@ -6,15 +6,20 @@
  *   its own.
  * - Memory is bounded: at most `batchesMax` batches are on their way while another one is gathered.
  */
-import type { Client } from '../../../sdk/src/client.ts'
+import type { BatchStep } from '../../../sdk/src/batch-step.ts'
 import { ClientError } from '../../../sdk/src/client-error.ts'
-import type { SentAttributes, Writing } from '../../../sdk/src/wishes.ts'
+import type { BatchAnswer, Opened } from '../../../sdk/src/contract.ts'
+import type { SentAttributes } from '../../../sdk/src/wishes.ts'
 import { showPath } from '../command/server-path.ts'
+import type { Task } from './pool.ts'
 
 export interface SmallFile {
   readonly path: readonly string[]
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly attributes: SentAttributes
+  /** Sends the file again when the server may have lost it; `isAgain` says that this is done now. */
+  readonly again: Task
+  readonly isAgain: boolean
 }
 
 export const smallFileBytesMax = 32 * 1024
@@ -29,10 +34,9 @@ export class SmallFiles {
   private fatal: { readonly error: unknown } | null = null
 
   constructor(
-    private readonly client: Client,
-    private readonly writing: Writing,
-    /** Called for each file that a batch has stored, with the CP that will have the file. */
-    private readonly onStored: (file: SmallFile, cp: number) => void,
+    private readonly sendBatch: (steps: readonly BatchStep[]) => Promise<Opened<BatchAnswer>>,
+    /** Called for each file that a batch has stored, with the answer of the batch. */
+    private readonly onStored: (file: SmallFile, answer: Opened<BatchAnswer>) => void,
     /** Sends one file alone and reports the result; an error that this function throws ends the copy. */
     private readonly sendAlone: (file: SmallFile) => Promise<void>,
   ) {}
@@ -70,8 +74,8 @@ export class SmallFiles {
   private async store(files: readonly SmallFile[]): Promise<void> {
     if (files.length > 1) {
       try {
-        const { cp } = await this.client.batch(files.map(operationOf), this.writing)
-        for (const file of files) this.onStored(file, cp)
+        const answer = await this.sendBatch(files.map(operationOf))
+        for (const file of files) this.onStored(file, answer)
         return
       } catch (error) {
         if (!(error instanceof ClientError) || error.status === null) throw error

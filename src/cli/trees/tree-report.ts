@@ -38,6 +38,9 @@ const fatalCodes: ReadonlySet<string> = new Set<ClientErrorCode>([
   'cp-lost',
 ])
 
+/** A server that is away may come back, and so ends no copy at once; how long it is waited for is decided elsewhere. */
+export const endsAll = (code: ClientErrorCode): boolean => code !== 'unreachable' && fatalCodes.has(code)
+
 export class Failures {
   readonly list: Failure[] = []
   total = 0
@@ -47,12 +50,29 @@ export class Failures {
     try {
       await work()
     } catch (error) {
-      const concernsOne =
-        (error instanceof ClientError && !fatalCodes.has(error.code)) || error instanceof UserError
-      if (!concernsOne) throw error
-      this.total++
-      if (this.list.length < failuresListedMax) this.list.push({ path, reason: error.message })
+      this.take(path, error)
     }
+  }
+
+  /** The same for work that is done at once. */
+  gatherNow(path: string, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.take(path, error)
+    }
+  }
+
+  note(path: string, reason: string): void {
+    this.total++
+    if (this.list.length < failuresListedMax) this.list.push({ path, reason })
+  }
+
+  private take(path: string, error: unknown): void {
+    const concernsOne =
+      (error instanceof ClientError && !fatalCodes.has(error.code)) || error instanceof UserError
+    if (!concernsOne) throw error
+    this.note(path, error.message)
   }
 }
 

@@ -5,8 +5,8 @@
 import { buildCommand } from '@stricli/core'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemCodeOf } from '../../lib/errors.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { reasonOf, systemCodeOf } from '../../lib/errors.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { makeSelfSigned } from '../../server/tls/self-signed.ts'
 import { checkTlsPair } from '../../server/tls/tls-pair.ts'
 import { jsonFlag } from '../command/common-flags.ts'
@@ -53,7 +53,7 @@ function write(path: string, text: string, mode: number): void {
     chmodSync(path, mode)
   } catch (error) {
     const code = systemCodeOf(error)
-    const reason = code === 'EEXIST' ? 'it exists; move it away first' : (code ?? String(error))
+    const reason = code === 'EEXIST' ? 'it exists; move it away first' : reasonOf(error)
     throw new UserError(`cannot write ${path}: ${reason}`, { cause: error })
   }
 }
@@ -61,13 +61,13 @@ function write(path: string, text: string, mode: number): void {
 function parseDays(text: string): number {
   const days = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (days >= 1 && days <= daysMax) return days
-  throw new UserError(`days are 1 to ${daysMax}`)
+  throw new UsageError(`days are 1 to ${daysMax}`)
 }
 
 function parseName(text: string): string {
   const isAddress = text.includes(':') && URL.canParse(`http://[${text}]/`)
   if (isAddress || (/^[A-Za-z0-9.-]{1,253}$/.test(text) && URL.canParse(`http://${text}/`))) return text
-  throw new UserError('a name is a host name or an address, without a port')
+  throw new UsageError('a name is a host name or an address, without a port')
 }
 
 export const certificateCommand = buildCommand<Flags, [], CliContext>({

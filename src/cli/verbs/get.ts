@@ -1,7 +1,8 @@
 /** `get SOURCE [TARGET]`: reads a file, to a name or to standard output (`-`), or with `-r` a tree. */
+import { realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { buildCommand } from '@stricli/core'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import {
   type ClientFlags,
   clientFlags,
@@ -10,12 +11,17 @@ import {
   readingFlags,
 } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { getTree, receive, temporaryNames } from '../trees/get-tree.ts'
-import { createTemporary, isAbsent, localStat } from '../trees/local-tree.ts'
-import { printJson, printLine, showName } from '../command/output.ts'
+import { getTree } from '../trees/get-tree.ts'
+import { isAbsent, named } from '../trees/local-errors.ts'
+import { localStat } from '../trees/local-stat.ts'
+import { printJson, printLine, showName, writeOut } from '../command/output.ts'
+import { retriesMax } from '../trees/patience.ts'
 import { formatBytes, startProgress } from '../trees/progress.ts'
+import { receive } from '../trees/received-content.ts'
 import { parseServerPath, showPath } from '../command/server-path.ts'
 import { reportTree } from '../trees/tree-report.ts'
+import { patienceOf, temporariesOf } from '../trees/tree-tools.ts'
+import { WrittenFile } from '../trees/written-file.ts'
 
 interface Flags extends ClientFlags, ReadingFlags {
   readonly recursive: boolean
@@ -27,21 +33,28 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
   const reading = { cp, at, minCp, wait }
   const path = parseServerPath(source)
   if (flags.recursive) {
-    if (target === undefined || target === '-') throw new UserError('get -r needs a directory as TARGET')
+    if (target === undefined || target === '-') throw new UsageError('get -r needs a directory as TARGET')
     const progress = startProgress(this, 'get', flags.json)
-    const report = await getTree(client, this, path, target, reading, progress).finally(() => progress.end())
+    const patient = await clientFor(this, flags, retriesMax)
+    const temporaries = temporariesOf(this)
+    const patience = patienceOf(this)
+    const tools = { client, patience, patient, progress, clock: this.clock, temporaries }
+    const report = await getTree(tools, path, target, reading).finally(() => progress.end())
     reportTree(this, report, flags.json)
     return
   }
   const name = path.at(-1)
-  if (name === undefined) throw new UserError('the root is a directory (use -r)')
+  if (name === undefined) throw new UsageError('the root is a directory (use -r)')
   if (target === '-') {
-    if (flags.json) throw new UserError('--json and the content do not both fit standard output')
+    if (flags.json) throw new UsageError('--json and the content do not both fit standard output')
     await receive(client, path, reading, {}, (chunk) => writeOut(this, chunk))
     return
   }
-  const local = await localName(target, name)
-  const file = await createTemporary(dirname(local), temporaryNames(this.random)(), local)
+  const local = localName(target, name)
+  const temporaries = temporariesOf(this)
+  const reached = ownName(local)
+  const temporary = join(dirname(reached), temporaries.newName())
+  const file = WrittenFile.create({ reached, temporary, path: local }, temporaries)
   try {
     const {
       bytes,
@@ -49,7 +62,7 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
       etag,
       headers,
     } = await receive(client, path, reading, {}, (chunk) => file.write(chunk))
-    await file.finish(attributesOf(headers))
+    file.finish(attributesOf(headers))
     if (flags.json)
       printJson(this, {
         path: showPath(path),
@@ -60,19 +73,30 @@ async function get(this: CliContext, flags: Flags, source: string, target?: stri
       })
     else printLine(this, `${showName(local)}: ${formatBytes(bytes)}, cp ${readCp}`)
   } finally {
-    await file.discard()
+    file.discard()
   }
 }
 
 /** A target that is a folder, or that ends in `/`, gets the file under the file's own name. */
-async function localName(target: string | undefined, name: string): Promise<string> {
+function localName(target: string | undefined, name: string): string {
   if (target === undefined) return name
   if (target.endsWith('/')) return join(target, name)
   try {
-    const { kind } = await localStat(target, { follow: true })
+    const { kind } = localStat(target, { follow: true })
     return kind === 'directory' ? join(target, name) : target
   } catch (error) {
     if (isAbsent(error)) return target
+    throw error
+  }
+}
+
+/** A link to a file stays, and the file gets the content. */
+function ownName(local: string): string {
+  try {
+    const { kind } = localStat(local, { follow: false })
+    return kind === 'link' ? named(local, () => realpathSync(local)) : local
+  } catch (error) {
+    if (isAbsent(error)) return local
     throw error
   }
 }
@@ -86,15 +110,6 @@ function attributesOf(headers: Headers): { mode?: number; modified?: string } {
     ...(mode === null ? {} : { mode: Number.parseInt(mode, 8) }),
     ...(modified === null ? {} : { modified }),
   }
-}
-
-function writeOut(context: CliContext, chunk: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    context.process.stdout.write(chunk, (error) => {
-      if (error) reject(new UserError(`standard output: ${error.message}`, { cause: error }))
-      else resolve()
-    })
-  })
 }
 
 export const getCommand = buildCommand<Flags, [string, string?], CliContext>({

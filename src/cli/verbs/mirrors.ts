@@ -4,7 +4,7 @@ import type { Mirror } from '../../../sdk/src/contract.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson, printLine, showName } from '../command/output.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError } from '../../lib/user-error.ts'
 import { readPrivateFile } from '../../server/configuration/secret-file.ts'
 import { mirrorTable } from './mirror-table.ts'
 
@@ -24,7 +24,7 @@ interface AddFlags extends ClientFlags {
 async function add(this: CliContext, flags: AddFlags, url: string): Promise<void> {
   const { codeFile, tokenFile } = flags
   if (codeFile === '-' && tokenFile === '-')
-    throw new UserError('standard input has the code or the token: give a file for the other one')
+    throw new UsageError('standard input has the code or the token: give a file for the other one')
   const code = codeFile === undefined ? undefined : await readCode(this, codeFile)
   const added = await (await clientFor(this, flags)).administration.addMirror(url, code)
   if (flags.json) printJson(this, added)

@@ -1,7 +1,7 @@
 /** `rm PATH…`: removes files and links, and with `-r` directories with everything below. */
 import { buildCommand } from '@stricli/core'
 import { isClientError } from '../../../sdk/src/client-error.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
 import { printJson } from '../command/output.ts'
@@ -16,7 +16,7 @@ async function rm(this: CliContext, flags: Flags, ...targets: readonly string[])
   const removed: string[] = []
   for (const target of targets) {
     const path = parseServerPath(target)
-    if (path.length === 0) throw new UserError('the root cannot be removed')
+    if (path.length === 0) throw new UsageError('the root cannot be removed')
     try {
       await client.deleteFile(showPath(path))
     } catch (error) {

@@ -7,7 +7,7 @@ import type { SqlAnswer, SqlSchema } from '../../../sdk/src/contract.ts'
 import { shaped, sqlAnswer } from '../../../sdk/src/shapes.ts'
 import type { SqlTextFormat } from '../../../sdk/src/sql.ts'
 import { describedViews } from '../../catalog/descriptions.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { catalogPath } from '../../server/volume-folder.ts'
 import { sqlBoundsOffline } from '../../server/configuration/server-options.ts'
 import { type ClientFlags, clientFlags, clientFor, readingFlags } from '../command/common-flags.ts'
@@ -34,7 +34,7 @@ interface Asked {
 async function sql(this: CliContext, flags: Flags, query = '.schema'): Promise<void> {
   const { json, csv, ndjson } = flags
   if (Number(json) + Number(csv) + Number(ndjson) > 1)
-    throw new UserError('one of --json, --csv and --ndjson, not several')
+    throw new UsageError('one of --json, --csv and --ndjson, not several')
   const schemaOf = /^\s*\.schema(?:\s+(\w+))?\s*;?\s*$/.exec(query)
   if (schemaOf) return showSchema(this, flags, schemaOf[1])
   const asked =

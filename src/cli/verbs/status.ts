@@ -6,7 +6,7 @@ import type { ConsistencyPoint, Mirror, MirrorStatus, ServerStatus } from '../..
 import { formatBytes } from '../trees/progress.ts'
 import { type ClientFlags, clientFlags, clientFor } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
-import { printJson, printLine, showName } from '../command/output.ts'
+import { formatAge, printJson, printLine, showName } from '../command/output.ts'
 import { mirrorTable } from './mirror-table.ts'
 
 interface Status extends ServerStatus {
@@ -38,8 +38,10 @@ async function ask({ url, administration }: Client): Promise<Status> {
 }
 
 function show(context: CliContext, found: Status): void {
-  const { url, role, ready, reason, newest, space, catalog, version, mirrors, mirror } = found
-  printLine(context, `${url}  ${role}  ${ready ? 'ready' : 'not ready'}  version ${showName(version)}`)
+  const { url, role, ready, reason, newest, space, catalog, version, commit, format, mirrors, mirror } = found
+  const program = `version ${showName(version)} (commit ${showName(commit ?? 'unknown')}, format ${format})`
+  printLine(context, `${url}  ${role}  ${ready ? 'ready' : 'not ready'}  up ${formatAge(found.uptimeMs)}`)
+  printLine(context, program)
   if (reason !== null) printLine(context, `${ready ? 'fenced' : 'reason'}: ${showName(reason)}`)
   if (newest !== null)
     printLine(

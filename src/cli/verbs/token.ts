@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { buildCommand } from '@stricli/core'
 import { makeToken } from '../../access/token.ts'
-import { systemCodeOf } from '../../lib/errors.ts'
+import { reasonOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 import { type ClientFlags, clientFlags, clientFor, jsonFlag } from '../command/common-flags.ts'
 import type { CliContext } from '../command/context.ts'
@@ -68,7 +68,7 @@ function makeNew(this: CliContext, flags: { readonly json: boolean }, file: stri
     // A file that exists may be readable by others, or be the key of a running server.
     writeFileSync(file, `${token}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {
-    throw new UserError(`cannot make ${file}: ${systemCodeOf(error) ?? String(error)}`, { cause: error })
+    throw new UserError(`cannot make ${file}: ${reasonOf(error)}`, { cause: error })
   }
   if (flags.json) printJson(this, { id, file })
   else printLine(this, `${showName(file)}: token ${id}, for --admin-token-file and --token-file`)

@@ -43,8 +43,8 @@ export const noExtra: EntryExtra = { contentType: null, meta: [], target: null, 
 /** Types of members. A type is never used again for another meaning; 0 is no type. */
 const extraTypes = { contentType: 1, meta: 2, target: 3 } as const
 const extraTypeMax = 0xffff
-/** Limit for the whole list: a record of one block, which fragmentation cannot cut. */
-export const extraBytesMax = blockBytes
+/** Limit for the whole list: the longest target of a link takes a little more than one block. */
+export const extraBytesMax = 2 * blockBytes
 
 export const entryExtraLayout = layout(
   'entry extra',

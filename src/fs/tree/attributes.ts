@@ -2,8 +2,7 @@
  * Turns the attributes that a client gives an entry into the fields of its item, and an item back into a Stat.
  *
  * An extra (content type, metadata, target) of up to `inlineExtraBytesMax` lies in the item, however long the name
- * is, so a move never has to change the extra. A longer extra is one record of one block, which fragmentation cannot
- * cut.
+ * is, so a move never has to change the extra. A longer extra is one record, of one block or two.
  */
 import type { Version } from '../../cp-engine/contract.ts'
 import {

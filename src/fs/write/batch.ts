@@ -2,6 +2,7 @@
 import type { Applied } from '../../cp-engine/contract.ts'
 import type { EntryItem } from '../../format/items/items.ts'
 import { blockBytes, recordBytesDefault } from '../../format/geometry.ts'
+import { extraBytesMax } from '../../format/items/entry-extra.ts'
 import { StillpointError } from '../../lib/errors.ts'
 import { checkAttributes, etagOf } from '../tree/attributes.ts'
 import { buffersOf, chunksOf } from './body.ts'
@@ -25,8 +26,8 @@ export function batch(
   const bytes = operations.reduce((sum, each) => sum + (each.op === 'put' ? each.content.length : 0), 0)
   if (bytes > batchBytesMax)
     throw new StillpointError('too-large', `a batch has at most ${batchBytesMax} bytes of content`)
-  // Each operation may have an extra of one block; contents are rounded up to blocks.
-  const preparedBytes = bytes + 2 * operations.length * blockBytes
+  // Each operation may have an extra; contents are rounded up to blocks.
+  const preparedBytes = bytes + operations.length * (blockBytes + extraBytesMax)
   return prepared(context, preparedBytes, async (preparation) => {
     const steps: Apply[] = []
     for (const [index, operation] of operations.entries()) {

@@ -13,6 +13,7 @@ import { type EntryItem, type StoredExtra, inlineExtra } from '../../format/item
 import type { ChecksumKind } from '../../format/pointer.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { StillpointError } from '../../lib/errors.ts'
 import { type CheckedAttributes, statOf } from '../tree/attributes.ts'
 import type { Stat, Written } from '../contract.ts'
 import { Edit } from '../tree/edit.ts'
@@ -108,8 +109,15 @@ export class Preparation {
     if (!extraBytes) return { extra, record: null }
     const records = await this.context.engine.prepare(extraBytes, this.floor)
     this.records.push(...records)
-    assert(records.length === 1, 'one block is never cut')
-    return { extra, record: records[0]! }
+    const [record, ...more] = records
+    assert(record !== undefined, 'an extra has bytes')
+    // An extra of two blocks is cut where no two free blocks lie side by side.
+    if (more.length > 0)
+      throw new StillpointError(
+        'disk-full',
+        'what is stored beside the content needs two free blocks side by side, and there are none',
+      )
+    return { extra, record }
   }
 
   async pieces(bytes: Uint8Array, offset: number): Promise<Piece[]> {

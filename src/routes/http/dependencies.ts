@@ -105,6 +105,8 @@ export interface SqlDoor {
 }
 
 export interface CpTaker {
+  /** Names this run of a server on its volume. */
+  readonly opening: string
   /** `taken` is false when nothing was dirty; the record is then that of the last CP. */
   take(): Promise<{ readonly taken: boolean; readonly record: CpRecord }>
 }

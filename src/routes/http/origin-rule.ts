@@ -67,6 +67,7 @@ const shownHeaders = [
   'Stillpoint-Durability',
   'Stillpoint-Mode',
   'Stillpoint-Modified',
+  'Stillpoint-Opening',
   'WWW-Authenticate',
 ].join(', ')
 const preflightSeconds = '600'

@@ -64,7 +64,13 @@ const getHandler =
 const takeHandler =
   ({ taker, resources }: PrimaryDependencies): Handler =>
   async (request, target, permit) => {
-    Query.parse(target.query, [])
+    const opening = Query.parse(target.query, ['opening']).text('opening')
+    if (opening !== null && opening !== taker.opening)
+      throw new StillpointError(
+        'opening-changed',
+        'the server was started anew: what an earlier run answered with `buffered` may be lost, send it again',
+        { opening: taker.opening },
+      )
     if (await hasBody(request, headerValues(request.headers)))
       throw new StillpointError('bad-parameter', 'taking one needs no body')
     const { taken, record } = await permit.change(() => {
@@ -139,7 +145,17 @@ export const cpEndpoints: readonly Endpoint[] = [
       tags,
       summary: 'Take a consistency point now and wait for it',
       description:
-        'The answer comes when everything written before is in a published consistency point. The request has no body.',
+        'The answer comes when everything written before is in a published consistency point. The request has no body. ' +
+        'With the `Stillpoint-Opening` of earlier answers, `opening-changed` says that the server was started anew in ' +
+        'between: what was `buffered` may be lost, and has to be sent again.',
+      request: {
+        query: z.object({
+          opening: z
+            .string()
+            .optional()
+            .openapi({ description: '`Stillpoint-Opening` of the answers before' }),
+        }),
+      },
       responses: {
         200: {
           description: 'Nothing was dirty: the last one',
@@ -147,7 +163,7 @@ export const cpEndpoints: readonly Endpoint[] = [
           content: jsonContent(CpItem),
         },
         201: { description: 'Taken', headers: cpHeader, content: jsonContent(CpItem) },
-        ...problems('poisoned', 'fenced'),
+        ...problems('poisoned', 'fenced', 'opening-changed'),
       },
     },
   },

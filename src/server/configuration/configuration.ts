@@ -12,7 +12,8 @@ import { readFileSync } from 'node:fs'
 import { parse as parseToml } from 'smol-toml'
 import * as v from 'valibot'
 import { parseToken, type PresentedToken } from '../../access/token.ts'
-import { UserError } from '../../lib/user-error.ts'
+import { reasonOf } from '../../lib/errors.ts'
+import { UsageError, UserError } from '../../lib/user-error.ts'
 import { formatAddress, isLoopback, type ListenAddress, parseListen } from './listen.ts'
 import { readPrivateFile, readSecretFile, tokenFileLimits } from './secret-file.ts'
 import {
@@ -231,12 +232,12 @@ export function readConfiguration(
     if (value === undefined) return undefined
     const result = v.safeParse(schemas[name], value)
     if (result.success) return result.output
-    throw new UserError(
+    throw new UsageError(
       `${from} ${result.issues[0].message}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
     )
   }
   const data = option('data', undefined)
-  if (data === undefined) throw new UserError('--data DIR is needed')
+  if (data === undefined) throw new UsageError('--data DIR is needed')
   const secretFile = option('secretFile', undefined)
   const secret =
     secretFile === undefined
@@ -251,19 +252,19 @@ export function readConfiguration(
   const tlsCert = option('tlsCert', undefined)
   const tlsKey = option('tlsKey', undefined)
   if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw new UserError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
+    throw new UsageError('TLS takes both a certificate (--tls-cert) and its key (--tls-key)')
   const plain = option('insecureHttp', defaultOf('insecureHttp'))
   if (tlsCert === undefined && plain !== 'accept' && !isLoopback(listen.host))
-    throw new UserError(
+    throw new UsageError(
       `to listen on ${formatAddress(listen)} without TLS lets everybody on the way read and change everything: give --tls-cert and --tls-key (\`stillpoint certificate\` makes a pair), or say --insecure-http accept`,
     )
   const mirrors = option('mirrors', [])!
   if (role === 'mirror' && mirrors.length > 0)
-    throw new UserError('a mirror has no mirrors of its own (--mirror)')
+    throw new UsageError('a mirror has no mirrors of its own (--mirror)')
   const volumeBytesMax = option('volumeBytesMax', defaultOf('volumeBytesMax'))!
   const logBytes = option('logBytes', defaultOf('logBytes'))!
   if (logBytes > volumeBytesMax * bounds.logShareMax)
-    throw new UserError(
+    throw new UsageError(
       `a log of ${logBytes} bytes (--log-bytes) is more than a quarter of the volume (--volume-bytes-max ${volumeBytesMax})`,
     )
   return {
@@ -341,18 +342,18 @@ function readFile(path: string | undefined): ConfigurationFile | null {
     values = parseToml(content)
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0]! : String(error)
-    throw new UserError(`the configuration file ${path} is not TOML: ${reason}`, { cause: error })
+    throw new UsageError(`the configuration file ${path} is not TOML: ${reason}`, { cause: error })
   }
   const known: readonly string[] = serverOptions.map((option) => option.name)
   const unknown = Object.keys(values).find((key) => !known.includes(key))
-  if (unknown !== undefined) throw new UserError(`${path} has an unknown option: ${unknown}`)
+  if (unknown !== undefined) throw new UsageError(`${path} has an unknown option: ${unknown}`)
   return { path, values }
 }
 
 function readAdminToken(path: string): PresentedToken {
   const token = parseToken(readPrivateFile(path, tokenFileLimits).trim())
   if (token !== null) return token
-  throw new UserError(
+  throw new UsageError(
     `the token file ${path} has to hold one token, sp_ID_ and 43 characters (\`stillpoint token new\` prints one)`,
   )
 }
@@ -362,8 +363,7 @@ function readSmallFile(path: string, what: string): string {
   try {
     content = readFileSync(path, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    throw new UserError(`cannot read the ${what} ${path}: ${code}`, { cause: error })
+    throw new UserError(`cannot read the ${what} ${path}: ${reasonOf(error)}`, { cause: error })
   }
   if (content.length > bounds.fileBytesMax) throw new UserError(`the ${what} ${path} is too long`)
   return content

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { encodeUtf8 } from '../../lib/bytes.ts'
-import { systemCodeOf } from '../../lib/errors.ts'
+import { reasonOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 
 interface SecretFileLimits {
@@ -22,7 +22,7 @@ export function readPrivateFile(path: string, { what, bytesMax }: SecretFileLimi
   try {
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch (error) {
-    throw new UserError(`cannot read the ${what} ${path}: ${systemCodeOf(error) ?? String(error)}`, {
+    throw new UserError(`cannot read the ${what} ${path}: ${reasonOf(error)}`, {
       cause: error,
     })
   }

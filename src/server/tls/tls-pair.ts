@@ -9,7 +9,7 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
-import { systemCodeOf } from '../../lib/errors.ts'
+import { reasonOf, systemCodeOf } from '../../lib/errors.ts'
 import { UserError } from '../../lib/user-error.ts'
 
 interface TlsFiles {
@@ -67,7 +67,7 @@ function readPem(path: string, what: 'certificate' | 'key'): string {
     // A pipe would keep the open waiting.
     file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
-    throw new UserError(`cannot read the ${what} ${path}: ${systemCodeOf(error)}`, { cause: error })
+    throw new UserError(`cannot read the ${what} ${path}: ${reasonOf(error)}`, { cause: error })
   }
   try {
     const stat = fstatSync(file)

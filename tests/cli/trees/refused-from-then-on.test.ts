@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { TreeReport } from '../../../src/cli/trees/tree-report.ts'
 import { type ErrorCode, StillpointError } from '../../../src/lib/errors.ts'
 import { problem } from '../../../src/routes/http/problem.ts'
-import { oneLine, servers } from '../cli-harness.ts'
+import { oneJsonLine, servers } from '../cli-harness.ts'
 import { temporaryFolders } from '../temporary-folder.ts'
 
 const serve = servers()
@@ -84,7 +84,7 @@ describe('put -r', () => {
             const ended = await served.run('put', '-r', source, 'd', '--json')
             const row = [code, from, count]
             expect([...row, ended.code]).toEqual([...row, 1])
-            expect(ended.err).toMatch(oneLine)
+            expect(ended.err).toMatch(oneJsonLine)
             if (isFatal) expect([...row, ended.out, ended.err.includes(code)]).toEqual([...row, '', true])
             else {
               const report = JSON.parse(ended.out) as TreeReport
@@ -124,7 +124,7 @@ describe('get -r', () => {
             const ended = await served.run('get', '-r', 'd', target, '--json')
             const row = [code, from, count]
             expect([...row, ended.code]).toEqual([...row, 1])
-            expect(ended.err).toMatch(oneLine)
+            expect(ended.err).toMatch(oneJsonLine)
             const found = fs.existsSync(target)
               ? fs
                   .readdirSync(target, { recursive: true, encoding: 'utf8' })

@@ -68,7 +68,7 @@ describe('a tree there and back', () => {
     const put = await run('put', '-r', source, target, '--json')
     expect(put).toMatchObject({ code: 0, err: '' })
     expect(report(put.out)).toMatchObject({ links: 3, failures: [], cp: harness.files.published })
-    expect(requests.at(-1)).toBe('POST /v1/cps')
+    expect(requests.at(-1)).toBe('POST /v1/cps?opening=run-0')
     expect(
       requests
         .filter((request) => request.startsWith('PUT '))

@@ -40,7 +40,7 @@ test('a first try: a certificate, a server, a client', async () => {
     const missing = await runCommand(['ls', '--url', server.url, '--ca', join(at, 'none')])
     expect([missing.code, missing.err]).toEqual([
       1,
-      `stillpoint: cannot read the certificate ${join(at, 'none')}: ENOENT\n`,
+      `stillpoint: cannot read the certificate ${join(at, 'none')}: no such file or directory (ENOENT)\n`,
     ])
   } finally {
     await server.stop()

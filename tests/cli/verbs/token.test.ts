@@ -150,7 +150,7 @@ describe('a command shows its token', () => {
   test('but not from standard input that has the content', async () => {
     const { url, harness } = closed()
     const { code } = await runCommand(['put', '-', 'a', '--url', url, '--token-file', '-'], { input: text })
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(harness.content('a')).toBeUndefined()
   })
 })

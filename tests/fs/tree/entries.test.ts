@@ -118,8 +118,33 @@ describe('attributes', () => {
     expect(await put({ meta: { a: 'line\nfeed' } })).toBe('bad-parameter')
     expect(await put({ mode: 0o10000 })).toBe('bad-parameter')
     expect(await put({ modifiedMs: 1e18 })).toBe('bad-parameter')
-    expect(await codeOf(volume.files.putLink(p('l'), 'x'.repeat(4097), {}))).toBe('metadata-too-large')
+    expect(await codeOf(volume.files.putLink(p('l'), 'x'.repeat(4096), {}))).toBe('metadata-too-large')
     expect(await codeOf(volume.files.putLink(p('l'), '', {}))).toBe('bad-parameter')
+    expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
+  test('a target of any length that a system has comes back, also beside metadata', async () => {
+    const volume = new FakeVolume({ cutPercent: 0 })
+    const targets = [4080, 4088, 4089, 4090, 4091, 4094, 4095].map((length) => 'x'.repeat(length))
+    targets.push('ä'.repeat(2047), '文'.repeat(1365))
+    for (const meta of [{}, { owner: 'x'.repeat(2000) }])
+      for (const [at, target] of targets.entries()) {
+        const { stat: put } = await volume.files.putLink(p(`l${at}`), target, { meta })
+        expect([put.target === target, put.meta]).toEqual([true, meta])
+        expect(await stat(volume, `l${at}`)).toEqual(put)
+      }
+    await volume.files.move(p('l6'), p('d/moved'), { overwrite: false })
+    expect((await stat(volume, 'd/moved')).target).toBe('x'.repeat(4095))
+    expect(await volume.check()).toEqual([])
+    await volume.close()
+  })
+
+  test('where no two free blocks lie side by side, a target that needs two is refused, and nothing is lost', async () => {
+    const volume = new FakeVolume({ cutPercent: 100 })
+    expect(await codeOf(volume.files.putLink(p('l'), 'x'.repeat(4090), {}))).toBe('ok')
+    expect(await codeOf(volume.files.putLink(p('l'), 'y'.repeat(4095), {}))).toBe('disk-full')
+    expect((await stat(volume, 'l')).target).toBe('x'.repeat(4090))
     expect(await volume.check()).toEqual([])
     await volume.close()
   })

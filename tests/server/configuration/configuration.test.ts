@@ -183,7 +183,7 @@ describe('refused in one line that names the option as its source spells it', ()
       { data: 'd', secretFile: '/nowhere/s' },
       {},
       undefined,
-      'cannot read the secret file /nowhere/s: ENOENT',
+      'cannot read the secret file /nowhere/s: no such file or directory (ENOENT)',
     ],
   ])('%p %p %p', (flags, environment, toml, expected) => {
     expect(refusal(flags, environment, toml)).toContain(expected)
@@ -191,7 +191,7 @@ describe('refused in one line that names the option as its source spells it', ()
 
   test('a missing file', () => {
     expect(() => readConfiguration('primary', { flags: {}, environment: {}, file: '/nowhere/c' })).toThrow(
-      'cannot read the configuration file /nowhere/c: ENOENT',
+      'cannot read the configuration file /nowhere/c: no such file or directory (ENOENT)',
     )
   })
 
