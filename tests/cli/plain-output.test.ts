@@ -1,7 +1,8 @@
 /** Words of a server come to a terminal in every place of an answer; none of them is obeyed. */
 import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
 import { plainText } from '../../src/cli/command/plain-output.ts'
-import { servers } from './cli-harness.ts'
+import { oneLine, servers } from './cli-harness.ts'
 import { temporaryFolders } from './temporary-folder.ts'
 
 const serve = servers()
@@ -17,6 +18,12 @@ test('plain text stays, and what is obeyed is shown; for JSON it is the same tex
   expect(plainText(kept)).toBe(kept)
   expect(plainText(bad)).not.toMatch(obeyed)
   expect(JSON.parse(plainText(JSON.stringify(bad + kept)))).toBe(bad + kept)
+})
+
+test('a failure is one line, also with the end of a line in a name', async () => {
+  const { code, err } = await serve().run('put', join(folder(), 'a\nb'), 'a')
+  expect(code).toBe(1)
+  expect(err).toMatch(oneLine)
 })
 
 const entry = (name: string, more: Record<string, unknown> = {}) => ({
