@@ -37,6 +37,7 @@ async function runCommand(): Promise<number> {
     signal: nextSignal,
     exit: (code) => process.exit(code),
     showsProgress: stderr.isTTY,
+    showsOutput: stdout.isTTY,
   })
 }
 

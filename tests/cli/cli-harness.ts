@@ -15,6 +15,8 @@ export interface Ended {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
+  /** A terminal is behind stdout. */
+  readonly showsOutput?: boolean
   readonly input?: string
   readonly clock?: Clock
   /** Signals to the process (default: one to a server, which ends at once, and none to another command). */
@@ -53,6 +55,7 @@ export async function runCommand(inputs: readonly string[], options: RunOptions 
       options.onExit?.(given)
     },
     showsProgress: false,
+    showsOutput: options.showsOutput ?? false,
   })
   return { code: exited ?? code, out: Buffer.concat(out).toString(), err }
 }

@@ -26,4 +26,6 @@ export interface CliContext extends CommandContext {
   readonly exit: (code: number) => void
   /** True when a person looks at stderr: progress is only for people. */
   readonly showsProgress: boolean
+  /** True when a person looks at stdout: what is for programs goes out as it is otherwise. */
+  readonly showsOutput: boolean
 }

@@ -7,6 +7,7 @@ import type { SqlAnswer, SqlSchema } from '../../../sdk/src/contract.ts'
 import { shaped, sqlAnswer } from '../../../sdk/src/shapes.ts'
 import type { SqlTextFormat } from '../../../sdk/src/sql.ts'
 import { describedViews } from '../../catalog/descriptions.ts'
+import { encodeUtf8 } from '../../lib/bytes.ts'
 import { UsageError, UserError } from '../../lib/user-error.ts'
 import { catalogPath } from '../../server/volume-folder.ts'
 import { sqlBoundsOffline } from '../../server/configuration/server-options.ts'
@@ -42,7 +43,8 @@ async function sql(this: CliContext, flags: Flags, query = '.schema'): Promise<v
   let truncated: boolean
   if (csv || ndjson) {
     const answer = await asked.text(csv ? 'csv' : 'ndjson')
-    this.process.stdout.write(answer.text)
+    // A program gets the characters that are there; text would be made harmless for a terminal.
+    this.process.stdout.write(this.showsOutput ? answer.text : encodeUtf8(answer.text))
     truncated = answer.truncated
   } else {
     const table = await asked.table()

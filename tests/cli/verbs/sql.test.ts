@@ -44,6 +44,20 @@ describe('of a folder, while the server has it open', () => {
     catalog.close()
   })
 
+  test('a program gets the characters that are there, and a terminal none that it obeys', async () => {
+    const { data, catalog } = filled()
+    const query = "SELECT 'a' || char(27) || char(8238) || 'b' AS v"
+    const run = (showsOutput: boolean, ...flags: string[]) =>
+      runCommand(['sql', '--data', data, ...flags, query], { showsOutput })
+    expect((await run(false, '--csv')).out).toBe('v\r\na\u001b\u202eb\r\n')
+    expect((await run(true, '--csv')).out).toBe('v\r\na\\u001b\\u202eb\r\n')
+    for (const isShown of [false, true]) {
+      expect(JSON.parse((await run(isShown, '--ndjson')).out)).toEqual({ v: 'a\u001b\u202eb' })
+      expect((await run(isShown)).out).toBe('v\na\\x1b\\x202eb\n')
+    }
+    catalog.close()
+  })
+
   test('the same statements are refused as by a server', async () => {
     const { data, catalog } = filled()
     const names = readdirSync(data)
