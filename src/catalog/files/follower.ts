@@ -40,10 +40,10 @@ interface FollowerStatus {
 /** Longest time that a root which is no longer the newest is kept for the catalog. */
 export const heldMsMax = 60_000
 /**
- * A pass is followed by a rest of so many times its work, and at most of `restMsMax`: a twentieth of one processor,
+ * A pass is followed by a rest of so many times its work, and at most of `restMsMax`: a fiftieth of one processor,
  * which a server that has no other processor left can spare.
  */
-const restTimes = 19
+const restTimes = 49
 const restMsMax = 10_000
 /** Pause after a pass that the image or the file has refused. */
 export const retryMs = 10_000
